@@ -1,0 +1,27 @@
+.PHONY: train test test-all lint clean
+
+PYTHON ?= python3
+BIN := .venv/bin
+
+train: .venv/.installed  ## set up and train the synergy model on the sample
+	$(BIN)/python scripts/train_gnn_synergy.py --json-input --force
+
+test: lint  ## set up, check and run the quick tests
+	$(BIN)/pytest -q
+
+test-all: lint  ## the slow tests too
+	$(BIN)/pytest -q -m "slow or not slow"
+
+lint: .venv/.installed
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --config setup.cfg
+
+.venv/.installed: setup.cfg constraints.txt
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[dev]"
+	touch $@
+
+clean:
+	rm -rf .venv models *.log build *.egg-info

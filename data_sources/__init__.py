@@ -1,0 +1,38 @@
+"""Training data behind one interface: ``open_source(...).read(Home)`` streams records from wherever they lie."""
+
+from data_sources.base import (
+    DataSource,
+    DataSourceError,
+    FormatError,
+    LoadReport,
+    NotFoundError,
+    UnsupportedKindError,
+    UnusableRowsError,
+)
+from data_sources.homes import HomeBuilder
+from data_sources.records import KINDS, Area, Device, Entity, Home, PatternRow, PromptRow, Synergy, YamlRow
+from data_sources.resolve import BARE, SourceNotAvailableError, default_directory, open_source
+
+__all__ = [
+    "BARE",
+    "KINDS",
+    "Area",
+    "DataSource",
+    "DataSourceError",
+    "Device",
+    "Entity",
+    "FormatError",
+    "Home",
+    "HomeBuilder",
+    "LoadReport",
+    "NotFoundError",
+    "PatternRow",
+    "PromptRow",
+    "SourceNotAvailableError",
+    "Synergy",
+    "UnsupportedKindError",
+    "UnusableRowsError",
+    "YamlRow",
+    "default_directory",
+    "open_source",
+]

@@ -1,0 +1,128 @@
+"""What a data source is: ``read`` and ``describe``, the errors it raises and the report of what it could not use."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+from data_sources.records import Home, PatternRow, PromptRow, YamlRow, explain
+
+R = TypeVar("R", Home, PromptRow, PatternRow, YamlRow)
+M = TypeVar("M", bound=BaseModel)
+
+UNUSABLE_LIMIT = 0.1  # more than a tenth of unusable rows is fatal (CONTRACT, section 2)
+REASONS_KEPT = 5
+
+
+class DataSourceError(Exception):
+    """A source cannot give its records. The message is one line: where, what happened, what to do."""
+
+
+class NotFoundError(DataSourceError):
+    """The file, folder, table or endpoint does not exist."""
+
+
+class FormatError(DataSourceError):
+    """The data is there but cannot be read as what it should be."""
+
+
+class UnusableRowsError(DataSourceError):
+    """Under ``strict`` the first unusable row; otherwise more than a tenth of them."""
+
+
+class UnsupportedKindError(DataSourceError):
+    """The source has no records of the kind asked for."""
+
+
+@dataclass
+class LoadReport:
+    """How many items of each unit (row, home, entity, synergy, ...) were read and rejected, and the first reasons."""
+
+    where: str
+    strict: bool = False
+    read: Counter[str] = field(default_factory=Counter)
+    rejected: Counter[str] = field(default_factory=Counter)
+    reasons: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+    def reject(self, unit: str, where: str, why: str) -> None:
+        """Count one unusable item. Raises UnusableRowsError under ``strict``."""
+        self.read[unit] += 1
+        self.rejected[unit] += 1
+        reason = f"{where}: {why}" if where else why
+        if self.strict:
+            raise UnusableRowsError(f"{self.where}: {reason} (--strict stops at the first unusable row)")
+        if len(self.reasons) < REASONS_KEPT:
+            self.reasons.append(reason)
+
+    def validate(self, model: type[M], raw: Any, unit: str, where: str) -> M | None:
+        """``raw`` as a record, counted; None, counted and explained, where it cannot be one."""
+        try:
+            record = model.model_validate(raw)
+        except ValidationError as error:
+            self.reject(unit, where, explain(error, model))
+            return None
+        self.read[unit] += 1
+        return record
+
+    def check(self) -> None:
+        """Raises UnusableRowsError where more than a tenth of any unit was rejected."""
+        for unit, rejected in self.rejected.items():
+            if rejected > UNUSABLE_LIMIT * self.read[unit]:
+                reasons = "; ".join(self.reasons)
+                raise UnusableRowsError(
+                    f"{self.where}: {rejected} of {self.read[unit]} {_plural(unit)} are unusable, "
+                    f"more than a tenth. First reasons: {reasons}"
+                )
+
+    def as_dict(self) -> dict[str, Any]:
+        """For summaries and metadata."""
+        return {
+            "read": dict(self.read),
+            "rejected": dict(self.rejected),
+            "first_reasons": list(self.reasons),
+            "notes": list(self.notes),
+        }
+
+
+def _plural(unit: str) -> str:
+    return f"{unit[:-1]}ies" if unit.endswith("y") else f"{unit}s"
+
+
+class DataSource(ABC):
+    """Records of any kind from one place. A subclass writes ``_read`` and ``describe``; no source ever writes data."""
+
+    def __init__(self, *, strict: bool = False) -> None:
+        self.strict = strict
+        self.report = LoadReport(where="")
+
+    def read(self, record: type[R]) -> Iterator[R]:
+        """Stream the records of one kind; ``self.report`` is complete when the iterator ends.
+
+        Raises DataSourceError (its subclasses say which) with one line that names the source.
+        """
+        self.report = LoadReport(where=self.location(record.kind), strict=self.strict)
+        any_record = False
+        for item in self._read(record):
+            any_record = True
+            yield item
+        self.report.check()
+        if not any_record:
+            raise FormatError(f"{self.report.where}: holds no {record.kind} rows; there is nothing to train on")
+
+    @abstractmethod
+    def _read(self, record: type[R]) -> Iterator[R]:
+        """Yield records; count every row through ``self.report``."""
+
+    @abstractmethod
+    def describe(self) -> dict[str, str]:
+        """What a summary says of this source: type and location, never a secret."""
+
+    def location(self, kind: str) -> str:  # noqa: ARG002 - a folder of files needs it
+        """How errors about records of ``kind`` name this source."""
+        return self.describe()["location"]

@@ -1,0 +1,140 @@
+"""Assemble a ``Home`` from entities and synergy rows, from whichever source they come."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from data_sources.base import LoadReport
+from data_sources.records import Area, Device, Entity, Home, Synergy
+
+DEFAULT_HOME_ID = "home"
+_PairKey = tuple[str, str, str | None, str | None, str | None, str | None]
+
+
+class HomeBuilder:
+    """Collects one home. Equal synergy rows are folded as they come, so memory grows with distinct pairs, not rows."""
+
+    def __init__(self, report: LoadReport, home_id: str = DEFAULT_HOME_ID, where: str = "") -> None:
+        self._report = report
+        self._home_id = home_id
+        self._where = where
+        self._entities: dict[str, Entity] = {}
+        self._entity_places: dict[str, str] = {}
+        self._areas: dict[str, Area] = {}
+        self._devices: dict[str, Device] = {}
+        self._rows: dict[_PairKey, int] = {}
+        self._confidence: dict[_PairKey, float] = {}
+
+    def add_places(self, areas: Iterable[Any], devices: Iterable[Any]) -> None:
+        """Add raw area and device objects; a later one of the same id is ignored."""
+        for index, raw in enumerate(areas):
+            area = self._report.validate(Area, raw, "area", self._at(f"areas[{index}]"))
+            if area is not None:
+                self._areas.setdefault(area.area_id, area)
+        for index, raw in enumerate(devices):
+            device = self._report.validate(Device, raw, "device", self._at(f"devices[{index}]"))
+            if device is not None:
+                self._devices.setdefault(device.device_id, device)
+
+    def add_entity(self, raw: Any, where: str) -> None:
+        """Add a raw entity. A second one of the same id fills gaps; one that disagrees is rejected."""
+        entity = self._report.validate(Entity, raw, "entity", self._at(where))
+        if entity is None:
+            return
+        known = self._entities.get(entity.entity_id)
+        if known is None:
+            self._entities[entity.entity_id] = entity
+            self._entity_places[entity.entity_id] = where
+            return
+        filled = {}
+        for field in ("name", "device_class", "area_id", "device_id"):
+            old, new = getattr(known, field), getattr(entity, field)
+            if old is not None and new is not None and old != new:
+                self._report.read["entity"] -= 1  # reject counts it
+                self._report.reject(
+                    "entity",
+                    self._at(where),
+                    f"{field}: {new!a} - expected {old!a}, as the same entity {entity.entity_id!a} "
+                    f"has in {self._entity_places[entity.entity_id]}",
+                )
+                return
+            if old is None and new is not None:
+                filled[field] = new
+        if known.disabled != entity.disabled:
+            filled["disabled"] = False  # enabled in one list is enabled
+        if filled:
+            self._entities[entity.entity_id] = known.model_copy(update=filled)
+
+    def add_row(self, raw: Any, where: str, unit: str = "synergy") -> None:
+        """Add a raw synergy row."""
+        row = self._report.validate(Synergy, raw, unit, self._at(where))
+        if row is None:
+            return
+        key = (row.trigger, row.action, row.synergy_type, row.relationship_type, row.direction, row.automation_id)
+        self._rows[key] = self._rows.get(key, 0) + 1
+        self._confidence[key] = self._confidence.get(key, 0.0) + row.confidence
+
+    @property
+    def empty(self) -> bool:
+        """Whether nothing usable was added."""
+        return not self._rows and not self._entities
+
+    def build(self) -> Home:
+        """The home, sorted, without its disabled entities and the rows that name one."""
+        enabled: dict[str, Entity] = {}
+        for entity in self._entities.values():
+            if entity.disabled:
+                continue
+            device = self._devices.get(entity.device_id or "")
+            if entity.area_id is None and device is not None and device.area_id is not None:
+                entity = entity.model_copy(update={"area_id": device.area_id})
+            enabled[entity.entity_id] = entity
+        disabled = {key for key, entity in self._entities.items() if entity.disabled}
+
+        synergies, disabled_rows, implied = [], 0, 0
+        for key, rows in self._rows.items():
+            if key[0] in disabled or key[1] in disabled:
+                disabled_rows += rows
+                continue
+            for entity_id in key[:2]:
+                if entity_id not in enabled:
+                    enabled[entity_id] = Entity(entity_id=entity_id)
+                    implied += 1
+            synergies.append(
+                Synergy.model_construct(
+                    trigger=key[0],
+                    action=key[1],
+                    synergy_type=key[2],
+                    relationship_type=key[3],
+                    direction=key[4],
+                    automation_id=key[5],
+                    # Rounded, so that the order in which the rows came does not show in the last bits.
+                    confidence=round(self._confidence[key] / rows, 12),
+                    rows=rows,
+                )
+            )
+        return Home(
+            home_id=self._home_id,
+            entities=tuple(enabled[key] for key in sorted(enabled)),
+            synergies=tuple(sorted(synergies, key=_sort_key)),
+            areas=tuple(self._areas[key] for key in sorted(self._areas)),
+            rows=sum(self._rows.values()),
+            implied=implied,
+            disabled=len(disabled),
+            disabled_rows=disabled_rows,
+        )
+
+    def _at(self, where: str) -> str:
+        return f"{self._where} {where}".strip()
+
+
+def _sort_key(synergy: Synergy) -> tuple[str, ...]:
+    return (
+        synergy.trigger,
+        synergy.action,
+        synergy.synergy_type or "",
+        synergy.relationship_type or "",
+        synergy.direction or "",
+        synergy.automation_id or "",
+    )

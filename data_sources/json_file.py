@@ -1,0 +1,322 @@
+"""Training data in JSON files: an array, an object or one row a line, plain or gzipped, from disk or standard input."""
+
+from __future__ import annotations
+
+import codecs
+import gzip
+import io
+import json
+import os
+import sys
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from pathlib import Path
+from typing import Any
+
+from data_sources.base import DataSource, FormatError, NotFoundError, R
+from data_sources.homes import DEFAULT_HOME_ID, HomeBuilder
+from data_sources.records import Home, shorten
+
+STDIN = "-"
+ENDINGS = (".json", ".jsonl", ".json.gz", ".jsonl.gz")
+_LINES_ENDINGS = (".jsonl", ".ndjson")
+_CHUNK = 1 << 16
+_SNIFF = 1 << 16
+
+
+class JsonSource(DataSource):
+    """A file, a folder of ``<model>_data.json`` files, or ``-`` for standard input.
+
+    Arrays and lines are streamed: memory does not grow with the file.
+    """
+
+    def __init__(self, path: str | os.PathLike[str], *, strict: bool = False, hint: str = "") -> None:
+        super().__init__(strict=strict)
+        self._path = os.fspath(path)
+        self._hint = hint or "give --json-input a file, a folder that holds it, or - for standard input"
+
+    def describe(self) -> dict[str, str]:
+        """Type and path."""
+        return {"type": "json", "location": "standard input" if self._path == STDIN else self._path}
+
+    def location(self, kind: str) -> str:
+        """The file that holds records of ``kind``."""
+        return "standard input" if self._path == STDIN else str(self._file(kind))
+
+    def _file(self, kind: str) -> Path:
+        path = Path(self._path)
+        try:
+            if path.is_dir():
+                for ending in ENDINGS:
+                    if (path / f"{kind}_data{ending}").is_file():
+                        return path / f"{kind}_data{ending}"
+                raise NotFoundError(f"{path}: no {kind}_data.json in this folder; {self._hint}")
+            if not path.exists():
+                raise NotFoundError(f"{path}: no such file or folder; {self._hint}")
+        except (OSError, ValueError) as error:
+            raise NotFoundError(f"{shorten(self._path)}: cannot be opened ({error}); {self._hint}") from error
+        return path
+
+    def _read(self, record: type[R]) -> Iterator[R]:
+        if record is Home:
+            yield from self._homes()
+            return
+        for where, raw in self._items(record.kind):
+            row = self.report.validate(record, raw, "row", where)  # type: ignore[type-var]
+            if row is not None:
+                yield row
+
+    def _homes(self) -> Iterator[Home]:
+        """Homes as they stand in the file; flat rows are gathered by their ``home_id`` and come last."""
+        flat: dict[str, HomeBuilder] = {}
+        seen: set[str] = set()
+        for index, (where, raw) in enumerate(self._items(Home.kind)):
+            if isinstance(raw, dict) and ("entities" in raw or "synergies" in raw):
+                home_id = raw.get("home_id")
+                if not isinstance(home_id, str | int | None):
+                    self.report.reject("home", where, f"home_id: {shorten(home_id)} - expected an id")
+                    continue
+                name = str(home_id) if home_id not in (None, "") else _default_id(index)
+                if name in seen:
+                    self.report.reject("home", where, f"home_id: {shorten(name)} - expected an id not used before")
+                    continue
+                home = self._home(raw, name, where)
+                if home is not None:
+                    seen.add(name)
+                    yield home
+                continue
+            home_id = raw.get("home_id") if isinstance(raw, dict) else None
+            name = str(home_id) if isinstance(home_id, str | int) and home_id != "" else DEFAULT_HOME_ID
+            if name not in flat:
+                flat[name] = HomeBuilder(self.report, name)
+            flat[name].add_row(raw, where, unit="row")
+        for name, builder in flat.items():
+            if name in seen:
+                raise FormatError(
+                    f"{self.report.where}: flat rows and a whole home both use home_id {shorten(name)}; "
+                    "put the rows in the home's synergies"
+                )
+            if not builder.empty:
+                yield builder.build()
+
+    def _home(self, raw: dict[str, Any], home_id: str, where: str) -> Home | None:
+        lists: dict[str, list[Any]] = {}
+        for key in ("areas", "devices", "entities", "synergies"):
+            value = raw.get(key)
+            if not isinstance(value, list | None):
+                self.report.reject("home", where, f"{key}: {shorten(value)} - expected a list")
+                return None
+            lists[key] = value or []
+        self.report.read["home"] += 1
+        builder = HomeBuilder(self.report, home_id, where)
+        builder.add_places(lists["areas"], lists["devices"])
+        for index, entity in enumerate(lists["entities"]):
+            builder.add_entity(entity, f"entities[{index}]")
+        for index, row in enumerate(lists["synergies"]):
+            builder.add_row(row, f"synergies[{index}]")
+        return builder.build()
+
+    def _items(self, kind: str) -> Iterator[tuple[str, Any]]:
+        """Each top-level item with its place: ``row 3`` (from 0) in an array, ``line 4`` (from 1) in lines."""
+        with self._open(kind) as (stream, is_lines):
+            if is_lines:
+                yield from self._lines(stream)
+            else:
+                yield from self._document(stream)
+
+    @contextmanager
+    def _open(self, kind: str) -> Iterator[tuple[io.TextIOWrapper, bool]]:
+        """The decoded text, unpacked where it is gzipped, and whether it holds one row a line."""
+        where = self.report.where
+        name = "" if self._path == STDIN else str(self._file(kind))
+        try:
+            with nullcontext(sys.stdin.buffer) if not name else open(name, "rb") as raw:
+                binary: Any = raw
+                if binary.peek(2)[:2] == b"\x1f\x8b":
+                    binary = io.BufferedReader(gzip.GzipFile(fileobj=binary), _SNIFF)
+                head = binary.peek(_SNIFF)
+                if head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+                    raise FormatError(f"{where}: is UTF-16 text; save it as UTF-8")
+                yield io.TextIOWrapper(binary, encoding="utf-8-sig"), _has_lines(name, head)
+        except UnicodeDecodeError as error:
+            bad = error.object[error.start]
+            raise FormatError(f"{where}: is not UTF-8 text (byte 0x{bad:02x}); expected a JSON file") from error
+        except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+            raise FormatError(f"{where}: is not a whole gzip file ({error}); copy it again") from error
+        except OSError as error:
+            raise NotFoundError(f"{where}: cannot be read ({error.strerror or error}); {self._hint}") from error
+
+    def _lines(self, stream: io.TextIOWrapper) -> Iterator[tuple[str, Any]]:
+        for number, line in enumerate(stream, start=1):
+            if not line.strip():
+                continue
+            try:
+                item = json.loads(line)
+            except (ValueError, RecursionError) as error:
+                column = f" column {error.colno}" if isinstance(error, json.JSONDecodeError) else ""
+                if not line.endswith("\n") and isinstance(error, json.JSONDecodeError):
+                    raise FormatError(
+                        f"{self.report.where}: line {number}{column}: the file is cut off here ({_what(error)}); "
+                        "copy it again"
+                    ) from error
+                self.report.reject("row", f"line {number}{column}", f"not JSON ({_what(error)})")
+                continue
+            yield f"line {number}", item
+
+    def _document(self, stream: io.TextIOWrapper) -> Iterator[tuple[str, Any]]:
+        reader = _ArrayReader(stream)
+        try:
+            if reader.peek() == "[":
+                for index, item in enumerate(reader.items()):
+                    yield f"row {index}", item
+                return
+            value = reader.whole()
+        except (json.JSONDecodeError, _JsonError) as error:
+            line, column = reader.position(error.pos)
+            cut = ": the file is cut off here" if reader.at_end(error.pos) else ""
+            raise FormatError(
+                f"{self.report.where}: line {line} column {column}{cut}: not JSON ({error.msg})"
+            ) from error
+        except (ValueError, RecursionError) as error:
+            raise FormatError(f"{self.report.where}: not usable JSON ({_what(error)})") from error
+        if value is _EMPTY:
+            raise FormatError(f"{self.report.where}: is empty; expected a JSON array or object")
+        if not isinstance(value, dict):
+            raise FormatError(
+                f"{self.report.where}: holds {_name(value)} at the top; expected an array of rows or an object"
+            )
+        yield "row 0", value
+
+
+def _has_lines(name: str, head: bytes) -> bool:
+    """By the file's ending; without one that tells: whether the first line is a whole object and more follows."""
+    name = name.lower().removesuffix(".gz")
+    if name.endswith((*_LINES_ENDINGS, ".json")):
+        return name.endswith(_LINES_ENDINGS)
+    first, _, rest = head.removeprefix(codecs.BOM_UTF8).lstrip().partition(b"\n")
+    if not first.startswith(b"{") or not rest.strip():
+        return False
+    try:
+        json.loads(first)
+    except ValueError:
+        return False
+    return True
+
+
+def _default_id(index: int) -> str:
+    return DEFAULT_HOME_ID if index == 0 else f"{DEFAULT_HOME_ID}-{index}"
+
+
+def _name(value: Any) -> str:
+    return {str: "a text", bool: "a boolean", type(None): "null"}.get(type(value), "a number")
+
+
+def _what(error: Exception) -> str:
+    if isinstance(error, RecursionError):
+        return "nested too deep"
+    return error.msg if isinstance(error, json.JSONDecodeError) else str(error)
+
+
+class _JsonError(Exception):
+    def __init__(self, msg: str, pos: int) -> None:
+        super().__init__(msg)
+        self.msg, self.pos = msg, pos
+
+
+_EMPTY = object()
+
+
+class _ArrayReader:
+    """The items of one JSON array, decoded from a buffer that holds little more than the item at hand."""
+
+    def __init__(self, stream: io.TextIOWrapper) -> None:
+        self._stream = stream
+        self._decoder = json.JSONDecoder()
+        self._buffer = ""
+        self._at = 0
+        self._eof = False
+        self._line, self._column = 1, 1  # of the buffer's first character
+
+    def position(self, pos: int) -> tuple[int, int]:
+        """Line and column, from 1, of the buffer's character ``pos``."""
+        before = self._buffer[:pos]
+        lines = before.count("\n")
+        return self._line + lines, pos - before.rfind("\n") if lines else self._column + pos
+
+    def at_end(self, pos: int) -> bool:
+        """Whether nothing but white space (or an unclosed text) follows ``pos``: a file that was cut off."""
+        rest = self._buffer[pos:].strip()
+        return self._eof and bool(self._buffer.strip()) and (not rest or (rest[0] == '"' and '"' not in rest[1:]))
+
+    def peek(self) -> str:
+        """The next character that is not white space, or "" at the end."""
+        while True:
+            while self._at < len(self._buffer) and self._buffer[self._at] in " \t\r\n":
+                self._at += 1
+            if self._at < len(self._buffer):
+                return self._buffer[self._at]
+            if not self._more():
+                return ""
+
+    def items(self) -> Iterator[Any]:
+        """Each item in turn. Raises JSONDecodeError or _JsonError, whose ``pos`` is for ``position``."""
+        self._take("[")
+        if self.peek() == "]":
+            self._take("]")
+        else:
+            while True:
+                yield self._value()
+                if self.peek() == "]":
+                    self._take("]")
+                    break
+                self._take(",")
+        if self.peek():
+            raise _JsonError("expected nothing after the array; one row a line belongs in a .jsonl file", self._at)
+
+    def whole(self) -> Any:
+        """The single value that is not an array; ``_EMPTY`` where there is none."""
+        if not self.peek():
+            return _EMPTY
+        value = self._value()
+        if self.peek():
+            raise _JsonError("expected nothing after the value; one row a line belongs in a .jsonl file", self._at)
+        return value
+
+    def _take(self, expected: str) -> None:
+        found = self.peek()
+        if found != expected:
+            raise _JsonError(f"expected {expected!r}" + (f", found {found!a}" if found else ""), self._at)
+        self._at += 1
+
+    def _value(self) -> Any:
+        self.peek()
+        self._drop_consumed()
+        while True:
+            try:
+                value, end = self._decoder.raw_decode(self._buffer, self._at)
+            except json.JSONDecodeError as error:
+                # Far from the buffer's end it is a true error, unless a text is still open.
+                near_end = error.pos > len(self._buffer) - 32 or error.msg.startswith("Unterminated string")
+                if near_end and self._more():
+                    continue
+                raise
+            # A number at the very end of the buffer may go on in the next chunk.
+            if end == len(self._buffer) and self._more():
+                continue
+            self._at = end
+            return value
+
+    def _more(self) -> bool:
+        """Read on, twice as much as is held, so that a large item costs linear time."""
+        chunk = "" if self._eof else self._stream.read(max(_CHUNK, len(self._buffer)))
+        self._eof = not chunk
+        self._buffer += chunk
+        return bool(chunk)
+
+    def _drop_consumed(self) -> None:
+        if self._at < _CHUNK:
+            return
+        self._line, self._column = self.position(self._at)
+        self._buffer = self._buffer[self._at :]
+        self._at = 0

@@ -1,0 +1,296 @@
+"""The records every source yields: one canonical shape a kind, whatever spelling the data came in.
+
+Field aliases list the accepted spellings, first the one the simulator exports. A field's ``description`` is what the
+loader tells a person who wrote something else there, so it reads as the end of "expected ...".
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any, ClassVar, Literal
+
+from pydantic import (
+    AfterValidator,
+    AliasChoices,
+    AliasPath,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    ValidationError,
+    model_validator,
+)
+from pydantic_core import PydanticCustomError
+
+KindName = Literal["gnn_synergy", "soft_prompt", "pattern_detection", "yaml_generation"]
+KINDS: tuple[KindName, ...] = ("gnn_synergy", "soft_prompt", "pattern_detection", "yaml_generation")
+
+
+def _blank_to_none(value: Any) -> Any:
+    # "" is an area of nobody in the Data API, as null is.
+    return None if isinstance(value, str) and not value.strip() else value
+
+
+def _number_to_text(value: Any) -> Any:
+    return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+
+
+_ENTITY_ID = "an entity id such as light.kitchen"
+_CONFIDENCE = "a number from 0 to 1"
+_TEXT = "a text that is not empty"
+
+EntityId = Annotated[
+    str, StringConstraints(strip_whitespace=True, pattern=r"^[^\W.]+\.[\w\-]+$", max_length=255, strict=True)
+]
+Confidence = Annotated[float, Field(ge=0.0, le=1.0, allow_inf_nan=False, strict=True)]
+Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, strict=True)]
+OptionalText = Annotated[
+    Annotated[str, StringConstraints(strip_whitespace=True, strict=True)] | None, BeforeValidator(_blank_to_none)
+]
+OptionalId = Annotated[OptionalText, BeforeValidator(_number_to_text)]
+
+
+def _spellings(*paths: str, under: str | None = None) -> AliasChoices:
+    """Accept each dotted path; ``under`` also accepts each of them inside that object."""
+    dotted = [*paths, *(f"{under}.{path}" for path in paths if under)]
+    return AliasChoices(*(AliasPath(*path.split(".")) if "." in path else path for path in dotted))
+
+
+class Record(BaseModel):
+    """Base of all records. Unknown keys are ignored: production and the simulator add some freely."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore", populate_by_name=True)
+
+
+class Entity(Record):
+    """A Home Assistant entity, as the homes format and the Data API give it."""
+
+    entity_id: EntityId = Field(description=_ENTITY_ID)
+    name: OptionalText = Field(default=None, description="a text or null")
+    device_class: OptionalText = Field(default=None, description="a text or null")
+    area_id: OptionalId = Field(default=None, description="an area id or null")
+    device_id: OptionalId = Field(default=None, description="a device id or null")
+    disabled: Annotated[bool, Field(strict=True)] = Field(default=False, description="true or false")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _choose_name(cls, raw: Any) -> Any:
+        # What a person wrote comes before what an integration made up.
+        if isinstance(raw, Mapping):
+            for key in ("name_by_user", "name", "friendly_name", "original_name"):
+                if isinstance(raw.get(key), str) and raw[key].strip():
+                    return {**raw, "name": raw[key]}
+        return raw
+
+    @property
+    def domain(self) -> str:
+        """The part of the entity id before the dot, such as ``light``."""
+        return self.entity_id.partition(".")[0]
+
+
+class Area(Record):
+    """A room or zone of a home."""
+
+    area_id: Annotated[str, BeforeValidator(_number_to_text), AfterValidator(str.strip)] = Field(
+        validation_alias=_spellings("area_id", "id"), description="an area id"
+    )
+    name: OptionalText = Field(default=None, description="a text or null")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_text(cls, raw: Any) -> Any:
+        return {"area_id": raw} if isinstance(raw, str) else raw
+
+
+class Device(Record):
+    """A device; an entity without an area inherits its device's."""
+
+    device_id: Annotated[str, BeforeValidator(_number_to_text), AfterValidator(str.strip)] = Field(
+        validation_alias=_spellings("device_id", "id"), description="a device id"
+    )
+    name: OptionalText = Field(default=None, description="a text or null")
+    area_id: OptionalId = Field(default=None, description="an area id or null")
+
+
+class Synergy(Record):
+    """One or more equal synergy rows: ``trigger`` -> ``action``, seen in ``rows`` rows with mean ``confidence``."""
+
+    trigger: EntityId = Field(
+        validation_alias=_spellings("entity_1", "device1", under="synergy"), description=_ENTITY_ID
+    )
+    action: EntityId = Field(
+        validation_alias=_spellings("entity_2", "device2", under="synergy"), description=_ENTITY_ID
+    )
+    confidence: Confidence = Field(
+        validation_alias=_spellings("confidence", "synergy_score", under="synergy"), description=_CONFIDENCE
+    )
+    synergy_type: OptionalText = Field(
+        default=None, validation_alias=_spellings("synergy_type", under="synergy"), description="a text or null"
+    )
+    relationship_type: OptionalText = Field(
+        default=None, validation_alias=_spellings("relationship.type", under="synergy"), description="a text or null"
+    )
+    direction: OptionalText = Field(
+        default=None,
+        validation_alias=_spellings("relationship.direction", under="synergy"),
+        description="bidirectional, unidirectional or null",
+    )
+    automation_id: OptionalId = Field(
+        default=None, validation_alias=_spellings("automation_id", under="synergy"), description="an id or null"
+    )
+    rows: int = Field(default=1, ge=1, exclude=True, validation_alias="__rows__", description="set by the loader")
+
+    @model_validator(mode="after")
+    def _two_entities(self) -> Synergy:
+        if self.trigger == self.action:
+            raise PydanticCustomError(
+                "self_pair", "entity_2: {id} - expected another entity than entity_1", {"id": ascii(self.action)}
+            )
+        return self
+
+    @property
+    def bidirectional(self) -> bool:
+        """Whether the pair holds in both directions (``relationship.direction`` of the row)."""
+        return self.direction is not None and self.direction.lower() == "bidirectional"
+
+
+@dataclass(frozen=True)
+class Home:
+    """One home: entities sorted by id, synergies sorted by pair, each entity of a synergy among the entities.
+
+    ``rows`` counts the synergy rows read, ``implied`` the entities that only a synergy names,
+    ``disabled`` the disabled entities, ``disabled_rows`` the synergy rows left out because they name one.
+    """
+
+    kind: ClassVar[KindName] = "gnn_synergy"
+
+    home_id: str
+    entities: tuple[Entity, ...]
+    synergies: tuple[Synergy, ...]
+    areas: tuple[Area, ...] = ()
+    rows: int = 0
+    implied: int = 0
+    disabled: int = 0
+    disabled_rows: int = 0
+
+    def fingerprint(self) -> str:
+        """SHA-256 of the canonical content: the same home gives the same value from every source, in any order."""
+        content: list[Any] = [
+            self.home_id,
+            [[e.entity_id, e.name, e.device_class, e.area_id, e.device_id] for e in self.entities],
+            [
+                [
+                    *(s.trigger, s.action, repr(s.confidence), s.synergy_type),
+                    *(s.relationship_type, s.direction, s.automation_id, str(s.rows)),
+                ]
+                for s in self.synergies
+            ],
+            [[a.area_id, a.name] for a in self.areas],
+        ]
+        return hashlib.sha256(json.dumps(content, ensure_ascii=True).encode()).hexdigest()
+
+
+class PromptRow(Record):
+    """A request in plain words and the suggestion that answers it."""
+
+    kind: ClassVar[KindName] = "soft_prompt"
+
+    query: Text = Field(validation_alias=_spellings("query", "instruction"), description=_TEXT)
+    suggestion: Text = Field(description=_TEXT)
+    quality_score: Confidence | None = Field(default=None, description=_CONFIDENCE)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _choose_suggestion(cls, raw: Any) -> Any:
+        # The simulator leaves `suggestion` empty and answers in `response.text.description`.
+        if not isinstance(raw, Mapping):
+            return raw
+        suggestion, response = raw.get("suggestion"), raw.get("response")
+        if not isinstance(suggestion, str | Mapping | None):
+            return raw
+        candidates = []
+        if isinstance(suggestion, Mapping):
+            candidates += [suggestion.get("description"), suggestion.get("text")]
+        else:
+            candidates.append(suggestion)
+        if isinstance(response, Mapping):
+            text = response.get("text")
+            candidates += [text.get("description") if isinstance(text, Mapping) else text, response.get("description")]
+        chosen = next((text for text in candidates if isinstance(text, str) and text.strip()), "")
+        return {**raw, "suggestion": chosen}
+
+
+class PatternRow(Record):
+    """A detected usage pattern, with what it really was where that is known."""
+
+    kind: ClassVar[KindName] = "pattern_detection"
+
+    entity_id: EntityId = Field(validation_alias=_spellings("entity_id", under="pattern"), description=_ENTITY_ID)
+    pattern_type: Text = Field(validation_alias=_spellings("pattern_type", under="pattern"), description=_TEXT)
+    confidence: Confidence = Field(validation_alias=_spellings("confidence", under="pattern"), description=_CONFIDENCE)
+    occurrences: Annotated[int, Field(ge=0, strict=True)] = Field(
+        validation_alias=_spellings("occurrences", under="pattern"), description="a whole number from 0 up"
+    )
+    expected_pattern: OptionalText = Field(
+        default=None, validation_alias=_spellings("ground_truth.expected_pattern"), description="a text or null"
+    )
+    expected_device: OptionalText = Field(
+        default=None, validation_alias=_spellings("ground_truth.expected_device"), description="a text or null"
+    )
+
+
+class YamlRow(Record):
+    """A request in plain words and the Home Assistant automation, as YAML text, that answers it."""
+
+    kind: ClassVar[KindName] = "yaml_generation"
+
+    input: Text = Field(validation_alias=_spellings("input", under="yaml_pair"), description=_TEXT)
+    output: Text = Field(validation_alias=_spellings("output", "yaml", under="yaml_pair"), description=_TEXT)
+    is_valid: Annotated[bool, Field(strict=True)] | None = Field(
+        default=None, validation_alias=_spellings("validation_result.is_valid"), description="true or false"
+    )
+    home_id: OptionalId = Field(default=None, description="an id or null")
+    entities: tuple[str, ...] = Field(default=(), description="a list of entity ids or entities")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _entity_ids(cls, raw: Any) -> Any:
+        if isinstance(raw, Mapping) and isinstance(raw.get("entities"), list):
+            ids = [item.get("entity_id", item) if isinstance(item, Mapping) else item for item in raw["entities"]]
+            return {**raw, "entities": ids}
+        return raw
+
+
+def _expected(model: type[BaseModel]) -> Iterator[tuple[tuple[str | int, ...], str]]:
+    for name, field in model.model_fields.items():
+        alias = field.validation_alias
+        choices = alias.choices if isinstance(alias, AliasChoices) else [alias or name]
+        for choice in choices:
+            path = tuple(choice.path) if isinstance(choice, AliasPath) else (choice,)
+            yield path, field.description or "another value"
+
+
+def explain(error: ValidationError, model: type[BaseModel]) -> str:
+    """The first complaint of ``error`` as ``field: value - expected ...``, in ASCII and cut to a line."""
+    expected = dict(_expected(model))
+    first = error.errors(include_url=False)[0]
+    if first["type"] == "self_pair":
+        return first["msg"]
+    loc = first["loc"]
+    # The location may go on past the field, into the branches of a union or the items of a list.
+    path = next((loc[:n] for n in range(len(loc), 0, -1) if loc[:n] in expected), loc)
+    if not path:
+        return f"{shorten(first['input'])} - expected an object"
+    if first["type"] == "missing":
+        return f"{'.'.join(map(str, path))}: missing - expected {expected[path]}"
+    return f"{'.'.join(map(str, path))}: {shorten(first['input'])} - expected {expected.get(path, 'another value')}"
+
+
+def shorten(value: Any, limit: int = 80) -> str:
+    """``value`` in ASCII, cut to ``limit`` characters, so that a log line stays a line."""
+    text = ascii(value)
+    return text if len(text) <= limit else f"{text[: limit - 3]}..."

@@ -1,0 +1,120 @@
+"""Publish files all or nothing: staged beside their target, hashed, flushed to disk, then renamed over the old ones."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from training.errors import ArtifactError
+
+
+def metadata_path(model_path: Path) -> Path:
+    """``<stem>_metadata.json`` beside the model, where production looks for it."""
+    return model_path.with_name(f"{model_path.stem}_metadata.json")
+
+
+def check_writable(path: Path) -> None:
+    """Fail before an hour of training rather than after it. Creates the folder. Raises ArtifactError."""
+    if path.is_dir():
+        raise ArtifactError(f"{path}: is a folder; give the model file's own path")
+    with _explained(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=path.parent, prefix=".writable-"):
+            pass
+
+
+def publish(model_path: Path, model: bytes, metadata: Mapping[str, Any], extras: Mapping[str, bytes]) -> dict[str, Any]:
+    """Publish a model, its extra files (name -> content) and its metadata; what was there stays until all is on disk.
+
+    The metadata goes last and holds the SHA-256 of every other file, so a reader can tell that they belong together.
+    Returns the metadata as written. Raises ArtifactError; then nothing has changed.
+    """
+    files = {**extras, model_path.name: model}
+    written = {**metadata, "files": {name: hashlib.sha256(content).hexdigest() for name, content in files.items()}}
+    files[metadata_path(model_path).name] = to_json(written)
+    with _explained(model_path):
+        folder = model_path.parent
+        folder.mkdir(parents=True, exist_ok=True)
+        staging = Path(tempfile.mkdtemp(prefix=f".{model_path.name}.staging-", dir=folder))
+        try:
+            for name, content in files.items():
+                _write(staging / name, content)
+            for name in files:
+                (staging / name).replace(folder / name)
+            _flush_folder(folder)
+        finally:
+            shutil.rmtree(staging, ignore_errors=True)
+    return written
+
+
+def write_atomically(path: Path, content: bytes) -> None:
+    """Write one file all or nothing. Raises ArtifactError."""
+    with _explained(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, staged = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+        try:
+            os.close(handle)
+            _write(Path(staged), content)
+            Path(staged).replace(path)
+        except BaseException:
+            Path(staged).unlink(missing_ok=True)
+            raise
+
+
+def to_json(content: Mapping[str, Any]) -> bytes:
+    """Readable JSON in ASCII; a value that JSON has no name for (nan) is an error."""
+    return (json.dumps(content, indent=2, allow_nan=False) + "\n").encode("ascii")
+
+
+def verify(model_path: Path) -> None:
+    """Raises ArtifactError where a published file is missing or is not the one that the metadata describes."""
+    described = metadata_path(model_path)
+    try:
+        hashes: Mapping[str, str] = json.loads(described.read_bytes())["files"]
+        for name, expected in hashes.items():
+            if hashlib.sha256((model_path.parent / name).read_bytes()).hexdigest() != expected:
+                raise ArtifactError(f"{model_path.parent / name}: is not the file that {described} describes")
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ArtifactError(f"{described}: cannot be checked ({error!s:.200})") from error
+
+
+def _write(path: Path, content: bytes) -> None:
+    with open(path, "wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    path.chmod(0o666 & ~_umask())  # mkstemp's files are private; a published one is like any other
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+def _flush_folder(folder: Path) -> None:
+    if os.name == "posix":  # Windows cannot open a folder
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+@contextmanager
+def _explained(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        why = error.strerror or str(error)
+        raise ArtifactError(
+            f"{path}: cannot be written ({why}); nothing that was there has changed. "
+            "Free space, fix permissions or give another path"
+        ) from error

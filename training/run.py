@@ -1,0 +1,178 @@
+"""One training run's life: logging, interrupts, timing, provenance, and a summary whatever happens."""
+
+from __future__ import annotations
+
+import logging
+import os
+import platform
+import signal
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from importlib import metadata
+from pathlib import Path
+from types import FrameType
+from typing import Any, NoReturn
+
+from data_sources import DataSource, DataSourceError
+from training.artifacts import to_json, write_atomically
+from training.errors import ArtifactError, TrainingError
+from training.summary import Status, TrainingSummary
+
+log = logging.getLogger("training")
+
+FAILED = 1  # any failure; 2, wrong usage, is click's
+_PACKAGES = ("torch", "torch-geometric", "numpy", "pydantic", "transformers", "peft", "datasets", "scikit-learn")
+
+
+class _Stopped(BaseException):
+    """A signal asks the run to stop."""
+
+
+@dataclass
+class Run:
+    """What a script's body fills in while it works; the summary is made of it."""
+
+    model_type: str
+    summary_path: Path | None = None
+    dry_run: bool = False
+    verbose: bool = False
+    status: Status = "success"
+    message: str = ""
+    model_path: Path | None = None
+    metrics: dict[str, Any] = field(default_factory=dict)
+    audit: dict[str, Any] = field(default_factory=dict)
+    config: dict[str, Any] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+    errors: list[str] = field(default_factory=list)
+    source: DataSource | None = None
+    started: float = field(default_factory=time.perf_counter)
+
+    def summary(self) -> TrainingSummary:
+        """The summary as of now."""
+        return TrainingSummary(
+            timestamp=utc_now(),
+            model_type=self.model_type,
+            status=self.status,
+            metrics=self.metrics,
+            model_path=None if self.model_path is None else str(self.model_path),
+            training_time_seconds=round(time.perf_counter() - self.started, 3),
+            errors=self.errors,
+            dry_run=self.dry_run,
+            message=self.message,
+            source={} if self.source is None else dict(self.source.describe()),
+            load_report={} if self.source is None else self.source.report.as_dict(),
+            data_fingerprint=self.audit.get("fingerprint"),
+            audit=self.audit,
+            config=self.config,
+            versions=versions(),
+            notes=self.notes,
+        )
+
+
+def execute(run: Run, log_file: str, body: Callable[[Run], None]) -> NoReturn:
+    """Run ``body`` and exit: 0, or 1 with one line on stderr. A summary is written where one was asked for."""
+    _configure_logging(log_file, run.verbose)
+    error: BaseException | None = None
+    try:
+        with _stop_signals():
+            body(run)
+    except (DataSourceError, TrainingError) as failure:
+        error = failure
+        _fail(run, str(failure))
+    except (KeyboardInterrupt, _Stopped) as failure:
+        error = failure
+        name = str(failure) or "SIGINT"
+        _fail(run, f"interrupted ({name}); nothing was saved and the model that was there is untouched")
+    except MemoryError as failure:
+        error = failure
+        _fail(run, "out of memory; train on fewer homes or lower GNN_HIDDEN_DIM")
+    except Exception as failure:  # noqa: BLE001 - the night's cron needs a line and a summary, whatever it was
+        error = failure
+        _fail(run, f"unexpected {type(failure).__name__}: {failure}; --verbose shows where")
+    if error is not None and run.verbose:
+        log.error("traceback", exc_info=error)
+    if run.summary_path is not None:
+        try:
+            write_atomically(run.summary_path, to_json(run.summary().model_dump()))
+        except ArtifactError as failure:
+            _fail(run, str(failure))
+    sys.exit(_flushed(0 if run.status != "failed" else FAILED))
+
+
+def _fail(run: Run, message: str) -> None:
+    line = " ".join(message.split())
+    run.status = "failed"
+    run.errors.append(line)
+    run.message = line
+    log.error("%s", line)
+
+
+def _flushed(code: int) -> int:
+    # A reader that has gone (| head) must not turn a trained model into a failure at exit.
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except BrokenPipeError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+    return code
+
+
+@contextmanager
+def _stop_signals() -> Iterator[None]:
+    """Ctrl-C and SIGTERM unwind the run, so that staging folders are removed and the summary is written."""
+
+    def stop(number: int, _frame: FrameType | None) -> None:
+        raise _Stopped(signal.Signals(number).name)
+
+    previous = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)
+
+
+def _configure_logging(log_file: str, verbose: bool) -> None:
+    """INFO to stdout and the log file, errors as one line to stderr."""
+    logging.raiseExceptions = verbose
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
+    root = logging.getLogger()
+    root.setLevel(logging.DEBUG if verbose else logging.INFO)
+    console = logging.StreamHandler(sys.stdout)
+    console.addFilter(lambda record: record.levelno < logging.ERROR and not getattr(record, "file_only", False))
+    console.setFormatter(logging.Formatter("%(message)s"))
+    errors = logging.StreamHandler(sys.stderr)
+    errors.setLevel(logging.ERROR)
+    errors.setFormatter(logging.Formatter("Error: %(message)s"))
+    root.handlers[:] = [console, errors]
+    for noisy in ("matplotlib", "PIL", "filelock", "fsspec"):
+        logging.getLogger(noisy).setLevel(logging.WARNING)
+    try:
+        file = logging.FileHandler(log_file, encoding="utf-8", delay=False)
+    except OSError as error:
+        log.warning("%s: cannot be written (%s); this run is logged to the console only", log_file, error.strerror)
+        return
+    file.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+    root.addHandler(file)
+
+
+def utc_now() -> str:
+    """Now, ISO 8601 in UTC."""
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def versions() -> dict[str, str]:
+    """Versions that a result depends on, of the packages that are installed."""
+    found = {"python": platform.python_version(), "platform": f"{platform.system()} {platform.machine()}"}
+    for package in _PACKAGES:
+        try:
+            found[package] = metadata.version(package)
+        except metadata.PackageNotFoundError:
+            continue
+    return found

@@ -1,0 +1,161 @@
+"""The synergy training job: read, audit, train, judge, publish."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from data_sources import Home, open_source
+from training import artifacts, report
+from training.audit import SynergyAudit, audit_homes
+from training.config import SynergyConfig, read_settings, synergy_config
+from training.errors import ModelFileError
+from training.run import Run, utc_now, versions
+
+if TYPE_CHECKING:
+    from training.link_prediction import Epoch, TrainingResult
+
+log = logging.getLogger("training.gnn_synergy")
+
+LOG_FILE = "gnn_training.log"
+
+
+@dataclass(frozen=True)
+class SynergyOptions:
+    """The command line; None means not given."""
+
+    json_input: str | None = None
+    data_source: str | None = None
+    strict: bool = False
+    model_path: str | None = None
+    epochs: int | None = None
+    seed: int = 0
+    force: bool = False
+
+
+def train_gnn_synergy(run: Run, options: SynergyOptions) -> None:
+    """The job, filling in ``run``. Raises DataSourceError or TrainingError with one line for a person."""
+    settings = read_settings()
+    config = synergy_config(settings, epochs=options.epochs, seed=options.seed)
+    path = Path(options.model_path) if options.model_path else settings.model_path
+    run.config, run.model_path = config.model_dump(), path
+    source = open_source(json_input=options.json_input, data_source=options.data_source, strict=options.strict)
+    run.source = source
+    if not run.dry_run:
+        artifacts.check_writable(path)
+        if path.exists() and not options.force:
+            _already_trained(run, path)
+            return
+
+    homes = list(source.read(Home))
+    audit = audit_homes(homes)
+    run.audit, run.notes = audit.model_dump(mode="json"), list(audit.cannot_show)
+    log.info("Source: %s", source.report.where)
+    for reason in source.report.reasons:
+        log.warning("Left out: %s", reason)
+    rejected = sum(source.report.rejected.values())
+    if rejected > len(source.report.reasons):
+        log.warning("Left out: %d more", rejected - len(source.report.reasons))
+    for line in report.audit_lines(audit):
+        log.info("%s", line)
+    if run.dry_run:
+        run.message = "dry run: the data was read and audited, nothing was trained"
+        log.info("Dry run: nothing was trained.")
+        return
+    _train_and_publish(run, homes, audit, config, path)
+
+
+def _already_trained(run: Run, path: Path) -> None:
+    from training.link_prediction import SynergyModel
+
+    try:
+        SynergyModel.load(path)
+    except ModelFileError as error:
+        raise ModelFileError(f"{error}; --force trains a new model and replaces this file") from error
+    run.status = "skipped"
+    run.message = f"{path}: already trained, use --force to retrain"
+    log.info("%s", run.message)
+
+
+def _train_and_publish(run: Run, homes: list[Home], audit: SynergyAudit, config: SynergyConfig, path: Path) -> None:
+    from training.link_prediction import train
+
+    with _Progress(config.epochs) as progress:
+        result = train(homes, config, on_epoch=progress)
+    verdict = report.verdict(result.metrics)
+    run.metrics = {**result.metrics, "best_epoch": result.best_epoch, "epochs_run": len(result.history) - 1}
+    run.notes.append(verdict)
+    result.model.provenance = {
+        "config": config.model_dump(),
+        "data_fingerprint": audit.fingerprint,
+        "audit": run.audit,
+        "metrics": run.metrics,
+        "split": result.split,
+        "versions": versions(),
+    }
+    image = report.plot(result)
+    published = artifacts.publish(
+        path,
+        result.model.to_bytes(),
+        _metadata(run, result),
+        {} if image is None else {f"{path.stem}_training.png": image},
+    )
+    for line in (*report.split_lines(result), *report.score_lines(result.metrics), verdict):
+        log.info("%s", line)
+    run.message = f"trained on {audit.distinct_pairs} distinct pairs, saved to {path}"
+    log.info("Saved: %s", ", ".join(str(path.parent / name) for name in published["files"]))
+
+
+def _metadata(run: Run, result: TrainingResult) -> dict[str, Any]:
+    config = result.model.config
+    return {
+        "training_date": utc_now(),
+        "model_type": run.model_type,
+        "hidden_dim": config.hidden_dim,
+        "num_layers": config.num_layers,
+        "generated_pairs": False,
+        **run.summary().model_dump(include={"source", "data_fingerprint", "audit", "load_report", "versions"}),
+        "config": run.config,
+        "split": result.split,
+        "metrics": run.metrics,
+        "history": [
+            {"epoch": epoch.number, "loss": _finite(epoch.loss), "validation_score": _finite(epoch.score)}
+            for epoch in result.history
+        ],
+        "notes": run.notes,
+    }
+
+
+def _finite(value: float) -> float | None:
+    return round(value, 6) if value == value else None
+
+
+class _Progress:
+    """A bar on a terminal, one line an epoch elsewhere; the log file has the lines either way."""
+
+    def __init__(self, epochs: int) -> None:
+        self._bar: Any = None
+        if sys.stderr.isatty():
+            from tqdm import tqdm
+
+            self._bar = tqdm(total=epochs, unit="epoch", leave=False, ascii=True)
+
+    def __enter__(self) -> _Progress:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._bar is not None:
+            self._bar.close()
+
+    def __call__(self, epoch: Epoch) -> None:
+        score = "" if epoch.score != epoch.score else f", validation score {epoch.score:.4f}"
+        if epoch.number == 0:
+            log.info("Epoch 0: evidence alone%s", score, extra={"file_only": self._bar is not None})
+            return
+        log.info("Epoch %d: loss %.4f%s", epoch.number, epoch.loss, score, extra={"file_only": self._bar is not None})
+        if self._bar is not None:
+            self._bar.set_postfix_str(f"loss {epoch.loss:.3f}{score}")
+            self._bar.update()
