@@ -9,8 +9,9 @@ import json
 import os
 import sys
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, nullcontext
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,6 @@ STDIN = "-"
 ENDINGS = (".json", ".jsonl", ".json.gz", ".jsonl.gz")
 _LINES_ENDINGS = (".jsonl", ".ndjson")
 _CHUNK = 1 << 16
-_SNIFF = 1 << 16
 
 
 class JsonSource(DataSource):
@@ -119,26 +119,29 @@ class JsonSource(DataSource):
 
     def _items(self, kind: str) -> Iterator[tuple[str, Any]]:
         """Each top-level item with its place: ``row 3`` (from 0) in an array, ``line 4`` (from 1) in lines."""
-        with self._open(kind) as (stream, is_lines):
-            if is_lines:
-                yield from self._lines(stream)
-            else:
-                yield from self._document(stream)
+        with self._open(kind) as (stream, name):
+            head = stream.read(_CHUNK)
+            if name.endswith(_LINES_ENDINGS) or (not name.endswith(".json") and head.lstrip().startswith("{")):
+                head += stream.readline()  # up to the end of a line,
+                head += stream.readline()  # and one more, which tells whether there is one
+                if name.endswith(_LINES_ENDINGS) or _is_lines(head):
+                    yield from self._lines(chain(io.StringIO(head), stream))
+                    return
+            yield from self._document(_Reader(stream, head))
 
     @contextmanager
-    def _open(self, kind: str) -> Iterator[tuple[io.TextIOWrapper, bool]]:
-        """The decoded text, unpacked where it is gzipped, and whether it holds one row a line."""
+    def _open(self, kind: str) -> Iterator[tuple[io.TextIOWrapper, str]]:
+        """The decoded text, unpacked where it is gzipped, and the file's name without .gz ("" for standard input)."""
         where = self.report.where
         name = "" if self._path == STDIN else str(self._file(kind))
         try:
             with nullcontext(sys.stdin.buffer) if not name else open(name, "rb") as raw:
                 binary: Any = raw
                 if binary.peek(2)[:2] == b"\x1f\x8b":
-                    binary = io.BufferedReader(gzip.GzipFile(fileobj=binary), _SNIFF)
-                head = binary.peek(_SNIFF)
-                if head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+                    binary = io.BufferedReader(gzip.GzipFile(fileobj=binary), _CHUNK)
+                if binary.peek(2)[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
                     raise FormatError(f"{where}: is UTF-16 text; save it as UTF-8")
-                yield io.TextIOWrapper(binary, encoding="utf-8-sig"), _has_lines(name, head)
+                yield io.TextIOWrapper(binary, encoding="utf-8-sig"), name.lower().removesuffix(".gz")
         except UnicodeDecodeError as error:
             bad = error.object[error.start]
             raise FormatError(f"{where}: is not UTF-8 text (byte 0x{bad:02x}); expected a JSON file") from error
@@ -147,8 +150,8 @@ class JsonSource(DataSource):
         except OSError as error:
             raise NotFoundError(f"{where}: cannot be read ({error.strerror or error}); {self._hint}") from error
 
-    def _lines(self, stream: io.TextIOWrapper) -> Iterator[tuple[str, Any]]:
-        for number, line in enumerate(stream, start=1):
+    def _lines(self, lines: Iterable[str]) -> Iterator[tuple[str, Any]]:
+        for number, line in enumerate(lines, start=1):
             if not line.strip():
                 continue
             try:
@@ -164,8 +167,7 @@ class JsonSource(DataSource):
                 continue
             yield f"line {number}", item
 
-    def _document(self, stream: io.TextIOWrapper) -> Iterator[tuple[str, Any]]:
-        reader = _ArrayReader(stream)
+    def _document(self, reader: _Reader) -> Iterator[tuple[str, Any]]:
         try:
             if reader.peek() == "[":
                 for index, item in enumerate(reader.items()):
@@ -189,19 +191,13 @@ class JsonSource(DataSource):
         yield "row 0", value
 
 
-def _has_lines(name: str, head: bytes) -> bool:
-    """By the file's ending; without one that tells: whether the first line is a whole object and more follows."""
-    name = name.lower().removesuffix(".gz")
-    if name.endswith((*_LINES_ENDINGS, ".json")):
-        return name.endswith(_LINES_ENDINGS)
-    first, _, rest = head.removeprefix(codecs.BOM_UTF8).lstrip().partition(b"\n")
-    if not first.startswith(b"{") or not rest.strip():
-        return False
+def _is_lines(head: str) -> bool:
+    """Whether the first line of a text is a whole object and more follows: standard input has no ending that tells."""
+    first, _, rest = head.lstrip().partition("\n")
     try:
-        json.loads(first)
-    except ValueError:
+        return isinstance(json.loads(first), dict) and bool(rest.strip())
+    except (ValueError, RecursionError):
         return False
-    return True
 
 
 def _default_id(index: int) -> str:
@@ -227,13 +223,13 @@ class _JsonError(Exception):
 _EMPTY = object()
 
 
-class _ArrayReader:
-    """The items of one JSON array, decoded from a buffer that holds little more than the item at hand."""
+class _Reader:
+    """One JSON document, an array item by item, from a buffer that holds little more than the item at hand."""
 
-    def __init__(self, stream: io.TextIOWrapper) -> None:
+    def __init__(self, stream: io.TextIOWrapper, head: str) -> None:
         self._stream = stream
         self._decoder = json.JSONDecoder()
-        self._buffer = ""
+        self._buffer = head
         self._at = 0
         self._eof = False
         self._line, self._column = 1, 1  # of the buffer's first character
