@@ -53,7 +53,8 @@ class JsonSource(DataSource):
                         return path / f"{kind}_data{ending}"
                 raise NotFoundError(f"{path}: no {kind}_data.json in this folder; {self._hint}")
             if not path.exists():
-                raise NotFoundError(f"{path}: no such file or folder; {self._hint}")
+                shown = path if str(path).isprintable() else ascii(str(path))
+                raise NotFoundError(f"{shown}: no such file or folder; {self._hint}")
         except (OSError, ValueError) as error:
             raise NotFoundError(f"{shorten(self._path)}: cannot be opened ({error}); {self._hint}") from error
         return path
@@ -180,6 +181,8 @@ class JsonSource(DataSource):
             raise FormatError(
                 f"{self.report.where}: line {line} column {column}{cut}: not JSON ({error.msg})"
             ) from error
+        except UnicodeDecodeError:
+            raise  # _open explains it
         except (ValueError, RecursionError) as error:
             raise FormatError(f"{self.report.where}: not usable JSON ({_what(error)})") from error
         if value is _EMPTY:

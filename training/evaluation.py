@@ -22,11 +22,10 @@ from torch.nn import functional
 
 from training.evidence import EVIDENCE, EncodedHome, LogOdds
 from training.graph import PARTS, Part, Split
-from training.metrics import Array, average_precision, expected_calibration_error, mean_rank, roc_auc
+from training.metrics import METRICS, Array, average_precision, expected_calibration_error, mean_rank, roc_auc
 
 CHUNK = 100_000  # pairs scored at a time
 RANKED_PAIRS = 1_000_000  # of one home; beyond it triggers are sampled
-METRICS = ("mrr", "hits_at_10", "auc_hard", "ap_hard", "auc_random", "ap_random")
 
 Scorer = Callable[[Tensor, Tensor, Tensor], Tensor]
 """(trigger ``[k]``, action ``[k]``, evidence ``[k, e]``) of one home -> ``[k]`` scores; only their order counts."""

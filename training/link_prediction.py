@@ -248,9 +248,8 @@ class SynergyModel:
                 provenance=content["provenance"],
             )
         except (KeyError, TypeError, ValueError, RuntimeError) as error:
-            raise ModelFileError(
-                f"{path}: is a {FORMAT} model with parts missing or changed ({error!s:.120})"
-            ) from error
+            what = " ".join(str(error).split())[:160]
+            raise ModelFileError(f"{path}: is a {FORMAT} model with parts missing or changed ({what})") from error
 
 
 def train(

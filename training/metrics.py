@@ -8,6 +8,8 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+METRICS = ("mrr", "hits_at_10", "auc_hard", "ap_hard", "auc_random", "ap_random")
+
 Array = npt.NDArray[np.float64]
 
 

@@ -9,7 +9,7 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 from training.audit import SynergyAudit
-from training.evaluation import METRICS
+from training.metrics import METRICS
 
 if TYPE_CHECKING:
     from training.link_prediction import TrainingResult
@@ -115,6 +115,7 @@ def _plot_history(axes: Any, result: TrainingResult) -> None:
     epochs = [epoch.number for epoch in result.history]
     axes.plot(epochs, [epoch.loss for epoch in result.history], color="tab:blue", marker=".", label="training loss")
     axes.set(xlabel="epoch (0: evidence alone)", ylabel="training loss", title="Loss and validation score")
+    axes.xaxis.get_major_locator().set_params(integer=True)
     axes.axvline(result.best_epoch, color="grey", linestyle=":", label=f"saved: epoch {result.best_epoch}")
     handles, labels = axes.get_legend_handles_labels()
     validation = [epoch.score for epoch in result.history]

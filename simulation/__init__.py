@@ -1,0 +1,1 @@
+"""Seeded simulated homes, and the training data of the four models made from them."""

@@ -1,0 +1,51 @@
+"""Shared helpers: small homes, and the training script run as its users run it."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+SCRIPT = ROOT / "scripts" / "train_gnn_synergy.py"
+
+Result = subprocess.CompletedProcess[str]
+
+
+def environment(**extra: str) -> dict[str, str]:
+    """This process's environment without what would steer a training run."""
+    kept = {k: v for k, v in os.environ.items() if not k.startswith(("GNN_", "TRAINING_DATA", "PYTHON"))}
+    return {**kept, "OMP_NUM_THREADS": "2", **extra}
+
+
+@pytest.fixture
+def train(tmp_path: Path) -> Callable[..., Result]:
+    """Run scripts/train_gnn_synergy.py in an empty working directory."""
+
+    def run(*arguments: str, env: dict[str, str] | None = None, **options: Any) -> Result:
+        options.setdefault("cwd", tmp_path)
+        command = [sys.executable, str(SCRIPT), *arguments]
+        return subprocess.run(
+            command, capture_output=True, text=True, timeout=240, env=environment(**(env or {})), **options
+        )
+
+    return run
+
+
+@pytest.fixture
+def write(tmp_path: Path) -> Callable[[str, Any], Path]:
+    """Write a text, or a value as JSON, under the working directory."""
+
+    def to(name: str, content: Any) -> Path:
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(content if isinstance(content, str) else json.dumps(content), encoding="utf-8")
+        return path
+
+    return to

@@ -1,0 +1,188 @@
+"""Every accepted spelling becomes the same record; what cannot be used says field, value and what was expected."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from data_sources import Entity, HomeBuilder, LoadReport, PatternRow, PromptRow, Synergy, YamlRow
+from data_sources.records import explain
+
+FLAT = {
+    "entity_1": "light.a",
+    "entity_2": "switch.b",
+    "synergy_type": "co_activation",
+    "confidence": 0.7,
+    "relationship": {"type": "causal", "strength": 0.7, "direction": "bidirectional"},
+}
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        FLAT,
+        {"synergy": FLAT},
+        {**{k: v for k, v in FLAT.items() if not k.startswith("entity")}, "device1": "light.a", "device2": "switch.b"},
+        {**{k: v for k, v in FLAT.items() if k != "confidence"}, "synergy_score": 0.7},
+        {"synergy": {**FLAT, "extra": 1}, "other": [1]},
+        {**FLAT, "entity_1": " light.a "},
+    ],
+)
+def test_all_spellings_of_a_synergy_are_one_record(raw: dict[str, Any]) -> None:
+    synergy = Synergy.model_validate(raw)
+    assert (synergy.trigger, synergy.action, synergy.confidence) == ("light.a", "switch.b", 0.7)
+    assert synergy.bidirectional
+    assert synergy.relationship_type == "causal"
+
+
+@pytest.mark.parametrize(
+    ("raw", "expected"),
+    [
+        ({"query": "q", "suggestion": "s"}, "s"),
+        ({"instruction": "q", "suggestion": {"description": "s", "text": "t"}}, "s"),
+        ({"query": "q", "suggestion": {"text": "s"}}, "s"),
+        ({"query": "q", "suggestion": "", "response": {"text": {"title": "x", "description": "s"}}}, "s"),
+        ({"query": "q", "response": {"text": "s"}}, "s"),
+        ({"query": "q", "suggestion": None, "response": {"description": "s"}}, "s"),
+    ],
+)
+def test_all_spellings_of_a_prompt_are_one_record(raw: dict[str, Any], expected: str) -> None:
+    assert PromptRow.model_validate(raw).suggestion == expected
+
+
+def test_patterns_and_yaml_pairs_are_read_flat_and_nested() -> None:
+    pattern = {"entity_id": "light.a", "pattern_type": "sequence", "confidence": 0.5, "occurrences": 3}
+    truth = {"ground_truth": {"expected_pattern": "sequence", "expected_device": "light.a"}}
+    assert PatternRow.model_validate({**pattern, **truth}) == PatternRow.model_validate({"pattern": pattern, **truth})
+    pair = {"input": "turn on", "output": "trigger: []"}
+    assert YamlRow.model_validate(pair) == YamlRow.model_validate({"yaml_pair": pair})
+    assert YamlRow.model_validate({"input": "x", "yaml": "y"}).output == "y"
+    assert YamlRow.model_validate({**pair, "entities": ["light.a", {"entity_id": "light.b"}]}).entities == (
+        "light.a",
+        "light.b",
+    )
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"entity_1": "kitchen"}, "entity_1: 'kitchen' - expected an entity id such as light.kitchen"),
+        ({"entity_1": None}, "entity_1: None - expected an entity id such as light.kitchen"),
+        ({"entity_1": 5}, "entity_1: 5 - expected an entity id such as light.kitchen"),
+        ({"entity_1": ".kitchen"}, "entity_1: '.kitchen' - expected an entity id"),
+        ({"entity_2": "light.a"}, "entity_2: 'light.a' - expected another entity than entity_1"),
+        ({"confidence": 1.2}, "confidence: 1.2 - expected a number from 0 to 1"),
+        ({"confidence": -0.1}, "confidence: -0.1 - expected a number from 0 to 1"),
+        ({"confidence": math.nan}, "confidence: nan - expected a number from 0 to 1"),
+        ({"confidence": math.inf}, "confidence: inf - expected a number from 0 to 1"),
+        ({"confidence": True}, "confidence: True - expected a number from 0 to 1"),
+        ({"confidence": "0.5"}, "confidence: '0.5' - expected a number from 0 to 1"),
+        ({"relationship": {"direction": 3}}, "relationship.direction: 3 - expected bidirectional"),
+        ({"automation_id": [1]}, "automation_id: [1] - expected an id or null"),
+    ],
+)
+def test_a_bad_field_says_value_and_what_was_expected(change: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValidationError) as failure:
+        Synergy.model_validate({**FLAT, **change})
+    assert explain(failure.value, Synergy).startswith(message)
+
+
+def test_a_missing_field_is_named_as_the_simulator_spells_it() -> None:
+    with pytest.raises(ValidationError) as failure:
+        Synergy.model_validate({"entity_1": "light.a", "entity_2": "light.b"})
+    assert explain(failure.value, Synergy) == "confidence: missing - expected a number from 0 to 1"
+    with pytest.raises(ValidationError) as failure:
+        Synergy.model_validate({"synergy": {"entity_1": "light", "entity_2": "light.b", "confidence": 1}})
+    assert explain(failure.value, Synergy).startswith("synergy.entity_1: 'light'")
+
+
+def test_names_that_people_wrote_come_first_and_blank_areas_are_no_areas() -> None:
+    entity = Entity.model_validate(
+        {"entity_id": "light.a", "name": None, "name_by_user": "Lamp", "original_name": "LCT01", "area_id": " "}
+    )
+    assert (entity.name, entity.area_id, entity.domain) == ("Lamp", None, "light")
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4),
+    max_leaves=12,
+)
+KEYS = st.sampled_from(
+    [
+        *("entity_1", "entity_2", "device1", "confidence", "synergy_score", "synergy", "relationship", "automation_id"),
+        *("entity_id", "area_id", "name", "query", "suggestion", "response", "pattern", "input", "output", "entities"),
+    ]
+)
+
+
+@given(st.dictionaries(KEYS, JSON | st.dictionaries(KEYS, JSON, max_size=3), max_size=6) | JSON)
+def test_no_json_value_breaks_a_parser_or_passes_one_half_read(raw: Any) -> None:
+    for model in (Synergy, Entity, PromptRow, PatternRow, YamlRow):
+        report = LoadReport(where="x")
+        record = report.validate(model, raw, "row", "row 0")
+        assert report.read["row"] == 1
+        if record is None:
+            assert report.rejected["row"] == 1
+            assert report.reasons[0].isascii()
+            assert "expected" in report.reasons[0]
+        else:
+            assert not report.reasons
+            assert model.model_validate(record.model_dump(by_alias=False)) == record
+
+
+@given(st.permutations([(a, b, c) for a in ("light.a", "light.b") for b in ("fan.c", "fan.d") for c in (0.1, 0.7, 1)]))
+def test_the_fingerprint_does_not_depend_on_the_order_of_rows(rows: list[tuple[str, str, float]]) -> None:
+    def build(items: list[tuple[str, str, float]]) -> str:
+        builder = HomeBuilder(LoadReport(where="x"))
+        for trigger, action, confidence in items:
+            builder.add_row({"entity_1": trigger, "entity_2": action, "confidence": confidence}, "")
+        return builder.build().fingerprint()
+
+    assert build(rows) == build(sorted(rows))
+    assert build(rows) != build(rows[1:])
+
+
+def test_equal_rows_are_folded_and_counted() -> None:
+    builder = HomeBuilder(LoadReport(where="x"))
+    for confidence in (0.5, 0.7):
+        builder.add_row({**FLAT, "confidence": confidence}, "")
+    (synergy,) = builder.build().synergies
+    assert (synergy.rows, synergy.confidence) == (2, 0.6)
+
+
+def test_disabled_entities_and_their_rows_are_left_out_and_counted() -> None:
+    builder = HomeBuilder(LoadReport(where="x"))
+    builder.add_entity({"entity_id": "light.a", "disabled": True}, "")
+    builder.add_entity({"entity_id": "light.c"}, "")
+    builder.add_row(FLAT, "")
+    home = builder.build()
+    assert [e.entity_id for e in home.entities] == ["light.c"]
+    assert (home.disabled, home.disabled_rows, home.synergies) == (1, 1, ())
+
+
+def test_an_entity_inherits_the_area_of_its_device() -> None:
+    builder = HomeBuilder(LoadReport(where="x"))
+    builder.add_places(["kitchen"], [{"device_id": "d", "area_id": "kitchen"}])
+    builder.add_entity({"entity_id": "light.a", "device_id": "d"}, "")
+    builder.add_entity({"entity_id": "light.b", "device_id": "d", "area_id": "hall"}, "")
+    assert [e.area_id for e in builder.build().entities] == ["kitchen", "hall"]
+
+
+def test_a_second_entity_fills_gaps_but_may_not_disagree() -> None:
+    report = LoadReport(where="x")
+    builder = HomeBuilder(report)
+    builder.add_entity({"entity_id": "light.a", "area_id": None, "name": "Lamp"}, "entities[0]")
+    builder.add_entity({"entity_id": "light.a", "area_id": "kitchen"}, "entities[1]")
+    builder.add_entity({"entity_id": "light.a", "area_id": "hall"}, "entities[2]")
+    (entity,) = builder.build().entities
+    assert (entity.area_id, entity.name) == ("kitchen", "Lamp")
+    assert report.reasons == [
+        "entities[2]: area_id: 'hall' - expected 'kitchen', as the same entity 'light.a' has in entities[0]"
+    ]
+    assert (report.read["entity"], report.rejected["entity"]) == (3, 1)
