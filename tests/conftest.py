@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -11,17 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
-ROOT = Path(__file__).resolve().parent.parent
-SCRIPT = ROOT / "scripts" / "train_gnn_synergy.py"
+from support import SCRIPT, environment
 
 Result = subprocess.CompletedProcess[str]
-
-
-def environment(**extra: str) -> dict[str, str]:
-    """This process's environment without what would steer a training run."""
-    kept = {k: v for k, v in os.environ.items() if not k.startswith(("GNN_", "TRAINING_DATA", "PYTHON"))}
-    return {**kept, "OMP_NUM_THREADS": "2", **extra}
 
 
 @pytest.fixture

@@ -1,8 +1,19 @@
-"""Small rows and homes that many tests use."""
+"""Small rows and homes, where the project lies, and an environment that steers nothing."""
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
 from typing import Any
+
+ROOT = Path(__file__).resolve().parent.parent
+SCRIPT = ROOT / "scripts" / "train_gnn_synergy.py"
+
+
+def environment(**extra: str) -> dict[str, str]:
+    """This process's environment without what would steer a training run."""
+    kept = {k: v for k, v in os.environ.items() if not k.startswith(("GNN_", "TRAINING_DATA", "PYTHON"))}
+    return {**kept, "OMP_NUM_THREADS": "2", **extra}
 
 
 def row(trigger: str, action: str, confidence: float = 0.8, **extra: Any) -> dict[str, Any]:

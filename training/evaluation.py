@@ -21,11 +21,11 @@ from torch import Tensor
 from torch.nn import functional
 
 from training.evidence import EVIDENCE, EncodedHome, LogOdds
-from training.graph import PARTS, Part, Split
+from training.graph import Part, Split
 from training.metrics import METRICS, Array, average_precision, expected_calibration_error, mean_rank, roc_auc
 
 CHUNK = 100_000  # pairs scored at a time
-RANKED_PAIRS = 1_000_000  # of one home; beyond it triggers are sampled
+RANKED_PAIRS = 4_000_000  # of one home; beyond it triggers are sampled
 
 Scorer = Callable[[Tensor, Tensor, Tensor], Tensor]
 """(trigger ``[k]``, action ``[k]``, evidence ``[k, e]``) of one home -> ``[k]`` scores; only their order counts."""
@@ -49,11 +49,17 @@ class RankingTask:
 
 
 def ranking_task(
-    home: EncodedHome, index: int, split: Split, part: Part, limit: int = RANKED_PAIRS
+    home: EncodedHome,
+    index: int,
+    split: Split,
+    part: Part,
+    limit: int = RANKED_PAIRS,
+    negatives_limit: int | None = None,
 ) -> RankingTask | None:
-    """The task of one home for one part; None where it has no pair there. At most about ``limit`` pairs.
+    """The task of one home for one part; None where it has no pair there.
 
-    Where there are more, triggers are taken at random under a fixed seed, each with all its candidates.
+    A home of more than about ``limit`` pairs is judged on triggers taken at random under a fixed seed, each with all
+    its candidates, or with ``negatives_limit`` of them taken at random where that is given.
     """
     graph = home.graph
     can_act = home.can_act.numpy()
@@ -65,10 +71,11 @@ def ranking_task(
     targets = np.zeros(graph.size, dtype=bool)
     targets[graph.pairs[:, 1]] = True
     triggers = np.unique(usable[:, 0])
-    kept = max(1, limit // max(1, len(candidates)))
+    rng = np.random.default_rng(0)
+    kept = max(1, limit // max(1, min(len(candidates), negatives_limit or len(candidates))))
     left_out = max(0, len(triggers) - kept)
     if left_out:
-        triggers = np.sort(np.random.default_rng(0).choice(triggers, kept, replace=False))
+        triggers = np.sort(rng.choice(triggers, kept, replace=False))
 
     by_trigger: dict[int, list[int]] = {}
     for t, a in graph.pairs.tolist():
@@ -82,6 +89,8 @@ def ranking_task(
         mask[by_trigger[t]] = False
         mask[t] = False
         negatives = np.flatnonzero(mask)
+        if negatives_limit is not None and len(negatives) > negatives_limit:
+            negatives = np.sort(rng.choice(negatives, negatives_limit, replace=False))
         positives = np.array(held[t], dtype=np.int64)
         action.append(np.concatenate([positives, negatives]))
         positive.append(np.arange(len(positives) + len(negatives)) < len(positives))
@@ -248,8 +257,13 @@ def _number(value: float) -> float | None:
     return None if math.isnan(value) else round(value, 6)
 
 
-def tasks_of(homes: Sequence[EncodedHome], split: Split, part: Part, limit: int = RANKED_PAIRS) -> list[RankingTask]:
-    """The tasks of all homes that have pairs in ``part``."""
-    assert part in PARTS
-    tasks = (ranking_task(home, index, split, part, limit) for index, home in enumerate(homes))
+def tasks_of(
+    homes: Sequence[EncodedHome],
+    split: Split,
+    part: Part,
+    limit: int = RANKED_PAIRS,
+    negatives_limit: int | None = None,
+) -> list[RankingTask]:
+    """The tasks of all homes that have pairs in ``part``; limits as in ``ranking_task``."""
+    tasks = (ranking_task(home, index, split, part, limit, negatives_limit) for index, home in enumerate(homes))
     return [task for task in tasks if task is not None]

@@ -30,7 +30,7 @@ from training.evaluation import (
     tasks_of,
 )
 from training.evidence import STARTING_WEIGHTS, EncodedHome, LogOdds, PairStatistics, Vocabulary
-from training.graph import HomeGraph, Ints, Split, acting_domains, build_graph, describe_split, split_pairs
+from training.graph import HomeGraph, Ints, Part, Split, acting_domains, build_graph, describe_split, split_pairs
 from training.network import SynergyNetwork, collate
 
 FORMAT = "gnn_synergy"
@@ -48,7 +48,9 @@ FOLDS = 10  # statistics of a training pair come from the other folds
 # How often a training home is shown without any known pair, and else the share of its automations that are hidden.
 NEW_HOME_SHARE = 0.5
 HIDDEN_SHARE = 0.3
-VALIDATION_PAIRS = 200_000  # ranked of one home in each epoch
+# Of one home in each epoch, enough to choose an epoch and to calibrate; the test part is ranked in full.
+VALIDATION_PAIRS = 200_000
+VALIDATION_NEGATIVES = 1_000
 
 
 class Epoch(NamedTuple):
@@ -321,9 +323,7 @@ class _Trainer:
         self.network = SynergyNetwork(
             len(self.vocabulary.domains) + 1, len(self.vocabulary.classes) + 1, config.hidden_dim, config.num_layers
         )
-        self.validation = (
-            [] if split.strategy == "none" else tasks_of(self.homes, split, "validation", VALIDATION_PAIRS)
-        )
+        self.validation = [] if split.strategy == "none" else self._tasks("validation")
 
     def _fit_statistics(self) -> None:
         """Statistics of all training pairs, and for each fold those of the other folds."""
@@ -470,6 +470,9 @@ class _Trainer:
         weights = np.concatenate([graph.weight[rows], weight[true]]) * self.home_weight[h]
         return _Sample(triggers, actions, label, torch.from_numpy(weights.astype(np.float32)), evidence)
 
+    def _tasks(self, part: Part) -> list[RankingTask]:
+        return tasks_of(self.homes, self.split, part, VALIDATION_PAIRS, VALIDATION_NEGATIVES)
+
     def _scorer(self, h: int, known: Ints) -> Scorer:
         with torch.no_grad():
             encoded = self.network.eval().encode(collate([self.homes[h]], [_edges(known)]))
@@ -507,7 +510,7 @@ class _Trainer:
         """Platt scaling on the validation part, or on the training pairs where there is none."""
         scored = list(self._validation_scores())
         if not scored:
-            for task in tasks_of(self.homes, self.split, "train", VALIDATION_PAIRS):
+            for task in self._tasks("train"):
                 scorer = self._scorer(task.home, self.graphs[task.home].pairs[:0])
                 scored.append(
                     (task, score_task(task, self.homes[task.home], self.log_odds, {"model": scorer})["model"])

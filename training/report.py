@@ -38,9 +38,9 @@ def audit_lines(audit: SynergyAudit) -> Iterable[str]:
         f"{audit.automations} automations, {audit.duplicate_rows} repeated rows"
     )
     yield (
-        f"      {audit.homes} homes ({audit.homes_with_pairs} with pairs), {audit.enabled_entities} entities "
-        f"({audit.implied_entities} named by synergies only, {audit.disabled_entities} disabled left out), "
-        f"{audit.entities_with_area} with an area"
+        f"      {audit.homes} home{'s' * (audit.homes != 1)} ({audit.homes_with_pairs} with pairs), "
+        f"{audit.enabled_entities} entities ({audit.implied_entities} named by synergies only, "
+        f"{audit.disabled_entities} disabled left out), {audit.entities_with_area} with an area"
     )
     for line in audit.cannot_show:
         yield f"Note: {line}"
