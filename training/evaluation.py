@@ -24,8 +24,8 @@ from training.evidence import EVIDENCE, EncodedHome, LogOdds
 from training.graph import Part, Split
 from training.metrics import METRICS, Array, average_precision, expected_calibration_error, mean_rank, roc_auc
 
-CHUNK = 100_000  # pairs scored at a time
-RANKED_PAIRS = 4_000_000  # of one home; beyond it triggers are sampled
+CHUNK = 32_768  # pairs scored at a time
+RANKED_PAIRS = 2_000_000  # of one home; beyond it triggers are sampled
 
 Scorer = Callable[[Tensor, Tensor, Tensor], Tensor]
 """(trigger ``[k]``, action ``[k]``, evidence ``[k, e]``) of one home -> ``[k]`` scores; only their order counts."""
@@ -117,7 +117,7 @@ def score_task(task: RankingTask, home: EncodedHome, log_odds: LogOdds, scorers:
         trigger, action = task.trigger[start : start + CHUNK], task.action[start : start + CHUNK]
         evidence = log_odds.evidence(home, trigger, action)
         for name, scorer in scorers.items():
-            parts[name].append(scorer(trigger, action, evidence).double().numpy())
+            parts[name].append(scorer(trigger, action, evidence).float().numpy())
     return {name: np.concatenate(chunks) for name, chunks in parts.items()}
 
 

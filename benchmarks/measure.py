@@ -1,0 +1,35 @@
+"""Run a command and measure its wall time and peak memory."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+class Measured(NamedTuple):
+    """Wall seconds and peak resident MB of one process."""
+
+    seconds: float
+    peak_mb: float
+
+
+def run(arguments: Sequence[str | Path], cwd: Path | None = None) -> Measured:
+    """Run this Python with ``arguments``; stops this program where it fails."""
+    started = time.perf_counter()
+    process = subprocess.Popen(
+        [sys.executable, *map(str, arguments)], cwd=cwd, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
+    assert process.stdout is not None
+    output = process.stdout.read()
+    _, status, usage = os.wait4(process.pid, 0)
+    seconds = time.perf_counter() - started
+    if os.waitstatus_to_exitcode(status) != 0:
+        sys.exit(f"{' '.join(map(str, arguments))} failed:\n{output}")
+    return Measured(seconds, usage.ru_maxrss / 1024)
