@@ -26,7 +26,8 @@ ROOMS = ("kitchen", "hall", "office", "bedroom", "bathroom", "garage")
 
 def home(home_id: str, *, areas: bool = True, rooms: tuple[str, ...] = ROOMS) -> dict[str, Any]:
     """A home in which each room's motion sensor drives its light, and some doors a lock; one automation a pair."""
-    entities, synergies = [], []
+    entities: list[dict[str, Any]] = [{"entity_id": f"input_boolean.{home_id}_guests"}]
+    synergies = []
     for i, room in enumerate(rooms):
         area = {"area_id": room} if areas else {}
         entities += [

@@ -186,3 +186,12 @@ def test_more_homes_move_few_of_the_old_ones() -> None:
     before, after = split_pairs(few), split_pairs(many)
     moved = sum(not np.array_equal(before.parts[h], after.parts[h]) for h in range(40))
     assert moved <= 4
+
+
+def test_a_home_under_two_ids_is_never_in_two_parts() -> None:
+    homes = [home(f"h{i}") for i in range(8)]
+    graphs = [graph(h) for h in homes] + [graph(h, f"copy of {h['home_id']}") for h in homes]
+    split = split_pairs(graphs)
+    assert sum(split.units.values()) == 8
+    for h in range(8):
+        assert np.array_equal(split.parts[h], split.parts[h + 8])

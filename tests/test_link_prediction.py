@@ -91,7 +91,7 @@ def test_what_cannot_be_scored_is_named(trained: TrainingResult) -> None:
     entities = home("a")["entities"]
     with pytest.raises(ValueError, match=r"'light\.none': no enabled entity of this home has this id"):
         trained.model.score(entities, [], [("light.hall", "light.none")])
-    with pytest.raises(ValueError, match=r"entities\[27\]: entity_id: 'x' - expected an entity id"):
+    with pytest.raises(ValueError, match=r"entities\[28\]: entity_id: 'x' - expected an entity id"):
         trained.model.score([*entities, {"entity_id": "x"}], [], [])
     with pytest.raises(ValueError, match=r"known_synergies\[0\]: confidence: missing"):
         trained.model.score(entities, [{"entity_1": "light.hall", "entity_2": "light.office"}], [])
@@ -163,7 +163,7 @@ def test_two_entities_and_one_pair_train() -> None:
 def test_no_pairs_is_a_clear_error() -> None:
     raw = home("a")
     raw["synergies"] = []
-    with pytest.raises(TrainingError, match="no synergy pair among 1 home with 27 entities"):
+    with pytest.raises(TrainingError, match="no synergy pair among 1 home with 28 entities"):
         train([as_home(raw)], QUICK)
     with pytest.raises(TrainingError, match="no synergy pair among 1 home with 1 entity"):
         train([as_home({"entities": [{"entity_id": "light.a"}]})], QUICK)

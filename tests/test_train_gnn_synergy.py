@@ -305,6 +305,16 @@ def test_a_full_disk_while_saving_leaves_the_old_model(train: Train, write: Writ
     assert files(folder) == before
 
 
+def test_a_summary_that_cannot_be_written_is_found_before_training(train: Train, write: Write) -> None:
+    write("x.json", FOUR_PAIRS)
+    write("file", "x")
+    done = train("--json-input", "x.json", "--summary-path", "file/s.json")
+    assert done.returncode == 1
+    assert "file/s.json: cannot be written (a file is in the place of its folder)" in done.stderr
+    assert done.stderr.count("\n") == 1
+    assert "Epoch" not in done.stdout
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_an_interrupt_mid_epoch_leaves_the_old_model(write: Write, tmp_path: Path, number: signal.Signals) -> None:
     write("x.json", FOUR_PAIRS)

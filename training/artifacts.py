@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import shutil
+import signal
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -46,9 +47,10 @@ def publish(model_path: Path, model: bytes, metadata: Mapping[str, Any], extras:
         try:
             for name, content in files.items():
                 _write(staging / name, content)
-            for name in files:
-                (staging / name).replace(folder / name)
-            _flush_folder(folder)
+            with _uninterrupted():
+                for name in files:
+                    (staging / name).replace(folder / name)
+                _flush_folder(folder)
         finally:
             shutil.rmtree(staging, ignore_errors=True)
     return written
@@ -99,6 +101,19 @@ def _umask() -> int:
     return mask
 
 
+@contextmanager
+def _uninterrupted() -> Iterator[None]:
+    """Hold Ctrl-C and SIGTERM back, so that a model is not left beside the metadata of the one before."""
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 def _flush_folder(folder: Path) -> None:
     if os.name == "posix":  # Windows cannot open a folder
         descriptor = os.open(folder, os.O_RDONLY)
@@ -113,7 +128,8 @@ def _explained(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        why = error.strerror or str(error)
+        in_the_way = isinstance(error, FileExistsError | NotADirectoryError)
+        why = "a file is in the place of its folder" if in_the_way else error.strerror or str(error)
         raise ArtifactError(
             f"{path}: cannot be written ({why}); nothing that was there has changed. "
             "Free space, fix permissions or give another path"

@@ -34,7 +34,12 @@ class GnnSettings(BaseSettings):
     """Production's ``GNN_*`` variables, from the environment or ``.env`` in the working directory."""
 
     model_config = SettingsConfigDict(
-        env_prefix="GNN_", env_file=".env", env_file_encoding="utf-8", extra="ignore", protected_namespaces=()
+        env_prefix="GNN_",
+        env_file=".env",
+        env_file_encoding="utf-8",
+        extra="ignore",
+        env_ignore_empty=True,
+        protected_namespaces=(),
     )
 
     hidden_dim: Positive = 64

@@ -267,11 +267,12 @@ def split_pairs(graphs: Sequence[HomeGraph]) -> Split:
     always gives the same test pairs. A pair of two automations goes to the part that trains first, and both
     directions of a pair stay together, so that no test pair is seen in training in any form.
     """
-    with_pairs = [g.home_id for g in graphs if len(g.pairs)]
+    with_pairs = _distinct_homes(graphs)
     if len(with_pairs) >= MIN_HOMES:
-        part_of_home = _assign(with_pairs)
+        part_of_home = _assign(list(with_pairs))
+        part_of_copy = {home: part_of_home[first] for first, copies in with_pairs.items() for home in copies}
         parts = tuple(
-            np.full(len(g.pairs), PARTS.index(part_of_home.get(g.home_id, "train")), dtype=np.int8) for g in graphs
+            np.full(len(g.pairs), PARTS.index(part_of_copy.get(g.home_id, "train")), dtype=np.int8) for g in graphs
         )
         return Split(
             "home", parts, f"{len(with_pairs)} homes with pairs: whole homes are held out", _count(part_of_home)
@@ -299,6 +300,16 @@ def split_pairs(graphs: Sequence[HomeGraph]) -> Split:
         f"{'automations' if by_automation else 'pairs'} are held out",
         _count(part_of_group),
     )
+
+
+def _distinct_homes(graphs: Sequence[HomeGraph]) -> dict[str, list[str]]:
+    """Homes with pairs: the first of equal ones -> all of them. A home under two ids is one unit, not two."""
+    same: dict[bytes, list[str]] = {}
+    for g in graphs:
+        if len(g.pairs):
+            content = hashlib.sha256("\n".join(g.entity_ids).encode() + g.pairs.tobytes()).digest()
+            same.setdefault(content, []).append(g.home_id)
+    return {min(ids): ids for ids in same.values()}
 
 
 def _assign(units: Sequence[str]) -> dict[str, Part]:

@@ -18,7 +18,7 @@ from types import FrameType
 from typing import Any, NoReturn
 
 from data_sources import DataSource, DataSourceError
-from training.artifacts import to_json, write_atomically
+from training.artifacts import check_writable, to_json, write_atomically
 from training.errors import ArtifactError, TrainingError
 from training.summary import Status, TrainingSummary
 
@@ -42,6 +42,7 @@ class Run:
     verbose: bool = False
     status: Status = "success"
     message: str = ""
+    saved: bool = False
     model_path: Path | None = None
     metrics: dict[str, Any] = field(default_factory=dict)
     audit: dict[str, Any] = field(default_factory=dict)
@@ -79,6 +80,7 @@ def execute(run: Run, log_file: str, body: Callable[[Run], None]) -> NoReturn:
     error: BaseException | None = None
     try:
         with _stop_signals():
+            _check_summary_path(run)
             body(run)
     except (DataSourceError, TrainingError) as failure:
         error = failure
@@ -86,7 +88,12 @@ def execute(run: Run, log_file: str, body: Callable[[Run], None]) -> NoReturn:
     except (KeyboardInterrupt, _Stopped) as failure:
         error = failure
         name = str(failure) or "SIGINT"
-        _fail(run, f"interrupted ({name}); nothing was saved and the model that was there is untouched")
+        _fail(
+            run,
+            f"interrupted ({name}) after the model was saved"
+            if run.saved
+            else f"interrupted ({name}); nothing was saved and the model that was there is untouched",
+        )
     except MemoryError as failure:
         error = failure
         _fail(run, "out of memory; train on fewer homes or lower GNN_HIDDEN_DIM")
@@ -101,6 +108,16 @@ def execute(run: Run, log_file: str, body: Callable[[Run], None]) -> NoReturn:
         except ArtifactError as failure:
             _fail(run, str(failure))
     sys.exit(_flushed(0 if run.status != "failed" else FAILED))
+
+
+def _check_summary_path(run: Run) -> None:
+    if run.summary_path is None:
+        return
+    try:
+        check_writable(run.summary_path)
+    except ArtifactError:
+        run.summary_path = None  # said once, before training rather than after it
+        raise
 
 
 def _fail(run: Run, message: str) -> None:

@@ -50,7 +50,7 @@ def train_gnn_synergy(run: Run, options: SynergyOptions) -> None:
             _already_trained(run, path)
             return
 
-    homes = list(source.read(Home))
+    homes = sorted(source.read(Home), key=lambda home: home.home_id)  # no source promises an order
     audit = audit_homes(homes)
     run.audit, run.notes = audit.model_dump(mode="json"), list(audit.cannot_show)
     log.info("Source: %s", source.report.where)
@@ -103,6 +103,7 @@ def _train_and_publish(run: Run, homes: list[Home], audit: SynergyAudit, config:
         _metadata(run, result),
         {} if image is None else {f"{path.stem}_training.png": image},
     )
+    run.saved = True
     for line in (*report.split_lines(result), *report.score_lines(result.metrics), verdict):
         log.info("%s", line)
     run.message = f"trained on {audit.distinct_pairs} distinct pairs, saved to {path}"
