@@ -100,6 +100,7 @@ class DataSource(ABC):
     def __init__(self, *, strict: bool = False) -> None:
         self.strict = strict
         self.report = LoadReport(where="")
+        self.choice: str | None = None  # why this source, where it was not named
 
     def read(self, record: type[R]) -> Iterator[R]:
         """Stream the records of one kind; ``self.report`` is complete when the iterator ends.

@@ -17,12 +17,12 @@ from typing import Any
 
 from data_sources.base import DataSource, FormatError, NotFoundError, R
 from data_sources.homes import DEFAULT_HOME_ID, HomeBuilder
+from data_sources.json_stream import CHUNK, EMPTY, JsonError, JsonReader
 from data_sources.records import Home, shorten
 
 STDIN = "-"
 ENDINGS = (".json", ".jsonl", ".json.gz", ".jsonl.gz")
 _LINES_ENDINGS = (".jsonl", ".ndjson")
-_CHUNK = 1 << 16
 
 
 class JsonSource(DataSource):
@@ -121,14 +121,14 @@ class JsonSource(DataSource):
     def _items(self, kind: str) -> Iterator[tuple[str, Any]]:
         """Each top-level item with its place: ``row 3`` (from 0) in an array, ``line 4`` (from 1) in lines."""
         with self._open(kind) as (stream, name):
-            head = stream.read(_CHUNK)
+            head = stream.read(CHUNK)
             if name.endswith(_LINES_ENDINGS) or (not name.endswith(".json") and head.lstrip().startswith("{")):
                 head += stream.readline()  # up to the end of a line,
                 head += stream.readline()  # and one more, which tells whether there is one
                 if name.endswith(_LINES_ENDINGS) or _is_lines(head):
                     yield from self._lines(chain(io.StringIO(head), stream))
                     return
-            yield from self._document(_Reader(stream, head))
+            yield from self._document(JsonReader(stream, head))
 
     @contextmanager
     def _open(self, kind: str) -> Iterator[tuple[io.TextIOWrapper, str]]:
@@ -139,7 +139,7 @@ class JsonSource(DataSource):
             with nullcontext(sys.stdin.buffer) if not name else open(name, "rb") as raw:
                 binary: Any = raw
                 if binary.peek(2)[:2] == b"\x1f\x8b":
-                    binary = io.BufferedReader(gzip.GzipFile(fileobj=binary), _CHUNK)
+                    binary = io.BufferedReader(gzip.GzipFile(fileobj=binary), CHUNK)
                 if binary.peek(2)[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
                     raise FormatError(f"{where}: is UTF-16 text; save it as UTF-8")
                 yield io.TextIOWrapper(binary, encoding="utf-8-sig"), name.lower().removesuffix(".gz")
@@ -168,14 +168,14 @@ class JsonSource(DataSource):
                 continue
             yield f"line {number}", item
 
-    def _document(self, reader: _Reader) -> Iterator[tuple[str, Any]]:
+    def _document(self, reader: JsonReader) -> Iterator[tuple[str, Any]]:
         try:
             if reader.peek() == "[":
                 for index, item in enumerate(reader.items()):
                     yield f"row {index}", item
                 return
             value = reader.whole()
-        except (json.JSONDecodeError, _JsonError) as error:
+        except (json.JSONDecodeError, JsonError) as error:
             line, column = reader.position(error.pos)
             cut = ": the file is cut off here" if reader.at_end(error.pos) else ""
             raise FormatError(
@@ -185,7 +185,7 @@ class JsonSource(DataSource):
             raise  # _open explains it
         except (ValueError, RecursionError) as error:
             raise FormatError(f"{self.report.where}: not usable JSON ({_what(error)})") from error
-        if value is _EMPTY:
+        if value is EMPTY:
             raise FormatError(f"{self.report.where}: is empty; expected a JSON array or object")
         if not isinstance(value, dict):
             raise FormatError(
@@ -215,107 +215,3 @@ def _what(error: Exception) -> str:
     if isinstance(error, RecursionError):
         return "nested too deep"
     return error.msg if isinstance(error, json.JSONDecodeError) else str(error)
-
-
-class _JsonError(Exception):
-    def __init__(self, msg: str, pos: int) -> None:
-        super().__init__(msg)
-        self.msg, self.pos = msg, pos
-
-
-_EMPTY = object()
-
-
-class _Reader:
-    """One JSON document, an array item by item, from a buffer that holds little more than the item at hand."""
-
-    def __init__(self, stream: io.TextIOWrapper, head: str) -> None:
-        self._stream = stream
-        self._decoder = json.JSONDecoder()
-        self._buffer = head
-        self._at = 0
-        self._eof = False
-        self._line, self._column = 1, 1  # of the buffer's first character
-
-    def position(self, pos: int) -> tuple[int, int]:
-        """Line and column, from 1, of the buffer's character ``pos``."""
-        before = self._buffer[:pos]
-        lines = before.count("\n")
-        return self._line + lines, pos - before.rfind("\n") if lines else self._column + pos
-
-    def at_end(self, pos: int) -> bool:
-        """Whether nothing but white space (or an unclosed text) follows ``pos``: a file that was cut off."""
-        rest = self._buffer[pos:].strip()
-        return self._eof and bool(self._buffer.strip()) and (not rest or (rest[0] == '"' and '"' not in rest[1:]))
-
-    def peek(self) -> str:
-        """The next character that is not white space, or "" at the end."""
-        while True:
-            while self._at < len(self._buffer) and self._buffer[self._at] in " \t\r\n":
-                self._at += 1
-            if self._at < len(self._buffer):
-                return self._buffer[self._at]
-            if not self._more():
-                return ""
-
-    def items(self) -> Iterator[Any]:
-        """Each item in turn. Raises JSONDecodeError or _JsonError, whose ``pos`` is for ``position``."""
-        self._take("[")
-        if self.peek() == "]":
-            self._take("]")
-        else:
-            while True:
-                yield self._value()
-                if self.peek() == "]":
-                    self._take("]")
-                    break
-                self._take(",")
-        if self.peek():
-            raise _JsonError("expected nothing after the array; one row a line belongs in a .jsonl file", self._at)
-
-    def whole(self) -> Any:
-        """The single value that is not an array; ``_EMPTY`` where there is none."""
-        if not self.peek():
-            return _EMPTY
-        value = self._value()
-        if self.peek():
-            raise _JsonError("expected nothing after the value; one row a line belongs in a .jsonl file", self._at)
-        return value
-
-    def _take(self, expected: str) -> None:
-        found = self.peek()
-        if found != expected:
-            raise _JsonError(f"expected {expected!r}" + (f", found {found!a}" if found else ""), self._at)
-        self._at += 1
-
-    def _value(self) -> Any:
-        self.peek()
-        self._drop_consumed()
-        while True:
-            try:
-                value, end = self._decoder.raw_decode(self._buffer, self._at)
-            except json.JSONDecodeError as error:
-                # Far from the buffer's end it is a true error, unless a text is still open.
-                near_end = error.pos > len(self._buffer) - 32 or error.msg.startswith("Unterminated string")
-                if near_end and self._more():
-                    continue
-                raise
-            # A number at the very end of the buffer may go on in the next chunk.
-            if end == len(self._buffer) and self._more():
-                continue
-            self._at = end
-            return value
-
-    def _more(self) -> bool:
-        """Read on, twice as much as is held, so that a large item costs linear time."""
-        chunk = "" if self._eof else self._stream.read(max(_CHUNK, len(self._buffer)))
-        self._eof = not chunk
-        self._buffer += chunk
-        return bool(chunk)
-
-    def _drop_consumed(self) -> None:
-        if self._at < _CHUNK:
-            return
-        self._line, self._column = self.position(self._at)
-        self._buffer = self._buffer[self._at :]
-        self._at = 0

@@ -163,7 +163,8 @@ class Home:
     """One home: entities sorted by id, synergies sorted by pair, each entity of a synergy among the entities.
 
     ``rows`` counts the synergy rows read, ``implied`` the entities that only a synergy names,
-    ``disabled`` the disabled entities, ``disabled_rows`` the synergy rows left out because they name one.
+    ``disabled`` the disabled entities, ``disabled_rows`` the synergy rows left out because they name one, ``generated``
+    the pairs that rules made up because none was known.
     """
 
     kind: ClassVar[KindName] = "gnn_synergy"
@@ -176,6 +177,7 @@ class Home:
     implied: int = 0
     disabled: int = 0
     disabled_rows: int = 0
+    generated: int = 0
 
     def fingerprint(self) -> str:
         """SHA-256 of the canonical content: the same home gives the same value from every source, in any order."""

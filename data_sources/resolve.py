@@ -2,60 +2,105 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Callable
+from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
+from types import MappingProxyType
 
 from data_sources.base import DataSource, DataSourceError
+from data_sources.records import Home, KindName
+
+log = logging.getLogger("data_sources")
 
 BARE = ""  # the value of a --json-input that stands alone
+AUTO = "auto"
 DATA_DIRECTORY_VARIABLE = "TRAINING_DATA_DIR"
 SAMPLE_DIRECTORY = Path("simulation") / "training_data"
+ENTRY_POINT_GROUP = "home_synergy_training.sources"
+
+Opener = Callable[..., DataSource]
+"""(spec, ``strict=``, ``max_samples=``) -> a source; ``spec`` is the whole --data-source value."""
 
 
 class SourceNotAvailableError(DataSourceError):
-    """No source was named, or no source reads what was named."""
+    """No source reads what was named, or the one that does is not installed."""
 
 
-def _open_json(path: str, *, strict: bool, hint: str = "") -> DataSource:
+def _open_json(spec: str, *, strict: bool, max_samples: int | None = None, hint: str = "") -> DataSource:  # noqa: ARG001
     from data_sources.json_file import JsonSource
 
-    return JsonSource(path, strict=strict, hint=hint)
+    return JsonSource(spec.removeprefix("file://"), strict=strict, hint=hint)
 
 
-_SCHEMES: dict[str, Callable[..., DataSource]] = {"file": _open_json}
+def _open_production(spec: str, *, strict: bool, max_samples: int | None = None) -> DataSource:
+    """Production's services; an address as ``spec`` stands in for DATA_API_URL."""
+    from data_sources.data_api import DataApiSource
+    from data_sources.production import ProductionSource
+    from data_sources.settings import production_settings
+    from data_sources.sql import SqlSource
+
+    settings = production_settings()
+    api = DataApiSource(spec or settings.data_api_url, key=settings.key, strict=strict)
+    return ProductionSource(api, SqlSource(settings.database, strict=strict, max_samples=max_samples), strict=strict)
 
 
-def open_source(*, json_input: str | None = None, data_source: str | None = None, strict: bool = False) -> DataSource:
-    """The source that ``--json-input`` (``BARE`` for the flag alone) or ``--data-source`` names.
+def _open_sql(spec: str, *, strict: bool, max_samples: int | None = None) -> DataSource:
+    from data_sources.sql import SqlSource
 
-    Raises SourceNotAvailableError where neither is given, or no source reads what was given.
+    return SqlSource(spec, strict=strict, max_samples=max_samples)
+
+
+# Scheme, without a driver (postgresql+psycopg) -> opener.
+SCHEMES = MappingProxyType(
+    {
+        "file": _open_json,
+        "http": _open_production,
+        "https": _open_production,
+        "mariadb": _open_sql,
+        "mysql": _open_sql,
+        "postgres": _open_sql,
+        "postgresql": _open_sql,
+        "sqlite": _open_sql,
+    }
+)
+
+
+def open_source(
+    *,
+    json_input: str | None = None,
+    data_source: str | None = None,
+    strict: bool = False,
+    kind: KindName = Home.kind,
+    max_samples: int | None = None,
+) -> DataSource:
+    """The source that ``--json-input`` (``BARE`` for the flag alone) or ``--data-source`` names, else production's.
+
+    Args:
+        json_input: A path, ``-``, or ``BARE``. Excludes ``data_source``.
+        data_source: A path, ``http(s)://`` (the Data API there, with DATABASE_URL), a SQLAlchemy URL, ``auto``, or a
+            scheme that another package registers under the entry point group ``ENTRY_POINT_GROUP``.
+        strict: Make the first unusable row fatal.
+        kind: What will be read; ``auto`` asks the service that has it.
+        max_samples: Read at most so many requests, the newest first, where the source is a database.
+
+    Raises:
+        SourceNotAvailableError: Nothing reads what was given, or both were given.
     """
     if json_input is not None and data_source is not None:
         raise SourceNotAvailableError("--json-input and --data-source exclude each other; give one of them")
     if json_input is not None:
-        if json_input != BARE:
-            return _open_json(json_input, strict=strict)
-        return _open_json(
-            str(default_directory()),
-            strict=strict,
-            hint=f"give --json-input a path, set {DATA_DIRECTORY_VARIABLE}, or run from the project's root",
-        )
+        return _open_json(json_input, strict=strict) if json_input != BARE else _open_sample(strict)
     if data_source is None:
-        raise SourceNotAvailableError(
-            "no data source: the production services cannot be read by this version; "
-            "--json-input [PATH] reads a JSON file instead"
-        )
-    scheme, separator, rest = data_source.partition("://")
-    if not separator and data_source != "auto":
+        return _open_production("", strict=strict, max_samples=max_samples)
+    if data_source == AUTO:
+        return _open_auto(strict, kind, max_samples)
+    scheme, separator, _ = data_source.partition("://")
+    if not separator:
         return _open_json(data_source, strict=strict)
-    opener = _SCHEMES.get(scheme)
-    if opener is None:
-        known = ", ".join(f"{name}://" for name in sorted(_SCHEMES))
-        raise SourceNotAvailableError(
-            f"--data-source {_without_secrets(data_source)}: no source reads this; known are a path and {known}"
-        )
-    return opener(rest, strict=strict)
+    opener = SCHEMES.get(scheme.partition("+")[0].lower()) or _plugin(scheme, data_source)
+    return opener(data_source, strict=strict, max_samples=max_samples)
 
 
 def default_directory() -> Path:
@@ -67,6 +112,50 @@ def default_directory() -> Path:
         return SAMPLE_DIRECTORY
     shipped = Path(__file__).resolve().parent.parent / SAMPLE_DIRECTORY
     return shipped if shipped.is_dir() else SAMPLE_DIRECTORY
+
+
+def _open_sample(strict: bool) -> DataSource:
+    hint = f"give --json-input a path, set {DATA_DIRECTORY_VARIABLE}, or run from the project's root"
+    return _open_json(str(default_directory()), strict=strict, hint=hint)
+
+
+def _open_auto(strict: bool, kind: KindName, max_samples: int | None) -> DataSource:
+    """Production where its health check answers within 2 s, else the JSON file; the reason stands in ``choice``."""
+    from data_sources.data_api import DataApiSource
+    from data_sources.settings import production_settings
+    from data_sources.sql import SqlSource
+
+    settings = production_settings()
+    service = DataApiSource(settings.data_api_url) if kind == Home.kind else SqlSource(settings.database)
+    unhealthy = service.health()
+    location = service.describe()["location"]
+    if unhealthy is None:
+        source = _open_production("", strict=strict, max_samples=max_samples)
+        source.choice = f"auto: production, for {location} is healthy"
+    else:
+        source = _open_sample(strict)
+        source.choice = f"auto: the JSON file, for {unhealthy}"
+    log.info("Source chosen: %s", source.choice)
+    return source
+
+
+def _plugin(scheme: str, spec: str) -> Opener:
+    found = {entry.name: entry for entry in entry_points(group=ENTRY_POINT_GROUP)}
+    entry: EntryPoint | None = found.get(scheme)
+    if entry is None:
+        known = ", ".join(f"{name}://" for name in sorted({*SCHEMES, *found}))
+        raise SourceNotAvailableError(
+            f"--data-source {_without_secrets(spec)}: no source reads this; known are a path, auto, {known}"
+        )
+    package = entry.dist.name if entry.dist is not None else entry.module
+    try:
+        opener: Opener = entry.load()
+    except (ImportError, AttributeError) as error:
+        raise SourceNotAvailableError(
+            f"--data-source {scheme}://: package {package} registers it but cannot be imported ({error}); "
+            f"install or repair it: pip install --upgrade {package}"
+        ) from error
+    return opener
 
 
 def _without_secrets(spec: str) -> str:

@@ -258,12 +258,12 @@ def test_no_bytes_end_in_anything_but_records_or_a_line_for_a_person(content: by
     st.sampled_from([None, 1, "\t"]),
 )
 def test_the_streaming_reader_agrees_with_the_standard_library(items: list[Any], indent: Any) -> None:
-    from data_sources import json_file
+    from data_sources import json_stream
 
     text = json.dumps(items, indent=indent, ensure_ascii=False)
     stream = io.TextIOWrapper(io.BytesIO(text.encode("utf-8", "surrogatepass")), "utf-8", "surrogatepass")
-    chunk, json_file._CHUNK = json_file._CHUNK, 7
+    chunk, json_stream.CHUNK = json_stream.CHUNK, 7
     try:
-        assert list(json_file._Reader(stream, stream.read(3)).items()) == items
+        assert list(json_stream.JsonReader(stream, stream.read(3)).items()) == items
     finally:
-        json_file._CHUNK = chunk
+        json_stream.CHUNK = chunk

@@ -93,7 +93,7 @@ def test_summary_and_metadata_hold_what_the_contract_and_a_reader_need(
     assert metadata["config"]["seed"] == 0
     assert metadata["versions"]["torch"]
     assert metadata["metrics"] == summary["metrics"]
-    assert metadata["generated_pairs"] is False
+    assert metadata["generated_pairs"] == 0
 
 
 def test_four_pairs_train_and_the_summary_says_that_nothing_was_held_out(train: Train, write: Write) -> None:

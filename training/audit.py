@@ -21,7 +21,7 @@ class SynergyAudit(BaseModel):
     ``rows`` are synergy rows read; ``duplicate_rows`` those beyond the first of their (trigger, action) pair;
     ``distinct_pairs`` pairs as written and ``directed_pairs`` with both directions of bidirectional ones;
     ``implied_entities`` are named by a synergy only. ``conflicting_*`` count pairs whose rows disagree.
-    ``one_class`` maps a target that takes a single value to that value.
+    ``generated_pairs`` were made up by rules. ``one_class`` maps a target that takes a single value to that value.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -36,6 +36,7 @@ class SynergyAudit(BaseModel):
     disabled_entities: int
     implied_entities: int
     rows_with_disabled_entities: int
+    generated_pairs: int
     entities_in_pairs: int
     entities_with_area: int
     entities_with_device: int
@@ -84,6 +85,7 @@ def audit_homes(homes: Sequence[Home]) -> SynergyAudit:
             disabled_entities=home.disabled,
             implied_entities=home.implied,
             rows_with_disabled_entities=home.disabled_rows,
+            generated_pairs=home.generated,
             entities_in_pairs=len({entity for pair in values for entity in pair}),
             entities_with_area=sum(e.area_id is not None for e in home.entities),
             entities_with_device=sum(e.device_id is not None for e in home.entities),
@@ -124,6 +126,11 @@ def fingerprint(homes: Iterable[Home]) -> str:
 
 def _cannot_show(n: Counter[str], one_class: dict[str, str], read_only: int, actions: int) -> Iterable[str]:
     pairs, groups = n["distinct_pairs"], n["automations"] or n["distinct_pairs"]
+    if n["generated_pairs"]:
+        yield (
+            f"{n['generated_pairs']} pairs were generated from rules, for no synergy is known yet: nobody has validated "
+            "them, and every score below only says how well the rules are repeated."
+        )
     if n["homes_with_pairs"] < MIN_HOMES and groups < MIN_GROUPS:
         yield (
             f"{n['rows']} rows are only {_many(pairs, 'distinct pair')}: "

@@ -31,28 +31,8 @@ TOKEN_EDGES_PER_ENTITY = 3
 
 # Domains whose entities report and take no action of their own (Home Assistant's entity platforms and helpers).
 READ_ONLY_DOMAINS = frozenset(
-    [
-        "air_quality",
-        "binary_sensor",
-        "calendar",
-        "conversation",
-        "device_tracker",
-        "event",
-        "geo_location",
-        "image",
-        "image_processing",
-        "person",
-        "plant",
-        "schedule",
-        "sensor",
-        "stt",
-        "sun",
-        "tag",
-        "update",
-        "wake_word",
-        "weather",
-        "zone",
-    ]
+    "air_quality binary_sensor calendar conversation device_tracker event geo_location image image_processing "
+    "person plant schedule sensor stt sun tag update wake_word weather zone".split()
 )
 # A read-only domain counts as acting where at least this share of the known pairs acts on it: such data
 # (the simulator's, for one) means "acts together with" rather than "is switched by".

@@ -52,6 +52,12 @@ class Run:
     source: DataSource | None = None
     started: float = field(default_factory=time.perf_counter)
 
+    def _source(self) -> dict[str, str]:
+        if self.source is None:
+            return {}
+        chosen = {} if self.source.choice is None else {"choice": self.source.choice}
+        return {**self.source.describe(), **chosen}
+
     def summary(self) -> TrainingSummary:
         """The summary as of now."""
         return TrainingSummary(
@@ -64,7 +70,7 @@ class Run:
             errors=self.errors,
             dry_run=self.dry_run,
             message=self.message,
-            source={} if self.source is None else dict(self.source.describe()),
+            source=self._source(),
             load_report={} if self.source is None else self.source.report.as_dict(),
             data_fingerprint=self.audit.get("fingerprint"),
             audit=self.audit,

@@ -52,7 +52,7 @@ def train_gnn_synergy(run: Run, options: SynergyOptions) -> None:
 
     homes = sorted(source.read(Home), key=lambda home: home.home_id)  # no source promises an order
     audit = audit_homes(homes)
-    run.audit, run.notes = audit.model_dump(mode="json"), list(audit.cannot_show)
+    run.audit, run.notes = audit.model_dump(mode="json"), [*source.report.notes, *audit.cannot_show]
     log.info("Source: %s", source.report.where)
     for reason in source.report.reasons:
         log.warning("Left out: %s", reason)
@@ -117,7 +117,7 @@ def _metadata(run: Run, result: TrainingResult) -> dict[str, Any]:
         "model_type": run.model_type,
         "hidden_dim": config.hidden_dim,
         "num_layers": config.num_layers,
-        "generated_pairs": False,
+        "generated_pairs": run.audit["generated_pairs"],
         **run.summary().model_dump(include={"source", "data_fingerprint", "audit", "load_report", "versions"}),
         "config": run.config,
         "split": result.split,

@@ -1,0 +1,471 @@
+"""Entities from the Data API over HTTP. The only module that imports httpx.
+
+The service has no cursor: a list as long as its limit is cut off, and the rest is reached by asking domain by domain,
+then platform by platform. What still cannot be reached is reported, never trained on in silence.
+"""
+
+from __future__ import annotations
+
+import email.utils
+import io
+import json
+import logging
+import socket
+import tempfile
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from datetime import UTC, datetime
+from typing import IO, Any, cast
+from urllib.parse import urlsplit, urlunsplit
+
+import httpx
+from pydantic import SecretStr
+from tenacity import RetryCallState, Retrying, retry_if_exception_type
+
+from data_sources.base import DataSource, DataSourceError, FormatError, NotFoundError, R, UnsupportedKindError
+from data_sources.homes import HomeBuilder
+from data_sources.json_stream import STREAMED, JsonError, JsonReader
+from data_sources.records import Home, shorten
+
+log = logging.getLogger("data_sources.data_api")
+logging.getLogger("httpx").setLevel(logging.WARNING)  # it logs every URL at INFO
+
+ENTITY_LIMIT, DEVICE_LIMIT = 10_000, 1_000
+CONNECT_SECONDS, READ_SECONDS = 5.0, 30.0
+TOTAL_SECONDS = 600.0  # for everything that one read fetches, retries and waits included
+ATTEMPTS = 6
+CONCURRENT = 4  # the service allows bursts of 20 and 100 requests a minute
+MAX_BODY_BYTES = 512 * 2**20  # 10,000 entities are about 15 MB
+HEALTH_SECONDS = 2.0
+
+# Home Assistant's entity domains, for a service whose full list cannot be had: what to ask for, domain by domain.
+DOMAINS = frozenset(
+    "ai_task air_quality alarm_control_panel alert assist_satellite automation binary_sensor button calendar camera "
+    "climate conversation counter cover date datetime device_tracker event fan geo_location group humidifier image "
+    "image_processing input_boolean input_button input_datetime input_number input_select input_text lawn_mower light "
+    "lock media_player notify number person plant proximity remote scene schedule script select sensor siren stt sun "
+    "switch tag text time timer todo tts update utility_meter vacuum valve wake_word water_heater weather zone".split()
+)
+
+
+class DataApiError(DataSourceError):
+    """The Data API cannot be reached or does not answer as it should."""
+
+
+class _PassingError(Exception):
+    """A failure that may pass: try again, after ``wait`` seconds where the service says so."""
+
+    def __init__(self, error: DataSourceError, wait: float | None = None) -> None:
+        super().__init__(str(error))
+        self.error, self.wait = error, wait
+
+
+class DataApiSource(DataSource):
+    """One home's entities, with the areas of their devices. It has no synergies and no other kind."""
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        key: SecretStr | None = None,
+        strict: bool = False,
+        total_seconds: float = TOTAL_SECONDS,
+        read_seconds: float = READ_SECONDS,
+        max_body_bytes: int = MAX_BODY_BYTES,
+    ) -> None:
+        super().__init__(strict=strict)
+        self._url = url.rstrip("/")
+        self._shown = without_secrets(self._url)
+        self._total_seconds = total_seconds
+        self._max_body = max_body_bytes
+        self._timeout = httpx.Timeout(read_seconds, connect=CONNECT_SECONDS)
+        self._headers = {"Accept": "application/json"}
+        if urlsplit(self._url).scheme not in ("http", "https") or not urlsplit(self._url).hostname:
+            raise DataApiError(f"DATA_API_URL={self._shown!a}: expected an address such as http://data-api:8006")
+        if key is not None:
+            value = key.get_secret_value().strip()
+            if not value.isascii() or not value.isprintable():
+                raise DataApiError("the Data API key (DATA_API_API_KEY, DATA_API_KEY or API_KEY) is not plain text")
+            self._headers["Authorization"] = f"Bearer {value}"
+
+    def describe(self) -> dict[str, str]:
+        """Type and address, without user, password, query and key."""
+        return {"type": "data_api", "location": self._shown}
+
+    def _read(self, record: type[R]) -> Iterator[R]:
+        if record is not Home:
+            raise UnsupportedKindError(
+                f"{self._shown}: the Data API has no {record.kind} data; "
+                "a database (--data-source sqlite:///...) or a JSON file (--json-input PATH) has"
+            )
+        builder = HomeBuilder(self.report)
+        self.add_entities(builder)
+        if not builder.empty:
+            yield builder.build()
+
+    def health(self) -> str | None:
+        """None where ``/health`` answers that it is healthy within 2 s, else why not, in a few words."""
+        try:
+            answer = httpx.get(f"{self._url}/health", timeout=HEALTH_SECONDS, follow_redirects=False)
+            if answer.status_code != 200:
+                return f"{self._shown}/health answers {answer.status_code}"
+            body = answer.json()
+            status = body.get("status") if isinstance(body, dict) else None
+        except httpx.TimeoutException:
+            return f"{self._shown} does not answer within {HEALTH_SECONDS:.0f} s"
+        except (httpx.HTTPError, httpx.InvalidURL, ValueError) as error:
+            return f"{self._shown} cannot be reached ({type(error).__name__})"
+        return None if status == "healthy" else f"{self._shown}/health says {shorten(status, 40)}"
+
+    def add_entities(self, builder: HomeBuilder) -> None:
+        """Fetch all entities, and the devices that entities without an area need, into ``builder``."""
+        with _Session(self) as session:
+            entities = _Entities(builder)
+            self._add_all_entities(session, entities)
+            if entities.without_area:
+                self._add_devices(session, entities, builder)
+
+    def _add_all_entities(self, session: _Session, entities: _Entities) -> None:
+        try:
+            cut = entities.add(session.get("/api/entities", {"limit": ENTITY_LIMIT}), ENTITY_LIMIT)
+        except _ServerError as error:
+            # One bad row in the service's database fails the whole list; the lists by domain still answer.
+            self._note(f"the list of all entities fails ({error.detail}); fetched domain by domain instead")
+            cut = True
+        if not cut:
+            return
+        asked: set[str] = set()
+        while remaining := sorted((DOMAINS | entities.domains) - asked):
+            asked.update(remaining)
+            slices = [{"limit": ENTITY_LIMIT, "domain": domain} for domain in remaining]
+            still_cut = entities.add_slices(session, slices)
+            by_platform = [
+                {**params, "platform": platform} for params in still_cut for platform in sorted(entities.platforms)
+            ]
+            for params in entities.add_slices(session, by_platform):
+                self._cut_off(
+                    f"domain {params['domain']} of platform {params['platform']} has {ENTITY_LIMIT} entities or more "
+                    "and is cut off by the service"
+                )
+            for params in still_cut:
+                if not entities.platforms:
+                    self._cut_off(f"domain {params['domain']} is cut off, and no entity says its platform")
+        self._note(
+            f"the service cuts lists off at {ENTITY_LIMIT}: fetched by domain, {len(asked)} domains asked for; "
+            "a domain or platform that none of the answers names would be missing"
+        )
+
+    def _add_devices(self, session: _Session, entities: _Entities, builder: HomeBuilder) -> None:
+        devices: dict[str, Any] = {}
+        try:
+            cut = _add_devices(devices, session.get("/api/devices", {"limit": DEVICE_LIMIT}))
+        except NotFoundError:
+            self._note("the service has no list of devices: entities without an area of their own have none")
+            return
+        if cut:
+            areas = entities.areas | {d["area_id"] for d in devices.values() if d.get("area_id")}
+            slices = [{"limit": DEVICE_LIMIT, "area_id": area} for area in sorted(areas)]
+            for params, answer in session.get_all("/api/devices", slices):
+                if _add_devices(devices, answer):
+                    self._cut_off(f"area {params['area_id']!a} has {DEVICE_LIMIT} devices or more and is cut off")
+            unknown = len(entities.without_area - devices.keys())
+            self._note(
+                f"the service cuts lists off at {DEVICE_LIMIT} devices: fetched by area; {unknown} devices of entities "
+                "without an area stay unknown"
+            )
+        builder.add_places([], [devices[key] for key in sorted(devices)])
+
+    def _note(self, text: str) -> None:
+        log.warning("%s: %s", self._shown, text)
+        self.report.notes.append(text)
+
+    def _cut_off(self, text: str) -> None:
+        if self.strict:
+            raise FormatError(f"{self._shown}: {text} (--strict)")
+        self._note(text)
+
+
+class _ServerError(DataApiError):
+    """The service answers 500 and more, again and again."""
+
+    detail = ""
+
+
+class _Entities:
+    """Adds entities of overlapping answers once, and remembers what is needed to ask for more."""
+
+    def __init__(self, builder: HomeBuilder) -> None:
+        self._builder = builder
+        self._seen: set[str] = set()
+        self.domains: set[str] = set()
+        self.platforms: set[str] = set()
+        self.areas: set[str] = set()
+        self.without_area: set[str] = set()  # device ids of entities that have no area of their own
+
+    def add(self, answer: _Answer, limit: int) -> bool:
+        """Add an answer's entities; True where the list is cut off."""
+        count = 0
+        for count, raw in enumerate(answer.items("entities"), start=1):
+            where = f"{answer.path} entities[{count - 1}]"
+            entity_id = raw.get("entity_id") if isinstance(raw, dict) else None
+            if not isinstance(entity_id, str):
+                self._builder.add_entity(raw, where)  # counts and explains it
+                continue
+            if entity_id in self._seen:
+                continue
+            self._seen.add(entity_id)
+            self.domains.add(entity_id.partition(".")[0])
+            if isinstance(raw.get("platform"), str):
+                self.platforms.add(raw["platform"])
+            area, device = raw.get("area_id"), raw.get("device_id")
+            if isinstance(area, str) and area.strip():
+                self.areas.add(area)
+            elif isinstance(device, str) and not raw.get("disabled"):
+                self.without_area.add(device)
+            self._builder.add_entity(raw, where)
+        return answer.is_cut(count, limit)
+
+    def add_slices(self, session: _Session, slices: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+        """Fetch and add slices; those that are cut off."""
+        answers = session.get_all("/api/entities", slices)
+        return [params for params, answer in answers if self.add(answer, ENTITY_LIMIT)]
+
+
+def _add_devices(devices: dict[str, Any], answer: _Answer) -> bool:
+    count = 0
+    for count, raw in enumerate(answer.items("devices"), start=1):  # noqa: B007 - used after the loop
+        if isinstance(raw, dict) and isinstance(raw.get("device_id"), str):
+            devices.setdefault(raw["device_id"], {k: raw.get(k) for k in ("device_id", "name", "area_id")})
+    return answer.is_cut(count, DEVICE_LIMIT)
+
+
+class _Answer:
+    """A body on disk (or in memory where it is small), parsed item by item."""
+
+    def __init__(self, path: str, shown: str, body: IO[bytes]) -> None:
+        self.path = path
+        self._shown, self._body = shown, body
+        self._fields: dict[str, Any] = {}
+
+    def items(self, key: str) -> Iterator[Any]:
+        """The list under ``key``, or the bare list that an older service answers. Raises FormatError."""
+        where = f"{self._shown}{self.path}"
+        with self._body, io.TextIOWrapper(cast("Any", self._body), encoding="utf-8-sig") as text:
+            reader = JsonReader(text)
+            try:
+                first = reader.peek()
+                if first == "[":
+                    yield from reader.items()
+                    return
+                if first == "<":
+                    raise FormatError(f"{where}: answers a web page, not JSON; is DATA_API_URL the Data API's address?")
+                if first != "{":
+                    raise FormatError(f"{where}: answers neither a list nor an object; expected {{{key!r}: [...]}}")
+                in_list = False
+                for name, value in reader.members(streamed=key):
+                    if value is STREAMED:
+                        in_list = True
+                    elif in_list and name == key:
+                        yield value
+                    else:
+                        self._fields[name] = value
+            except UnicodeDecodeError as error:
+                raise FormatError(f"{where}: answers bytes that are not UTF-8 text") from error
+            except (json.JSONDecodeError, JsonError) as error:
+                line, column = reader.position(error.pos)
+                cut = "is cut off" if reader.at_end(error.pos) else "is not JSON"
+                raise FormatError(f"{where}: the answer {cut} at line {line} column {column} ({error.msg})") from error
+            except (ValueError, RecursionError) as error:
+                raise FormatError(f"{where}: the answer is not usable JSON ({error!s:.100})") from error
+            if not in_list:
+                known = ", ".join(sorted(self._fields)[:5]) or "nothing"
+                raise FormatError(f"{where}: the answer has no list {key!r}, only: {known}")
+
+    def is_cut(self, count: int, asked: int) -> bool:
+        """Whether a list of ``count`` items ends at the service's limit, or before its own count."""
+        limit, told = self._fields.get("limit"), self._fields.get("count")
+        limit = min(asked, limit) if isinstance(limit, int) and not isinstance(limit, bool) and limit > 0 else asked
+        return count >= limit or (isinstance(told, int) and told > count)
+
+
+class _Session:
+    """Requests under one deadline, retried where a failure may pass."""
+
+    def __init__(self, source: DataApiSource) -> None:
+        self._source = source
+        self._shown = source._shown
+        self._stop = threading.Event()
+        self._deadline = time.monotonic() + source._total_seconds
+
+    def __enter__(self) -> _Session:
+        self._client = httpx.Client(
+            base_url=self._source._url,
+            headers=self._source._headers,
+            timeout=self._source._timeout,
+            follow_redirects=True,
+            max_redirects=5,
+        )
+        self._pool = ThreadPoolExecutor(CONCURRENT, thread_name_prefix="data-api")
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        self._pool.shutdown(wait=True, cancel_futures=True)
+        self._client.close()
+
+    def get_all(self, path: str, slices: Sequence[dict[str, Any]]) -> Iterator[tuple[dict[str, Any], _Answer]]:
+        """Answers in the order of ``slices``; a few are under way at once, and no more wait unread."""
+        pending: list[tuple[dict[str, Any], Future[_Answer]]] = []
+        waiting = list(reversed(slices))
+        while waiting or pending:
+            while waiting and len(pending) < CONCURRENT:
+                params = waiting.pop()
+                pending.append((params, self._pool.submit(self.get, path, params)))
+            params, future = pending.pop(0)
+            yield params, future.result()
+
+    def get(self, path: str, params: dict[str, Any]) -> _Answer:
+        """One answer. Raises DataSourceError when it fails for good, or still fails at the end."""
+        retrying = Retrying(
+            retry=retry_if_exception_type(_PassingError), wait=self._wait, stop=self._give_up, sleep=self._sleep
+        )
+        retrying.reraise = True
+        try:
+            answer: _Answer = retrying(self._once, path, params)
+        except _PassingError as error:
+            raise error.error from error
+        return answer
+
+    def _wait(self, state: RetryCallState) -> float:
+        error = state.outcome.exception() if state.outcome else None
+        told = error.wait if isinstance(error, _PassingError) else None
+        # The service's bucket refills every 0.6 s; threads that were refused together must not come back together.
+        backoff = 0.5 * 2 ** (state.attempt_number - 1) * (1 + 0.1 * (threading.get_ident() % 10) / 10)
+        return backoff if told is None else told
+
+    def _give_up(self, state: RetryCallState) -> bool:
+        return state.attempt_number >= ATTEMPTS or time.monotonic() + self._wait(state) > self._deadline
+
+    def _sleep(self, seconds: float) -> None:
+        if self._stop.wait(seconds):
+            raise DataApiError(f"{self._shown}: stopped")
+
+    def _once(self, path: str, params: dict[str, Any]) -> _Answer:
+        query = "&".join(f"{key}={value}" for key, value in params.items())
+        where = f"{self._shown}{path}?{query}"
+        try:
+            with self._client.stream("GET", path, params=params) as response:
+                if response.status_code != 200:
+                    raise self._failure(where, response)
+                return _Answer(f"{path}?{query}", self._shown, self._body(where, response))
+        except httpx.TooManyRedirects as error:
+            raise DataApiError(f"{where}: redirects in a circle; check DATA_API_URL") from error
+        except (httpx.ConnectError, httpx.ConnectTimeout) as error:
+            if _is_unresolved(error):
+                raise NotFoundError(
+                    f"{self._shown}: the host name does not resolve; set DATA_API_URL to where the Data API runs, "
+                    "or give --json-input to read a JSON file instead"
+                ) from error
+            raise _PassingError(
+                DataApiError(
+                    f"{self._shown}: no connection ({_why(error)}); is the Data API running? "
+                    "DATA_API_URL says where, --json-input reads a JSON file instead"
+                )
+            ) from error
+        except httpx.TimeoutException as error:
+            raise _PassingError(DataApiError(f"{where}: no answer within {self._source._timeout.read:g} s")) from error
+        except httpx.TransportError as error:
+            raise _PassingError(DataApiError(f"{where}: the connection broke ({_why(error)})")) from error
+        except (httpx.DecodingError, httpx.InvalidURL) as error:
+            raise DataApiError(f"{where}: the answer cannot be decoded ({type(error).__name__})") from error
+
+    def _body(self, where: str, response: httpx.Response) -> IO[bytes]:
+        largest = self._source._max_body
+        too_large = FormatError(f"{where}: answers more than {largest // 2**20} MB; that is no list of entities")
+        if int(response.headers.get("content-length", "0") or 0) > largest:
+            raise too_large
+        body = cast("IO[bytes]", tempfile.SpooledTemporaryFile(max_size=2**20))  # noqa: SIM115 - _Answer closes it
+        size = 0
+        for chunk in response.iter_bytes():
+            size += len(chunk)
+            if size > largest:
+                raise too_large
+            if time.monotonic() > self._deadline:
+                raise DataApiError(f"{where}: answers too slowly; gave up after {self._source._total_seconds:g} s")
+            if self._stop.is_set():
+                raise DataApiError(f"{self._shown}: stopped")
+            body.write(chunk)
+        body.seek(0)
+        return body
+
+    def _failure(self, where: str, response: httpx.Response) -> Exception:
+        status = response.status_code
+        detail = _detail(response)
+        said = f" ({detail})" if detail else ""
+        if status == 429:
+            wait = _retry_after(response)
+            error = DataApiError(f"{where}: refuses, too many requests{said}; try again later")
+            if wait is not None and time.monotonic() + wait > self._deadline:
+                return DataApiError(f"{where}: refuses, and asks to wait {wait:.0f} s, longer than this run may take")
+            return _PassingError(error, wait)
+        if status >= 500:
+            broken = _ServerError(f"{where}: fails with {status}{said}, {ATTEMPTS} times; see the Data API's own log")
+            broken.detail = detail or str(status)
+            return _PassingError(broken, _retry_after(response) if status == 503 else None)
+        if status in (401, 403):
+            return DataApiError(
+                f"{where}: answers {status}{said}; set DATA_API_API_KEY (or DATA_API_KEY, API_KEY) to a valid key"
+            )
+        if status == 404:
+            return NotFoundError(f"{where}: answers 404{said}; is DATA_API_URL the Data API's address?")
+        return DataApiError(f"{where}: answers {status}{said}; this program and the service do not agree")
+
+
+def without_secrets(url: str) -> str:
+    """The address without user, password, query and fragment."""
+    parts = urlsplit(url)
+    return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
+
+
+def _is_unresolved(error: BaseException | None) -> bool:
+    while error is not None:
+        if isinstance(error, socket.gaierror):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
+
+
+def _why(error: Exception) -> str:
+    return str(error)[:120] or type(error).__name__
+
+
+def _detail(response: httpx.Response) -> str:
+    """What the service says of a failure: ``detail``, ``error`` or ``error.message``; never more than a line."""
+    try:
+        raw = b""
+        for chunk in response.iter_bytes():
+            raw += chunk
+            if len(raw) > 65_536:
+                return ""
+        body = json.loads(raw)
+        said = body.get("detail") or body.get("error") or ""
+        if isinstance(said, dict):
+            said = said.get("message") or said.get("detail") or ""
+    except (httpx.HTTPError, ValueError, AttributeError):
+        return ""
+    return shorten(said, 160)[1:-1] if isinstance(said, str) and said else ""
+
+
+def _retry_after(response: httpx.Response) -> float | None:
+    """Seconds that ``Retry-After`` asks for: a number, or a date."""
+    value = response.headers.get("retry-after", "").strip()
+    if value.isdigit():
+        return float(value)
+    try:
+        when = email.utils.parsedate_to_datetime(value)
+    except (TypeError, ValueError):
+        return None
+    when = when if when.tzinfo else when.replace(tzinfo=UTC)
+    return max(0.0, (when - datetime.now(UTC)).total_seconds())

@@ -1,0 +1,51 @@
+"""Where production's services are: environment variables, else ``.env`` in the working directory, else the defaults."""
+
+from __future__ import annotations
+
+from pydantic import SecretStr, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from data_sources.base import DataSourceError
+
+
+class SettingsError(DataSourceError):
+    """A variable in the environment or ``.env`` cannot be used."""
+
+
+class ProductionSettings(BaseSettings):
+    """The variables that production's training scripts read. None is required."""
+
+    model_config = SettingsConfigDict(
+        env_file=".env", env_file_encoding="utf-8", env_ignore_empty=True, extra="ignore", hide_input_in_errors=True
+    )
+
+    data_api_url: str = "http://data-api:8006"
+    data_api_api_key: SecretStr | None = None
+    data_api_key: SecretStr | None = None
+    api_key: SecretStr | None = None
+    database_url: str | None = None
+    database_path: str | None = None
+
+    @property
+    def key(self) -> SecretStr | None:
+        """The first set of DATA_API_API_KEY, DATA_API_KEY and API_KEY."""
+        return self.data_api_api_key or self.data_api_key or self.api_key
+
+    @property
+    def database(self) -> str:
+        """DATABASE_URL, else the SQLite file DATABASE_PATH names, else production's default."""
+        if self.database_url:
+            return self.database_url
+        return f"sqlite:///{self.database_path or 'data/ai_automation.db'}"
+
+
+def production_settings() -> ProductionSettings:
+    """Raises SettingsError that names the variable, never its value: it may be a key."""
+    try:
+        return ProductionSettings()
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        name = "_".join(map(str, first["loc"])).upper()
+        raise SettingsError(f"{name} in the environment or .env: {first['msg']}") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsError(f".env: cannot be read ({error})") from error
