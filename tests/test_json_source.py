@@ -21,7 +21,6 @@ from data_sources import (
     Home,
     NotFoundError,
     PatternRow,
-    SourceNotAvailableError,
     UnusableRowsError,
     open_source,
 )
@@ -75,16 +74,6 @@ def test_standard_input_is_recognised_by_its_content(monkeypatch: pytest.MonkeyP
     }[form]
     monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BufferedReader(io.BytesIO(text.encode()))))
     assert [h.home_id for h in read("-")] == (["a"] if form == "object" else ["a", "b"])
-
-
-def test_a_bare_flag_reads_the_variable_and_else_the_sample(write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
-    write("there/gnn_synergy_data.json", ROWS)
-    write("cwd/simulation/training_data/gnn_synergy_data.json", ROWS[:1])
-    monkeypatch.chdir(write("cwd/x", "").parent)
-    monkeypatch.delenv("TRAINING_DATA_DIR", raising=False)
-    assert read("")[0].rows == 1
-    monkeypatch.setenv("TRAINING_DATA_DIR", "../there")
-    assert read("")[0].rows == 2
 
 
 def test_flat_rows_of_several_homes_are_kept_apart(write: Write) -> None:
@@ -198,20 +187,6 @@ def test_other_kinds_are_read_from_the_same_folder(write: Write, tmp_path: Path)
     write("pattern_detection_data.json", [pattern])
     (only,) = open_source(json_input=str(tmp_path)).read(PatternRow)
     assert only.occurrences == 3
-
-
-def test_without_a_flag_the_error_names_json_input() -> None:
-    with pytest.raises(SourceNotAvailableError, match="--json-input"):
-        open_source()
-
-
-def test_data_source_takes_paths_and_refuses_what_nothing_reads(write: Write) -> None:
-    path = write("x.json", ROWS)
-    assert len(list(open_source(data_source=str(path)).read(Home))) == 1
-    assert len(list(open_source(data_source=f"file://{path}").read(Home))) == 1
-    with pytest.raises(SourceNotAvailableError, match="ftp://host/x: no source reads this") as failure:
-        open_source(data_source="ftp://user:secret@host/x?token=secret")
-    assert "secret" not in str(failure.value)
 
 
 def test_arrays_and_lines_are_streamed_in_flat_memory(tmp_path: Path) -> None:

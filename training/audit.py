@@ -128,8 +128,8 @@ def _cannot_show(n: Counter[str], one_class: dict[str, str], read_only: int, act
     pairs, groups = n["distinct_pairs"], n["automations"] or n["distinct_pairs"]
     if n["generated_pairs"]:
         yield (
-            f"{n['generated_pairs']} pairs were generated from rules, for no synergy is known yet: nobody has validated "
-            "them, and every score below only says how well the rules are repeated."
+            f"{n['generated_pairs']} pairs were generated from rules, for no synergy is known yet: nobody has "
+            "validated them, and every score below only says how well the rules are repeated."
         )
     if n["homes_with_pairs"] < MIN_HOMES and groups < MIN_GROUPS:
         yield (

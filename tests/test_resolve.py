@@ -1,0 +1,177 @@
+"""Flags, environment and entry points pick one source; nothing is picked in silence."""
+
+from __future__ import annotations
+
+import json
+import logging
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pytest_httpserver import HTTPServer
+from support import ROOT, environment, row
+
+from data_sources import Home, NotFoundError, SourceNotAvailableError, open_source
+from data_sources.json_file import JsonSource
+from data_sources.production import ProductionSource
+from data_sources.sql import SqlSource
+
+Write = Callable[[str, Any], Path]
+ROWS = [row("light.a", "light.b"), row("light.b", "switch.c", 0.5)]
+
+
+@pytest.fixture(autouse=True)
+def _nowhere(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """An empty working directory and no variable that names a source."""
+    (tmp_path / "cwd").mkdir()
+    monkeypatch.chdir(tmp_path / "cwd")
+    for name in ("TRAINING_DATA_DIR", "DATA_API_URL", "DATABASE_URL", "DATABASE_PATH", "API_KEY"):
+        monkeypatch.delenv(name, raising=False)
+
+
+def rows_of(**options: Any) -> int:
+    return next(iter(open_source(**options).read(Home))).rows
+
+
+def test_a_bare_flag_reads_the_variable_and_else_the_sample(write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
+    write("there/gnn_synergy_data.json", ROWS)
+    write("cwd/simulation/training_data/gnn_synergy_data.json", ROWS[:1])
+    assert rows_of(json_input="") == 1
+    monkeypatch.setenv("TRAINING_DATA_DIR", "../there")
+    assert rows_of(json_input="") == 2
+
+
+def test_a_bare_flag_elsewhere_reads_the_sample_of_the_project() -> None:
+    assert open_source(json_input="").describe()["location"] == str(ROOT / "simulation" / "training_data")
+
+
+def test_both_flags_exclude_each_other() -> None:
+    with pytest.raises(SourceNotAvailableError, match="exclude each other"):
+        open_source(json_input="", data_source="auto")
+
+
+def test_data_source_is_picked_by_its_shape(write: Write) -> None:
+    path = write("x.json", ROWS)
+    assert rows_of(data_source=str(path)) == rows_of(data_source=f"file://{path}") == 2
+    for spec, kind in {
+        "http://host:8006": ProductionSource,
+        "https://host": ProductionSource,
+        "sqlite:///x.db": SqlSource,
+        "sqlite+aiosqlite:///x.db": SqlSource,
+        "postgresql+asyncpg://user:secret@host/db": SqlSource,
+    }.items():
+        source = open_source(data_source=spec)
+        assert type(source) is kind
+        assert "secret" not in str(source.describe())
+
+
+def test_what_nothing_reads_is_named_without_its_secrets() -> None:
+    with pytest.raises(SourceNotAvailableError, match="ftp://host/x: no source reads this; known are") as failure:
+        open_source(data_source="ftp://user:secret@host/x?token=secret")
+    assert "secret" not in str(failure.value)
+
+
+def test_no_flag_is_production_and_never_falls_back_to_json(monkeypatch: pytest.MonkeyPatch, write: Write) -> None:
+    write("cwd/simulation/training_data/gnn_synergy_data.json", ROWS)
+    source = open_source()
+    assert source.describe()["type"] == "production"
+    with pytest.raises(NotFoundError, match="--json-input"):
+        list(source.read(Home))
+
+
+def test_auto_takes_production_where_it_is_healthy(
+    httpserver: HTTPServer, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    httpserver.expect_request("/health").respond_with_json({"status": "healthy"})
+    monkeypatch.setenv("DATA_API_URL", httpserver.url_for(""))
+    caplog.set_level(logging.INFO)
+    source = open_source(data_source="auto")
+    assert type(source) is ProductionSource
+    assert source.choice is not None
+    assert source.choice.startswith("auto: production")
+    assert source.choice in caplog.text
+
+
+@pytest.mark.parametrize("service", ["absent", "unhealthy", "slow", "broken"])
+def test_auto_takes_the_json_file_within_2_seconds_and_says_why(
+    httpserver: HTTPServer, monkeypatch: pytest.MonkeyPatch, service: str
+) -> None:
+    def slow(_: Any) -> Any:
+        from werkzeug import Response
+
+        time.sleep(3)
+        return Response("{}")
+
+    request = httpserver.expect_request("/health")
+    if service == "slow":
+        request.respond_with_handler(slow)
+    elif service == "unhealthy":
+        request.respond_with_json({"status": "unhealthy"})
+    else:
+        request.respond_with_data("<html>", status=502)
+    monkeypatch.setenv("DATA_API_URL", "http://127.0.0.1:9" if service == "absent" else httpserver.url_for(""))
+    started = time.monotonic()
+    source = open_source(data_source="auto")
+    assert time.monotonic() - started < 2.9
+    assert type(source) is JsonSource
+    assert source.choice is not None
+    assert source.choice.startswith("auto: the JSON file, for http://")
+
+
+def test_auto_asks_the_database_for_requests() -> None:
+    source = open_source(data_source="auto", kind="soft_prompt")
+    assert type(source) is JsonSource
+    assert "no such database file" in str(source.choice)
+
+
+@pytest.fixture(scope="module")
+def plugins(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The example package, installed as a user would, into a folder of its own."""
+    target = tmp_path_factory.mktemp("plugins")
+    example = tmp_path_factory.mktemp("example") / "csv_source"
+    subprocess.run(["cp", "-r", str(ROOT / "examples" / "csv_source"), str(example)], check=True)
+    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps"]
+    subprocess.run([*pip, "--no-build-isolation", "--target", str(target), str(example)], check=True)
+    return target
+
+
+def train_with(plugins: Path, cwd: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, str(ROOT / "scripts" / "train_gnn_synergy.py"), *arguments, "--dry-run"],
+        cwd=cwd,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        env=environment(PYTHONPATH=str(plugins)),
+    )
+
+
+def test_another_package_adds_a_scheme(plugins: Path, tmp_path: Path, write: Write) -> None:
+    write("pairs.csv", "entity_1,entity_2,confidence\nlight.a,light.b,0.8\nlight.b,switch.c,0.5\nlight.b,switch.d,1\n")
+    done = train_with(plugins, tmp_path, "--data-source", "csv://pairs.csv", "--summary-path", "s.json")
+    assert done.returncode == 0, done.stderr
+    summary = json.loads((tmp_path / "s.json").read_text())
+    assert summary["audit"]["distinct_pairs"] == 3
+    assert summary["source"] == {"type": "csv", "location": "pairs.csv"}
+    write("bad.csv", "entity_1,entity_2,confidence\nlight.a,light.b,2\n")
+    bad = train_with(plugins, tmp_path, "--data-source", "csv://bad.csv")
+    assert bad.returncode == 1
+    assert "bad.csv: 1 of 1 rows are unusable" in bad.stderr
+    assert "line 2: confidence: 2.0 - expected a number from 0 to 1" in bad.stderr
+
+
+def test_a_package_that_cannot_be_imported_is_named_with_its_cause(plugins: Path, tmp_path: Path) -> None:
+    for module in plugins.glob("csv_source*.py"):
+        broken = tmp_path / "broken"
+        subprocess.run(["cp", "-r", str(plugins), str(broken)], check=True)
+        (broken / module.name).write_text("import a_module_that_is_not_there\n")
+    done = train_with(broken, tmp_path, "--data-source", "csv://x.csv")
+    assert done.returncode == 1
+    assert "package example-csv-source registers it but cannot be imported" in done.stderr
+    assert "No module named 'a_module_that_is_not_there'" in done.stderr
+    verbose = train_with(broken, tmp_path, "--data-source", "csv://x.csv", "--verbose")
+    assert "ModuleNotFoundError" in verbose.stderr, "the true cause is chained"
