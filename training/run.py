@@ -174,7 +174,7 @@ def _configure_logging(log_file: str, verbose: bool) -> None:
     errors.setLevel(logging.ERROR)
     errors.setFormatter(logging.Formatter("Error: %(message)s"))
     root.handlers[:] = [console, errors]
-    for noisy in ("matplotlib", "PIL", "filelock", "fsspec"):
+    for noisy in ("matplotlib", "PIL", "filelock", "fsspec", "httpx", "httpcore"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
     try:
         file = logging.FileHandler(log_file, encoding="utf-8", delay=False)
