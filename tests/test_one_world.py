@@ -1,4 +1,4 @@
-"""One home in a JSON file, in SQLite, in PostgreSQL and behind HTTP: equal records, equal fingerprints, equal models."""
+"""One home in JSON, SQLite, PostgreSQL and behind HTTP: equal records, equal fingerprints, equal models."""
 
 from __future__ import annotations
 
@@ -102,9 +102,7 @@ def test_every_source_trains_the_same_bytes(
 ) -> None:
     models, fingerprints = {}, {}
     for number, (name, world) in enumerate(worlds.items()):
-        flags = [
-            part for key, value in world.items() if key.islower() for part in (f"--{key.replace('_', '-')}", value)
-        ]
+        flags = [f"--{key.replace('_', '-')}={value}" for key, value in world.items() if key.islower()]
         variables = {key: value for key, value in world.items() if key.isupper()}
         out = ["--model-path", f"m{number}.pth", "--summary-path", "s.json", "--epochs", "3", "--seed", "7"]
         done = train(*flags, *out, env=variables)
