@@ -1,7 +1,7 @@
 """What counting says of a pair: smoothed log-odds of domains, classes and words, and what two names share.
 
 The network starts from these and learns a correction. Statistics of a pair never come from the pair itself: in
-training they are fitted on the other folds (see ``fold_statistics``).
+training they are fitted on the other folds (``training.link_prediction`` does that).
 """
 
 from __future__ import annotations

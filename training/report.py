@@ -29,6 +29,7 @@ _NAMES = {
     "prior_x_name_overlap": "prior x name overlap",
     "prior_x_same_area": "prior x same area",
 }
+_BELOW: dict[str, Any] = {"fontsize": "small", "loc": "upper center", "bbox_to_anchor": (0.5, -0.14), "frameon": False}
 
 
 def audit_lines(audit: SynergyAudit) -> Iterable[str]:
@@ -101,7 +102,7 @@ def plot(result: TrainingResult) -> bytes | None:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(11, 4.2), layout="constrained")
+    figure = Figure(figsize=(11, 5), layout="constrained")
     FigureCanvasAgg(figure)
     losses, scores = figure.subplots(1, 2, width_ratios=(1, 1.4))
     _plot_history(losses, result)
@@ -125,7 +126,7 @@ def _plot_history(axes: Any, result: TrainingResult) -> None:
         right.set_ylabel("validation score")
         more_handles, more_labels = right.get_legend_handles_labels()
         handles, labels = handles + more_handles, labels + more_labels
-    axes.legend(handles, labels, fontsize="small", loc="best")
+    axes.legend(handles, labels, **_BELOW, ncols=1)
 
 
 def _plot_scores(axes: Any, metrics: dict[str, Any]) -> None:
@@ -147,4 +148,4 @@ def _plot_scores(axes: Any, metrics: dict[str, Any]) -> None:
     axes.invert_yaxis()
     axes.set_xlim(0, 1.08)
     axes.set_title("In-sample (nothing held out)" if in_sample else "Held-out pairs, mean over homes")
-    axes.legend(fontsize="small", loc="lower right")
+    axes.legend(**_BELOW, ncols=3)

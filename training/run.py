@@ -25,7 +25,17 @@ from training.summary import Status, TrainingSummary
 log = logging.getLogger("training")
 
 FAILED = 1  # any failure; 2, wrong usage, is click's
-_PACKAGES = ("torch", "torch-geometric", "numpy", "pydantic", "transformers", "peft", "datasets", "scikit-learn")
+_PACKAGES = (
+    "home-synergy-training",
+    "torch",
+    "torch-geometric",
+    "numpy",
+    "pydantic",
+    "transformers",
+    "peft",
+    "datasets",
+    "scikit-learn",
+)
 
 
 class _Stopped(BaseException):
