@@ -23,9 +23,10 @@ def main(data: Path, folds: int, seeds: int) -> None:
 
     from data_sources import Home, open_source
     from training.config import SynergyConfig
-    from training.graph import PARTS, Split
+    from training.graph import Split
     from training.link_prediction import train
     from training.metrics import METRICS
+    from training.splits import PARTS
 
     homes = [home for home in open_source(json_input=str(data)).read(Home) if home.synergies]
     sums: dict[str, np.ndarray] = {}

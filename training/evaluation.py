@@ -21,8 +21,9 @@ from torch import Tensor
 from torch.nn import functional
 
 from training.evidence import EVIDENCE, EncodedHome, LogOdds
-from training.graph import Part, Split
+from training.graph import Split
 from training.metrics import METRICS, Array, average_precision, expected_calibration_error, mean_rank, roc_auc
+from training.splits import Part
 
 CHUNK = 32_768  # pairs scored at a time
 RANKED_PAIRS = 2_000_000  # of one home; beyond it triggers are sampled

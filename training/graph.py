@@ -19,11 +19,10 @@ import numpy as np
 import numpy.typing as npt
 
 from data_sources import Home
+from training.splits import PARTS, Part, assign_parts, count_parts
 
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float32]
-Part = Literal["train", "validation", "test"]
-PARTS: tuple[Part, ...] = ("train", "validation", "test")
 Strategy = Literal["home", "automation", "pair", "none"]
 
 TOKENS_PER_ENTITY = 8  # words kept of a name, the rarest of the home first
@@ -237,7 +236,6 @@ def describe_split(split: Split, graphs: Sequence[HomeGraph]) -> dict[str, Any]:
 
 MIN_HOMES = 5
 MIN_GROUPS = 20
-HELD_OUT_SHARE = 0.15  # of the units, for validation and for test each
 
 
 def split_pairs(graphs: Sequence[HomeGraph]) -> Split:
@@ -249,13 +247,13 @@ def split_pairs(graphs: Sequence[HomeGraph]) -> Split:
     """
     with_pairs = _distinct_homes(graphs)
     if len(with_pairs) >= MIN_HOMES:
-        part_of_home = _assign(list(with_pairs))
+        part_of_home = assign_parts(list(with_pairs))
         part_of_copy = {home: part_of_home[first] for first, copies in with_pairs.items() for home in copies}
         parts = tuple(
             np.full(len(g.pairs), PARTS.index(part_of_copy.get(g.home_id, "train")), dtype=np.int8) for g in graphs
         )
         return Split(
-            "home", parts, f"{len(with_pairs)} homes with pairs: whole homes are held out", _count(part_of_home)
+            "home", parts, f"{len(with_pairs)} homes with pairs: whole homes are held out", count_parts(part_of_home)
         )
 
     unit_of_group = {group: group for g in graphs for groups in g.groups for group in groups}
@@ -268,7 +266,7 @@ def split_pairs(graphs: Sequence[HomeGraph]) -> Split:
             {"train": len(unit_of_group), "validation": 0, "test": 0},
         )
     by_automation = any(" automation " in group for group in unit_of_group)
-    part_of_group = _assign(sorted(unit_of_group))
+    part_of_group = assign_parts(sorted(unit_of_group))
     parts_list = []
     for g in graphs:
         part = np.array([min(PARTS.index(part_of_group[x]) for x in groups) for groups in g.groups], dtype=np.int8)
@@ -278,7 +276,7 @@ def split_pairs(graphs: Sequence[HomeGraph]) -> Split:
         tuple(parts_list),
         f"{len(with_pairs)} home{'s' * (len(with_pairs) != 1)} with pairs (by home needs {MIN_HOMES}): "
         f"{'automations' if by_automation else 'pairs'} are held out",
-        _count(part_of_group),
+        count_parts(part_of_group),
     )
 
 
@@ -290,21 +288,6 @@ def _distinct_homes(graphs: Sequence[HomeGraph]) -> dict[str, list[str]]:
             content = hashlib.sha256("\n".join(g.entity_ids).encode() + g.pairs.tobytes()).digest()
             same.setdefault(content, []).append(g.home_id)
     return {min(ids): ids for ids in same.values()}
-
-
-def _assign(units: Sequence[str]) -> dict[str, Part]:
-    ranked = sorted(units, key=lambda unit: hashlib.sha256(unit.encode()).digest())
-    held_out = max(1, round(HELD_OUT_SHARE * len(ranked)))
-
-    def part(place: int) -> Part:
-        return "test" if place < held_out else "validation" if place < 2 * held_out else "train"
-
-    return {unit: part(place) for place, unit in enumerate(ranked)}
-
-
-def _count(part_of: dict[str, Part]) -> dict[Part, int]:
-    counts = Counter(part_of.values())
-    return {part: counts[part] for part in PARTS}
 
 
 def _join_directions(pairs: Ints, part: npt.NDArray[np.int8]) -> npt.NDArray[np.int8]:

@@ -30,8 +30,9 @@ from training.evaluation import (
     tasks_of,
 )
 from training.evidence import STARTING_WEIGHTS, EncodedHome, LogOdds, PairStatistics, Vocabulary
-from training.graph import HomeGraph, Ints, Part, Split, acting_domains, build_graph, describe_split, split_pairs
+from training.graph import HomeGraph, Ints, Split, acting_domains, build_graph, describe_split, split_pairs
 from training.network import SynergyNetwork, collate
+from training.splits import Part
 
 FORMAT = "gnn_synergy"
 FORMAT_VERSION = 1
