@@ -28,13 +28,16 @@ RULES: tuple[tuple[str, str, float], ...] = (
     ("light", "switch", 0.60),
 )
 _SENSORS = ("binary_sensor", "sensor")
+# A sensor of the class "light" or "lock" tells of light or a lock; it is none.
+_SENSED = frozenset(trigger for trigger, _, _ in RULES) - {"light"}
 _PRESENCE = ("person", "device_tracker")
 
 
 def generate_pairs(entities: Sequence[Entity], limit: int = MAX_PAIRS) -> tuple[Synergy, ...]:
     """At most ``limit`` pairs by ``RULES``, those of one area first, then by confidence, sorted by ids.
 
-    Without an area in common a trigger takes the first entity only, so that many rooms are not all guesses.
+    Without an area in common a trigger takes the first entity only, so that many rooms are not all guesses. Of one
+    area it takes ``limit`` at most, for no more could be among the best.
     """
     groups: dict[str, list[Entity]] = defaultdict(list)
     for entity in sorted(entities, key=lambda e: e.entity_id):
@@ -46,7 +49,7 @@ def generate_pairs(entities: Sequence[Entity], limit: int = MAX_PAIRS) -> tuple[
         for action in groups[action_group]:
             by_area[action.area_id].append(action)
         for trigger in groups[trigger_group]:
-            near = by_area[trigger.area_id] if trigger.area_id is not None else []
+            near = by_area[trigger.area_id][:limit] if trigger.area_id is not None else []
             anywhere = groups[action_group][:1] if not near else []
             for action in (*near, *anywhere):
                 pair = (trigger.entity_id, action.entity_id)
@@ -73,8 +76,6 @@ def _groups(entity: Entity) -> tuple[str, ...]:
         return ("presence",)
     if entity.domain not in _SENSORS:
         return (entity.domain,)
-    if entity.device_class:
-        return (entity.device_class,)
     # Without a device_class its name may tell, as in binary_sensor.hall_motion.
-    words = entity.entity_id.partition(".")[2].split("_")
-    return tuple({trigger for trigger, _, _ in RULES if trigger in words} - {"light"})
+    words = {entity.device_class} if entity.device_class else set(entity.entity_id.partition(".")[2].split("_"))
+    return tuple(_SENSED & words)

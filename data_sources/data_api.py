@@ -16,9 +16,9 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack, suppress
 from datetime import UTC, datetime
-from typing import IO, Any, cast
-from urllib.parse import urlsplit, urlunsplit
+from typing import IO, Any, TypeGuard, cast
 
 import httpx
 from pydantic import SecretStr
@@ -36,6 +36,7 @@ ENTITY_LIMIT, DEVICE_LIMIT = 10_000, 1_000
 CONNECT_SECONDS, READ_SECONDS = 5.0, 30.0
 TOTAL_SECONDS = 600.0  # for everything that one read fetches, retries and waits included
 ATTEMPTS = 6
+FIRST_WAIT_SECONDS = 0.5  # before the second attempt, then twice as long each time
 CONCURRENT = 4  # the service allows bursts of 20 and 100 requests a minute
 MAX_BODY_BYTES = 512 * 2**20  # 10,000 entities are about 15 MB
 HEALTH_SECONDS = 2.0
@@ -74,21 +75,27 @@ class DataApiSource(DataSource):
         total_seconds: float = TOTAL_SECONDS,
         read_seconds: float = READ_SECONDS,
         max_body_bytes: int = MAX_BODY_BYTES,
+        first_wait_seconds: float = FIRST_WAIT_SECONDS,
     ) -> None:
         super().__init__(strict=strict)
-        self._url = url.rstrip("/")
-        self._shown = without_secrets(self._url)
+        self._shown = without_secrets(url.strip().rstrip("/"))
         self._total_seconds = total_seconds
         self._max_body = max_body_bytes
+        self._first_wait = first_wait_seconds
         self._timeout = httpx.Timeout(read_seconds, connect=CONNECT_SECONDS)
         self._headers = {"Accept": "application/json"}
-        if urlsplit(self._url).scheme not in ("http", "https") or not urlsplit(self._url).hostname:
+        address = _parse(url.strip())
+        if address is None:
             raise DataApiError(f"DATA_API_URL={self._shown!a}: expected an address such as http://data-api:8006")
-        if key is not None:
-            value = key.get_secret_value().strip()
-            if not value.isascii() or not value.isprintable():
-                raise DataApiError("the Data API key (DATA_API_API_KEY, DATA_API_KEY or API_KEY) is not plain text")
+        # User and password go into a header: in the address they would show wherever it does.
+        self._auth = httpx.BasicAuth(address.username, address.password) if address.userinfo else None
+        self._url = str(address.copy_with(userinfo=b"")).rstrip("/")
+        value = key.get_secret_value().strip() if key is not None else ""
+        if not value.isascii() or not value.isprintable():
+            raise DataApiError("the Data API key (DATA_API_API_KEY, DATA_API_KEY or API_KEY) is not plain text")
+        if value:
             self._headers["Authorization"] = f"Bearer {value}"
+            self._auth = None
 
     def describe(self) -> dict[str, str]:
         """Type and address, without user, password, query and key."""
@@ -107,16 +114,17 @@ class DataApiSource(DataSource):
 
     def health(self) -> str | None:
         """None where ``/health`` answers that it is healthy within 2 s, else why not, in a few words."""
-        try:
-            answer = httpx.get(f"{self._url}/health", timeout=HEALTH_SECONDS, follow_redirects=False)
-            if answer.status_code != 200:
-                return f"{self._shown}/health answers {answer.status_code}"
-            body = answer.json()
-            status = body.get("status") if isinstance(body, dict) else None
-        except httpx.TimeoutException:
-            return f"{self._shown} does not answer within {HEALTH_SECONDS:.0f} s"
-        except (httpx.HTTPError, httpx.InvalidURL, ValueError) as error:
-            return f"{self._shown} cannot be reached ({type(error).__name__})"
+        with _TimeLimit(HEALTH_SECONDS) as limit, httpx.Client(timeout=HEALTH_SECONDS, auth=self._auth) as client:
+            try:
+                with client.stream("GET", f"{self._url}/health", extensions={"trace": limit.watch}) as answer:
+                    if answer.status_code != 200:
+                        return f"{self._shown}/health answers {answer.status_code}"
+                    body = _small_json(answer)
+            except (httpx.HTTPError, httpx.InvalidURL) as error:
+                if limit.over.is_set() or isinstance(error, httpx.TimeoutException):
+                    return f"{self._shown} does not answer within {HEALTH_SECONDS:.0f} s"
+                return f"{self._shown} cannot be reached ({type(error).__name__})"
+        status = body.get("status") if isinstance(body, dict) else None
         return None if status == "healthy" else f"{self._shown}/health says {shorten(status, 40)}"
 
     def add_entities(self, builder: HomeBuilder) -> None:
@@ -132,48 +140,42 @@ class DataApiSource(DataSource):
             cut = entities.add(session.get("/api/entities", {"limit": ENTITY_LIMIT}), ENTITY_LIMIT)
         except _ServerError as error:
             # One bad row in the service's database fails the whole list; the lists by domain still answer.
-            self._note(f"the list of all entities fails ({error.detail}); fetched domain by domain instead")
+            self._note(f"the list of all entities fails: {error.detail}")
             cut = True
         if not cut:
             return
-        asked: set[str] = set()
-        while remaining := sorted((DOMAINS | entities.domains) - asked):
-            asked.update(remaining)
-            slices = [{"limit": ENTITY_LIMIT, "domain": domain} for domain in remaining]
-            still_cut = entities.add_slices(session, slices)
-            by_platform = [
-                {**params, "platform": platform} for params in still_cut for platform in sorted(entities.platforms)
-            ]
-            for params in entities.add_slices(session, by_platform):
-                self._cut_off(
-                    f"domain {params['domain']} of platform {params['platform']} has {ENTITY_LIMIT} entities or more "
-                    "and is cut off by the service"
-                )
+        domains = sorted(DOMAINS | entities.domains)
+        still_cut = entities.add_slices(session, [{"limit": ENTITY_LIMIT, "domain": domain} for domain in domains])
+        by_platform = [
+            {**params, "platform": platform} for params in still_cut for platform in sorted(entities.platforms)
+        ]
+        for params in entities.add_slices(session, by_platform):
+            self._cut_off(f"the list of domain {params['domain']!a}, platform {params['platform']!a} is cut off")
+        if not entities.platforms:
             for params in still_cut:
-                if not entities.platforms:
-                    self._cut_off(f"domain {params['domain']} is cut off, and no entity says its platform")
+                self._cut_off(f"the list of domain {params['domain']!a} is cut off, and no entity says its platform")
         self._note(
-            f"the service cuts lists off at {ENTITY_LIMIT}: fetched by domain, {len(asked)} domains asked for; "
-            "a domain or platform that none of the answers names would be missing"
+            f"the list of all entities is cut off or fails: {len(domains)} domains were asked for one by one; what is "
+            "of another domain, or in a domain cut off and of a platform that no answer names, would be missing"
         )
 
     def _add_devices(self, session: _Session, entities: _Entities, builder: HomeBuilder) -> None:
         devices: dict[str, Any] = {}
         try:
-            cut = _add_devices(devices, session.get("/api/devices", {"limit": DEVICE_LIMIT}))
+            cut = _add_devices(devices, session.get("/api/devices", {"limit": DEVICE_LIMIT}), builder)
         except NotFoundError:
             self._note("the service has no list of devices: entities without an area of their own have none")
             return
         if cut:
-            areas = entities.areas | {d["area_id"] for d in devices.values() if d.get("area_id")}
+            areas = entities.areas | {d["area_id"] for d in devices.values() if _can_be_asked(d["area_id"])}
             slices = [{"limit": DEVICE_LIMIT, "area_id": area} for area in sorted(areas)]
             for params, answer in session.get_all("/api/devices", slices):
-                if _add_devices(devices, answer):
-                    self._cut_off(f"area {params['area_id']!a} has {DEVICE_LIMIT} devices or more and is cut off")
+                if _add_devices(devices, answer, builder):
+                    self._cut_off(f"the list of the devices of area {params['area_id']!a} is cut off")
             unknown = len(entities.without_area - devices.keys())
             self._note(
-                f"the service cuts lists off at {DEVICE_LIMIT} devices: fetched by area; {unknown} devices of entities "
-                "without an area stay unknown"
+                f"the list of all devices is cut off: {len(slices)} areas were asked for one by one; "
+                f"{unknown} devices of entities without an area stay unknown"
             )
         builder.add_places([], [devices[key] for key in sorted(devices)])
 
@@ -216,11 +218,13 @@ class _Entities:
             if entity_id in self._seen:
                 continue
             self._seen.add(entity_id)
-            self.domains.add(entity_id.partition(".")[0])
-            if isinstance(raw.get("platform"), str):
-                self.platforms.add(raw["platform"])
+            domain, platform = entity_id.partition(".")[0], raw.get("platform")
             area, device = raw.get("area_id"), raw.get("device_id")
-            if isinstance(area, str) and area.strip():
+            if _can_be_asked(domain):
+                self.domains.add(domain)
+            if _can_be_asked(platform):
+                self.platforms.add(platform)
+            if _can_be_asked(area):
                 self.areas.add(area)
             elif isinstance(device, str) and not raw.get("disabled"):
                 self.without_area.add(device)
@@ -233,11 +237,18 @@ class _Entities:
         return [params for params, answer in answers if self.add(answer, ENTITY_LIMIT)]
 
 
-def _add_devices(devices: dict[str, Any], answer: _Answer) -> bool:
+def _can_be_asked(value: Any) -> TypeGuard[str]:
+    """Whether a filter can have this value; anything may stand in an answer."""
+    return isinstance(value, str) and bool(value.strip()) and value.isprintable()
+
+
+def _add_devices(devices: dict[str, Any], answer: _Answer, builder: HomeBuilder) -> bool:
     count = 0
     for count, raw in enumerate(answer.items("devices"), start=1):  # noqa: B007 - used after the loop
         if isinstance(raw, dict) and isinstance(raw.get("device_id"), str):
             devices.setdefault(raw["device_id"], {k: raw.get(k) for k in ("device_id", "name", "area_id")})
+        else:
+            builder.add_places([], [raw])  # counts and explains it
     return answer.is_cut(count, DEVICE_LIMIT)
 
 
@@ -290,30 +301,71 @@ class _Answer:
         return count >= limit or (isinstance(told, int) and told > count)
 
 
+class _TimeLimit:
+    """Ends its requests when the time is over. httpx cannot: with each byte that drips in its timeouts start anew."""
+
+    def __init__(self, seconds: float) -> None:
+        self.over = threading.Event()
+        self._end = time.monotonic() + seconds
+        self._connections: list[socket.socket] = []
+        self._timer = threading.Timer(seconds, self.end)
+        self._timer.daemon = True
+
+    def __enter__(self) -> _TimeLimit:
+        self._timer.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._timer.cancel()
+        self.end()
+
+    def left(self) -> float:
+        """Seconds."""
+        return self._end - time.monotonic()
+
+    def watch(self, event: str, info: dict[str, Any]) -> None:
+        """The ``trace`` of a request: remember each connection when it is made."""
+        if event.endswith((".connect_tcp.complete", ".start_tls.complete")):
+            self._connections.append(info["return_value"].get_extra_info("socket"))
+            if self.over.is_set():
+                self.end()
+
+    def end(self) -> None:
+        """Wake whoever waits for an answer."""
+        self.over.set()
+        for connection in tuple(self._connections):
+            with suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
+
+
 class _Session:
-    """Requests under one deadline, retried where a failure may pass."""
+    """Requests under one time limit, retried where a failure may pass."""
 
     def __init__(self, source: DataApiSource) -> None:
         self._source = source
         self._shown = source._shown
-        self._stop = threading.Event()
-        self._deadline = time.monotonic() + source._total_seconds
 
     def __enter__(self) -> _Session:
-        self._client = httpx.Client(
-            base_url=self._source._url,
-            headers=self._source._headers,
-            timeout=self._source._timeout,
-            follow_redirects=True,
-            max_redirects=5,
+        # Left in the opposite order: requests end, then threads, then files and connections are closed.
+        self._open = ExitStack()
+        self._client = self._open.enter_context(
+            httpx.Client(
+                base_url=self._source._url,
+                headers=self._source._headers,
+                auth=self._source._auth,
+                timeout=self._source._timeout,
+                follow_redirects=True,
+                max_redirects=5,
+            )
         )
+        self._bodies = self._open.enter_context(ExitStack())
         self._pool = ThreadPoolExecutor(CONCURRENT, thread_name_prefix="data-api")
+        self._open.callback(self._pool.shutdown, cancel_futures=True)
+        self._limit = self._open.enter_context(_TimeLimit(self._source._total_seconds))
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._stop.set()
-        self._pool.shutdown(wait=True, cancel_futures=True)
-        self._client.close()
+        self._open.close()
 
     def get_all(self, path: str, slices: Sequence[dict[str, Any]]) -> Iterator[tuple[dict[str, Any], _Answer]]:
         """Answers in the order of ``slices``; a few are under way at once, and no more wait unread."""
@@ -342,21 +394,21 @@ class _Session:
         error = state.outcome.exception() if state.outcome else None
         told = error.wait if isinstance(error, _PassingError) else None
         # The service's bucket refills every 0.6 s; threads that were refused together must not come back together.
-        backoff = 0.5 * 2 ** (state.attempt_number - 1) * (1 + 0.1 * (threading.get_ident() % 10) / 10)
-        return backoff if told is None else told
+        apart = 1 + 0.1 * (threading.get_ident() % 10) / 10
+        return max(self._source._first_wait * 2.0 ** (state.attempt_number - 1) * apart, told or 0.0)
 
     def _give_up(self, state: RetryCallState) -> bool:
-        return state.attempt_number >= ATTEMPTS or time.monotonic() + self._wait(state) > self._deadline
+        return state.attempt_number >= ATTEMPTS or self._wait(state) > self._limit.left()
 
     def _sleep(self, seconds: float) -> None:
-        if self._stop.wait(seconds):
+        if self._limit.over.wait(seconds):
             raise DataApiError(f"{self._shown}: stopped")
 
     def _once(self, path: str, params: dict[str, Any]) -> _Answer:
-        query = "&".join(f"{key}={value}" for key, value in params.items())
+        query = str(httpx.QueryParams(params))
         where = f"{self._shown}{path}?{query}"
         try:
-            with self._client.stream("GET", path, params=params) as response:
+            with self._client.stream("GET", path, params=params, extensions={"trace": self._limit.watch}) as response:
                 if response.status_code != 200:
                     raise self._failure(where, response)
                 return _Answer(f"{path}?{query}", self._shown, self._body(where, response))
@@ -376,29 +428,37 @@ class _Session:
             ) from error
         except httpx.TimeoutException as error:
             raise _PassingError(DataApiError(f"{where}: no answer within {self._source._timeout.read:g} s")) from error
+        except (httpx.DecodingError, httpx.InvalidURL, httpx.UnsupportedProtocol) as error:
+            raise DataApiError(f"{where}: the answer cannot be used ({type(error).__name__})") from error
         except httpx.TransportError as error:
+            if self._limit.over.is_set():
+                raise self._too_slow(where) from error
             raise _PassingError(DataApiError(f"{where}: the connection broke ({_why(error)})")) from error
-        except (httpx.DecodingError, httpx.InvalidURL) as error:
-            raise DataApiError(f"{where}: the answer cannot be decoded ({type(error).__name__})") from error
+        except OSError as error:
+            folder = tempfile.gettempdir()
+            raise DataApiError(f"{where}: the answer cannot be kept in {folder} ({error.strerror})") from error
 
     def _body(self, where: str, response: httpx.Response) -> IO[bytes]:
         largest = self._source._max_body
-        too_large = FormatError(f"{where}: answers more than {largest // 2**20} MB; that is no list of entities")
+        too_large = FormatError(f"{where}: answers more than {largest / 2**20:.3g} MB; that is no list of entities")
         if int(response.headers.get("content-length", "0") or 0) > largest:
             raise too_large
-        body = cast("IO[bytes]", tempfile.SpooledTemporaryFile(max_size=2**20))  # noqa: SIM115 - _Answer closes it
         size = 0
-        for chunk in response.iter_bytes():
-            size += len(chunk)
-            if size > largest:
-                raise too_large
-            if time.monotonic() > self._deadline:
-                raise DataApiError(f"{where}: answers too slowly; gave up after {self._source._total_seconds:g} s")
-            if self._stop.is_set():
-                raise DataApiError(f"{self._shown}: stopped")
-            body.write(chunk)
-        body.seek(0)
-        return body
+        with ExitStack() as unless_whole:
+            spooled = unless_whole.enter_context(tempfile.SpooledTemporaryFile(max_size=2**20))
+            for chunk in response.iter_bytes():
+                size += len(chunk)
+                if size > largest:
+                    raise too_large
+                spooled.write(chunk)
+            if self._limit.over.is_set():  # without a length, a connection that ends looks like the body's end
+                raise self._too_slow(where)
+            spooled.seek(0)
+            self._bodies.push(unless_whole.pop_all())
+        return cast("IO[bytes]", spooled)
+
+    def _too_slow(self, where: str) -> DataApiError:
+        return DataApiError(f"{where}: answers too slowly; gave up after {self._source._total_seconds:g} s")
 
     def _failure(self, where: str, response: httpx.Response) -> Exception:
         status = response.status_code
@@ -407,11 +467,11 @@ class _Session:
         if status == 429:
             wait = _retry_after(response)
             error = DataApiError(f"{where}: refuses, too many requests{said}; try again later")
-            if wait is not None and time.monotonic() + wait > self._deadline:
+            if wait is not None and wait > self._limit.left():
                 return DataApiError(f"{where}: refuses, and asks to wait {wait:.0f} s, longer than this run may take")
             return _PassingError(error, wait)
         if status >= 500:
-            broken = _ServerError(f"{where}: fails with {status}{said}, {ATTEMPTS} times; see the Data API's own log")
+            broken = _ServerError(f"{where}: fails with {status}{said}, again and again; see the Data API's own log")
             broken.detail = detail or str(status)
             return _PassingError(broken, _retry_after(response) if status == 503 else None)
         if status in (401, 403):
@@ -424,9 +484,18 @@ class _Session:
 
 
 def without_secrets(url: str) -> str:
-    """The address without user, password, query and fragment."""
-    parts = urlsplit(url)
-    return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
+    """The address without user, password, query and fragment; also where a password makes it no proper address."""
+    scheme, separator, rest = url.partition("://")
+    return scheme + separator + rest.rpartition("@")[2].partition("?")[0].partition("#")[0]
+
+
+def _parse(url: str) -> httpx.URL | None:
+    try:
+        address = httpx.URL(url)
+    except httpx.InvalidURL:
+        return None
+    usable = address.scheme in ("http", "https") and address.host and 0 < (address.port or 80) < 65_536
+    return address if usable and not address.query and not address.fragment else None
 
 
 def _is_unresolved(error: BaseException | None) -> bool:
@@ -441,31 +510,38 @@ def _why(error: Exception) -> str:
     return str(error)[:120] or type(error).__name__
 
 
+def _small_json(response: httpx.Response) -> Any:
+    """The JSON value of a short answer; None where it is none."""
+    raw = bytearray()
+    for chunk in response.iter_bytes():
+        raw += chunk
+        if len(raw) > 65_536:
+            return None
+    with suppress(ValueError, RecursionError):
+        return json.loads(raw)
+    return None
+
+
 def _detail(response: httpx.Response) -> str:
     """What the service says of a failure: ``detail``, ``error`` or ``error.message``; never more than a line."""
     try:
-        raw = b""
-        for chunk in response.iter_bytes():
-            raw += chunk
-            if len(raw) > 65_536:
-                return ""
-        body = json.loads(raw)
-        said = body.get("detail") or body.get("error") or ""
-        if isinstance(said, dict):
-            said = said.get("message") or said.get("detail") or ""
-    except (httpx.HTTPError, ValueError, AttributeError):
+        body = _small_json(response)
+    except httpx.HTTPError:
         return ""
+    said = (body.get("detail") or body.get("error")) if isinstance(body, dict) else None
+    if isinstance(said, dict):
+        said = said.get("message") or said.get("detail")
     return shorten(said, 160)[1:-1] if isinstance(said, str) and said else ""
 
 
 def _retry_after(response: httpx.Response) -> float | None:
     """Seconds that ``Retry-After`` asks for: a number, or a date."""
     value = response.headers.get("retry-after", "").strip()
-    if value.isdigit():
+    if value.isdecimal():
         return float(value)
     try:
         when = email.utils.parsedate_to_datetime(value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return None
     when = when if when.tzinfo else when.replace(tzinfo=UTC)
     return max(0.0, (when - datetime.now(UTC)).total_seconds())

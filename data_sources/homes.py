@@ -81,16 +81,19 @@ class HomeBuilder:
         return not self._rows and not self._entities
 
     def build(self) -> Home:
-        """The home, sorted, without its disabled entities and the rows that name one."""
+        """The home, sorted, without disabled entities and the rows that name one. Once: it empties the builder."""
+        self._entity_places.clear()
         enabled: dict[str, Entity] = {}
-        for entity in self._entities.values():
+        disabled: set[str] = set()
+        while self._entities:  # each original is let go as soon as its copy is made
+            entity_id, entity = self._entities.popitem()
             if entity.disabled:
+                disabled.add(entity_id)
                 continue
             device = self._devices.get(entity.device_id or "")
             if entity.area_id is None and device is not None and device.area_id is not None:
                 entity = entity.model_copy(update={"area_id": device.area_id})
-            enabled[entity.entity_id] = entity
-        disabled = {key for key, entity in self._entities.items() if entity.disabled}
+            enabled[entity_id] = entity
 
         synergies, disabled_rows, implied = [], 0, 0
         for key, rows in self._rows.items():

@@ -79,6 +79,8 @@ class JsonReader:
             if self.peek() != "}":
                 self._take(",")
         self._take("}")
+        if self.peek():
+            raise JsonError("expected nothing after the object", self._at)
 
     def whole(self) -> Any:
         """The single value that is not an array; ``EMPTY`` where there is none."""

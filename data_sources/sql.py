@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import math
+import re
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -14,16 +17,26 @@ import sqlalchemy as sa
 from sqlalchemy.engine import URL, Connection, Engine, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, SQLAlchemyError
 
-from data_sources.base import DataSource, FormatError, NotFoundError, R, UnsupportedKindError
+from data_sources.base import DataSource, DataSourceError, FormatError, NotFoundError, R, UnsupportedKindError
 from data_sources.homes import HomeBuilder
 from data_sources.records import Home, PromptRow, shorten
 
 SYNERGIES, QUERIES = "synergy_opportunities", "ask_ai_queries"
 PRODUCTION_SCHEMA = "automation"
 FETCHED_AT_ONCE = 1_000
+TEXTS_KEPT = 10_000  # most synergy rows repeat a pair, so its JSON need not be parsed again
 CONNECT_SECONDS = 10
+LOCK_SECONDS = 30
 # Drivers that only work inside an event loop, or are not what this program brings -> the one it uses.
 _DRIVERS = {"sqlite": "sqlite", "postgresql": "postgresql+psycopg", "postgres": "postgresql+psycopg"}
+_INSTALL = {
+    "postgresql": "pip install 'psycopg[binary]'",
+    "mysql": "pip install pymysql, and write mysql+pymysql://",
+    "mariadb": "pip install pymysql, and write mariadb+pymysql://",
+}
+_FOLDER_IS_READ_ONLY = (sqlite3.SQLITE_READONLY_DIRECTORY, sqlite3.SQLITE_CANTOPEN)
+_Statement = Callable[[str | None], sa.Select[Any]]
+"""A schema, or None for the default one -> what to select there."""
 
 
 class SqlSource(DataSource):
@@ -37,15 +50,8 @@ class SqlSource(DataSource):
     def __init__(self, url: str, *, strict: bool = False, max_samples: int | None = None) -> None:
         super().__init__(strict=strict)
         self._max_samples = max_samples
-        try:
-            parsed = make_url(url)
-            self._url, self._schema = _plain(parsed)
-        except ArgumentError as error:
-            raise NotFoundError(
-                f"{shorten(url.rpartition('@')[2])}: is no database address; expected one such as "
-                "sqlite:///data/ai_automation.db"
-            ) from error
-        self._shown = self._url.render_as_string(hide_password=True) if not self._url.query else _shown(self._url)
+        self._url, self._schema = _plain(_parsed(url))
+        self._shown = self._url.set(query={}).render_as_string(hide_password=True)
 
     def describe(self) -> dict[str, str]:
         """Type and address, without the password and the options."""
@@ -56,7 +62,7 @@ class SqlSource(DataSource):
         try:
             with self._connection() as connection:
                 connection.execute(sa.text("SELECT 1"))
-        except NotFoundError as error:
+        except DataSourceError as error:
             return str(error)
         return None
 
@@ -76,73 +82,80 @@ class SqlSource(DataSource):
     def add_synergies(self, builder: HomeBuilder) -> int:
         """Stream ``synergy_opportunities`` into ``builder``; the number of rows that are there."""
         count = 0
-        columns = ["synergy_id", "synergy_type", "device_ids", "opportunity_metadata", "confidence"]
-        with self._rows(SYNERGIES, columns, required=("device_ids", "confidence")) as rows:
-            for row in rows:
-                count += 1
-                where = f"{SYNERGIES} row {shorten(row.get('synergy_id') or count - 1, 50)}"
-                ids = _json(row["device_ids"])
+        parsed, related = lru_cache(TEXTS_KEPT)(_json), lru_cache(TEXTS_KEPT)(_relationship)
+        columns = ("synergy_id", "synergy_type", "device_ids", "opportunity_metadata", "confidence")
+        with self._rows(SYNERGIES, required=("device_ids", "confidence"), optional=columns) as rows:
+            for count, (synergy_id, synergy_type, device_ids, metadata, confidence) in enumerate(rows, 1):
+                where = f"{SYNERGIES} row {shorten(synergy_id or count - 1, 50)}"
+                ids = parsed(device_ids) if isinstance(device_ids, str) else _json(device_ids)
                 if not isinstance(ids, list) or len(ids) < 2:
-                    told = shorten(row["device_ids"])
+                    told = shorten(device_ids)
                     self.report.reject("row", where, f"device_ids: {told} - expected a JSON array of two entity ids")
                     continue
-                metadata = _json(row.get("opportunity_metadata"))
-                if isinstance(metadata, dict) and isinstance(metadata.get("relationship"), dict):
-                    metadata = metadata["relationship"]
                 raw = {
                     "entity_1": ids[0],
                     "entity_2": ids[1],
-                    "synergy_type": row.get("synergy_type"),
-                    "confidence": row["confidence"],
-                    "relationship": {k: v for k, v in metadata.items() if isinstance(v, str)}
-                    if isinstance(metadata, dict)
-                    else None,
+                    "synergy_type": synergy_type,
+                    "confidence": confidence,
+                    "relationship": related(metadata) if isinstance(metadata, str) else _relationship(metadata),
                 }
                 builder.add_row(raw, where, unit="row")
         return count
 
     def _prompts(self) -> Iterator[PromptRow]:
-        """Production's query: the newest answered requests, each with its most confident suggestion's description."""
-        table = sa.table(QUERIES, sa.column("original_query"), sa.column("suggestions"), sa.column("created_at"))
+        """Production's query: the newest answered requests, each with its most confident suggestion's description.
+
+        A request that got no suggestion at all is left out and counted in a note, for that is no broken row.
+        """
+        names = ("original_query", "suggestions", "created_at")
 
         def newest(schema: str | None) -> sa.Select[Any]:
-            there = sa.table(QUERIES, *(sa.column(c.name) for c in table.columns), schema=schema)
+            columns: list[sa.ColumnClause[Any]] = [sa.column(name) for name in names]
+            query, suggestions, created_at = columns
             statement = (
-                sa.select(there.c.original_query, there.c.suggestions)
-                .where(there.c.suggestions.is_not(None))
-                .order_by(there.c.created_at.desc())
+                sa.select(query, suggestions)
+                .select_from(sa.table(QUERIES, schema=schema))
+                .where(suggestions.is_not(None))
+                .order_by(created_at.is_(None), created_at.desc())  # PostgreSQL would put null first
             )
             return statement if self._max_samples is None else statement.limit(self._max_samples)
 
-        columns = [column.name for column in table.columns]
-        with self._rows(QUERIES, columns, required=columns, statement=newest) as rows:
-            for number, row in enumerate(rows):
+        unanswered = 0
+        with self._rows(QUERIES, required=names, statement=newest) as rows:
+            for number, (query, told) in enumerate(rows):
                 where = f"{QUERIES} row {number}"
-                suggestions = _json(row["suggestions"])
+                suggestions = _json(told)
+                if told in (None, "", "null") or suggestions == []:
+                    unanswered += 1
+                    continue
                 usable = [s for s in suggestions if isinstance(s, dict)] if isinstance(suggestions, list) else []
                 if not usable:
-                    told = shorten(row["suggestions"])
-                    self.report.reject("row", where, f"suggestions: {told} - expected a JSON array of objects")
+                    why = f"suggestions: {shorten(told)} - expected a JSON array of objects"
+                    self.report.reject("row", where, why)
                     continue
                 best = max(usable, key=_confidence)
-                raw = {"query": row["original_query"], "suggestion": best.get("description")}
+                raw = {"query": query, "suggestion": best.get("description")}
                 record = self.report.validate(PromptRow, raw, "row", where)
                 if record is not None:
                     yield record
+        if unanswered:
+            self.report.notes.append(f"{self._shown}: {unanswered} requests without any suggestion were left out")
 
     @contextmanager
     def _rows(
-        self, table: str, columns: Sequence[str], *, required: Sequence[str], statement: Any = None
-    ) -> Iterator[Iterator[dict[str, Any]]]:
+        self, table: str, *, required: Sequence[str], optional: Sequence[str] = (), statement: _Statement | None = None
+    ) -> Iterator[Iterable[Any]]:
+        """The rows of ``statement``, else the columns ``optional`` of ``table``, null where it has none such."""
         with self._connection() as connection:
             schema, there = self._find(connection, table, required)
             if statement is None:
-                wanted: list[sa.ColumnClause[Any]] = [sa.column(name) for name in columns if name in there]
-                query = sa.select(*wanted).select_from(sa.table(table, schema=schema))
+                columns = [sa.column(name) if name in there else sa.null().label(name) for name in optional]
+                query = sa.select(*columns).select_from(sa.table(table, schema=schema))
             else:
                 query = statement(schema)
             streamed = connection.execution_options(stream_results=True, yield_per=FETCHED_AT_ONCE)
-            yield (dict(row) for row in streamed.execute(query).mappings())
+            with streamed.execute(query) as result:
+                yield result
 
     def _find(self, connection: Connection, table: str, required: Sequence[str]) -> tuple[str | None, set[str]]:
         """The schema that has ``table`` and the table's columns. Raises NotFoundError that names what is there."""
@@ -185,30 +198,44 @@ class SqlSource(DataSource):
             engine.dispose()
 
     def _engine(self) -> Engine:
-        if self._url.get_backend_name() == "sqlite":
+        backend = self._url.get_backend_name()
+        if backend == "sqlite":
             return _read_only_sqlite(self._url, self._shown)
-        options = {"connect_timeout": CONNECT_SECONDS} if self._url.get_backend_name() == "postgresql" else {}
+        options: dict[str, Any] = {}
+        if backend == "postgresql":
+            # JSON comes as text here too, so that one that repeats is parsed once.
+            options = {"connect_args": {"connect_timeout": CONNECT_SECONDS}, "json_deserializer": bytes.decode}
         try:
-            return sa.create_engine(self._url, connect_args=options)
+            return sa.create_engine(self._url, **options)
         except (ImportError, NoSuchModuleError) as error:
             raise NotFoundError(
                 f"{self._shown}: the driver for {self._url.drivername} is not installed; "
-                "for PostgreSQL: pip install 'psycopg[binary]'"
+                f"{_INSTALL.get(backend, 'install the package that brings it')}"
             ) from error
+
+
+def _parsed(url: str) -> URL:
+    """The address; an error shows nothing of it where a part may be a secret."""
+    try:
+        parsed = make_url(url)
+    except (ArgumentError, ValueError) as error:
+        told = re.sub(r"\W.*", "...", url, flags=re.DOTALL) if "@" in url or "?" in url else url
+        raise NotFoundError(
+            f"{shorten(told)}: is no database address; expected one such as sqlite:///data/ai_automation.db"
+        ) from error
+    if "@" in (parsed.host or ""):
+        raise NotFoundError(f"{parsed.drivername}://...: the password holds an @; write it as %40")
+    return parsed
 
 
 def _plain(url: URL) -> tuple[URL, str | None]:
     """The URL with a driver that works without an event loop and without ``?schema=``, and that schema."""
     schema = url.query.get("schema")
     url = url.difference_update_query(["schema"])
-    driver = _DRIVERS.get(url.drivername.partition("+")[0])
+    driver = _DRIVERS.get(url.drivername.partition("+")[0].lower())
     if driver is not None:
         url = url.set(drivername=driver)
     return url, schema if isinstance(schema, str) else None
-
-
-def _shown(url: URL) -> str:
-    return url.set(query={}).render_as_string(hide_password=True)
 
 
 def _read_only_sqlite(url: URL, shown: str) -> Engine:
@@ -216,15 +243,32 @@ def _read_only_sqlite(url: URL, shown: str) -> Engine:
     if name in ("", ":memory:"):
         raise NotFoundError(f"{shown}: names no file; expected one such as sqlite:///data/ai_automation.db")
     path = Path(name)
-    if not path.is_file():
+    try:
+        is_folder, is_file = path.is_dir(), path.is_file()
+    except OSError as error:
+        raise NotFoundError(f"{name}: cannot be read ({error.strerror})") from error
+    if is_folder:
+        raise NotFoundError(f"{name}: is a folder; expected a SQLite file such as {path / 'ai_automation.db'}")
+    if not is_file:
         raise NotFoundError(
             f"{name}: no such database file (it is never created); DATABASE_URL or DATABASE_PATH says which, "
             "--json-input reads a JSON file instead"
         )
+    path = path.resolve()
+    address = f"file:{quote(str(path))}?mode=ro"
 
     def connect() -> sqlite3.Connection:
         # A writer may hold the file for a while; a reader of a WAL database does not wait at all.
-        return sqlite3.connect(f"file:{quote(str(path.resolve()))}?mode=ro", uri=True, timeout=30)
+        connection = sqlite3.connect(address, uri=True, timeout=LOCK_SECONDS)
+        try:
+            connection.execute("SELECT 1 FROM sqlite_master")  # only now the file is opened
+        except sqlite3.Error as error:
+            connection.close()
+            # Without a -wal file nobody writes, so a WAL database can be read from a folder that may not be written.
+            if error.sqlite_errorcode not in _FOLDER_IS_READ_ONLY or Path(f"{path}-wal").exists():
+                raise
+            return sqlite3.connect(f"{address}&immutable=1", uri=True)
+        return connection
 
     return sa.create_engine("sqlite://", creator=connect, poolclass=sa.pool.NullPool)
 
@@ -239,6 +283,20 @@ def _json(value: Any) -> Any:
         return None
 
 
+def _relationship(metadata: Any) -> dict[str, str] | None:
+    """The texts of ``opportunity_metadata``'s relationship, which may stand in it or be it."""
+    metadata = _json(metadata)
+    if not isinstance(metadata, dict):
+        return None
+    relationship = metadata.get("relationship")
+    texts = relationship if isinstance(relationship, dict) else metadata
+    return {key: value for key, value in texts.items() if isinstance(value, str)}
+
+
 def _confidence(suggestion: dict[str, Any]) -> float:
-    value = suggestion.get("confidence")
-    return float(value) if isinstance(value, int | float) and value == value else float("-inf")
+    """What a suggestion is chosen by; the lowest of all where it is no number."""
+    try:
+        value = float(suggestion.get("confidence", "nan"))
+    except (TypeError, ValueError, OverflowError):
+        return -math.inf
+    return -math.inf if math.isnan(value) else value

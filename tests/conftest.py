@@ -12,6 +12,8 @@ from typing import Any
 import pytest
 from support import SCRIPT, environment
 
+pytest_plugins = ["postgres"]
+
 Result = subprocess.CompletedProcess[str]
 
 

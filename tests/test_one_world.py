@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +14,8 @@ from services import TABLE, api_entity, serve, table_rows, write_database
 from support import ROOMS, row
 
 from data_sources import Home, open_source
+from training.run import Run
+from training.synergy_run import SynergyOptions, train_gnn_synergy
 
 DEVICES = [{"device_id": f"d{i}", "name": f"Thing {i}", "area_id": room} for i, room in enumerate(ROOMS)]
 ENTITIES = [
@@ -98,16 +99,17 @@ def test_every_source_gives_the_same_home(
 
 
 def test_every_source_trains_the_same_bytes(
-    worlds: dict[str, dict[str, str]], tmp_path: Path, train: Callable[..., Any]
+    worlds: dict[str, dict[str, str]], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
+    monkeypatch.chdir(tmp_path)
     models, fingerprints = {}, {}
     for number, (name, world) in enumerate(worlds.items()):
-        flags = [f"--{key.replace('_', '-')}={value}" for key, value in world.items() if key.islower()]
-        variables = {key: value for key, value in world.items() if key.isupper()}
-        out = ["--model-path", f"m{number}.pth", "--summary-path", "s.json", "--epochs", "3", "--seed", "7"]
-        done = train(*flags, *out, env=variables)
-        assert done.returncode == 0, done.stderr
+        for variable in ("DATABASE_URL", "DATA_API_URL"):
+            monkeypatch.setenv(variable, world.get(variable, ""))
+        flags = {key: value for key, value in world.items() if key.islower()}
+        run = Run("gnn_synergy")
+        train_gnn_synergy(run, SynergyOptions(**flags, model_path=f"m{number}.pth", epochs=3, seed=7))  # type: ignore[arg-type]
         models[name] = (tmp_path / f"m{number}.pth").read_bytes()
-        fingerprints[name] = json.loads((tmp_path / "s.json").read_text())["data_fingerprint"]
+        fingerprints[name] = run.summary().data_fingerprint
     assert len(set(fingerprints.values())) == 1
     assert len(set(models.values())) == 1, [name for name, model in models.items() if model != models["json"]]
