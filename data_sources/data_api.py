@@ -200,7 +200,7 @@ class _Entities:
 
     def __init__(self, builder: HomeBuilder) -> None:
         self._builder = builder
-        self._seen: set[str] = set()
+        self._unusable: set[str] = set()  # the usable ones are in the builder
         self.domains: set[str] = set()
         self.platforms: set[str] = set()
         self.areas: set[str] = set()
@@ -215,9 +215,8 @@ class _Entities:
             if not isinstance(entity_id, str):
                 self._builder.add_entity(raw, where)  # counts and explains it
                 continue
-            if entity_id in self._seen:
+            if self._builder.has(entity_id) or entity_id in self._unusable:
                 continue
-            self._seen.add(entity_id)
             domain, platform = entity_id.partition(".")[0], raw.get("platform")
             area, device = raw.get("area_id"), raw.get("device_id")
             if _can_be_asked(domain):
@@ -229,6 +228,8 @@ class _Entities:
             elif isinstance(device, str) and not raw.get("disabled"):
                 self.without_area.add(device)
             self._builder.add_entity(raw, where)
+            if not self._builder.has(entity_id):
+                self._unusable.add(entity_id)
         return answer.is_cut(count, limit)
 
     def add_slices(self, session: _Session, slices: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -75,6 +75,10 @@ class HomeBuilder:
         self._rows[key] = self._rows.get(key, 0) + 1
         self._confidence[key] = self._confidence.get(key, 0.0) + row.confidence
 
+    def has(self, entity_id: str) -> bool:
+        """Whether an entity of this id was added."""
+        return entity_id in self._entities
+
     @property
     def empty(self) -> bool:
         """Whether nothing usable was added."""

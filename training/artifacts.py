@@ -25,7 +25,7 @@ def check_writable(path: Path) -> None:
     """Fail before an hour of training rather than after it. Creates the folder. Raises ArtifactError."""
     if path.is_dir():
         raise ArtifactError(f"{path}: is a folder; give the model file's own path")
-    with _explained(path):
+    with explained(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=path.parent, prefix=".writable-"):
             pass
@@ -40,7 +40,7 @@ def publish(model_path: Path, model: bytes, metadata: Mapping[str, Any], extras:
     files = {**extras, model_path.name: model}
     written = {**metadata, "files": {name: hashlib.sha256(content).hexdigest() for name, content in files.items()}}
     files[metadata_path(model_path).name] = to_json(written)
-    with _explained(model_path):
+    with explained(model_path):
         folder = model_path.parent
         folder.mkdir(parents=True, exist_ok=True)
         staging = Path(tempfile.mkdtemp(prefix=f".{model_path.name}.staging-", dir=folder))
@@ -58,7 +58,7 @@ def publish(model_path: Path, model: bytes, metadata: Mapping[str, Any], extras:
 
 def write_atomically(path: Path, content: bytes) -> None:
     """Write one file all or nothing. Raises ArtifactError."""
-    with _explained(path):
+    with explained(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         handle, staged = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
         try:
@@ -124,7 +124,8 @@ def _flush_folder(folder: Path) -> None:
 
 
 @contextmanager
-def _explained(path: Path) -> Iterator[None]:
+def explained(path: Path) -> Iterator[None]:
+    """Turn an OSError while writing ``path`` into an ArtifactError for a person."""
     try:
         yield
     except OSError as error:

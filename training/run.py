@@ -53,6 +53,7 @@ class Run:
     status: Status = "success"
     message: str = ""
     saved: bool = False
+    memory_hint: str = "train on less data"
     model_path: Path | None = None
     metrics: dict[str, Any] = field(default_factory=dict)
     audit: dict[str, Any] = field(default_factory=dict)
@@ -90,7 +91,7 @@ class Run:
         )
 
 
-def execute(run: Run, log_file: str, body: Callable[[Run], None]) -> NoReturn:
+def execute(run: Run, log_file: str | None, body: Callable[[Run], None]) -> NoReturn:
     """Run ``body`` and exit: 0, or 1 with one line on stderr. A summary is written where one was asked for."""
     _configure_logging(log_file, run.verbose)
     error: BaseException | None = None
@@ -112,10 +113,13 @@ def execute(run: Run, log_file: str, body: Callable[[Run], None]) -> NoReturn:
         )
     except MemoryError as failure:
         error = failure
-        _fail(run, "out of memory; train on fewer homes or lower GNN_HIDDEN_DIM")
+        _fail(run, f"out of memory; {run.memory_hint}")
     except Exception as failure:  # noqa: BLE001 - the night's cron needs a line and a summary, whatever it was
         error = failure
-        _fail(run, f"unexpected {type(failure).__name__}: {failure}; --verbose shows where")
+        if isinstance(failure, RuntimeError) and "allocate memory" in str(failure):  # how torch says it
+            _fail(run, f"out of memory; {run.memory_hint}")
+        else:
+            _fail(run, f"unexpected {type(failure).__name__}: {failure}; --verbose shows where")
     if error is not None and run.verbose:
         log.error("traceback", exc_info=error)
     if run.summary_path is not None:
@@ -169,7 +173,7 @@ def _stop_signals() -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def _configure_logging(log_file: str, verbose: bool) -> None:
+def _configure_logging(log_file: str | None, verbose: bool) -> None:
     """INFO to stdout and the log file, errors as one line to stderr."""
     logging.raiseExceptions = verbose
     for stream in (sys.stdout, sys.stderr):
@@ -186,6 +190,8 @@ def _configure_logging(log_file: str, verbose: bool) -> None:
     root.handlers[:] = [console, errors]
     for noisy in ("matplotlib", "PIL", "filelock", "fsspec", "httpx", "httpcore"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
+    if log_file is None:
+        return
     try:
         file = logging.FileHandler(log_file, encoding="utf-8", delay=False)
     except OSError as error:
@@ -193,6 +199,17 @@ def _configure_logging(log_file: str, verbose: bool) -> None:
         return
     file.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
     root.addHandler(file)
+
+
+def log_source(source: DataSource) -> None:
+    """Say where the rows came from and which could not be used."""
+    report = source.report
+    log.info("Source: %s", report.where)
+    for reason in report.reasons:
+        log.warning("Left out: %s", reason)
+    more = sum(report.rejected.values()) - len(report.reasons)
+    if more > 0:
+        log.warning("Left out: %d more", more)
 
 
 def utc_now() -> str:

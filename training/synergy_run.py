@@ -13,7 +13,7 @@ from training import artifacts, report
 from training.audit import SynergyAudit, audit_homes
 from training.config import SynergyConfig, read_settings, synergy_config
 from training.errors import ModelFileError
-from training.run import Run, utc_now, versions
+from training.run import Run, log_source, utc_now, versions
 
 if TYPE_CHECKING:
     from training.link_prediction import Epoch, TrainingResult
@@ -38,6 +38,7 @@ class SynergyOptions:
 
 def train_gnn_synergy(run: Run, options: SynergyOptions) -> None:
     """The job, filling in ``run``. Raises DataSourceError or TrainingError with one line for a person."""
+    run.memory_hint = "train on fewer homes, or lower GNN_HIDDEN_DIM or GNN_BATCH_SIZE"
     settings = read_settings()
     config = synergy_config(settings, epochs=options.epochs, seed=options.seed)
     path = Path(options.model_path) if options.model_path else settings.model_path
@@ -53,12 +54,7 @@ def train_gnn_synergy(run: Run, options: SynergyOptions) -> None:
     homes = sorted(source.read(Home), key=lambda home: home.home_id)  # no source promises an order
     audit = audit_homes(homes)
     run.audit, run.notes = audit.model_dump(mode="json"), [*source.report.notes, *audit.cannot_show]
-    log.info("Source: %s", source.report.where)
-    for reason in source.report.reasons:
-        log.warning("Left out: %s", reason)
-    rejected = sum(source.report.rejected.values())
-    if rejected > len(source.report.reasons):
-        log.warning("Left out: %d more", rejected - len(source.report.reasons))
+    log_source(source)
     for line in report.audit_lines(audit):
         log.info("%s", line)
     if run.dry_run:

@@ -1,0 +1,234 @@
+"""The soft prompt job: read, split, adapt, judge, publish a run directory and move ``latest`` to it."""
+
+from __future__ import annotations
+
+import logging
+import os
+import shutil
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from data_sources import PromptRow, open_source
+from training.artifacts import check_writable, explained, to_json, write_atomically
+from training.audit import audit_prompts
+from training.errors import ArtifactError, TrainingError
+from training.run import Run, log_source, utc_now, versions
+
+if TYPE_CHECKING:
+    from training.seq2seq import Result, Seq2SeqConfig
+
+log = logging.getLogger("training.soft_prompt")
+
+LATEST = "latest"
+RUN_FILE = "training_run.json"
+
+
+@dataclass(frozen=True)
+class PromptOptions:
+    """The command line; None means not given."""
+
+    json_input: str | None
+    data_source: str | None
+    strict: bool
+    db_path: str
+    output_dir: str
+    run_directory: str | None
+    run_id: str | None
+    resume_from: str | None
+    max_samples: int
+    config: dict[str, Any]
+
+
+DEFAULT_BASE = "google/flan-t5-small"
+# Adapters move all of a layer's output a little; a soft prompt has few numbers to say everything with.
+LEARNING_RATES = {"lora": 5e-5, "dora": 5e-5, "rslora": 5e-5, "prompt": 0.1, "prefix": 0.01, "p-tuning": 0.01}
+_PLACES = ("json_input", "data_source", "strict", "db_path", "output_dir", "run_directory", "run_id", "resume_from")
+
+
+def prompt_options(given: Mapping[str, Any], base_model: str | None) -> PromptOptions:
+    """The command line's values with the defaults that depend on others; ``base_model`` is the environment's."""
+    config = {name: value for name, value in given.items() if name not in (*_PLACES, "max_samples")}
+    config["base_model"] = config["base_model"] or base_model or DEFAULT_BASE
+    if config["learning_rate"] is None:
+        config["learning_rate"] = LEARNING_RATES[config["method"]]
+    return PromptOptions(**{name: given[name] for name in (*_PLACES, "max_samples")}, config=config)
+
+
+def train_soft_prompt(run: Run, options: PromptOptions) -> None:
+    """The job, filling in ``run``. Raises DataSourceError or TrainingError with one line for a person."""
+    run.memory_hint = "lower --batch-size, --source-max-tokens, --target-max-tokens or --lora-r"
+    run_id = options.run_id or datetime.now(UTC).strftime("run_%Y%m%d_%H%M%S")
+    target = Path(options.run_directory) if options.run_directory else Path(options.output_dir) / run_id
+    run.model_path, run.config = target, dict(options.config)
+    _check_place(target, Path(options.output_dir), run.dry_run)
+    base = Path(options.config["base_model"])
+    if base.is_dir() and not (base / "config.json").is_file():
+        raise TrainingError(f"{base}: holds no model (no config.json); give --base-model a model's folder or hub name")
+    flags = {"json_input": options.json_input, "data_source": options.data_source}
+    if options.json_input is None and options.data_source is None:
+        flags["data_source"] = f"sqlite:///{options.db_path}"
+    source = open_source(**flags, strict=options.strict, kind=PromptRow.kind, max_samples=options.max_samples)
+    run.source = source
+    rows = list(islice(source.read(PromptRow), options.max_samples))
+    audit = audit_prompts([(row.query, row.suggestion) for row in rows])
+    run.audit, run.notes = audit.model_dump(mode="json"), [*source.report.notes, *audit.cannot_show]
+    log_source(source)
+    log.info(
+        "Data: %d rows, %d distinct queries, %d distinct answers",
+        audit.rows,
+        audit.distinct_queries,
+        audit.distinct_answers,
+    )
+    for note in audit.cannot_show:
+        log.info("Note: %s", note)
+    if run.dry_run:
+        run.message = "dry run: the data was read and audited, nothing was trained"
+        log.info("Dry run: nothing was trained.")
+        return
+    _train_and_publish(run, options, rows, target, run_id)
+
+
+def _check_place(target: Path, output: Path, dry_run: bool) -> None:
+    if target.exists():
+        raise ArtifactError(f"{target}: exists; a run is never overwritten. Give another --run-id or --run-directory")
+    if not dry_run:
+        check_writable(output / f".{LATEST}")
+        check_writable(target)
+
+
+def _train_and_publish(run: Run, options: PromptOptions, rows: Sequence[PromptRow], target: Path, run_id: str) -> None:
+    from training.seq2seq import Seq2SeqConfig, TextPair, train
+
+    config = Seq2SeqConfig(**options.config)
+    pairs = [TextPair(row.query, row.suggestion) for row in rows]
+    with explained(target):
+        staging = Path(tempfile.mkdtemp(prefix=f".{target.name}.staging-", dir=target.parent))
+    try:
+        resume = Path(options.resume_from) if options.resume_from else None
+        result = train(pairs, config, staging, resume_from=resume, on_epoch=_log_epoch)
+        run.metrics = {**result.metrics, "final_loss": result.final_loss, "split": result.split}
+        run.notes.append(verdict(result.metrics))
+        described = _describe(run, config, result, len(rows), target, run_id)
+        with explained(target):
+            result.model.save_pretrained(str(staging), save_embedding_layers=False)
+            result.tokenizer.save_pretrained(str(staging))
+            shutil.rmtree(staging / "checkpoints", ignore_errors=True)
+            (staging / "README.md").write_text(_model_card(described), encoding="utf-8")
+            (staging / RUN_FILE).write_bytes(to_json(described))
+            staging.chmod(0o755)
+            staging.rename(target)
+    except BaseException:
+        shutil.rmtree(staging, ignore_errors=True)
+        raise
+    run.saved = True
+    move_latest(Path(options.output_dir), target)
+    for line in score_lines(result.metrics):
+        log.info("%s", line)
+    log.info("%s", verdict(result.metrics))
+    run.message = f"trained on {len(rows)} rows, saved to {target}"
+    log.info("Saved: %s", target)
+
+
+def move_latest(output: Path, target: Path) -> None:
+    """Point ``<output>/latest`` at a run in one step: a relative symlink, or a file with the path where none can be."""
+    link = output / LATEST
+    where = os.path.relpath(target.resolve(), output.resolve())
+    with explained(link):
+        if link.is_dir() and not link.is_symlink():
+            raise ArtifactError(f"{link}: is a folder, not a link to a run; move it away")
+        staged = Path(tempfile.mkdtemp(prefix=".latest-", dir=output))
+        try:
+            try:
+                (staged / LATEST).symlink_to(where, target_is_directory=True)
+            except (OSError, NotImplementedError):
+                write_atomically(staged / LATEST, where.encode())
+            (staged / LATEST).replace(link)
+        finally:
+            shutil.rmtree(staged, ignore_errors=True)
+
+
+def _log_epoch(epoch: int, numbers: dict[str, float]) -> None:
+    log.info("Epoch %d: %s", epoch, ", ".join(f"{name} {value:.4f}" for name, value in numbers.items()))
+
+
+def _describe(
+    run: Run, config: Seq2SeqConfig, result: Result, samples: int, target: Path, run_id: str
+) -> dict[str, Any]:
+    """``training_run.json``: production's keys first (CONTRACT, section 1), then what a reader needs."""
+    return {
+        "base_model": config.base_model,
+        "samples_used": samples,
+        "epochs": config.epochs,
+        "learning_rate": config.learning_rate,
+        "run_directory": str(target),
+        "trained_at": utc_now(),
+        "final_loss": result.final_loss,
+        "run_id": run_id,
+        "method": config.method,
+        "config": config.model_dump(),
+        "source": run.summary().source,
+        "data_fingerprint": run.audit["fingerprint"],
+        "audit": run.audit,
+        "metrics": run.metrics,
+        "history": list(result.history),
+        "notes": run.notes,
+        "versions": versions(),
+    }
+
+
+def verdict(metrics: dict[str, Any]) -> str:
+    """One sentence: does the model beat looking up?"""
+    measured = metrics.get("test")
+    if measured is None:
+        return "Nothing was held out, so nothing is known of requests that were not seen."
+    best = max(row["chrf"] for row in measured["baselines"].values())
+    mine = measured["model"]["chrf"]
+    beats = "beats" if mine > best else "does NOT beat"
+    return f"The model {beats} the best baseline on held-out chrF: {mine:.1f} against {best:.1f}."
+
+
+def score_lines(metrics: dict[str, Any]) -> list[str]:
+    """The closing table and the examples."""
+    name = "test" if "test" in metrics else "in_sample"
+    measured = metrics[name]
+    title = "Held-out" if name == "test" else "In-sample (NOT held out)"
+    lines = [f"{title} scores, {measured['rows']} distinct rows", f"  {'':<18}{'chrF':>8}{'exact':>8}"]
+    rows = {"this model": measured["model"], "commonest answer": measured["baselines"]["commonest_answer"]}
+    rows["nearest query"] = measured["baselines"]["nearest_query"]
+    lines += [f"  {label:<18}{row['chrf']:>8.1f}{row['exact_match']:>8.3f}" for label, row in rows.items()]
+    lines.append(f"  loss {measured['model']['loss']:.4f}, perplexity {measured['model']['perplexity']:.2f}")
+    for example in measured["examples"]:
+        lines += [f"  asked:     {example['query']}", f"  wanted:    {example['wanted']}"]
+        lines.append(f"  generated: {example['generated']}")
+    return lines
+
+
+def _model_card(described: dict[str, Any]) -> str:
+    lines = "\n".join(score_lines(described["metrics"]))
+    notes = "\n".join(f"- {note}" for note in described["notes"])
+    return f"""---
+base_model: {described["base_model"]}
+library_name: peft
+tags: [{described["method"]}, home-assistant]
+---
+
+# Request to suggested automation
+
+A {described["method"]} adapter over `{described["base_model"]}`: a request in plain words gives a suggested automation
+in plain words. Trained {described["trained_at"]} on {described["samples_used"]} rows.
+
+## Scores
+
+```
+{lines}
+```
+
+## What the data cannot show
+
+{notes}
+"""
