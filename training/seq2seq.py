@@ -33,7 +33,9 @@ from peft import (
     PromptTuningConfig,
     TaskType,
     get_peft_model,
+    set_peft_model_state_dict,
 )
+from peft.utils.save_and_load import load_peft_weights
 from pydantic import BaseModel, ConfigDict, Field
 
 from training.errors import ModelFileError, TrainingError
@@ -276,7 +278,13 @@ def _adapted(base: Base, config: Seq2SeqConfig, resume_from: Path | None) -> Any
             return get_peft_model(base.model, adapter_config(config))
     try:
         with _peft_s_own_warnings():
-            return PeftModel.from_pretrained(base.model, str(resume_from), is_trainable=True)
+            saved = PeftConfig.from_pretrained(str(resume_from))
+            if not saved.is_prompt_learning:
+                return PeftModel.from_pretrained(base.model, str(resume_from), is_trainable=True)
+            saved.inference_mode = False  # PEFT itself would load a prompt for use only
+            model = get_peft_model(base.model, saved)
+            set_peft_model_state_dict(model, load_peft_weights(str(resume_from), device="cpu"))
+            return model
     except (OSError, ValueError, RuntimeError, KeyError, TypeError) as error:
         raise TrainingError(
             f"{resume_from}: this adapter does not fit the base model {base.name} ({_line(error)}); "
