@@ -15,7 +15,7 @@ from data_sources.records import Home, PatternRow, PromptRow, YamlRow, explain
 R = TypeVar("R", Home, PromptRow, PatternRow, YamlRow)
 M = TypeVar("M", bound=BaseModel)
 
-UNUSABLE_LIMIT = 0.1  # more than a tenth of unusable rows is fatal (CONTRACT, section 2)
+UNUSABLE_LIMIT = 0.1  # more than a tenth of unusable rows is fatal (docs/data.md)
 REASONS_KEPT = 5
 
 

@@ -159,7 +159,7 @@ def _log_epoch(epoch: int, numbers: dict[str, float]) -> None:
 def _describe(
     run: Run, config: Seq2SeqConfig, result: Result, samples: int, target: Path, run_id: str
 ) -> dict[str, Any]:
-    """``training_run.json``: production's keys first (CONTRACT, section 1), then what a reader needs."""
+    """``training_run.json``: production's keys first (docs/production.md), then what a reader needs."""
     return {
         "base_model": config.base_model,
         "samples_used": samples,
