@@ -99,6 +99,10 @@ def open_source(
     scheme, separator, _ = data_source.partition("://")
     if not separator:
         return _open_json(data_source, strict=strict)
+    if scheme in ("http", "https") and kind != Home.kind:
+        from data_sources.data_api import DataApiSource
+
+        return DataApiSource(data_source, strict=strict)  # says which sources have the kind
     opener = SCHEMES.get(scheme.partition("+")[0].lower()) or _plugin(scheme, data_source)
     return opener(data_source, strict=strict, max_samples=max_samples)
 

@@ -131,7 +131,7 @@ BAD: dict[str, tuple[tuple[str, ...], str]] = {
     "no such base": (("--json-input", "rows.json", "--base-model", "nobody/nothing"), "--base-model scratch"),
     "base without model": (("--json-input", "rows.json", "--base-model", "hollow"), "hollow: holds no model"),
     "decoder-only base": (("--json-input", "rows.json", "--base-model", "gpt"), "gpt: is a decoder-only"),
-    "data api": (("--data-source", "http://127.0.0.1:9"), "data/ai_automation.db: no such database file"),
+    "data api": (("--data-source", "http://127.0.0.1:9"), "the Data API has no soft_prompt data; a database"),
 }
 
 
