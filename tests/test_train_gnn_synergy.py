@@ -179,6 +179,20 @@ def test_bad_input_is_one_line_exit_1_and_the_old_model_untouched(train: Train, 
     assert message in summary["errors"][0]
 
 
+def test_a_binary_file_and_a_folder_without_the_file_are_one_line(train: Train, tmp_path: Path) -> None:
+    (tmp_path / "binary.json").write_bytes(b"\x89PNG\r\n\x1a\n\x00")
+    (tmp_path / "hollow").mkdir()
+    for path, message in {
+        "binary.json": "binary.json: is not UTF-8 text (byte 0x89)",
+        "hollow": "hollow: no gnn_synergy_data.json in this folder",
+    }.items():
+        done = train("--json-input", path)
+        assert done.returncode == 1
+        assert message in done.stderr
+        assert done.stderr.count("\n") == 1
+        assert not list(tmp_path.glob("models/*"))
+
+
 def test_verbose_adds_the_traceback(train: Train, write: Write) -> None:
     write("bad.json", "17")
     done = train("--json-input", "bad.json", "--verbose")
