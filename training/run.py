@@ -63,7 +63,13 @@ class Run:
     source: DataSource | None = None
     started: float = field(default_factory=time.perf_counter)
 
-    def _source(self) -> dict[str, str]:
+    def end_dry(self) -> None:
+        """Say that a dry run ends where training would begin."""
+        self.message = "dry run: the data was read and audited, nothing was trained"
+        log.info("Dry run: nothing was trained.")
+
+    def described_source(self) -> dict[str, str]:
+        """Where the data came from and, where it was not named, why."""
         if self.source is None:
             return {}
         chosen = {} if self.source.choice is None else {"choice": self.source.choice}
@@ -81,7 +87,7 @@ class Run:
             errors=self.errors,
             dry_run=self.dry_run,
             message=self.message,
-            source=self._source(),
+            source=self.described_source(),
             load_report={} if self.source is None else self.source.report.as_dict(),
             data_fingerprint=self.audit.get("fingerprint"),
             audit=self.audit,

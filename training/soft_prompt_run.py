@@ -87,8 +87,7 @@ def train_soft_prompt(run: Run, options: PromptOptions) -> None:
     for note in audit.cannot_show:
         log.info("Note: %s", note)
     if run.dry_run:
-        run.message = "dry run: the data was read and audited, nothing was trained"
-        log.info("Dry run: nothing was trained.")
+        run.end_dry()
         return
     _train_and_publish(run, options, rows, target, run_id)
 
@@ -112,7 +111,8 @@ def _train_and_publish(run: Run, options: PromptOptions, rows: Sequence[PromptRo
         resume = Path(options.resume_from) if options.resume_from else None
         result = train(pairs, config, staging, resume_from=resume, on_epoch=_log_epoch)
         run.metrics = {**result.metrics, "final_loss": result.final_loss, "split": result.split}
-        run.notes.append(verdict(result.metrics))
+        judgement = verdict(result.metrics)
+        run.notes.append(judgement)
         described = _describe(run, config, result, len(rows), target, run_id)
         with explained(target):
             result.model.save_pretrained(str(staging), save_embedding_layers=False)
@@ -129,7 +129,7 @@ def _train_and_publish(run: Run, options: PromptOptions, rows: Sequence[PromptRo
     move_latest(Path(options.output_dir), target)
     for line in score_lines(result.metrics):
         log.info("%s", line)
-    log.info("%s", verdict(result.metrics))
+    log.info("%s", judgement)
     run.message = f"trained on {len(rows)} rows, saved to {target}"
     log.info("Saved: %s", target)
 
@@ -171,7 +171,7 @@ def _describe(
         "run_id": run_id,
         "method": config.method,
         "config": config.model_dump(),
-        "source": run.summary().source,
+        "source": run.described_source(),
         "data_fingerprint": run.audit["fingerprint"],
         "audit": run.audit,
         "metrics": run.metrics,

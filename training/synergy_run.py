@@ -58,8 +58,7 @@ def train_gnn_synergy(run: Run, options: SynergyOptions) -> None:
     for line in report.audit_lines(audit):
         log.info("%s", line)
     if run.dry_run:
-        run.message = "dry run: the data was read and audited, nothing was trained"
-        log.info("Dry run: nothing was trained.")
+        run.end_dry()
         return
     _train_and_publish(run, homes, audit, config, path)
 
