@@ -8,6 +8,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # run from anywhere, installed or not
 
 import click
+from click.core import ParameterSource
 
 from training.options import run_options, source_options
 
@@ -40,9 +41,11 @@ METHODS = ("lora", "dora", "rslora", "prompt", "prefix", "p-tuning")
 @click.option("--lora-r", type=click.IntRange(1), default=16)
 @click.option("--lora-alpha", type=click.FloatRange(min=0, min_open=True), default=16.0)
 @click.option("--lora-dropout", type=click.FloatRange(0, 1, max_open=True), default=0.05)
-@click.option("--resume-from", default=None, help="Go on with the adapter in this run's folder.")
+@click.option("--resume-from", default=None, help="A new run that starts from the adapter of this finished one.")
+@click.option("--resume-run", default=None, help="Go on with this run, which was stopped, as if it had not been.")
 @run_options
-def main(summary_path: str | None, dry_run: bool, verbose: bool, **options: object) -> None:
+@click.pass_context
+def main(context: click.Context, /, summary_path: str | None, dry_run: bool, verbose: bool, **options: object) -> None:
     """Train the soft prompt and publish it as a run directory, with `latest` pointing at it.
 
     Exit codes: 0 trained, 1 failed (one line on stderr, `latest` untouched), 2 wrong usage.
@@ -50,7 +53,8 @@ def main(summary_path: str | None, dry_run: bool, verbose: bool, **options: obje
     from training.run import Run, execute
     from training.soft_prompt_run import prompt_options, train_soft_prompt
 
-    chosen = prompt_options(options, os.environ.get("SOFT_PROMPT_BASE_MODEL"))
+    explicit = [name for name in options if context.get_parameter_source(name) is ParameterSource.COMMANDLINE]
+    chosen = prompt_options(options, os.environ.get("SOFT_PROMPT_BASE_MODEL"), explicit)
     run = Run("soft_prompt", Path(summary_path) if summary_path else None, dry_run, verbose)
     execute(run, None, lambda started: train_soft_prompt(started, chosen))
 

@@ -351,7 +351,8 @@ def test_an_interrupt_mid_epoch_leaves_the_old_model(write: Write, tmp_path: Pat
     assert time.monotonic() - started < 20
     assert process.returncode == 1
     assert (
-        stderr == f"Error: interrupted ({number.name}); nothing was saved and the model that was there is untouched\n"
+        stderr
+        == f"Error: interrupted ({number.name}); nothing was published and the model that was there is untouched\n"
     )
     assert files(folder) == before
     assert json.loads((tmp_path / "s.json").read_text())["status"] == "failed"

@@ -15,10 +15,11 @@ import pytest
 import transformers
 from support import ROOT, environment
 
+from training.artifacts import move_link
 from training.audit import audit_prompts
+from training.base_model import TextPair
 from training.errors import ModelFileError
-from training.seq2seq import Suggester, TextPair, nearest_answers, split_by_query, text_scores
-from training.soft_prompt_run import move_latest
+from training.seq2seq import Suggester, nearest_answers, split_by_query, text_scores
 
 SCRIPT = ROOT / "scripts" / "train_soft_prompt.py"
 ROOMS = ("kitchen", "hall", "office", "bedroom", "bathroom", "garage", "attic", "cellar")
@@ -193,7 +194,7 @@ def test_one_distinct_answer_is_said_to_be_all_that_can_be_learnt() -> None:
 def test_latest_moves_in_one_step_and_never_takes_a_folder(tmp_path: Path) -> None:
     for name in ("one", "two"):
         (tmp_path / name).mkdir()
-        move_latest(tmp_path, tmp_path / name)
+        move_link(tmp_path / "latest", tmp_path / name)
         assert (tmp_path / "latest").resolve() == tmp_path / name
     assert sorted(p.name for p in tmp_path.iterdir()) == ["latest", "one", "two"]
     with pytest.raises(ModelFileError, match="is not a run directory that can be loaded"):

@@ -56,6 +56,19 @@ def publish(model_path: Path, model: bytes, metadata: Mapping[str, Any], extras:
     return written
 
 
+def publish_folder(staged: Path, target: Path) -> None:
+    """Give a finished folder its name, once all in it is on disk. Raises ArtifactError; then nothing is there."""
+    with explained(target):
+        staged.chmod(0o777 & ~_umask())
+        for path in staged.rglob("*"):
+            path.chmod((0o777 if path.is_dir() else 0o666) & ~_umask())
+            if path.is_file():
+                with open(path, "rb+") as file:
+                    os.fsync(file.fileno())
+        staged.rename(target)
+        _flush_folder(target.parent)
+
+
 def write_atomically(path: Path, content: bytes) -> None:
     """Write one file all or nothing. Raises ArtifactError."""
     with explained(path):
@@ -68,6 +81,31 @@ def write_atomically(path: Path, content: bytes) -> None:
         except BaseException:
             Path(staged).unlink(missing_ok=True)
             raise
+
+
+def move_link(link: Path, target: Path) -> None:
+    """Point ``link`` at ``target`` in one step: a relative symlink, or a file with the path where none can be made.
+
+    Raises ArtifactError; then it points where it did.
+    """
+    where = os.path.relpath(target.resolve(), link.parent.resolve())
+    with explained(link):
+        if link.is_dir() and not link.is_symlink():
+            raise ArtifactError(f"{link}: is a folder, not a link to a run; move it away")
+        staged = Path(tempfile.mkdtemp(prefix=f".{link.name}-", dir=link.parent))
+        try:
+            try:
+                (staged / link.name).symlink_to(where, target_is_directory=True)
+            except (OSError, NotImplementedError):
+                write_atomically(staged / link.name, where.encode())
+            (staged / link.name).replace(link)
+        finally:
+            shutil.rmtree(staged, ignore_errors=True)
+
+
+def pointed_at(path: Path) -> Path:
+    """The folder that ``path`` is, or that it points at where the system allowed no symlink (see ``move_link``)."""
+    return path.parent / path.read_text(encoding="utf-8").strip() if path.is_file() else path
 
 
 def to_json(content: Mapping[str, Any]) -> bytes:

@@ -11,3 +11,8 @@ class ModelFileError(TrainingError):
 
 class ArtifactError(TrainingError):
     """A result cannot be written; what was published before is untouched."""
+
+
+def one_line(error: BaseException | None) -> str:
+    """What another library says went wrong, cut to a line."""
+    return " ".join(str(error).split())[:200] or type(error).__name__

@@ -19,6 +19,7 @@ from typing import Any, NoReturn
 
 from data_sources import DataSource, DataSourceError
 from training.artifacts import check_writable, to_json, write_atomically
+from training.distributed import is_first
 from training.errors import ArtifactError, TrainingError
 from training.summary import Status, TrainingSummary
 
@@ -54,6 +55,7 @@ class Run:
     message: str = ""
     saved: bool = False
     memory_hint: str = "train on less data"
+    go_on: Callable[[], str] = lambda: ""  # how a run that was stopped is gone on with, once it can be
     model_path: Path | None = None
     metrics: dict[str, Any] = field(default_factory=dict)
     audit: dict[str, Any] = field(default_factory=dict)
@@ -100,6 +102,9 @@ class Run:
 def execute(run: Run, log_file: str | None, body: Callable[[Run], None]) -> NoReturn:
     """Run ``body`` and exit: 0, or 1 with one line on stderr. A summary is written where one was asked for."""
     _configure_logging(log_file, run.verbose)
+    if not is_first():  # of several processes, one speaks for all
+        run.summary_path = None
+        logging.getLogger().setLevel(logging.ERROR)
     error: BaseException | None = None
     try:
         with _stop_signals():
@@ -115,7 +120,7 @@ def execute(run: Run, log_file: str | None, body: Callable[[Run], None]) -> NoRe
             run,
             f"interrupted ({name}) after the model was saved"
             if run.saved
-            else f"interrupted ({name}); nothing was saved and the model that was there is untouched",
+            else f"interrupted ({name}); nothing was published and the model that was there is untouched",
         )
     except MemoryError as failure:
         error = failure
@@ -147,7 +152,7 @@ def _check_summary_path(run: Run) -> None:
 
 
 def _fail(run: Run, message: str) -> None:
-    line = " ".join(message.split())
+    line = " ".join(f"{message}{'' if run.saved else run.go_on()}".split())
     run.status = "failed"
     run.errors.append(line)
     run.message = line

@@ -1,29 +1,22 @@
-"""Adapt a sequence-to-sequence model to pairs of texts with a PEFT adapter, and judge it on texts it never saw.
-
-Rows are tokenized once into a memory-mapped table, batched by length and padded to the longest of their batch:
-padding every row to the limit is where a naive run's time goes.
-"""
+"""Adapt a sequence-to-sequence model to pairs of texts with a PEFT adapter, and judge it on texts it never saw."""
 
 from __future__ import annotations
 
 import json
 import logging
 import math
-import os
 import re
-import tempfile
+import shutil
 import warnings
-from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
 
-import datasets
 import numpy as np
 import torch
-import transformers
 from peft import (
     LoraConfig,
     PeftConfig,
@@ -38,21 +31,20 @@ from peft import (
 from peft.utils.save_and_load import load_peft_weights
 from pydantic import BaseModel, ConfigDict, Field
 
-from training.errors import ModelFileError, TrainingError
+from training.artifacts import pointed_at
+from training.base_model import SCRATCH, SCRATCH_WIDTH, Base, TextPair, load_base, scratch_base
+from training.distributed import first_says, is_first
+from training.errors import ModelFileError, TrainingError, one_line
+from training.fit import FitSettings, Limits, OnEpoch, fit, tokenized
+from training.memory import available_bytes, expected_bytes
 from training.splits import PARTS, Part, assign_parts, count_parts
 
 log = logging.getLogger("training.seq2seq")
-datasets.disable_progress_bars()
-transformers.utils.logging.disable_progress_bar()
-transformers.utils.logging.set_verbosity_error()
 
 Method = Literal["lora", "dora", "rslora", "prompt", "prefix", "p-tuning"]
-SCRATCH = "scratch"
 BASE_FOLDER = "base_model"  # of a scratch base, inside the run directory
 VIRTUAL_TOKENS = 20
 
-SCRATCH_VOCABULARY = 1_000
-SCRATCH_WIDTH, SCRATCH_LAYERS, SCRATCH_HEADS = 128, 2, 4
 SCRATCH_EPOCHS, SCRATCH_BATCH, SCRATCH_LEARNING_RATE = 30, 16, 3e-3
 SCRATCH_ROWS = 40_000  # rows seen at most, so that large data takes fewer epochs
 
@@ -79,32 +71,34 @@ class Seq2SeqConfig(BaseModel):
     lora_dropout: float = Field(default=0.05, ge=0, lt=1)
     seed: int = 0
 
-
-class TextPair(NamedTuple):
-    """What is given and what is wanted."""
-
-    source: str
-    target: str
-
-
-class Base(NamedTuple):
-    """A model to adapt, its tokenizer, and where an adapter's config may find it again."""
-
-    model: Any
-    tokenizer: Any
-    name: str
+    @property
+    def limits(self) -> Limits:
+        """Tokens of a row at most."""
+        return Limits(self.source_max_tokens, self.target_max_tokens)
 
 
 @dataclass(frozen=True)
 class Result:
-    """A trained adapter over its base. ``metrics`` are held out, or in-sample under that name."""
+    """A trained adapter over its base. ``metrics`` are held out, or in-sample under that name.
+
+    Only the first of several processes judges; in the others ``metrics`` is empty. ``own_base`` is the folder of a
+    base that was made from the data.
+    """
 
     model: Any
     tokenizer: Any
+    own_base: Path | None
     final_loss: float
     history: tuple[dict[str, float], ...]
     metrics: dict[str, Any]
     split: dict[str, Any]
+
+    def save(self, folder: Path) -> None:
+        """Write what ``Suggester.load`` needs besides ``training_run.json``."""
+        self.model.save_pretrained(str(folder), save_embedding_layers=False)
+        self.tokenizer.save_pretrained(str(folder))
+        if self.own_base is not None:
+            shutil.copytree(self.own_base, folder / BASE_FOLDER)
 
 
 def split_by_query(pairs: Sequence[TextPair]) -> tuple[list[Part], dict[str, Any]]:
@@ -146,73 +140,6 @@ def _query_groups(queries: Sequence[str]) -> list[str]:
     return [group[text] for text in plain]
 
 
-def load_base(name: str, rows: Sequence[TextPair], seed: int) -> Base:
-    """A base model from a folder, the cache or the hub, in this order; ``scratch`` is made from ``rows`` (untrained).
-
-    Raises TrainingError in one line: not there, no model, not an encoder-decoder.
-    """
-    if name == SCRATCH:
-        return _scratch_base(rows, seed)
-    # transformers reads HF_HOME itself; the older variable is production's.
-    cache = None if os.environ.get("HF_HOME") else os.environ.get("TRANSFORMERS_CACHE") or None
-    last: Exception | None = None
-    for local in (True, False):
-        try:
-            config = transformers.AutoConfig.from_pretrained(name, cache_dir=cache, local_files_only=local)
-            if not config.is_encoder_decoder:
-                raise TrainingError(
-                    f"{name}: is a decoder-only or encoder-only model ({config.model_type}); "
-                    "--base-model needs an encoder-decoder such as google/flan-t5-small"
-                )
-            tokenizer = transformers.AutoTokenizer.from_pretrained(name, cache_dir=cache, local_files_only=local)
-            model = transformers.AutoModelForSeq2SeqLM.from_pretrained(
-                name, cache_dir=cache, local_files_only=local, dtype=torch.float32
-            )
-            return Base(model, tokenizer, name)
-        except (OSError, ValueError) as error:
-            last = error
-            if Path(name).is_dir():
-                raise TrainingError(f"{name}: cannot be loaded as a model ({_line(error)})") from error
-    raise TrainingError(
-        f"{name}: is not in the Hugging Face cache and cannot be fetched ({_line(last)}); go online once, set HF_HOME "
-        f"to a cache that has it, give --base-model a folder, or --base-model {SCRATCH} to train one on the data"
-    ) from last
-
-
-def _scratch_base(rows: Sequence[TextPair], seed: int) -> Base:
-    from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
-
-    unigram = Tokenizer(models.Unigram())
-    unigram.normalizer = normalizers.NFKC()
-    unigram.pre_tokenizer = pre_tokenizers.Metaspace()
-    unigram.decoder = decoders.Metaspace()
-    special = ["<pad>", "</s>", "<unk>"]
-    texts = sorted({text for row in rows for text in row})
-    trainer = trainers.UnigramTrainer(
-        vocab_size=SCRATCH_VOCABULARY, special_tokens=special, unk_token="<unk>", show_progress=False
-    )
-    unigram.train_from_iterator(texts, trainer)
-    unigram.post_processor = processors.TemplateProcessing(single="$A </s>", special_tokens=[("</s>", 1)])
-    tokenizer = transformers.PreTrainedTokenizerFast(
-        tokenizer_object=unigram, pad_token="<pad>", eos_token="</s>", unk_token="<unk>"
-    )
-    torch.manual_seed(seed)
-    config = transformers.T5Config(
-        vocab_size=len(tokenizer),
-        d_model=SCRATCH_WIDTH,
-        d_kv=SCRATCH_WIDTH // SCRATCH_HEADS,
-        d_ff=2 * SCRATCH_WIDTH,
-        num_layers=SCRATCH_LAYERS,
-        num_decoder_layers=SCRATCH_LAYERS,
-        num_heads=SCRATCH_HEADS,
-        feed_forward_proj="gated-gelu",
-        pad_token_id=0,
-        eos_token_id=1,
-        decoder_start_token_id=0,
-    )
-    return Base(transformers.T5ForConditionalGeneration(config), tokenizer, SCRATCH)
-
-
 def adapter_config(config: Seq2SeqConfig) -> PeftConfig:
     """The PEFT configuration of a method."""
     if config.method in ("lora", "dora", "rslora"):
@@ -240,35 +167,84 @@ def train(
     work: Path,
     *,
     resume_from: Path | None = None,
-    on_epoch: Callable[[int, dict[str, float]], None] = lambda *_: None,
+    on_epoch: OnEpoch = lambda *_: None,
 ) -> Result:
-    """Split, adapt the base and judge it; ``work`` takes a scratch base and what is needed meanwhile.
+    """Split, adapt the base and judge it.
+
+    ``work`` takes a scratch base and the states of the fit; called again with the ``work`` of a training that was
+    stopped, and the same data and config, it goes on there and ends with the same weights. Under torchrun every
+    process calls it, and ``batch_size`` is each one's.
 
     Raises TrainingError where the base or the adapter to resume from cannot be used.
     """
     parts, split = split_by_query(pairs)
     rows = {part: [pair for pair, its in zip(pairs, parts, strict=True) if its == part] for part in PARTS}
-    scratch = config.base_model == SCRATCH
-    resumed = resume_from / BASE_FOLDER if scratch and resume_from else None
-    base = load_base(str(resumed) if resumed else config.base_model, rows["train"], config.seed)
-    if scratch and not resumed:
+    base = _base(config, rows, work, resume_from)
+    model = _adapted(base, config, resume_from)
+    settings = FitSettings(config.epochs, config.learning_rate, config.batch_size, config.seed)
+    with tokenized(rows, base.tokenizer, config.limits, work) as tables:
+        _log_memory(model, tables["train"], config.batch_size)
+        history = fit(
+            model,
+            base.tokenizer,
+            tables["train"],
+            tables["validation"],
+            settings,
+            work,
+            checkpoints=True,
+            on_epoch=on_epoch,
+        )
+    metrics = {}
+    if is_first():
+        judged = rows["test"] or rows["train"]
+        name = "test" if rows["test"] else "in_sample"
+        metrics = {name: judge(model, base.tokenizer, rows["train"], judged, config)}
+    final_loss = next((row["loss"] for row in reversed(history) if "loss" in row), float("nan"))
+    own_base = work / BASE_FOLDER if config.base_model == SCRATCH else None
+    return Result(model, base.tokenizer, own_base, final_loss, tuple(history), metrics, split)
+
+
+def _base(config: Seq2SeqConfig, rows: dict[Part, list[TextPair]], work: Path, resume_from: Path | None) -> Base:
+    """The base to adapt; a scratch one is trained once and kept in ``work``, for an adapter is nothing without it."""
+    if config.base_model != SCRATCH:
+        return load_base(config.base_model)
+    kept = work / BASE_FOLDER
+    if first_says(kept.is_dir()):
+        return load_base(str(kept))
+    if resume_from is not None:
+        base = load_base(str(resume_from / BASE_FOLDER))
+    else:
+        base = scratch_base(rows["train"], config.seed)
         epochs = max(1, min(SCRATCH_EPOCHS, SCRATCH_ROWS // len(rows["train"])))
         log.info("Scratch base: training a small T5 on %d rows, %d epochs", len(rows["train"]), epochs)
         settings = FitSettings(epochs, SCRATCH_LEARNING_RATE, SCRATCH_BATCH, config.seed, warmup=0.1)
-        with tokenized(rows, base.tokenizer, config, work) as tables:
+        with tokenized({"train": rows["train"]}, base.tokenizer, config.limits, work) as tables:
             fit(base.model, base.tokenizer, tables["train"], None, settings, work)
-    if scratch:  # what an adapter needs beside it to be loaded again
-        base.model.save_pretrained(work / BASE_FOLDER)
-        base.tokenizer.save_pretrained(work / BASE_FOLDER)
-    model = _adapted(base, config, resume_from)
-    settings = FitSettings(config.epochs, config.learning_rate, config.batch_size, config.seed)
-    with tokenized(rows, base.tokenizer, config, work) as tables:
-        history = fit(model, base.tokenizer, tables["train"], tables["validation"], settings, work, on_epoch)
-    judged = rows["test"] or rows["train"]
-    name = "test" if rows["test"] else "in_sample"
-    metrics = {name: judge(model, base.tokenizer, rows["train"], judged, config)}
-    final_loss = next((row["loss"] for row in reversed(history) if "loss" in row), float("nan"))
-    return Result(model, base.tokenizer, final_loss, tuple(history), metrics, split)
+    if is_first():
+        staged = work / f".{BASE_FOLDER}"
+        shutil.rmtree(staged, ignore_errors=True)
+        base.model.save_pretrained(staged)
+        base.tokenizer.save_pretrained(staged)
+        staged.rename(kept)
+    first_says(None)
+    return base
+
+
+def _log_memory(model: Any, table: Any, batch_size: int) -> None:
+    source, target = (max(map(len, table[column])) for column in ("input_ids", "labels"))
+    expected, available = expected_bytes(model, batch_size, source, target), available_bytes()
+    log.info(
+        "Memory: expects to need about %.1f GB (longest row %d + %d tokens, %d a batch)%s",
+        expected / 1e9,
+        source,
+        target,
+        batch_size,
+        "" if available is None else f", {available / 1e9:.1f} GB are there",
+    )
+    if available is not None and expected > available:
+        log.warning(
+            "Memory: that is more than there is; lower --batch-size, --source-max-tokens or --target-max-tokens"
+        )
 
 
 def _adapted(base: Base, config: Seq2SeqConfig, resume_from: Path | None) -> Any:
@@ -287,7 +263,7 @@ def _adapted(base: Base, config: Seq2SeqConfig, resume_from: Path | None) -> Any
             return model
     except (OSError, ValueError, RuntimeError, KeyError, TypeError) as error:
         raise TrainingError(
-            f"{resume_from}: this adapter does not fit the base model {base.name} ({_line(error)}); "
+            f"{resume_from}: this adapter does not fit the base model {base.name} ({one_line(error)}); "
             "give --resume-from an adapter of the same base, or leave it out"
         ) from error
 
@@ -298,114 +274,6 @@ def _peft_s_own_warnings() -> Iterator[None]:
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="`is_gradient_checkpointing` is deprecated", category=FutureWarning)
         yield
-
-
-class FitSettings(NamedTuple):
-    """What a fit needs beside the model and the data; ``warmup`` is a share of the steps."""
-
-    epochs: int
-    learning_rate: float
-    batch_size: int
-    seed: int
-    warmup: float = 0.0
-
-
-@contextmanager
-def tokenized(
-    rows: dict[Part, list[TextPair]], tokenizer: Any, config: Seq2SeqConfig, work: Path
-) -> Iterator[dict[Part, Any]]:
-    """Each part as a table on disk, tokenized once: ``input_ids``, ``labels``, ``length``; None for an empty part."""
-    with tempfile.TemporaryDirectory(prefix=".tokens-", dir=work) as folder:
-
-        def table(part: Part) -> Any:
-            if not rows[part]:
-                return None
-
-            def encode(batch: dict[str, list[str]]) -> dict[str, Any]:
-                source = tokenizer(batch["source"], truncation=True, max_length=config.source_max_tokens)
-                target = tokenizer(text_target=batch["target"], truncation=True, max_length=config.target_max_tokens)
-                lengths = [len(s) + len(t) for s, t in zip(source["input_ids"], target["input_ids"], strict=True)]
-                return {"input_ids": source["input_ids"], "labels": target["input_ids"], "length": lengths}
-
-            raw = datasets.Dataset.from_list([pair._asdict() for pair in rows[part]])
-            return raw.map(
-                encode,
-                batched=True,
-                remove_columns=raw.column_names,
-                cache_file_name=str(Path(folder) / f"{part}.arrow"),
-            )
-
-        yield {part: table(part) for part in PARTS}
-
-
-class _EpochLines(transformers.TrainerCallback):  # type: ignore[misc]
-    def __init__(self, on_epoch: Callable[[int, dict[str, float]], None]) -> None:
-        self._on_epoch = on_epoch
-
-    def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **_: Any) -> None:  # noqa: ARG002
-        numbers = {key: value for key, value in (logs or {}).items() if key in ("loss", "eval_loss")}
-        if numbers and state.is_world_process_zero:
-            self._on_epoch(round(state.epoch or 0), numbers)
-
-
-class _Trainer(transformers.Seq2SeqTrainer):  # type: ignore[misc]
-    lengths: list[int]
-
-    def _get_train_sampler(self, train_dataset: Any = None) -> Any:  # noqa: ARG002
-        """By length, in the batches of all processes together: as many processes as there are, the same batches."""
-        together = self.args.train_batch_size * self.args.gradient_accumulation_steps * self.args.world_size
-        generator = torch.Generator().manual_seed(self.args.seed)
-        return transformers.trainer_pt_utils.LengthGroupedSampler(together, lengths=self.lengths, generator=generator)
-
-
-def fit(
-    model: Any,
-    tokenizer: Any,
-    train_table: Any,
-    validation_table: Any,
-    settings: FitSettings,
-    work: Path,
-    on_epoch: Callable[[int, dict[str, float]], None] = lambda *_: None,
-) -> list[dict[str, float]]:
-    """Train in place; a row an epoch with ``loss`` (mean over the epoch) and ``eval_loss``."""
-    gpu = torch.cuda.is_available()
-    arguments = transformers.Seq2SeqTrainingArguments(
-        output_dir=str(work / "checkpoints"),
-        num_train_epochs=settings.epochs,
-        learning_rate=settings.learning_rate,
-        warmup_steps=settings.warmup,
-        per_device_train_batch_size=settings.batch_size,
-        per_device_eval_batch_size=max(8, settings.batch_size),
-        train_sampling_strategy="group_by_length",
-        eval_strategy="no" if validation_table is None else "epoch",
-        save_strategy="no",
-        logging_strategy="epoch",
-        report_to="none",
-        disable_tqdm=True,
-        seed=settings.seed,
-        use_cpu=not gpu,
-        bf16=gpu and torch.cuda.is_bf16_supported(),
-        dataloader_pin_memory=gpu,
-        remove_unused_columns=True,
-    )
-    trainer = _Trainer(
-        model=model,
-        args=arguments,
-        train_dataset=train_table.remove_columns("length"),
-        eval_dataset=validation_table,
-        processing_class=tokenizer,
-        data_collator=transformers.DataCollatorForSeq2Seq(tokenizer, model=model),
-        callbacks=[_EpochLines(on_epoch)],
-    )
-    trainer.lengths = list(train_table["length"])
-    trainer.remove_callback(transformers.PrinterCallback)
-    trainer.train()
-    rows: dict[int, dict[str, float]] = defaultdict(dict)
-    for entry in trainer.state.log_history:
-        rows[round(entry["epoch"])] |= {k: entry[k] for k in ("loss", "eval_loss") if k in entry}
-    if any(not math.isfinite(row.get("loss", 0.0)) for row in rows.values()):
-        raise TrainingError("the loss is no longer a number; lower --learning-rate")
-    return [{"epoch": float(epoch), **rows[epoch]} for epoch in sorted(rows)]
 
 
 def generate(model: Any, tokenizer: Any, sources: Sequence[str], config: Seq2SeqConfig, batch: int = 16) -> list[str]:
@@ -515,22 +383,17 @@ class Suggester:
     def load(cls, directory: str | Path) -> Suggester:
         """A run directory (or ``latest``). Raises ModelFileError where it is none, or its base cannot be had."""
         folder = Path(directory)
-        if folder.is_file():  # where the system allows no symlink, `latest` is a file with the path
-            folder = folder.parent / folder.read_text(encoding="utf-8").strip()
         try:
+            folder = pointed_at(folder)
             run = json.loads((folder / "training_run.json").read_text(encoding="utf-8"))
             config = Seq2SeqConfig(**run["config"])
             name = str(folder / BASE_FOLDER) if config.base_model == SCRATCH else config.base_model
-            base = load_base(name, (), config.seed)
+            base = load_base(name)
             with _peft_s_own_warnings():
                 return cls(PeftModel.from_pretrained(base.model, str(folder)), base.tokenizer, config)
         except (OSError, ValueError, KeyError, TypeError, RuntimeError, TrainingError) as error:
-            raise ModelFileError(f"{folder}: is not a run directory that can be loaded ({_line(error)})") from error
+            raise ModelFileError(f"{folder}: is not a run directory that can be loaded ({one_line(error)})") from error
 
     def suggest(self, text: str) -> str:
         """The suggested automation, in plain words, for a request in plain words."""
         return generate(self._model, self._tokenizer, [text], self._config)[0]
-
-
-def _line(error: BaseException | None) -> str:
-    return " ".join(str(error).split())[:200] or type(error).__name__

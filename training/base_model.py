@@ -1,0 +1,115 @@
+"""The encoder-decoder that an adapter is trained over: one that exists, or a small T5 made from the data."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Sequence
+from itertools import pairwise, takewhile
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+import transformers
+
+from training.errors import TrainingError, one_line
+
+SCRATCH = "scratch"
+SCRATCH_VOCABULARY = 1_000
+_TRAINER_STEP = 1e-4
+SCRATCH_WIDTH, SCRATCH_LAYERS, SCRATCH_HEADS = 128, 2, 4
+
+
+class TextPair(NamedTuple):
+    """What is given and what is wanted."""
+
+    source: str
+    target: str
+
+
+class Base(NamedTuple):
+    """A model to adapt, its tokenizer, and where an adapter's config may find it again."""
+
+    model: Any
+    tokenizer: Any
+    name: str
+
+
+def load_base(name: str) -> Base:
+    """A base model from a folder, the cache or the hub, in this order, in float32.
+
+    Raises TrainingError in one line: not there, no model, not an encoder-decoder.
+    """
+    # transformers reads HF_HOME itself; the older variable is production's.
+    cache = None if os.environ.get("HF_HOME") else os.environ.get("TRANSFORMERS_CACHE") or None
+    last: Exception | None = None
+    for local in (True, False):
+        try:
+            config = transformers.AutoConfig.from_pretrained(name, cache_dir=cache, local_files_only=local)
+            if not config.is_encoder_decoder:
+                raise TrainingError(
+                    f"{name}: is a decoder-only or encoder-only model ({config.model_type}); "
+                    "--base-model needs an encoder-decoder such as google/flan-t5-small"
+                )
+            tokenizer = transformers.AutoTokenizer.from_pretrained(name, cache_dir=cache, local_files_only=local)
+            model = transformers.AutoModelForSeq2SeqLM.from_pretrained(
+                name, cache_dir=cache, local_files_only=local, dtype=torch.float32
+            )
+            return Base(model, tokenizer, name)
+        except (OSError, ValueError) as error:
+            last = error
+            if Path(name).is_dir():
+                raise TrainingError(f"{name}: cannot be loaded as a model ({one_line(error)})") from error
+    raise TrainingError(
+        f"{name}: is not in the Hugging Face cache and cannot be fetched ({one_line(last)}); go online once, set "
+        f"HF_HOME to a cache that has it, give --base-model a folder, or --base-model {SCRATCH} to train one on the "
+        "data"
+    ) from last
+
+
+def scratch_base(rows: Sequence[TextPair], seed: int) -> Base:
+    """A small T5 with random weights, and a SentencePiece-like Unigram tokenizer trained on ``rows``."""
+    from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
+
+    unigram = Tokenizer(models.Unigram())
+    unigram.normalizer = normalizers.NFKC()
+    unigram.pre_tokenizer = pre_tokenizers.Metaspace()
+    unigram.decoder = decoders.Metaspace()
+    special = ["<pad>", "</s>", "<unk>"]
+    texts = sorted({text for row in rows for text in row})
+    trainer = trainers.UnigramTrainer(
+        vocab_size=SCRATCH_VOCABULARY, special_tokens=special, unk_token="<unk>", show_progress=False
+    )
+    unigram.train_from_iterator(texts, trainer)
+    unigram.model = models.Unigram(_in_order(json.loads(unigram.to_str())["model"]["vocab"], len(special)), unk_id=2)
+    unigram.post_processor = processors.TemplateProcessing(single="$A </s>", special_tokens=[("</s>", 1)])
+    tokenizer = transformers.PreTrainedTokenizerFast(
+        tokenizer_object=unigram, pad_token="<pad>", eos_token="</s>", unk_token="<unk>"
+    )
+    torch.manual_seed(seed)
+    config = transformers.T5Config(
+        vocab_size=len(tokenizer),
+        d_model=SCRATCH_WIDTH,
+        d_kv=SCRATCH_WIDTH // SCRATCH_HEADS,
+        d_ff=2 * SCRATCH_WIDTH,
+        num_layers=SCRATCH_LAYERS,
+        num_decoder_layers=SCRATCH_LAYERS,
+        num_heads=SCRATCH_HEADS,
+        feed_forward_proj="gated-gelu",
+        pad_token_id=0,
+        eos_token_id=1,
+        decoder_start_token_id=0,
+    )
+    return Base(transformers.T5ForConditionalGeneration(config), tokenizer, SCRATCH)
+
+
+def _in_order(vocabulary: list[list[Any]], special: int) -> list[tuple[str, float]]:
+    """The pieces in one order with one score each, whatever order the trainer's hash tables had in this process.
+
+    It gives pieces that the last pruning would have lost scores below all others, a step apart, in that order.
+    """
+    scored = sorted((round(score, 6), piece) for piece, score in vocabulary[special:])
+    steps = takewhile(lambda pair: pair[1][0] - pair[0][0] < 1.5 * _TRAINER_STEP, pairwise(scored))
+    floor = max((higher[0] for _, higher in steps), default=scored[0][0])
+    settled = [(piece, max(score, floor)) for score, piece in scored]
+    return [*((piece, score) for piece, score in vocabulary[:special]), *sorted(settled, key=lambda p: (-p[1], p[0]))]

@@ -1,0 +1,285 @@
+"""Fit a sequence-to-sequence model or an adapter over one: tokenize once, batch by length, pad to the batch.
+
+Padding every row to the limit is where a naive run's time goes. A fit may be stopped at any step and gone on with:
+a checkpoint holds the weights, the optimizer, the schedule, the random numbers and the place in the data.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import tempfile
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import datasets
+import torch
+import transformers
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from training.base_model import TextPair
+from training.errors import TrainingError
+
+datasets.disable_progress_bars()
+transformers.utils.logging.disable_progress_bar()
+transformers.utils.logging.set_verbosity_error()
+
+CHECKPOINTS = "checkpoints"
+CHECKPOINT_STEPS = 500  # a checkpoint within an epoch, besides the one at its end
+_TRAINABLE, _BEST, _STATE = "trainable.safetensors", "best.safetensors", "trainer_state.json"
+
+OnEpoch = Callable[[int, dict[str, float]], None]
+
+
+class FitSettings(NamedTuple):
+    """What a fit needs beside the model and the data; ``batch_size`` a process, ``warmup`` a share of the steps."""
+
+    epochs: int
+    learning_rate: float
+    batch_size: int
+    seed: int
+    warmup: float = 0.0
+
+
+class Limits(NamedTuple):
+    """Tokens of a row at most; what is longer is cut."""
+
+    source: int
+    target: int
+
+
+@contextmanager
+def tokenized(
+    rows: Mapping[Any, Sequence[TextPair]], tokenizer: Any, limits: Limits, work: Path
+) -> Iterator[dict[Any, Any]]:
+    """Each part as a table on disk, tokenized once: ``input_ids``, ``labels``, ``length``; None for an empty part."""
+    with tempfile.TemporaryDirectory(prefix=".tokens-", dir=work) as folder:
+
+        def encode(batch: dict[str, list[str]]) -> dict[str, Any]:
+            source = tokenizer(batch["source"], truncation=True, max_length=limits.source)["input_ids"]
+            target = tokenizer(text_target=batch["target"], truncation=True, max_length=limits.target)["input_ids"]
+            lengths = [len(s) + len(t) for s, t in zip(source, target, strict=True)]
+            return {"input_ids": source, "labels": target, "length": lengths}
+
+        def table(part: Any) -> Any:
+            if not rows[part]:
+                return None
+            raw = datasets.Dataset.from_list([pair._asdict() for pair in rows[part]])
+            cache = str(Path(folder) / f"{part}.arrow")
+            return raw.map(encode, batched=True, remove_columns=raw.column_names, cache_file_name=cache)
+
+        yield {part: table(part) for part in rows}
+
+
+def fit(
+    model: Any,
+    tokenizer: Any,
+    train_table: Any,
+    validation_table: Any,
+    settings: FitSettings,
+    work: Path,
+    *,
+    checkpoints: bool = False,
+    on_epoch: OnEpoch = lambda *_: None,
+) -> list[dict[str, float]]:
+    """Train in place, ending with the weights of the epoch that validation found best.
+
+    With ``checkpoints``, states are kept in ``work`` and a fit that was stopped there goes on from the newest.
+
+    Returns:
+        A row an epoch: ``epoch``, ``loss`` (mean over the epoch) and ``eval_loss``.
+
+    Raises:
+        TrainingError: The loss is no longer a number.
+    """
+    gpu = torch.cuda.is_available()
+    arguments = transformers.Seq2SeqTrainingArguments(
+        output_dir=str(work / CHECKPOINTS),
+        num_train_epochs=settings.epochs,
+        learning_rate=settings.learning_rate,
+        warmup_steps=settings.warmup,
+        per_device_train_batch_size=settings.batch_size,
+        per_device_eval_batch_size=max(8, settings.batch_size),
+        train_sampling_strategy="group_by_length",
+        eval_strategy="epoch" if validation_table is not None else "no",
+        save_strategy="epoch" if checkpoints else "no",
+        save_total_limit=1,
+        logging_strategy="epoch",
+        report_to="none",
+        disable_tqdm=True,
+        seed=settings.seed,
+        use_cpu=not gpu,
+        bf16=gpu and torch.cuda.is_bf16_supported(),
+        dataloader_pin_memory=gpu,
+    )
+    best = _BestEpoch(model, work / _BEST)
+    validating = validation_table is not None
+    trainer = _Trainer(
+        model=model,
+        args=arguments,
+        train_dataset=train_table.remove_columns("length"),
+        eval_dataset=validation_table,
+        processing_class=tokenizer,
+        data_collator=transformers.DataCollatorForSeq2Seq(tokenizer, model=model),
+        callbacks=[best, _EpochLines(on_epoch, "eval_loss")] if validating else [_EpochLines(on_epoch, "loss")],
+    )
+    trainer.remove_callback(transformers.PrinterCallback)
+    trainer.group_by_length(train_table["length"])
+    if checkpoints:
+        trainer.add_callback(_MidEpochCheckpoints())
+    newest = newest_checkpoint(work) if checkpoints else None
+    with _cheap_train_mode(model):
+        trainer.train(resume_from_checkpoint=None if newest is None else str(newest))
+    history = _history(trainer.state.log_history)
+    if any(not math.isfinite(row.get("loss", 0.0)) for row in history):
+        raise TrainingError("the loss is no longer a number; lower --learning-rate")
+    if validating:
+        best.restore(history)
+    return history
+
+
+def newest_checkpoint(work: Path) -> Path | None:
+    """The newest whole checkpoint of a fit in ``work``; its state file is written last."""
+    folders = (work / CHECKPOINTS).glob("checkpoint-*")
+    for folder in sorted(folders, key=lambda folder: -int(folder.name.rpartition("-")[2])):
+        try:
+            json.loads((folder / _STATE).read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            continue
+        return folder
+    return None
+
+
+def _history(entries: Sequence[Mapping[str, float]]) -> list[dict[str, float]]:
+    rows: dict[int, dict[str, float]] = defaultdict(dict)
+    for entry in entries:
+        rows[round(entry["epoch"])] |= {k: entry[k] for k in ("loss", "eval_loss") if k in entry}
+    return [{"epoch": float(epoch), **rows[epoch]} for epoch in sorted(rows)]
+
+
+def _trainable(model: Any) -> dict[str, Tensor]:
+    """What training changes: all that a checkpoint of an adapter needs, whatever the method."""
+    return {
+        name: value.detach().cpu().clone().contiguous()
+        for name, value in model.named_parameters()
+        if value.requires_grad
+    }
+
+
+def _restore(model: Any, path: Path) -> None:
+    model.load_state_dict(load_file(path), strict=False)
+
+
+class _GroupedByLength(torch.utils.data.Sampler[int]):
+    """Rows of like length together, by the batches of all processes; an order of its own for each epoch.
+
+    Transformers' sampler would go on with one generator, so that a resumed epoch would see another order.
+    """
+
+    def __init__(self, lengths: Sequence[int], batch_size: int, seed: int) -> None:
+        self._lengths, self._batch_size, self._seed = lengths, batch_size, seed
+        self.epoch = 0
+
+    def __len__(self) -> int:
+        return len(self._lengths)
+
+    def __iter__(self) -> Iterator[int]:
+        generator = torch.Generator().manual_seed(self._seed * 1_000_003 + self.epoch)
+        grouped = transformers.trainer_pt_utils.get_length_grouped_indices
+        return iter(grouped(self._lengths, self._batch_size, generator=generator))
+
+
+class _SetEpoch(transformers.TrainerCallback):  # type: ignore[misc]
+    def __init__(self, sampler: _GroupedByLength) -> None:
+        self._sampler = sampler
+
+    def on_epoch_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:  # noqa: ARG002
+        self._sampler.epoch = int(state.epoch or 0)
+
+
+class _EpochLines(transformers.TrainerCallback):  # type: ignore[misc]
+    """One call an epoch, with both losses."""
+
+    def __init__(self, on_epoch: OnEpoch, last: str) -> None:
+        self._on_epoch, self._last = on_epoch, last
+        self._numbers: dict[str, float] = {}
+
+    def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **_: Any) -> None:  # noqa: ARG002
+        self._numbers |= {key: value for key, value in (logs or {}).items() if key in ("loss", "eval_loss")}
+        if self._last in self._numbers and state.is_world_process_zero:
+            self._on_epoch(round(state.epoch or 0), self._numbers)
+            self._numbers = {}
+
+
+class _MidEpochCheckpoints(transformers.TrainerCallback):  # type: ignore[misc]
+    def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:  # noqa: ARG002
+        steps_an_epoch = state.max_steps // state.num_train_epochs
+        if state.global_step % CHECKPOINT_STEPS == 0 and state.global_step % steps_an_epoch:
+            control.should_save = True
+
+
+class _BestEpoch(transformers.TrainerCallback):  # type: ignore[misc]
+    """Keeps the weights of the epoch with the lowest validation loss on disk, where a resumed fit finds them."""
+
+    def __init__(self, model: Any, path: Path) -> None:
+        self._model, self._path = model, path
+
+    def on_evaluate(self, args: Any, state: Any, control: Any, metrics: Any = None, **_: Any) -> None:  # noqa: ARG002
+        earlier = [entry["eval_loss"] for entry in state.log_history[:-1] if "eval_loss" in entry]
+        if state.is_world_process_zero and metrics["eval_loss"] < min(earlier, default=math.inf):
+            save_file(_trainable(self._model), self._path)
+
+    def restore(self, history: Sequence[Mapping[str, float]]) -> None:
+        last = history[-1].get("eval_loss", math.inf)
+        if self._path.exists() and last > min(row.get("eval_loss", math.inf) for row in history):
+            _restore(self._model, self._path)
+
+
+class _Trainer(transformers.Seq2SeqTrainer):  # type: ignore[misc]
+    _sampler: _GroupedByLength
+
+    def group_by_length(self, lengths: Sequence[int]) -> None:
+        together = self.args.train_batch_size * self.args.gradient_accumulation_steps * self.args.world_size
+        self._sampler = _GroupedByLength(list(lengths), together, self.args.seed)
+        self.add_callback(_SetEpoch(self._sampler))
+
+    def _get_train_sampler(self, train_dataset: Any = None) -> Any:  # noqa: ARG002
+        return self._sampler
+
+    def _save(self, output_dir: str | None = None, state_dict: Any = None) -> None:  # noqa: ARG002
+        # PEFT's own file of a prompt encoder holds its output, which training cannot go on from.
+        if self.args.should_save:
+            folder = Path(output_dir or self.args.output_dir)
+            folder.mkdir(parents=True, exist_ok=True)
+            save_file(_trainable(self.model), folder / _TRAINABLE)
+
+    def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:
+        _restore(model or self.model, Path(resume_from_checkpoint) / _TRAINABLE)
+
+    # An adapter trains a fraction of the parameters, and most rows are short: walking over all modules in each
+    # step took a third of its time.
+    def _clip_grad_norm(self, model: Any) -> Any:  # noqa: ARG002
+        trained = [value for group in self.optimizer.param_groups for value in group["params"]]
+        return torch.nn.utils.clip_grad_norm_(trained, self.args.max_grad_norm)
+
+    def floating_point_ops(self, inputs: Any) -> int:  # noqa: ARG002
+        return 0
+
+
+@contextmanager
+def _cheap_train_mode(model: Any) -> Iterator[None]:
+    """The trainer asks for training mode in every step; it is walked into only where it changes."""
+    plain = model.train
+
+    def train(mode: bool = True) -> Any:
+        return model if model.training == mode else plain(mode)
+
+    model.train = train
+    try:
+        yield
+    finally:
+        del model.train
