@@ -1,12 +1,16 @@
 #!/usr/bin/env python3
-"""Rows a second of adapter training: by length and padded to the batch, against every row padded to 384/384."""
+"""Rows a second and peak memory of adapter training: padded to the batch, against every row padded to 384/384."""
 
 from __future__ import annotations
 
+import json
+import resource
+import subprocess
 import sys
 import tempfile
 import time
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 import click
@@ -19,29 +23,65 @@ LIMIT = 384  # tokens of source and of target, production's defaults
 
 @click.command()
 @click.argument("data", type=click.Path(exists=True, path_type=Path))
-@click.option("--rows", default=200, show_default=True, help="Rows of DATA that each variant trains on.")
+@click.option("--rows", default=2_000, show_default=True, help="Rows of DATA at most that each variant trains on.")
 @click.option("--batch-size", default=16, show_default=True)
-def main(data: Path, rows: int, batch_size: int) -> None:
-    """The same scratch model, adapter and rows of DATA, one epoch each, in one process."""
+@click.option("--rounds", default=1, show_default=True, help="Rounds; the variants take turns and medians count.")
+@click.option("--variant", hidden=True, type=(bool, int), default=None)
+def main(data: Path, rows: int, batch_size: int, rounds: int, variant: tuple[bool, int] | None) -> None:
+    """The same scratch model, adapter and rows of DATA, one epoch each; each variant in a process of its own."""
+    if variant is not None:
+        print(json.dumps(_measured(data, rows, *variant)))
+        return
+    variants = {
+        "padded to 384/384, batch 1": (True, 1),
+        "padded to the batch, batch 1": (False, 1),
+        f"padded to the batch, batch {batch_size}": (False, batch_size),
+    }
+    found: dict[str, list[dict[str, float]]] = {name: [] for name in variants}
+    for _ in range(rounds):
+        for name, (padded, size) in variants.items():
+            command = [sys.executable, __file__, str(data), "--rows", str(rows), "--variant", str(padded), str(size)]
+            done = subprocess.run(command, capture_output=True, text=True, check=True)
+            found[name].append(json.loads(done.stdout.splitlines()[-1]))
+    naive = median(run["rows_per_second"] for run in found["padded to 384/384, batch 1"])
+    print(f"At most {rows} rows, {rounds} rounds in turn, medians")
+    print(f"{'':<32}{'rows/s':>9}{'times':>8}{'peak MB':>9}{'grew MB':>9}{'forecast MB':>13}")
+    for name, runs in found.items():
+        speed, peak, grew, forecast = (
+            median(run[key] for run in runs) for key in ("rows_per_second", "peak_mb", "grew_mb", "forecast_mb")
+        )
+        print(f"{name:<32}{speed:>9.1f}{speed / naive:>8.1f}{peak:>9.0f}{grew:>9.0f}{forecast:>13.0f}")
+
+
+def _measured(data: Path, rows: int, padded: bool, batch_size: int) -> dict[str, float]:
     from data_sources import PromptRow, open_source
-    from training.seq2seq import Seq2SeqConfig, TextPair, load_base, tokenized
+    from training.base_model import TextPair, scratch_base
+    from training.fit import FitSettings, fit, tokenized
+    from training.memory import expected_bytes, resident_bytes
+    from training.seq2seq import Seq2SeqConfig, adapted
 
     read = open_source(json_input=str(data)).read(PromptRow)
     pairs = [TextPair(row.query, row.suggestion) for row in read][:rows]
-    base = load_base("scratch", pairs, 0)
     config = Seq2SeqConfig(base_model="scratch")
+    base = scratch_base(pairs, 0)
+    model = adapted(base, config, None)
     with tempfile.TemporaryDirectory() as name:
         work = Path(name)
-        with tokenized({"train": pairs, "validation": [], "test": []}, base.tokenizer, config, work) as tables:
-            table = tables["train"]
-            padded = table.map(_pad, keep_in_memory=True)
-            naive = _rows_a_second(padded, base, config, 1, work)
-            one = _rows_a_second(table, base, config, 1, work)
-            many = _rows_a_second(table, base, config, batch_size, work)
-    print(f"{len(pairs)} rows, mean length {sum(table['length']) / len(table):.0f} tokens (source and target)")
-    print(f"{'padded to 384/384, batch 1':<34}{naive:>9.1f} rows/s")
-    print(f"{'padded to the batch, batch 1':<34}{one:>9.1f} rows/s{one / naive:>8.1f} times")
-    print(f"{f'padded to the batch, batch {batch_size}':<34}{many:>9.1f} rows/s{many / naive:>8.1f} times")
+        with tokenized({"train": pairs}, base.tokenizer, config.limits, work) as tables:
+            table = tables["train"].map(_pad, keep_in_memory=True) if padded else tables["train"]
+            source, target = (max(map(len, table[column])) for column in ("input_ids", "labels"))
+            forecast, before = expected_bytes(model, batch_size, source, target), resident_bytes()
+            fit(model, base.tokenizer, table.select(range(4)), None, FitSettings(1, 5e-5, 1, 0), work)  # warm
+            started = time.perf_counter()
+            fit(model, base.tokenizer, table, None, FitSettings(1, 5e-5, batch_size, 0), work)
+            seconds = time.perf_counter() - started
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    return {
+        "rows_per_second": len(pairs) / seconds,
+        "peak_mb": peak / 1e6,
+        "grew_mb": (peak - before) / 1e6,
+        "forecast_mb": forecast / 1e6,
+    }
 
 
 def _pad(row: dict[str, Any]) -> dict[str, Any]:
@@ -52,20 +92,6 @@ def _pad(row: dict[str, Any]) -> dict[str, Any]:
         "labels": target + [-100] * (LIMIT - len(target)),
         "length": 2 * LIMIT,
     }
-
-
-def _rows_a_second(table: Any, base: Any, config: Any, batch_size: int, work: Path) -> float:
-    import copy
-
-    from peft import get_peft_model
-
-    from training.seq2seq import FitSettings, adapter_config, fit
-
-    model = get_peft_model(copy.deepcopy(base.model), adapter_config(config))
-    fit(model, base.tokenizer, table.select(range(min(8, len(table)))), None, FitSettings(1, 5e-5, 1, 0), work)  # warm
-    started = time.perf_counter()
-    fit(model, base.tokenizer, table, None, FitSettings(1, 5e-5, batch_size, 0), work)
-    return len(table) / (time.perf_counter() - started)
 
 
 if __name__ == "__main__":

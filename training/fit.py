@@ -20,6 +20,7 @@ import torch
 import transformers
 from safetensors.torch import load_file, save_file
 from torch import Tensor
+from torch.nn import functional
 
 from training.base_model import TextPair
 from training.errors import TrainingError
@@ -115,6 +116,7 @@ def fit(
         use_cpu=not gpu,
         bf16=gpu and torch.cuda.is_bf16_supported(),
         dataloader_pin_memory=gpu,
+        ddp_find_unused_parameters=False,
     )
     best = _BestEpoch(model, work / _BEST)
     validating = validation_table is not None
@@ -129,10 +131,11 @@ def fit(
     )
     trainer.remove_callback(transformers.PrinterCallback)
     trainer.group_by_length(train_table["length"])
+    trainer.model_accepts_loss_kwargs = trainer.loss_is_scaled_for_ga = True  # as compute_loss has it
     if checkpoints:
         trainer.add_callback(_MidEpochCheckpoints())
     newest = newest_checkpoint(work) if checkpoints else None
-    with _cheap_train_mode(model):
+    with _cheap_steps(model):
         trainer.train(resume_from_checkpoint=None if newest is None else str(newest))
     history = _history(trainer.state.log_history)
     if any(not math.isfinite(row.get("loss", 0.0)) for row in history):
@@ -168,6 +171,10 @@ def _trainable(model: Any) -> dict[str, Tensor]:
         for name, value in model.named_parameters()
         if value.requires_grad
     }
+
+
+def _parameters(model: Any) -> list[Tensor]:
+    return [value for value in model.parameters() if value.requires_grad]
 
 
 def _restore(model: Any, path: Path) -> None:
@@ -247,6 +254,18 @@ class _Trainer(transformers.Seq2SeqTrainer):  # type: ignore[misc]
         self._sampler = _GroupedByLength(list(lengths), together, self.args.seed)
         self.add_callback(_SetEpoch(self._sampler))
 
+    def compute_loss(
+        self, model: Any, inputs: Any, return_outputs: bool = False, num_items_in_batch: Any = None
+    ) -> Any:
+        """Mean over the target tokens of all processes: T5's own is over its process's, however few it has."""
+        outputs = model(**{name: value for name, value in inputs.items() if name != "labels"})
+        labels = inputs["labels"]
+        total = functional.cross_entropy(outputs.logits.flatten(0, 1), labels.flatten(), reduction="sum")
+        processes = self.args.world_size  # whose gradients are averaged
+        tokens = (labels != -100).sum() if num_items_in_batch is None else num_items_in_batch / processes
+        loss = total / tokens
+        return (loss, outputs) if return_outputs else loss
+
     def _get_train_sampler(self, train_dataset: Any = None) -> Any:  # noqa: ARG002
         return self._sampler
 
@@ -260,8 +279,8 @@ class _Trainer(transformers.Seq2SeqTrainer):  # type: ignore[misc]
     def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:
         _restore(model or self.model, Path(resume_from_checkpoint) / _TRAINABLE)
 
-    # An adapter trains a fraction of the parameters, and most rows are short: walking over all modules in each
-    # step took a third of its time.
+    # An adapter trains few of the parameters, and most rows are short: walking over all modules several times in
+    # each step took a third of its time.
     def _clip_grad_norm(self, model: Any) -> Any:  # noqa: ARG002
         trained = [value for group in self.optimizer.param_groups for value in group["params"]]
         return torch.nn.utils.clip_grad_norm_(trained, self.args.max_grad_norm)
@@ -271,15 +290,24 @@ class _Trainer(transformers.Seq2SeqTrainer):  # type: ignore[misc]
 
 
 @contextmanager
-def _cheap_train_mode(model: Any) -> Iterator[None]:
-    """The trainer asks for training mode in every step; it is walked into only where it changes."""
-    plain = model.train
+def _cheap_steps(model: Any) -> Iterator[None]:
+    """The trainer asks for training mode and cleared gradients in every step: walk over the model only where needed.
+
+    Nor is a decoder's cache of any use in training.
+    """
+    model.train()  # all of it: a base that was loaded is in evaluation mode inside a new adapter
+    plain, trained, use_cache = model.train, _parameters(model), model.config.use_cache
 
     def train(mode: bool = True) -> Any:
         return model if model.training == mode else plain(mode)
 
-    model.train = train
+    def zero_grad(set_to_none: bool = True) -> None:  # noqa: ARG001
+        for value in trained:
+            value.grad = None
+
+    model.train, model.zero_grad, model.config.use_cache = train, zero_grad, False
     try:
         yield
     finally:
-        del model.train
+        del model.train, model.zero_grad
+        model.config.use_cache = use_cache

@@ -180,7 +180,7 @@ def train(
     parts, split = split_by_query(pairs)
     rows = {part: [pair for pair, its in zip(pairs, parts, strict=True) if its == part] for part in PARTS}
     base = _base(config, rows, work, resume_from)
-    model = _adapted(base, config, resume_from)
+    model = adapted(base, config, resume_from)
     settings = FitSettings(config.epochs, config.learning_rate, config.batch_size, config.seed)
     with tokenized(rows, base.tokenizer, config.limits, work) as tables:
         _log_memory(model, tables["train"], config.batch_size)
@@ -247,7 +247,8 @@ def _log_memory(model: Any, table: Any, batch_size: int) -> None:
         )
 
 
-def _adapted(base: Base, config: Seq2SeqConfig, resume_from: Path | None) -> Any:
+def adapted(base: Base, config: Seq2SeqConfig, resume_from: Path | None) -> Any:
+    """The base with a new adapter, or with the one in ``resume_from``. Raises TrainingError where that does not fit."""
     torch.manual_seed(config.seed)
     if resume_from is None:
         with _peft_s_own_warnings():
