@@ -10,12 +10,24 @@ from data_sources.base import (
     UnusableRowsError,
 )
 from data_sources.homes import HomeBuilder
-from data_sources.records import KINDS, Area, Device, Entity, Home, PatternRow, PromptRow, Synergy, YamlRow
+from data_sources.records import (
+    KINDS,
+    PATTERN_TYPES,
+    Area,
+    Device,
+    Entity,
+    Home,
+    PatternRow,
+    PromptRow,
+    Synergy,
+    YamlRow,
+)
 from data_sources.resolve import BARE, SourceNotAvailableError, default_directory, open_source
 
 __all__ = [
     "BARE",
     "KINDS",
+    "PATTERN_TYPES",
     "Area",
     "DataSource",
     "DataSourceError",

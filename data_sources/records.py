@@ -10,7 +10,7 @@ import hashlib
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal, get_origin
 
 from pydantic import (
     AfterValidator,
@@ -226,23 +226,68 @@ class PromptRow(Record):
         return {**raw, "suggestion": chosen}
 
 
+# What detectors report: HomeIQ's pattern services, its simulator and its ground truths.
+PATTERN_TYPES = (
+    *("anomaly", "co_activation", "co_occurrence", "contextual", "correlation", "day_type", "duration", "energy_aware"),
+    *("frequency", "multi_device_synergy", "multi_factor", "presence_aware", "room_based", "seasonal", "sequence"),
+    *("session", "time_of_day", "weather_driven"),
+)
+
+
+def _pattern_name(value: Any) -> Any:
+    """Time-of-day, TIME_OF_DAY and time_of_day are one pattern type."""
+    return "_".join(value.lower().replace("-", " ").split()) if isinstance(value, str) else value
+
+
+def _known_pattern(name: str) -> str:
+    if name not in PATTERN_TYPES:
+        raise ValueError("unknown")
+    return name
+
+
 class PatternRow(Record):
-    """A detected usage pattern, with what it really was where that is known."""
+    """A detected usage pattern, with what it really was where that is known.
+
+    ``metrics`` of a row (precision, recall, F1 of the detector) are not read: they are counted against the truth, so a
+    new detection has none.
+    """
 
     kind: ClassVar[KindName] = "pattern_detection"
 
     entity_id: EntityId = Field(validation_alias=_spellings("entity_id", under="pattern"), description=_ENTITY_ID)
-    pattern_type: Text = Field(validation_alias=_spellings("pattern_type", under="pattern"), description=_TEXT)
+    pattern_type: Annotated[Text, BeforeValidator(_pattern_name), AfterValidator(_known_pattern)] = Field(
+        validation_alias=_spellings("pattern_type", under="pattern"),
+        description="a pattern type such as time_of_day (docs/data.md lists them all)",
+    )
     confidence: Confidence = Field(validation_alias=_spellings("confidence", under="pattern"), description=_CONFIDENCE)
     occurrences: Annotated[int, Field(ge=0, strict=True)] = Field(
         validation_alias=_spellings("occurrences", under="pattern"), description="a whole number from 0 up"
     )
-    expected_pattern: OptionalText = Field(
+    name: OptionalText = Field(
+        default=None, validation_alias=_spellings("name", under="pattern"), description="a text or null"
+    )
+    device_class: OptionalText = Field(
+        default=None, validation_alias=_spellings("device_class", under="pattern"), description="a text or null"
+    )
+    home_id: OptionalId = Field(default=None, description="an id or null")
+    expected_pattern: Annotated[OptionalText, BeforeValidator(_pattern_name)] = Field(
         default=None, validation_alias=_spellings("ground_truth.expected_pattern"), description="a text or null"
     )
     expected_device: OptionalText = Field(
         default=None, validation_alias=_spellings("ground_truth.expected_device"), description="a text or null"
     )
+
+    @property
+    def domain(self) -> str:
+        """The part of the entity id before the dot, such as ``light``."""
+        return self.entity_id.partition(".")[0]
+
+    @property
+    def genuine(self) -> bool | None:
+        """Whether the pattern is what was expected, of the device that was expected (where given); None: unknown."""
+        if self.expected_pattern is None:
+            return None
+        return self.expected_pattern == self.pattern_type and self.expected_device in (None, self.entity_id)
 
 
 class YamlRow(Record):
@@ -274,6 +319,14 @@ def _expected(model: type[BaseModel]) -> Iterator[tuple[tuple[str | int, ...], s
         for choice in choices:
             path = tuple(choice.path) if isinstance(choice, AliasPath) else (choice,)
             yield path, field.description or "another value"
+
+
+def keys_of(model: type[BaseModel]) -> dict[str, bool]:
+    """Every top-level key that ``model`` reads -> whether an object or a list may stand there."""
+    keys = {name: get_origin(field.annotation) is tuple for name, field in model.model_fields.items()}
+    for path, _ in _expected(model):
+        keys[str(path[0])] = keys.get(str(path[0]), False) or len(path) > 1
+    return keys
 
 
 def explain(error: ValidationError, model: type[BaseModel]) -> str:

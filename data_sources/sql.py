@@ -1,4 +1,4 @@
-"""Synergies and requests from a database. The only module that imports SQLAlchemy; it reads and never writes."""
+"""Records of every kind from a database. The only module that imports SQLAlchemy; it reads and never writes."""
 
 from __future__ import annotations
 
@@ -8,18 +8,20 @@ import re
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from decimal import Decimal
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 from urllib.parse import quote
 
 import sqlalchemy as sa
+from pydantic import BaseModel
 from sqlalchemy.engine import URL, Connection, Engine, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, SQLAlchemyError
 
-from data_sources.base import DataSource, DataSourceError, FormatError, NotFoundError, R, UnsupportedKindError
+from data_sources.base import DataSource, DataSourceError, FormatError, NotFoundError, R
 from data_sources.homes import HomeBuilder
-from data_sources.records import Home, PromptRow, shorten
+from data_sources.records import Home, PromptRow, keys_of, shorten
 
 SYNERGIES, QUERIES = "synergy_opportunities", "ask_ai_queries"
 PRODUCTION_SCHEMA = "automation"
@@ -75,9 +77,34 @@ class SqlSource(DataSource):
         elif record is PromptRow:
             yield from self._prompts()
         else:
-            raise UnsupportedKindError(
-                f"{self._shown}: the database has no {record.kind} data; a JSON file (--json-input PATH) has"
-            )
+            yield from self._rows_of(record)
+
+    def _rows_of(self, record: type[R]) -> Iterator[R]:
+        """The table named after the kind, else ``<kind>_data``: columns are named as the keys of a JSON row.
+
+        Objects and lists stand in their columns as JSON; a null is a key that is not there.
+        """
+        model = cast(type[BaseModel], record)
+        keys = keys_of(model)
+        with self._connection() as connection:
+            schema, table, there = self._table(connection, (record.kind, f"{record.kind}_data"))
+            names = sorted(keys.keys() & there.keys())
+            if not names:
+                raise NotFoundError(
+                    f"{self._shown}: table {table} has none of the columns {', '.join(sorted(keys))}, only: "
+                    f"{', '.join(sorted(there))}"
+                )
+            # SQLite has 0 and 1 for false and true; only the column's type tells.
+            types = (sa.Boolean() if isinstance(there[name], sa.Boolean) else None for name in names)
+            columns = [sa.column(name, type_) for name, type_ in zip(names, types, strict=True)]
+            query = sa.select(*columns).select_from(sa.table(table, schema=schema))
+            streamed = connection.execution_options(stream_results=True, yield_per=FETCHED_AT_ONCE)
+            with streamed.execute(query) as result:
+                for number, values in enumerate(result):
+                    raw = {n: _plain_value(v, keys[n]) for n, v in zip(names, values, strict=True) if v is not None}
+                    row = self.report.validate(model, raw, "row", f"{table} row {number}")
+                    if row is not None:
+                        yield cast(R, row)
 
     def add_synergies(self, builder: HomeBuilder) -> int:
         """Stream ``synergy_opportunities`` into ``builder``; the number of rows that are there."""
@@ -159,6 +186,16 @@ class SqlSource(DataSource):
 
     def _find(self, connection: Connection, table: str, required: Sequence[str]) -> tuple[str | None, set[str]]:
         """The schema that has ``table`` and the table's columns. Raises NotFoundError that names what is there."""
+        schema, _, there = self._table(connection, (table,))
+        missing = [name for name in required if name not in there]
+        if missing:
+            raise NotFoundError(
+                f"{self._shown}: table {table} has no column {missing[0]}, only: {', '.join(sorted(there))}"
+            )
+        return schema, set(there)
+
+    def _table(self, connection: Connection, wanted: Sequence[str]) -> tuple[str | None, str, dict[str, Any]]:
+        """Schema, name and columns (with their types) of the first of the ``wanted`` tables that is there."""
         inspector = sa.inspect(connection)
         schemas: list[str | None] = [self._schema] if self._schema else [None]
         if not self._schema and connection.dialect.name == "postgresql":
@@ -167,17 +204,12 @@ class SqlSource(DataSource):
         for schema in schemas:
             names = [*inspector.get_table_names(schema), *inspector.get_view_names(schema)]
             seen += [f"{schema}.{name}" if schema else name for name in names]
-            if table in names:
-                there = {column["name"] for column in inspector.get_columns(table, schema)}
-                missing = [name for name in required if name not in there]
-                if missing:
-                    raise NotFoundError(
-                        f"{self._shown}: table {table} has no column {missing[0]}, only: {', '.join(sorted(there))}"
-                    )
-                return schema, there
+            for table in wanted:
+                if table in names:
+                    return schema, table, {c["name"]: c["type"] for c in inspector.get_columns(table, schema)}
         known = ", ".join(sorted(seen)[:20]) or "none"
         raise NotFoundError(
-            f"{self._shown}: no table {table}; tables there: {known}. "
+            f"{self._shown}: no table {' or '.join(wanted)}; tables there: {known}. "
             "DATABASE_URL says which database, --json-input reads a JSON file instead"
         )
 
@@ -271,6 +303,16 @@ def _read_only_sqlite(url: URL, shown: str) -> Engine:
         return connection
 
     return sa.create_engine("sqlite://", creator=connect, poolclass=sa.pool.NullPool)
+
+
+def _plain_value(value: Any, nested: bool) -> Any:
+    """A column's value as JSON would have it; a text that is no JSON stays, for the record to complain of."""
+    if isinstance(value, Decimal):
+        return float(value)
+    if nested and isinstance(value, str | bytes):
+        parsed = _json(value)
+        return value if parsed is None else parsed
+    return value
 
 
 def _json(value: Any) -> Any:

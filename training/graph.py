@@ -18,7 +18,7 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from data_sources import Home
+from data_sources import Entity, Home, PatternRow
 from training.splits import PARTS, Part, assign_parts, count_parts
 
 Ints = npt.NDArray[np.int64]
@@ -112,6 +112,12 @@ def words_of(text: str) -> list[str]:
     return _WORD.findall(text.lower())
 
 
+def class_of(entity: Entity | PatternRow, words: Sequence[str]) -> str:
+    """``domain:device_class``; the last of ``words`` that tells it stands in for a device class that is not given."""
+    told = (_CLASS_OF_WORD[word] for word in reversed(words) if word in _CLASS_OF_WORD)
+    return f"{entity.domain}:{entity.device_class or next(told, '')}"
+
+
 def build_graph(home: Home) -> HomeGraph:
     """The graph of a home in time and edges linear in its entities and synergies."""
     names = [words_of(e.entity_id.partition(".")[2]) + words_of(e.name or "") for e in home.entities]
@@ -128,10 +134,7 @@ def build_graph(home: Home) -> HomeGraph:
         tokens[i, : len(rarest)] = [word_index[word] for word in rarest]
         shared = [word for word in rarest if frequency[word] > 1]  # a word of one entity joins nothing
         token_edges += [(i, word_index[word]) for word in shared[:TOKEN_EDGES_PER_ENTITY]]
-        measured = entity.device_class or next(
-            (_CLASS_OF_WORD[word] for word in reversed(name) if word in _CLASS_OF_WORD), ""
-        )
-        classes.append(f"{entity.domain}:{measured}")
+        classes.append(class_of(entity, name))
     rarity = [max(math.log((n + 1) / (frequency[word] + 0.5)), 0.01) for word in words]
 
     area, areas = _index([e.area_id for e in home.entities])

@@ -49,3 +49,16 @@ def expected_calibration_error(probability: Array, label: Array, weight: Array, 
     bin_of = np.minimum((probability * bins).astype(int), bins - 1)
     gap = np.bincount(bin_of, weights=weight * (probability - label), minlength=bins)
     return float(np.abs(gap).sum() / total)
+
+
+def reliability(probability: Array, label: Array, bins: int = 10) -> list[dict[str, float]]:
+    """The bins of ``expected_calibration_error`` that are not empty: mean probability, share of positives, rows."""
+    bin_of = np.minimum((probability * bins).astype(int), bins - 1)
+    return [
+        {
+            "predicted": round(float(probability[bin_of == place].mean()), 6),
+            "observed": round(float(label[bin_of == place].mean()), 6),
+            "rows": int((bin_of == place).sum()),
+        }
+        for place in np.unique(bin_of)
+    ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
@@ -97,16 +97,43 @@ def _cell(value: float | None) -> str:
 
 def plot(result: TrainingResult) -> bytes | None:
     """PNG of the loss and of the scores against the baselines; None where matplotlib is not installed."""
+
+    def draw(figure: Any) -> None:
+        losses, scores = figure.subplots(1, 2, width_ratios=(1, 1.4))
+        _plot_history(losses, result)
+        _plot_scores(scores, result.metrics)
+
+    return _png(draw, (11, 5))
+
+
+def plot_reliability(metrics: dict[str, Any]) -> bytes | None:
+    """PNG of predicted against observed shares of genuine patterns; None where matplotlib is not installed."""
+
+    def draw(figure: Any) -> None:
+        measured = metrics.get("test") or metrics["in_sample"]
+        bins = measured["reliability"]
+        axes, counts = figure.subplots(2, 1, height_ratios=(3, 1), sharex=True)
+        axes.plot([0, 1], [0, 1], color="grey", linestyle=":", label="perfectly calibrated")
+        predicted = [place["predicted"] for place in bins]
+        axes.plot(predicted, [place["observed"] for place in bins], marker="o", label="this model")
+        axes.set(ylabel="share that is genuine", ylim=(-0.05, 1.05))
+        axes.set_title("Held-out patterns" if "test" in metrics else "In-sample (nothing held out)")
+        axes.legend(loc="upper left", frameon=False)
+        counts.bar(predicted, [place["rows"] for place in bins], width=0.06, color="tab:blue")
+        counts.set(xlabel="predicted probability", ylabel="rows", xlim=(-0.05, 1.05))
+
+    return _png(draw, (5, 6))
+
+
+def _png(draw: Callable[[Any], None], size: tuple[float, float]) -> bytes | None:
     if find_spec("matplotlib") is None:
         return None
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(11, 5), layout="constrained")
+    figure = Figure(figsize=size, layout="constrained")
     FigureCanvasAgg(figure)
-    losses, scores = figure.subplots(1, 2, width_ratios=(1, 1.4))
-    _plot_history(losses, result)
-    _plot_scores(scores, result.metrics)
+    draw(figure)
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=110, metadata={"Software": None})
     return buffer.getvalue()

@@ -36,6 +36,7 @@ _PACKAGES = (
     "peft",
     "datasets",
     "scikit-learn",
+    "skops",
 )
 
 

@@ -10,6 +10,7 @@ from typing import Literal
 Part = Literal["train", "validation", "test"]
 PARTS: tuple[Part, ...] = ("train", "validation", "test")
 HELD_OUT_SHARE = 0.15  # of the units, for validation and for test each
+MIN_ENTITIES = 20  # with detected patterns; below it a test part would be a handful of them
 
 
 def assign_parts(units: Iterable[str]) -> dict[str, Part]:

@@ -1,0 +1,334 @@
+"""How likely a detected usage pattern is genuine: what a detection tells, choice of a model, calibration, judgement.
+
+Candidates are compared by cross-validation over entities; the one of least log loss is fitted on the whole training
+part and its log-odds calibrated on the predictions that the folds made (Platt, 1999).
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import zipfile
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import skops.io
+from pydantic import ValidationError
+from sklearn.ensemble import HistGradientBoostingClassifier
+from sklearn.feature_extraction import DictVectorizer
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import log_loss
+from sklearn.model_selection import StratifiedGroupKFold
+from sklearn.pipeline import Pipeline
+
+from data_sources import PatternRow
+from data_sources.records import explain
+from training.errors import ModelFileError, TrainingError
+from training.graph import class_of, words_of
+from training.metrics import Array, average_precision, expected_calibration_error, reliability, roc_auc
+from training.splits import MIN_ENTITIES, assign_parts, count_parts
+
+FORMAT = 1
+FOLDS = 5
+ENOUGH = 15  # occurrences at which half of the evidence that repetition can give is there
+MANY = 10**9  # occurrences beyond it count as so many
+NUMBER_SCALE = 4.0  # brings numbers from 0 to 1 on the penalty's scale of the one-hot columns
+BASE_RATE = "base rate"
+# What skops does not trust by itself and a model file may hold all the same.
+TRUSTED_TYPES = frozenset({"sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor"})
+
+
+@dataclass(frozen=True)
+class _Candidate:
+    crossed: bool  # pattern type x domain and x class as columns of their own; trees make them themselves
+    pipeline: Callable[[int], Pipeline]
+
+
+def _logistic(penalty: float) -> _Candidate:
+    def pipeline(_seed: int) -> Pipeline:
+        steps = [("columns", DictVectorizer()), ("classifier", LogisticRegression(C=penalty, max_iter=2000))]
+        return Pipeline(steps)
+
+    return _Candidate(True, pipeline)
+
+
+def _boosting(**options: Any) -> _Candidate:
+    def pipeline(seed: int) -> Pipeline:
+        trees = HistGradientBoostingClassifier(early_stopping=False, random_state=seed, **options)
+        return Pipeline([("columns", DictVectorizer(sparse=False, dtype=np.float32)), ("classifier", trees)])
+
+    return _Candidate(False, pipeline)
+
+
+CANDIDATES: Mapping[str, _Candidate] = {
+    "logistic regression, C=0.1": _logistic(0.1),
+    "logistic regression, C=1": _logistic(1.0),
+    "logistic regression, C=10": _logistic(10.0),
+    "gradient boosting, depth 3": _boosting(max_depth=3, max_iter=100, learning_rate=0.05, min_samples_leaf=10),
+    "gradient boosting, 15 leaves": _boosting(max_leaf_nodes=15, max_iter=150, learning_rate=0.1),
+}
+
+
+def told_by(row: PatternRow, *, crossed: bool) -> dict[str, float | str]:
+    """What a detection tells before anybody judged it: a number, or a text that becomes a column of its own."""
+    pattern, domain = row.pattern_type, row.domain
+    entity_class = class_of(row, words_of(row.entity_id.partition(".")[2]) + words_of(row.name or ""))
+    occurrences = min(row.occurrences, MANY)
+    told: dict[str, float | str] = {
+        "pattern_type": pattern,
+        "domain": domain,
+        "class": entity_class,
+        "confidence": NUMBER_SCALE * row.confidence,
+        "log_occurrences": math.log1p(occurrences),
+        "repetition": NUMBER_SCALE * occurrences / (occurrences + ENOUGH),
+    }
+    if crossed:
+        told |= {"pattern_type x domain": f"{pattern} {domain}", "pattern_type x class": f"{pattern} {entity_class}"}
+    return told
+
+
+@dataclass(frozen=True)
+class PatternModel:
+    """P(genuine) of detected patterns: ``pipeline`` and the calibration of its log-odds, or a constant without them."""
+
+    chosen: str
+    constant: float
+    pipeline: Pipeline | None = None
+    calibration: LogisticRegression | None = None
+    provenance: dict[str, Any] = field(default_factory=dict)
+
+    def score(self, rows: Sequence[PatternRow | Mapping[str, Any]]) -> Array:
+        """``[n]`` probability, from 0 to 1, that each pattern is genuine.
+
+        Args:
+            rows: Records, or plain rows in any spelling of docs/data.md; a ground truth is not looked at. Pattern
+                types, domains and classes may be ones that training never saw.
+
+        Raises:
+            ValueError: A row cannot be used; the message says which, which field and why.
+        """
+        records = [_record(number, row) for number, row in enumerate(rows)]
+        if self.pipeline is None or self.calibration is None or not records:
+            return np.full(len(records), self.constant)
+        crossed = CANDIDATES[self.chosen].crossed
+        log_odds = self.pipeline.decision_function([told_by(row, crossed=crossed) for row in records])
+        return _probability(self.calibration, log_odds)
+
+    def to_bytes(self) -> bytes:
+        """A skops file; equal models give equal bytes."""
+        held = {
+            "format": FORMAT,
+            "model_type": PatternRow.kind,
+            "chosen": self.chosen,
+            "constant": self.constant,
+            "pipeline": self.pipeline,
+            "calibration": self.calibration,
+            "provenance": json.dumps(self.provenance),
+        }
+        return _canonical(skops.io.dumps(held))
+
+    @classmethod
+    def load(cls, path: str | Path) -> PatternModel:
+        """Load a published model. Raises ModelFileError; types not in TRUSTED_TYPES are never built."""
+        path = Path(path)
+        again = "train it again with scripts/train_pattern_detection.py"
+        try:
+            content = path.read_bytes()
+        except OSError as error:
+            raise ModelFileError(f"{path}: cannot be read ({error.strerror}); {again}") from error
+        try:
+            foreign = sorted(set(skops.io.get_untrusted_types(data=content)) - TRUSTED_TYPES)
+            held = None if foreign else skops.io.loads(content, trusted=sorted(TRUSTED_TYPES))
+        except Exception as error:
+            raise ModelFileError(f"{path}: is no model file ({type(error).__name__}); {again}") from error
+        if foreign:
+            raise ModelFileError(f"{path}: holds {foreign[0]}, which a pattern model does not; {again}")
+        if not isinstance(held, dict) or held.get("model_type") != PatternRow.kind:
+            raise ModelFileError(f"{path}: holds no pattern model; {again}")
+        if held.get("format") != FORMAT:
+            raise ModelFileError(f"{path}: is of format {held.get('format')}, this program reads {FORMAT}; {again}")
+        try:
+            model = cls(
+                held["chosen"], held["constant"], held["pipeline"], held["calibration"], json.loads(held["provenance"])
+            )
+            sound = (model.chosen in CANDIDATES and isinstance(model.pipeline, Pipeline)) or model.pipeline is None
+        except (KeyError, TypeError, ValueError):
+            sound = False
+        if not sound:
+            raise ModelFileError(f"{path}: is broken; {again}")
+        return model
+
+
+def _record(number: int, row: PatternRow | Mapping[str, Any]) -> PatternRow:
+    if isinstance(row, PatternRow):
+        return row
+    try:
+        return PatternRow.model_validate(row)
+    except ValidationError as error:
+        raise ValueError(f"row {number}: {explain(error, PatternRow)}") from error
+
+
+def _probability(calibration: LogisticRegression, log_odds: Array) -> Array:
+    return np.asarray(calibration.predict_proba(log_odds.reshape(-1, 1))[:, 1], dtype=np.float64)
+
+
+def _canonical(content: bytes) -> bytes:
+    """A skops file with its objects numbered in order and no times: skops writes memory addresses and the clock."""
+    numbers: dict[str, int] = {}
+
+    def renumber(node: Any) -> Any:
+        if isinstance(node, list):
+            return [renumber(item) for item in node]
+        if not isinstance(node, dict):
+            return node
+        if "__id__" in node:
+            node["__id__"] = numbers.setdefault(str(node["__id__"]), len(numbers))
+        if isinstance(node.get("file"), str):
+            address, dot, ending = node["file"].partition(".")
+            files[node["file"]] = f"{numbers.setdefault(address, len(numbers))}{dot}{ending}"
+            node["file"] = files[node["file"]]
+        return {key: renumber(value) for key, value in node.items()}
+
+    files: dict[str, str] = {}
+    written = BytesIO()
+    with zipfile.ZipFile(BytesIO(content)) as found, zipfile.ZipFile(written, "w") as made:
+        schema = json.dumps(renumber(json.loads(found.read("schema.json"))), indent=1)
+        for name, text in [*((new, found.read(old)) for old, new in files.items()), ("schema.json", schema.encode())]:
+            made.writestr(zipfile.ZipInfo(name), text, zipfile.ZIP_DEFLATED)
+    return written.getvalue()
+
+
+@dataclass(frozen=True)
+class Result:
+    """A trained model, what it scores, and how the entities were split."""
+
+    model: PatternModel
+    metrics: dict[str, Any]
+    split: dict[str, Any]
+
+
+def train(rows: Sequence[PatternRow], seed: int = 0) -> Result:
+    """Choose, fit, calibrate and judge. The order of the rows does not matter.
+
+    Args:
+        rows: Detections; those without a ground truth are left out.
+        seed: Of the folds and the trees.
+
+    Raises:
+        TrainingError: No row has a ground truth.
+    """
+    judged = sorted((row for row in rows if row.genuine is not None), key=lambda row: row.model_dump_json())
+    if not judged:
+        raise TrainingError(f"none of {len(rows)} patterns has a ground truth; there is nothing to learn from")
+    label = np.array([bool(row.genuine) for row in judged])
+    part_of = assign_parts({row.entity_id for row in judged})
+    held_out = len(part_of) >= MIN_ENTITIES
+    # Folds inside the training part do what a validation part would.
+    in_test = np.array([held_out and part_of[row.entity_id] == "test" for row in judged])
+    learnt = np.flatnonzero(~in_test)
+    model, compared = _fit([judged[i] for i in learnt], label[learnt], seed)
+    name, measured = ("test", np.flatnonzero(in_test)) if held_out else ("in_sample", learnt)
+    metrics = {
+        "chosen": model.chosen,
+        name: judge(model, [judged[i] for i in measured], base_rate=float(label[learnt].mean())),
+        "cross_validation": compared,
+    }
+    entities = {row.entity_id for row in judged}
+    return Result(model, metrics, _describe_split(held_out, len(entities), part_of, in_test))
+
+
+def _describe_split(held_out: bool, entities: int, part_of: Mapping[str, Any], in_test: Any) -> dict[str, Any]:
+    if not held_out:
+        reason = f"{entities} entities, fewer than {MIN_ENTITIES}: nothing is held out and every score is in-sample"
+        return {"strategy": "none", "reason": reason, "rows": {"train": len(in_test), "test": 0}}
+    units = count_parts(part_of)
+    return {
+        "strategy": "entity",
+        "reason": f"{entities} entities: those held out are in no row that is trained on",
+        "units": {"train": units["train"] + units["validation"], "test": units["test"]},
+        "rows": {"train": int((~in_test).sum()), "test": int(in_test.sum())},
+    }
+
+
+def _fit(rows: Sequence[PatternRow], label: Any, seed: int) -> tuple[PatternModel, dict[str, Any]]:
+    """The candidate of least cross-validated log loss, fitted on all rows, and what each candidate scored."""
+    constant = float(label.mean())
+    folds, grouped_by = _folds(rows, label, seed)
+    if not folds:
+        return PatternModel(BASE_RATE, constant), {}
+    told = {crossed: [told_by(row, crossed=crossed) for row in rows] for crossed in (True, False)}
+    prior = np.zeros(len(rows))
+    for learnt, measured in folds:
+        prior[measured] = label[learnt].mean()
+    losses = {BASE_RATE: float(log_loss(label, prior))}
+    compared = {BASE_RATE: _scores(prior, label)}
+    calibrations: dict[str, LogisticRegression] = {}
+    for name, candidate in CANDIDATES.items():
+        log_odds = np.zeros(len(rows))
+        columns = told[candidate.crossed]
+        for learnt, measured in folds:
+            fitted = candidate.pipeline(seed).fit([columns[i] for i in learnt], label[learnt])
+            log_odds[measured] = fitted.decision_function([columns[i] for i in measured])
+        # All but free of a penalty: perfect folds must not make it endlessly steep.
+        calibrations[name] = LogisticRegression(C=100.0).fit(log_odds.reshape(-1, 1), label)
+        probability = _probability(calibrations[name], log_odds)
+        losses[name], compared[name] = float(log_loss(label, probability)), _scores(probability, label)
+    chosen = min(losses, key=lambda name: losses[name])
+    described = {"folds": len(folds), "grouped_by": grouped_by, "candidates": compared}
+    if chosen == BASE_RATE:
+        return PatternModel(BASE_RATE, constant), described
+    candidate = CANDIDATES[chosen]
+    fitted = candidate.pipeline(seed).fit(told[candidate.crossed], label)
+    return PatternModel(chosen, constant, fitted, calibrations[chosen]), described
+
+
+def _folds(rows: Sequence[PatternRow], label: Any, seed: int) -> tuple[list[tuple[Any, Any]], str]:
+    """(learnt, measured) row numbers: by entity, else by row where no two entities have each outcome; else none."""
+    index = {entity: i for i, entity in enumerate(sorted({row.entity_id for row in rows}))}
+    by_entity = np.array([index[row.entity_id] for row in rows])
+    for groups, grouped_by in ((by_entity, "entity"), (np.arange(len(rows)), "row")):
+        count = min(FOLDS, len(np.unique(groups[label])), len(np.unique(groups[~label])))
+        if count < 2:
+            continue
+        splitter = StratifiedGroupKFold(count, shuffle=True, random_state=seed)
+        folds = list(splitter.split(groups, label, groups))
+        if all(len(np.unique(label[learnt])) == 2 for learnt, _ in folds):
+            return folds, grouped_by
+    return [], ""
+
+
+def judge(model: PatternModel, rows: Sequence[PatternRow], base_rate: float) -> dict[str, Any]:
+    """Scores of the model, of the base rate and of the detector's own confidence on the same rows."""
+    label = np.array([bool(row.genuine) for row in rows])
+    probability = model.score(rows)
+    return {
+        "rows": len(rows),
+        "entities": len({row.entity_id for row in rows}),
+        "genuine_share": _number(float(label.mean())),
+        "model": _scores(probability, label),
+        "baselines": {
+            "base_rate": _scores(np.full(len(rows), base_rate), label),
+            "confidence": _scores(np.array([row.confidence for row in rows]), label),
+        },
+        "reliability": reliability(probability, label.astype(np.float64)),
+    }
+
+
+def _scores(probability: Array, label: Any) -> dict[str, float | None]:
+    """Brier score (Brier, 1950) and calibration error: less is better; average precision and AUC: more is better."""
+    truth = label.astype(np.float64)
+    positive, negative = probability[label], probability[~label]
+    return {
+        "brier": _number(float(np.square(probability - truth).mean())),
+        "average_precision": _number(average_precision(positive, negative)),
+        "roc_auc": _number(roc_auc(positive, negative)),
+        "ece": _number(expected_calibration_error(probability, truth, np.ones(len(truth)))),
+    }
+
+
+def _number(value: float) -> float | None:
+    return None if math.isnan(value) else round(value, 6)
