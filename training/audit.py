@@ -305,6 +305,6 @@ def _cannot_show_of_patterns(n: Mapping[str, int]) -> Iterable[str]:
     if n["homes"] < 2:
         yield "At most one home is named: nothing shows how the model does in another home."
     if n["duplicate_rows"]:
-        yield f"{_many(n['duplicate_rows'], 'row')} repeat another one whole: they weigh it, they are no further evidence."
+        yield f"{_many(n['duplicate_rows'], 'row')} repeat another one whole: they weigh it, they are no new evidence."
     if n["conflicting_rows"]:
         yield f"{n['conflicting_rows']} rows are judged otherwise than a row that tells the same."

@@ -18,12 +18,15 @@ from typing import Any
 import numpy as np
 import skops.io
 from pydantic import ValidationError
+from sklearn.compose import ColumnTransformer
 from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.feature_extraction import DictVectorizer
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import log_loss
-from sklearn.model_selection import StratifiedGroupKFold
+from sklearn.model_selection import KFold, StratifiedGroupKFold
 from sklearn.pipeline import Pipeline
+from sklearn.preprocessing import OrdinalEncoder, TargetEncoder
+from threadpoolctl import threadpool_limits
 
 from data_sources import PatternRow
 from data_sources.records import explain
@@ -34,34 +37,39 @@ from training.splits import MIN_ENTITIES, assign_parts, count_parts
 
 FORMAT = 1
 FOLDS = 5
+MIN_FOR_TREES = 50  # rows; a tree of fewer has no leaves to speak of
 ENOUGH = 15  # occurrences at which half of the evidence that repetition can give is there
 MANY = 10**9  # occurrences beyond it count as so many
+TEXTS = 5  # of what a detection tells
 NUMBER_SCALE = 4.0  # brings numbers from 0 to 1 on the penalty's scale of the one-hot columns
 BASE_RATE = "base rate"
 # What skops does not trust by itself and a model file may hold all the same.
-TRUSTED_TYPES = frozenset({"sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor"})
+TRUSTED_TYPES = frozenset(
+    {"sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor", "sklearn.model_selection._split.KFold"}
+)
 
 
 @dataclass(frozen=True)
 class _Candidate:
-    crossed: bool  # pattern type x domain and x class as columns of their own; trees make them themselves
-    pipeline: Callable[[int], Pipeline]
+    linear: bool  # linear ones read each value of a text as a column, trees the mean outcome of rows with that value
+    classifier: Callable[[int], Any]  # of a seed
 
 
 def _logistic(penalty: float) -> _Candidate:
-    def pipeline(_seed: int) -> Pipeline:
-        steps = [("columns", DictVectorizer()), ("classifier", LogisticRegression(C=penalty, max_iter=2000))]
-        return Pipeline(steps)
-
-    return _Candidate(True, pipeline)
+    return _Candidate(True, lambda _seed: LogisticRegression(C=penalty, max_iter=2000))
 
 
 def _boosting(**options: Any) -> _Candidate:
-    def pipeline(seed: int) -> Pipeline:
-        trees = HistGradientBoostingClassifier(early_stopping=False, random_state=seed, **options)
-        return Pipeline([("columns", DictVectorizer(sparse=False, dtype=np.float32)), ("classifier", trees)])
+    def classifier(seed: int) -> Pipeline:
+        means = TargetEncoder(target_type="binary", cv=KFold(FOLDS, shuffle=True, random_state=seed))
+        return Pipeline(
+            [
+                ("means", ColumnTransformer([("texts", means, slice(0, TEXTS))], remainder="passthrough")),
+                ("trees", HistGradientBoostingClassifier(early_stopping=False, random_state=seed, **options)),
+            ]
+        )
 
-    return _Candidate(False, pipeline)
+    return _Candidate(False, classifier)
 
 
 CANDIDATES: Mapping[str, _Candidate] = {
@@ -73,22 +81,34 @@ CANDIDATES: Mapping[str, _Candidate] = {
 }
 
 
-def told_by(row: PatternRow, *, crossed: bool) -> dict[str, float | str]:
-    """What a detection tells before anybody judged it: a number, or a text that becomes a column of its own."""
-    pattern, domain = row.pattern_type, row.domain
+def _told_by(row: PatternRow) -> dict[str, float | str]:
+    """What a detection tells before anybody judged it: ``TEXTS`` texts, then numbers."""
+    pattern, occurrences = row.pattern_type, min(row.occurrences, MANY)
     entity_class = class_of(row, words_of(row.entity_id.partition(".")[2]) + words_of(row.name or ""))
-    occurrences = min(row.occurrences, MANY)
-    told: dict[str, float | str] = {
+    return {
         "pattern_type": pattern,
-        "domain": domain,
+        "domain": row.domain,
         "class": entity_class,
+        "pattern_type x domain": f"{pattern} {row.domain}",
+        "pattern_type x class": f"{pattern} {entity_class}",
         "confidence": NUMBER_SCALE * row.confidence,
         "log_occurrences": math.log1p(occurrences),
         "repetition": NUMBER_SCALE * occurrences / (occurrences + ENOUGH),
     }
-    if crossed:
-        told |= {"pattern_type x domain": f"{pattern} {domain}", "pattern_type x class": f"{pattern} {entity_class}"}
-    return told
+
+
+def _columns(rows: Sequence[PatternRow], *, linear: bool) -> Any:
+    """What the encoders read: a dict a row for ``linear`` ones, else an object array ``[n, 8]``."""
+    told = [_told_by(row) for row in rows]
+    return told if linear else np.array([list(values.values()) for values in told], dtype=object)
+
+
+def _encoder(*, linear: bool) -> Any:
+    """Texts to numbers without a look at any label."""
+    if linear:
+        return DictVectorizer()
+    texts = OrdinalEncoder(handle_unknown="use_encoded_value", unknown_value=-1)
+    return ColumnTransformer([("texts", texts, slice(0, TEXTS))], remainder="passthrough")
 
 
 @dataclass(frozen=True)
@@ -114,8 +134,7 @@ class PatternModel:
         records = [_record(number, row) for number, row in enumerate(rows)]
         if self.pipeline is None or self.calibration is None or not records:
             return np.full(len(records), self.constant)
-        crossed = CANDIDATES[self.chosen].crossed
-        log_odds = self.pipeline.decision_function([told_by(row, crossed=crossed) for row in records])
+        log_odds = self.pipeline.decision_function(_columns(records, linear=CANDIDATES[self.chosen].linear))
         return _probability(self.calibration, log_odds)
 
     def to_bytes(self) -> bytes:
@@ -230,7 +249,8 @@ def train(rows: Sequence[PatternRow], seed: int = 0) -> Result:
     # Folds inside the training part do what a validation part would.
     in_test = np.array([held_out and part_of[row.entity_id] == "test" for row in judged])
     learnt = np.flatnonzero(~in_test)
-    model, compared = _fit([judged[i] for i in learnt], label[learnt], seed)
+    with threadpool_limits(1):  # more gain little on such tables, lose much on a busy machine, and round otherwise
+        model, compared = _fit([judged[i] for i in learnt], label[learnt], seed)
     name, measured = ("test", np.flatnonzero(in_test)) if held_out else ("in_sample", learnt)
     metrics = {
         "chosen": model.chosen,
@@ -260,19 +280,21 @@ def _fit(rows: Sequence[PatternRow], label: Any, seed: int) -> tuple[PatternMode
     folds, grouped_by = _folds(rows, label, seed)
     if not folds:
         return PatternModel(BASE_RATE, constant), {}
-    told = {crossed: [told_by(row, crossed=crossed) for row in rows] for crossed in (True, False)}
     prior = np.zeros(len(rows))
     for learnt, measured in folds:
         prior[measured] = label[learnt].mean()
     losses = {BASE_RATE: float(log_loss(label, prior))}
     compared = {BASE_RATE: _scores(prior, label)}
+    # No label is looked at, so one fit serves every fold.
+    encoders = {linear: _encoder(linear=linear) for linear in (True, False)}
+    encoded = {linear: encoders[linear].fit_transform(_columns(rows, linear=linear)) for linear in encoders}
     calibrations: dict[str, LogisticRegression] = {}
     for name, candidate in CANDIDATES.items():
-        log_odds = np.zeros(len(rows))
-        columns = told[candidate.crossed]
+        if not candidate.linear and len(rows) < MIN_FOR_TREES:
+            continue
+        x, log_odds = encoded[candidate.linear], np.zeros(len(rows))
         for learnt, measured in folds:
-            fitted = candidate.pipeline(seed).fit([columns[i] for i in learnt], label[learnt])
-            log_odds[measured] = fitted.decision_function([columns[i] for i in measured])
+            log_odds[measured] = candidate.classifier(seed).fit(x[learnt], label[learnt]).decision_function(x[measured])
         # All but free of a penalty: perfect folds must not make it endlessly steep.
         calibrations[name] = LogisticRegression(C=100.0).fit(log_odds.reshape(-1, 1), label)
         probability = _probability(calibrations[name], log_odds)
@@ -281,9 +303,10 @@ def _fit(rows: Sequence[PatternRow], label: Any, seed: int) -> tuple[PatternMode
     described = {"folds": len(folds), "grouped_by": grouped_by, "candidates": compared}
     if chosen == BASE_RATE:
         return PatternModel(BASE_RATE, constant), described
-    candidate = CANDIDATES[chosen]
-    fitted = candidate.pipeline(seed).fit(told[candidate.crossed], label)
-    return PatternModel(chosen, constant, fitted, calibrations[chosen]), described
+    linear = CANDIDATES[chosen].linear
+    classifier = CANDIDATES[chosen].classifier(seed).fit(encoded[linear], label)
+    pipeline = Pipeline([("columns", encoders[linear]), ("classifier", classifier)])
+    return PatternModel(chosen, constant, pipeline, calibrations[chosen]), described
 
 
 def _folds(rows: Sequence[PatternRow], label: Any, seed: int) -> tuple[list[tuple[Any, Any]], str]:
