@@ -57,6 +57,7 @@ def test_all_spellings_of_a_prompt_are_one_record(raw: dict[str, Any], expected:
 
 def test_patterns_and_yaml_pairs_are_read_flat_and_nested() -> None:
     pattern = {"entity_id": "light.a", "pattern_type": "sequence", "confidence": 0.5, "occurrences": 3}
+    pattern |= {"name": "A", "device_class": "x"}
     truth = {"ground_truth": {"expected_pattern": "sequence", "expected_device": "light.a"}}
     assert PatternRow.model_validate({**pattern, **truth}) == PatternRow.model_validate({"pattern": pattern, **truth})
     pair = {"input": "turn on", "output": "trigger: []"}
@@ -117,6 +118,7 @@ KEYS = st.sampled_from(
     [
         *("entity_1", "entity_2", "device1", "confidence", "synergy_score", "synergy", "relationship", "automation_id"),
         *("entity_id", "area_id", "name", "query", "suggestion", "response", "pattern", "input", "output", "entities"),
+        *("pattern_type", "occurrences", "ground_truth", "expected_pattern", "device_class", "home_id"),
     ]
 )
 

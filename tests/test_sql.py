@@ -33,7 +33,6 @@ from data_sources import (
     NotFoundError,
     PatternRow,
     PromptRow,
-    UnsupportedKindError,
     UnusableRowsError,
     YamlRow,
     open_source,
@@ -336,10 +335,65 @@ def test_no_requests_are_nothing_to_train_on(url: str) -> None:
         answers(url)
 
 
+# --- patterns and automations ---
+
+PATTERNS = """id INTEGER PRIMARY KEY, home_id INTEGER, entity_id TEXT, name TEXT, pattern_type TEXT, confidence FLOAT,
+    occurrences INTEGER, ground_truth JSON, metrics JSON"""
+AUTOMATIONS = "id INTEGER PRIMARY KEY, input TEXT, output TEXT, is_valid BOOLEAN, home_id TEXT, entities JSON"
+
+
+def detection(number: int, **columns: Any) -> Row:
+    """A row of pattern_detection, as JSON has it."""
+    truth = {"expected_pattern": "sequence", "expected_device": "light.hall"}
+    base = {"entity_id": "light.hall", "pattern_type": "sequence", "confidence": 0.5, "occurrences": number}
+    return {"id": number, "home_id": 3, "name": None, **base, "ground_truth": truth, "metrics": None, **columns}
+
+
+def flat(row: Row) -> Row:
+    """Objects and lists as the JSON texts that a table holds."""
+    return {key: json.dumps(value) if isinstance(value, dict | list) else value for key, value in row.items()}
+
+
+@pytest.mark.parametrize("table", ["pattern_detection", "pattern_detection_data"])
+def test_patterns_come_from_the_table_named_after_them_and_equal_those_of_json(url: str, table: str) -> None:
+    rows = [detection(0), detection(1, name="Hall", ground_truth=None), detection(2, pattern_type="Time of day")]
+    fill(url, [flat(row) for row in rows], PATTERNS, table)
+    assert list(SqlSource(url).read(PatternRow)) == [PatternRow.model_validate(row) for row in rows]
+
+
+def test_automations_come_from_the_table_named_after_them_and_equal_those_of_json(url: str) -> None:
+    rows = [
+        {"id": 1, "input": "a", "output": "b: 1", "is_valid": True, "home_id": "h", "entities": ["light.hall"]},
+        {"id": 2, "input": "c", "output": "d: 2", "is_valid": None, "home_id": None, "entities": []},
+    ]
+    fill(url, [flat(row) for row in rows], AUTOMATIONS, "yaml_generation")
+    assert list(SqlSource(url).read(YamlRow)) == [YamlRow.model_validate(row) for row in rows]
+
+
+def test_an_unusable_pattern_is_counted_and_named_by_its_row(sqlite_url: str) -> None:
+    rows = [detection(n) for n in range(20)] + [detection(20, occurrences=-1), detection(21, ground_truth=None)]
+    fill(sqlite_url, [flat(row) for row in rows], PATTERNS, "pattern_detection")
+    source = SqlSource(sqlite_url)
+    assert len(list(source.read(PatternRow))) == 21
+    assert source.report.reasons == [
+        "pattern_detection row 20: occurrences: -1 - expected a whole number from 0 up",
+    ]
+
+
 @pytest.mark.parametrize("record", [PatternRow, YamlRow])
-def test_other_kinds_name_what_has_them(url: str, record: Any) -> None:
-    with pytest.raises(UnsupportedKindError, match=rf"the database has no {record.kind} data; a JSON file \(--json-in"):
+def test_a_database_without_the_kind_names_its_tables_and_what_to_do(url: str, record: Any) -> None:
+    fill_requests(url, [])
+    why = rf"no table {record.kind} or {record.kind}_data; tables there: .*ask_ai_queries.*--json-input reads a JSON"
+    with pytest.raises(NotFoundError, match=why):
         list(SqlSource(url).read(record))
+
+
+def test_a_table_with_none_of_the_columns_is_named_with_those_it_has(sqlite_url: str) -> None:
+    fill(sqlite_url, [{"id": 1, "other": 2}], "id INTEGER PRIMARY KEY, other INTEGER", "yaml_generation")
+    with pytest.raises(
+        NotFoundError, match=r"table yaml_generation has none of the columns .*input.*, only: id, other"
+    ):
+        list(SqlSource(sqlite_url).read(YamlRow))
 
 
 # --- addresses ---

@@ -298,7 +298,10 @@ def _fit(rows: Sequence[PatternRow], label: Any, seed: int) -> tuple[PatternMode
         # All but free of a penalty: perfect folds must not make it endlessly steep.
         calibrations[name] = LogisticRegression(C=100.0).fit(log_odds.reshape(-1, 1), label)
         probability = _probability(calibrations[name], log_odds)
-        losses[name], compared[name] = float(log_loss(label, probability)), _scores(probability, label)
+        compared[name] = _scores(probability, label)
+        if calibrations[name].coef_[0, 0] > 0:  # else the folds say that it is worse than no model
+            # Two numbers of the calibration were fitted on these rows (Akaike, 1974).
+            losses[name] = float(log_loss(label, probability)) + 2 / len(rows)
     chosen = min(losses, key=lambda name: losses[name])
     described = {"folds": len(folds), "grouped_by": grouped_by, "candidates": compared}
     if chosen == BASE_RATE:
