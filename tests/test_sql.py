@@ -390,9 +390,7 @@ def test_a_database_without_the_kind_names_its_tables_and_what_to_do(url: str, r
 
 def test_a_table_with_none_of_the_columns_is_named_with_those_it_has(sqlite_url: str) -> None:
     fill(sqlite_url, [{"id": 1, "other": 2}], "id INTEGER PRIMARY KEY, other INTEGER", "yaml_generation")
-    with pytest.raises(
-        NotFoundError, match=r"table yaml_generation has none of the columns .*input.*, only: id, other"
-    ):
+    with pytest.raises(NotFoundError, match=r"yaml_generation has none of the columns .*input.*, only: id, other"):
         list(SqlSource(sqlite_url).read(YamlRow))
 
 

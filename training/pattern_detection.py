@@ -249,8 +249,7 @@ def train(rows: Sequence[PatternRow], seed: int = 0) -> Result:
     # Folds inside the training part do what a validation part would.
     in_test = np.array([held_out and part_of[row.entity_id] == "test" for row in judged])
     learnt = np.flatnonzero(~in_test)
-    with threadpool_limits(1):  # more gain little on such tables, lose much on a busy machine, and round otherwise
-        model, compared = _fit([judged[i] for i in learnt], label[learnt], seed)
+    model, compared = fit([judged[i] for i in learnt], seed)
     name, measured = ("test", np.flatnonzero(in_test)) if held_out else ("in_sample", learnt)
     metrics = {
         "chosen": model.chosen,
@@ -274,8 +273,17 @@ def _describe_split(held_out: bool, entities: int, part_of: Mapping[str, Any], i
     }
 
 
-def _fit(rows: Sequence[PatternRow], label: Any, seed: int) -> tuple[PatternModel, dict[str, Any]]:
-    """The candidate of least cross-validated log loss, fitted on all rows, and what each candidate scored."""
+def fit(rows: Sequence[PatternRow], seed: int = 0) -> tuple[PatternModel, dict[str, Any]]:
+    """The candidate of least cross-validated log loss, fitted on all rows, and what each candidate scored.
+
+    Every row has a ground truth; nothing is held out beyond the folds.
+    """
+    # More threads gain little on such tables, lose much on a busy machine, and round otherwise.
+    with threadpool_limits(1):
+        return _choose(rows, np.array([bool(row.genuine) for row in rows]), seed)
+
+
+def _choose(rows: Sequence[PatternRow], label: Any, seed: int) -> tuple[PatternModel, dict[str, Any]]:
     constant = float(label.mean())
     folds, grouped_by = _folds(rows, label, seed)
     if not folds:
@@ -284,7 +292,7 @@ def _fit(rows: Sequence[PatternRow], label: Any, seed: int) -> tuple[PatternMode
     for learnt, measured in folds:
         prior[measured] = label[learnt].mean()
     losses = {BASE_RATE: float(log_loss(label, prior))}
-    compared = {BASE_RATE: _scores(prior, label)}
+    compared = {BASE_RATE: scores_of(prior, label)}
     # No label is looked at, so one fit serves every fold.
     encoders = {linear: _encoder(linear=linear) for linear in (True, False)}
     encoded = {linear: encoders[linear].fit_transform(_columns(rows, linear=linear)) for linear in encoders}
@@ -298,7 +306,7 @@ def _fit(rows: Sequence[PatternRow], label: Any, seed: int) -> tuple[PatternMode
         # All but free of a penalty: perfect folds must not make it endlessly steep.
         calibrations[name] = LogisticRegression(C=100.0).fit(log_odds.reshape(-1, 1), label)
         probability = _probability(calibrations[name], log_odds)
-        compared[name] = _scores(probability, label)
+        compared[name] = scores_of(probability, label)
         if calibrations[name].coef_[0, 0] > 0:  # else the folds say that it is worse than no model
             # Two numbers of the calibration were fitted on these rows (Akaike, 1974).
             losses[name] = float(log_loss(label, probability)) + 2 / len(rows)
@@ -335,16 +343,16 @@ def judge(model: PatternModel, rows: Sequence[PatternRow], base_rate: float) -> 
         "rows": len(rows),
         "entities": len({row.entity_id for row in rows}),
         "genuine_share": _number(float(label.mean())),
-        "model": _scores(probability, label),
+        "model": scores_of(probability, label),
         "baselines": {
-            "base_rate": _scores(np.full(len(rows), base_rate), label),
-            "confidence": _scores(np.array([row.confidence for row in rows]), label),
+            "base_rate": scores_of(np.full(len(rows), base_rate), label),
+            "confidence": scores_of(np.array([row.confidence for row in rows]), label),
         },
         "reliability": reliability(probability, label.astype(np.float64)),
     }
 
 
-def _scores(probability: Array, label: Any) -> dict[str, float | None]:
+def scores_of(probability: Array, label: Any) -> dict[str, float | None]:
     """Brier score (Brier, 1950) and calibration error: less is better; average precision and AUC: more is better."""
     truth = label.astype(np.float64)
     positive, negative = probability[label], probability[~label]
