@@ -174,7 +174,9 @@ class PatternModel:
             model = cls(
                 held["chosen"], held["constant"], held["pipeline"], held["calibration"], json.loads(held["provenance"])
             )
-            sound = (model.chosen in CANDIDATES and isinstance(model.pipeline, Pipeline)) or model.pipeline is None
+            fitted = isinstance(model.pipeline, Pipeline) and isinstance(model.calibration, LogisticRegression)
+            sound = isinstance(model.constant, float) and (fitted or model.pipeline is None)
+            sound = sound and model.chosen in {BASE_RATE, *CANDIDATES}
         except (KeyError, TypeError, ValueError):
             sound = False
         if not sound:
