@@ -115,14 +115,25 @@ def plot_reliability(metrics: dict[str, Any]) -> bytes | None:
         axes, counts = figure.subplots(2, 1, height_ratios=(3, 1), sharex=True)
         axes.plot([0, 1], [0, 1], color="grey", linestyle=":", label="perfectly calibrated")
         predicted = [place["predicted"] for place in bins]
-        axes.plot(predicted, [place["observed"] for place in bins], marker="o", label="this model")
+        observed = [place["observed"] for place in bins]
+        ends = [_wilson(place["observed"], place["rows"]) for place in bins]
+        below = [share - low for share, (low, _) in zip(observed, ends, strict=True)]
+        above = [high - share for share, (_, high) in zip(observed, ends, strict=True)]
+        axes.errorbar(predicted, observed, yerr=[below, above], fmt="o", capsize=3, label="this model, 95 % interval")
         axes.set(ylabel="share that is genuine", ylim=(-0.05, 1.05))
         axes.set_title("Held-out patterns" if "test" in metrics else "In-sample (nothing held out)")
-        axes.legend(loc="upper left", frameon=False)
+        axes.legend(loc="lower right", frameon=False, fontsize="small")
         counts.bar(predicted, [place["rows"] for place in bins], width=0.06, color="tab:blue")
         counts.set(xlabel="predicted probability", ylabel="rows", xlim=(-0.05, 1.05))
 
     return _png(draw, (5, 6))
+
+
+def _wilson(share: float, rows: float, z: float = 1.96) -> tuple[float, float]:
+    """Interval of a share counted in few rows (Wilson, 1927); it holds the share."""
+    middle = (share + z * z / (2 * rows)) / (1 + z * z / rows)
+    half = z / (1 + z * z / rows) * math.sqrt(share * (1 - share) / rows + z * z / (4 * rows * rows))
+    return min(share, middle - half), max(share, middle + half)
 
 
 def _png(draw: Callable[[Any], None], size: tuple[float, float]) -> bytes | None:
