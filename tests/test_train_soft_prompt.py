@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+import resource
+import signal
 import sqlite3
 import subprocess
 import sys
@@ -116,6 +118,95 @@ def test_json_rows_train_and_go_on_and_a_run_is_never_overwritten(soft: Soft, tm
     first, second = (json.loads((tmp_path / "out" / n / "training_run.json").read_text()) for n in ("one", "two"))
     assert second["final_loss"] < first["final_loss"], "it went on where the first had stopped"
     assert json.loads((tmp_path / "out" / "two" / "adapter_config.json").read_text())["peft_type"] == "PROMPT_TUNING"
+
+
+@pytest.mark.slow
+def test_a_run_that_was_stopped_goes_on_and_ends_as_one_that_was_not(tmp_path: Path) -> None:
+    (tmp_path / "rows.json").write_text(json.dumps(ROWS))
+    (tmp_path / "more.json").write_text(json.dumps([*ROWS, {"query": "one more", "suggestion": "Yes."}]))
+    env = environment(HF_HUB_OFFLINE="1")
+
+    def start(*arguments: str) -> subprocess.Popen[str]:
+        command = [sys.executable, str(SCRIPT), "--output-dir", "out", *arguments]
+        pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+        return subprocess.Popen(command, cwd=tmp_path, env=env, **pipes)  # type: ignore[call-overload, no-any-return]
+
+    quick = ("--base-model", "scratch", "--epochs", "3", "--batch-size", "4", "--json-input", "rows.json")
+    whole = start(*quick, "--run-id", "whole")
+    assert whole.communicate()[1] == ""
+    stopped = start(*quick, "--run-id", "stopped")
+    assert stopped.stdout is not None
+    for line in stopped.stdout:
+        if line.startswith("Epoch 2"):
+            break
+    stopped.send_signal(signal.SIGINT)
+    _, stderr = stopped.communicate()
+    assert stopped.returncode == 1
+    assert stderr == (
+        "Error: interrupted (SIGINT); nothing was published and the model that was there is untouched; "
+        "--resume-run out/stopped goes on with it\n"
+    )
+    assert (tmp_path / "out" / "latest").readlink() == Path("whole")
+    refused = {
+        ("--run-id", "stopped", *quick): "out/stopped: is under way or was stopped; --resume-run out/stopped",
+        ("--resume-run", "out/stopped", "--json-input", "more.json"): "out/stopped: was started on other rows",
+        ("--resume-run", "out/stopped", "--json-input", "rows.json", "--epochs", "9"): "with --epochs 3, not 9",
+        ("--resume-run", "out/whole", "--json-input", "rows.json"): "out/whole: is no run that was stopped",
+    }
+    for arguments, message in refused.items():
+        again = start(*arguments)
+        _, stderr = again.communicate()
+        assert (again.returncode, stderr.count("\n")) == (1, 1), stderr
+        assert message in stderr
+    resumed = start("--resume-run", "out/stopped", "--json-input", "rows.json")
+    stdout, stderr = resumed.communicate()
+    assert (resumed.returncode, stderr) == (0, "")
+    assert "Epoch 1:" not in stdout
+    assert sorted(p.name for p in (tmp_path / "out").iterdir()) == ["latest", "stopped", "whole"]
+    assert (tmp_path / "out" / "latest").readlink() == Path("stopped")
+    for name in ("adapter_model.safetensors", "base_model/model.safetensors", "tokenizer.json"):
+        one, other = ((tmp_path / "out" / run / name).read_bytes() for run in ("whole", "stopped"))
+        assert one == other, name
+
+
+@pytest.mark.slow
+def test_out_of_memory_says_which_flags_help(tmp_path: Path) -> None:
+    long = [{**row, "query": f"{row['query']} {'and again ' * 2000}"} for row in ROWS]
+    (tmp_path / "rows.json").write_text(json.dumps(long))
+    arguments = "--base-model scratch --batch-size 64 --source-max-tokens 9000 --json-input rows.json".split()
+    limit = 8 * 2**30
+    done = subprocess.run(
+        [sys.executable, str(SCRIPT), *arguments],
+        cwd=tmp_path,
+        env=environment(HF_HUB_OFFLINE="1"),
+        capture_output=True,
+        text=True,
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_AS, (limit, limit)),
+    )
+    assert done.returncode == 1
+    assert done.stderr == (
+        "Error: out of memory; lower --batch-size, --source-max-tokens, --target-max-tokens or --lora-r\n"
+    )
+    assert not list((tmp_path / "data" / "ask_ai_soft_prompt").iterdir())
+
+
+@pytest.mark.slow
+def test_two_processes_publish_one_run(tmp_path: Path) -> None:
+    (tmp_path / "rows.json").write_text(json.dumps(ROWS))
+    launch = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", str(SCRIPT)]
+    done = subprocess.run(
+        [*launch, *QUICK, "--json-input", "rows.json", "--output-dir", "out", "--summary-path", "s.json"],
+        cwd=tmp_path,
+        env=environment(HF_HUB_OFFLINE="1"),
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("Epoch 1:") == done.stdout.count("Saved:") == 1, "one process speaks for both"
+    (run,) = [path for path in (tmp_path / "out").iterdir() if path.name != "latest"]
+    assert json.loads((run / "training_run.json").read_text())["metrics"]["test"]["rows"] > 0
+    assert json.loads((tmp_path / "s.json").read_text())["status"] == "success"
+    assert Suggester.load(run).suggest(ROWS[0]["query"])
 
 
 def bad_base(folder: Path) -> None:

@@ -9,10 +9,15 @@ from itertools import pairwise, takewhile
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import huggingface_hub
 import torch
 import transformers
 
 from training.errors import TrainingError, one_line
+
+transformers.utils.logging.disable_progress_bar()
+transformers.utils.logging.set_verbosity_error()
+huggingface_hub.utils.logging.set_verbosity_error()  # what fails is said in one line of ours
 
 SCRATCH = "scratch"
 SCRATCH_VOCABULARY = 1_000
@@ -43,19 +48,9 @@ def load_base(name: str) -> Base:
     # transformers reads HF_HOME itself; the older variable is production's.
     cache = None if os.environ.get("HF_HOME") else os.environ.get("TRANSFORMERS_CACHE") or None
     last: Exception | None = None
-    for local in (True, False):
+    for place in dict.fromkeys((_cached(name, cache), name)):
         try:
-            config = transformers.AutoConfig.from_pretrained(name, cache_dir=cache, local_files_only=local)
-            if not config.is_encoder_decoder:
-                raise TrainingError(
-                    f"{name}: is a decoder-only or encoder-only model ({config.model_type}); "
-                    "--base-model needs an encoder-decoder such as google/flan-t5-small"
-                )
-            tokenizer = transformers.AutoTokenizer.from_pretrained(name, cache_dir=cache, local_files_only=local)
-            model = transformers.AutoModelForSeq2SeqLM.from_pretrained(
-                name, cache_dir=cache, local_files_only=local, dtype=torch.float32
-            )
-            return Base(model, tokenizer, name)
+            return _loaded(place, name, cache)
         except (OSError, ValueError) as error:
             last = error
             if Path(name).is_dir():
@@ -65,6 +60,29 @@ def load_base(name: str) -> Base:
         f"HF_HOME to a cache that has it, give --base-model a folder, or --base-model {SCRATCH} to train one on the "
         "data"
     ) from last
+
+
+def _cached(name: str, cache: str | None) -> str:
+    """The folder of a model that the cache has, else its name: from a folder nothing is asked of the hub."""
+    if Path(name).is_dir():
+        return name
+    try:
+        return str(huggingface_hub.snapshot_download(name, cache_dir=cache, local_files_only=True))
+    except (OSError, ValueError):
+        return name
+
+
+def _loaded(place: str, name: str, cache: str | None) -> Base:
+    config = transformers.AutoConfig.from_pretrained(place, cache_dir=cache)
+    if not config.is_encoder_decoder:
+        raise TrainingError(
+            f"{name}: is a decoder-only or encoder-only model ({config.model_type}); "
+            "--base-model needs an encoder-decoder such as google/flan-t5-small"
+        )
+    tokenizer = transformers.AutoTokenizer.from_pretrained(place, cache_dir=cache)
+    model = transformers.AutoModelForSeq2SeqLM.from_pretrained(place, cache_dir=cache, dtype=torch.float32)
+    model.name_or_path = name  # an adapter is to name it so, not the cache's folder
+    return Base(model, tokenizer, name)
 
 
 def scratch_base(rows: Sequence[TextPair], seed: int) -> Base:

@@ -26,8 +26,6 @@ from training.base_model import TextPair
 from training.errors import TrainingError
 
 datasets.disable_progress_bars()
-transformers.utils.logging.disable_progress_bar()
-transformers.utils.logging.set_verbosity_error()
 
 CHECKPOINTS = "checkpoints"
 CHECKPOINT_STEPS = 500  # a checkpoint within an epoch, besides the one at its end
@@ -110,6 +108,7 @@ def fit(
         save_strategy="epoch" if checkpoints else "no",
         save_total_limit=1,
         logging_strategy="epoch",
+        logging_nan_inf_filter=False,  # a loss that is no number is said, not averaged away
         report_to="none",
         disable_tqdm=True,
         seed=settings.seed,
