@@ -1,5 +1,6 @@
 """Training data behind one interface: ``open_source(...).read(Home)`` streams records from wherever they lie."""
 
+from data_sources.automation import AutomationError, Tagged, dump_automation, parse_automation
 from data_sources.base import (
     DataSource,
     DataSourceError,
@@ -29,6 +30,7 @@ __all__ = [
     "KINDS",
     "PATTERN_TYPES",
     "Area",
+    "AutomationError",
     "DataSource",
     "DataSourceError",
     "Device",
@@ -42,9 +44,12 @@ __all__ = [
     "PromptRow",
     "SourceNotAvailableError",
     "Synergy",
+    "Tagged",
     "UnsupportedKindError",
     "UnusableRowsError",
     "YamlRow",
     "default_directory",
+    "dump_automation",
     "open_source",
+    "parse_automation",
 ]

@@ -26,6 +26,8 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
+from data_sources.automation import AutomationError, parse_automation
+
 KindName = Literal["gnn_synergy", "soft_prompt", "pattern_detection", "yaml_generation"]
 KINDS: tuple[KindName, ...] = ("gnn_synergy", "soft_prompt", "pattern_detection", "yaml_generation")
 
@@ -290,13 +292,26 @@ class PatternRow(Record):
         return self.expected_pattern == self.pattern_type and self.expected_device in (None, self.entity_id)
 
 
+def _is_automation(text: str) -> str:
+    try:
+        parse_automation(text)
+    except AutomationError as error:
+        raise PydanticCustomError("automation", "output: {why}", {"why": str(error)}) from error
+    return text
+
+
 class YamlRow(Record):
-    """A request in plain words and the Home Assistant automation, as YAML text, that answers it."""
+    """A request in plain words and the Home Assistant automation, as YAML text, that answers it.
+
+    The text is one that ``parse_automation`` reads.
+    """
 
     kind: ClassVar[KindName] = "yaml_generation"
 
     input: Text = Field(validation_alias=_spellings("input", under="yaml_pair"), description=_TEXT)
-    output: Text = Field(validation_alias=_spellings("output", "yaml", under="yaml_pair"), description=_TEXT)
+    output: Annotated[Text, AfterValidator(_is_automation)] = Field(
+        validation_alias=_spellings("output", "yaml", under="yaml_pair"), description=_TEXT
+    )
     is_valid: Annotated[bool, Field(strict=True)] | None = Field(
         default=None, validation_alias=_spellings("validation_result.is_valid"), description="true or false"
     )
@@ -333,7 +348,7 @@ def explain(error: ValidationError, model: type[BaseModel]) -> str:
     """The first complaint of ``error`` as ``field: value - expected ...``, in ASCII and cut to a line."""
     expected = dict(_expected(model))
     first = error.errors(include_url=False)[0]
-    if first["type"] == "self_pair":
+    if first["type"] in ("self_pair", "automation"):
         return first["msg"]
     loc = first["loc"]
     # The location may go on past the field, into the branches of a union or the items of a list.

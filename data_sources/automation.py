@@ -1,0 +1,183 @@
+"""A Home Assistant automation as data: YAML that nobody trusts yet is read without building anything it names.
+
+Scalars mean what they mean to Home Assistant, which reads YAML 1.1: ``on`` is true and ``"on"`` is a text. Tags of its
+own (``!secret``, ``!input``, ``!include``) are kept as data. A timestamp stays the text that was written.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import yaml
+
+MAX_CHARACTERS = 200_000
+MAX_DEPTH = 40
+MAX_VALUES = 20_000  # with every alias written out: a "billion laughs" ends here
+TRIGGERS, ACTIONS = ("triggers", "trigger"), ("actions", "action")
+BLUEPRINT = "use_blueprint"
+_CORE = "tag:yaml.org,2002:"
+_LOCAL_TAG = re.compile(r"![A-Za-z_][\w-]*")
+_Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+
+class AutomationError(ValueError):
+    """A text is no automation; the message says why, without the text."""
+
+
+class Tagged(NamedTuple):
+    """A scalar with a tag of Home Assistant's own, such as ``!secret`` and ``door_code``."""
+
+    tag: str
+    value: str
+
+
+def parse_automation(text: str) -> dict[Any, Any]:
+    """The automation that a YAML text holds; a list of one automation is that one.
+
+    Raises AutomationError where it is not YAML, would build an object, grows without bound, repeats a key, or has no
+    trigger or no action (unless a blueprint brings them).
+    """
+    value = parse_yaml(text)
+    if isinstance(value, list) and len(value) == 1:
+        value = value[0]
+    if not isinstance(value, dict):
+        raise AutomationError(f"holds {_name(value)}, expected a mapping with triggers and actions")
+    if BLUEPRINT not in value:
+        if not any(value.get(key) for key in TRIGGERS):
+            raise AutomationError("has no trigger (expected `triggers:` or `trigger:` with something in it)")
+        if not any(key in value for key in ACTIONS):
+            raise AutomationError("has no action (expected `actions:` or `action:`)")
+    return value
+
+
+def parse_yaml(text: str) -> Any:
+    """Any YAML text as texts, numbers, booleans, None, Tagged, lists and dicts. Raises AutomationError."""
+    if len(text) > MAX_CHARACTERS:
+        raise AutomationError(f"{len(text)} characters, more than {MAX_CHARACTERS}")
+    try:
+        _check_depth(text)
+        node = yaml.compose(text, Loader=_Loader)
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        where = f", line {mark.line + 1} column {mark.column + 1}" if mark else ""
+        raise AutomationError(f"not YAML ({error.problem or error.context}{where})") from error
+    except AutomationError:
+        raise
+    except (yaml.YAMLError, ValueError) as error:
+        raise AutomationError(f"not YAML ({' '.join(str(error).split())[:100]})") from error
+    if node is None:
+        raise AutomationError("is empty")
+    return _Builder().build(node)
+
+
+def dump_automation(automation: Mapping[Any, Any]) -> str:
+    """YAML that ``parse_automation`` turns back into the same automation, keys in their order."""
+    return yaml.dump(dict(automation), Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=10_000)
+
+
+def _check_depth(text: str) -> None:
+    """Before anything recurses. Raises AutomationError."""
+    depth = 0
+    for event in yaml.parse(text, Loader=_Loader):
+        if isinstance(event, yaml.CollectionStartEvent):
+            depth += 1
+        elif isinstance(event, yaml.CollectionEndEvent):
+            depth -= 1
+        if depth > MAX_DEPTH:
+            raise AutomationError(f"nested deeper than {MAX_DEPTH}")
+
+
+class _Builder:
+    """Nodes -> data. Aliases are written out, so the values are counted."""
+
+    def __init__(self) -> None:
+        self._values = 0
+        self._scalars = yaml.constructor.SafeConstructor()
+
+    def build(self, node: yaml.Node, depth: int = 0) -> Any:
+        self._values += 1
+        if self._values > MAX_VALUES:
+            raise AutomationError(f"more than {MAX_VALUES} values once its aliases are written out")
+        if depth > MAX_DEPTH:  # an alias to what it stands in
+            raise AutomationError(f"nested deeper than {MAX_DEPTH} once its aliases are written out")
+        if isinstance(node, yaml.ScalarNode):
+            return self._scalar(node)
+        expected = "seq" if isinstance(node, yaml.SequenceNode) else "map"
+        if node.tag != _CORE + expected:
+            raise AutomationError(f"{_shown(node.tag)}{_at(node)}: this tag is not read, for it would build an object")
+        if isinstance(node, yaml.SequenceNode):
+            return [self.build(item, depth + 1) for item in node.value]
+        return self._mapping(node, depth)
+
+    def _mapping(self, node: yaml.Node, depth: int) -> dict[Any, Any]:
+        own: dict[Any, Any] = {}
+        merged: dict[Any, Any] = {}
+        for key_node, value_node in node.value:
+            if key_node.tag == f"{_CORE}merge":
+                value = self.build(value_node, depth + 1)
+                for part in value if isinstance(value, list) else [value]:
+                    if not isinstance(part, dict):
+                        raise AutomationError(f"`<<`{_at(key_node)} needs a mapping")
+                    merged = {**part, **merged}
+                continue
+            key = self.build(key_node, depth + 1)
+            if not isinstance(key_node, yaml.ScalarNode) or isinstance(key, Tagged):
+                raise AutomationError(f"a key{_at(key_node)} is no plain text")
+            if key in own:
+                raise AutomationError(f"key {key!a:.60}{_at(key_node)} stands there twice")
+            own[key] = self.build(value_node, depth + 1)
+        return {**merged, **own}
+
+    def _scalar(self, node: yaml.ScalarNode) -> Any:
+        tag, text = node.tag.removeprefix(_CORE), node.value
+        if tag in ("str", "timestamp", "value"):
+            return text
+        if tag == "null":
+            return None
+        if _LOCAL_TAG.fullmatch(tag):
+            return Tagged(tag, text)
+        try:
+            if tag == "bool":
+                return self._scalars.construct_yaml_bool(node)
+            if tag == "int":
+                return self._scalars.construct_yaml_int(node)
+            if tag == "float" and math.isfinite(number := self._scalars.construct_yaml_float(node)):
+                return number
+        except (ValueError, LookupError) as error:
+            raise AutomationError(f"{text!a:.60}{_at(node)}: is no {tag}") from error
+        if tag == "float":
+            raise AutomationError(f"{text!a:.60}{_at(node)}: is no finite number")
+        raise AutomationError(f"{_shown(node.tag)}{_at(node)}: this tag is not read, for it would build an object")
+
+
+class _Dumper(yaml.SafeDumper):
+    def ignore_aliases(self, _data: Any) -> bool:
+        return True
+
+    def represent_text(self, text: str) -> yaml.ScalarNode:
+        # Indentation that begins a block would be an explicit digit there, which few people can read.
+        style = "|" if "\n" in text.strip() and text[0] not in " \n" and "\t" not in text else None
+        return self.represent_scalar(f"{_CORE}str", text, style=style)
+
+    def represent_tagged(self, tagged: Tagged) -> yaml.ScalarNode:
+        return self.represent_scalar(tagged.tag, tagged.value)
+
+
+_Dumper.add_representer(str, _Dumper.represent_text)
+_Dumper.add_representer(Tagged, _Dumper.represent_tagged)
+
+
+def _at(node: yaml.Node) -> str:
+    return f" in line {node.start_mark.line + 1}"
+
+
+def _shown(tag: str) -> str:
+    return ascii(tag.replace(_CORE, "!!"))[1:-1][:60]
+
+
+def _name(value: object) -> str:
+    names = {list: "a list", str: "a text", Tagged: "a tag", bool: "a boolean", type(None): "nothing"}
+    return names.get(type(value), "a number")
