@@ -26,46 +26,57 @@ _TOGETHER = re.compile(r"^ {1,9}| {1,9}$| {2,9}|\{\{|\}\}")  # what is escaped a
 _WORD = re.compile(r"[\w.:/*+%@\-]+")
 _INTEGER = re.compile(r"-?[0-9]{1,1000}")
 _FLOAT = re.compile(r"-?[0-9]+(?:\.[0-9]+(?:e[+-][0-9]+)?|e[+-][0-9]+)")
-_TOKEN = re.compile(r'\s*([()\[\]]|"[^"]*"|![A-Za-z_][\w-]*|[^\s()\[\]"!]+)')
+_TOKEN = re.compile(r'\s*([()\[\]]|"[^"]*"|[|=][0-9]{1,2}(?!\S)|![A-Za-z_][\w-]*|[^\s()\[\]"!|=]+)')
 _CONSTANTS: dict[str, bool | None] = {"true": True, "false": False, "null": None}
 MAX_DEPTH = 60
 
 
 def to_linear(automation: Mapping[Any, Any]) -> str:
-    """One line: ``triggers [ ( trigger state entity_id light.hall to on ) ] actions [ ... ]``.
+    """One line: ``|0 triggers =1 trigger state |2 entity_id light.hall |2 to on |0 actions =1 action ...``.
 
-    Mappings stand in parentheses (the outermost in none), lists in brackets, texts of more than a word in quotes.
+    ``|`` and a depth begin a key, ``=`` and a depth an item of a list; the first key of an item needs no mark of its
+    own. Nothing closes, for a small model cannot count brackets. A list of plain values is ``[ a b ]``, a text of more
+    than a word stands in quotes.
     """
-    return " ".join(_items(automation))
+    return " ".join(_block(automation, 0))
 
 
 def from_linear(line: str) -> dict[Any, Any]:
     """The automation that ``to_linear`` wrote; runs of white space may have changed. Raises AutomationError."""
-    tokens, end = [], 0
+    words, end = [], 0
     while found := _TOKEN.match(line, end):
-        tokens.append(found[1])
+        words.append(found[1])
         end = found.end()
-    if line[end:].strip() or not tokens:
+    if line[end:].strip() or not words:
         raise AutomationError("not the linear form: nothing is there, or a quote never ends")
-    return _Reader([*tokens, ""]).mapping("", 0)
+    return _Reader([*words, ""]).automation()
 
 
-def _items(mapping: Mapping[Any, Any]) -> Iterator[str]:
-    for key, value in mapping.items():
-        yield _scalar(key)
-        yield from _words(value)
-
-
-def _words(value: Any) -> Iterator[str]:
+def _block(value: Mapping[Any, Any] | list[Any], depth: int) -> Iterator[str]:
     if isinstance(value, Mapping):
-        yield from ("(", *_items(value), ")")
-    elif isinstance(value, list):
-        yield "["
-        for item in value:
-            yield from _words(item)
-        yield "]"
-    else:
+        for key, item in value.items():
+            yield f"|{depth} {_scalar(key)}"
+            yield from _inside(item, depth + 1)
+        return
+    for item in value:
+        yield f"={depth}"
+        if isinstance(item, Mapping) and item:
+            first, *rest = _block(item, depth + 1)
+            yield first.partition(" ")[2]
+            yield from rest
+        else:
+            yield from _inside(item, depth + 1)
+
+
+def _inside(value: Any, depth: int) -> Iterator[str]:
+    if not isinstance(value, Mapping | list):
         yield _scalar(value)
+    elif isinstance(value, list) and not any(isinstance(item, Mapping | list) for item in value):
+        yield from ("[", *map(_scalar, value), "]")
+    elif value:
+        yield from _block(value, depth)
+    else:
+        yield "( )"
 
 
 def _scalar(value: Any) -> str:
@@ -137,33 +148,73 @@ class _Reader:
     def __init__(self, words: list[str]) -> None:
         self._words, self._at = words, 0
 
-    def mapping(self, end: str, depth: int) -> dict[Any, Any]:
-        result: dict[Any, Any] = {}
-        while (word := self._next()) != end:
-            key = self._value(word, depth)
-            if isinstance(key, list | dict | Tagged) or key in result:
-                raise AutomationError("not the linear form: a key that is none, or stands there twice")
-            result[key] = self._value(self._next(), depth)
-        return result
+    def automation(self) -> dict[Any, Any]:
+        value = self._mapping(0)
+        if self._words[self._at]:
+            raise AutomationError(f"not the linear form: {self._words[self._at]!a:.20} at the wrong depth")
+        return value
 
     def _next(self) -> str:
         self._at += 1
         return self._words[self._at - 1]
 
-    def _value(self, word: str, depth: int) -> Any:
+    def _mark(self) -> tuple[str, int]:
+        """The kind and the depth of the mark that is next; depth -1 at the end, kind "" where it is no mark."""
+        word = self._words[self._at]
+        return (word[0], int(word[1:])) if word[:1] in ("|", "=") and word else ("", 0 if word else -1)
+
+    def _mapping(self, depth: int, first: Any = None) -> dict[Any, Any]:
+        result = {} if first is None else {first: self._value(depth + 1)}
+        while self._mark() == ("|", depth):
+            self._next()
+            key = self._scalar()
+            if isinstance(key, list | dict | Tagged) or key in result:
+                raise AutomationError("not the linear form: a key that is none, or stands there twice")
+            result[key] = self._value(depth + 1)
+        return result
+
+    def _value(self, depth: int) -> Any:
+        mark = self._mark()
         if depth > MAX_DEPTH:
             raise AutomationError(f"not the linear form: nested deeper than {MAX_DEPTH}")
-        if word == "(":
-            return self.mapping(")", depth + 1)
+        if not mark[0]:
+            return self._scalar()
+        if mark == ("|", depth):
+            return self._mapping(depth)
+        if mark != ("=", depth):
+            raise AutomationError("not the linear form: a value is missing, or stands at the wrong depth")
+        items = []
+        while self._mark() == ("=", depth):
+            self._next()
+            items.append(self._item(depth + 1))
+        return items
+
+    def _item(self, depth: int) -> Any:
+        if self._mark()[0]:
+            return self._value(depth)
+        value = self._scalar()
+        kind, at = self._mark()
+        is_key = not kind and at == 0 or kind and at > depth
+        if not is_key:
+            return value
+        if isinstance(value, list | dict | Tagged):
+            raise AutomationError("not the linear form: a key that is none")
+        return self._mapping(depth, value)
+
+    def _scalar(self) -> Any:
+        word = self._next()
         if word == "[":
             items = []
-            while (word := self._next()) != "]":
-                items.append(self._value(word, depth + 1))
+            while self._words[self._at] != "]":
+                items.append(self._scalar())
+            self._next()
             return items
-        if word in ("", ")", "]"):
+        if word == "(" and self._next() == ")":
+            return {}
+        if word in ("", "(", ")", "]") or word[0] in "|=":
             raise AutomationError("not the linear form: a bracket or a value is missing")
         if word.startswith("!"):
-            value = self._value(self._next(), depth + 1)
+            value = self._scalar()
             if not isinstance(value, str):
                 raise AutomationError("not the linear form: a tag without a text")
             return Tagged(word, value)
