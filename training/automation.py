@@ -194,7 +194,7 @@ class _Reader:
             return self._value(depth)
         value = self._scalar()
         kind, at = self._mark()
-        is_key = not kind and at == 0 or kind and at > depth
+        is_key = at > depth if kind else at == 0
         if not is_key:
             return value
         if isinstance(value, list | dict | Tagged):

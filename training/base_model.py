@@ -7,7 +7,7 @@ import os
 from collections.abc import Sequence
 from itertools import pairwise, takewhile
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import huggingface_hub
 import torch
@@ -23,6 +23,9 @@ SCRATCH = "scratch"
 SCRATCH_VOCABULARY = 1_000
 _TRAINER_STEP = 1e-4
 SCRATCH_WIDTH, SCRATCH_LAYERS, SCRATCH_HEADS = 128, 2, 4
+
+
+Pieces = Literal["unigram", "bpe"]
 
 
 class TextPair(NamedTuple):
@@ -85,24 +88,30 @@ def _loaded(place: str, name: str, cache: str | None) -> Base:
     return Base(model, tokenizer, name)
 
 
-def scratch_base(rows: Sequence[TextPair], seed: int) -> Base:
-    """A small T5 with random weights, and a SentencePiece-like Unigram tokenizer trained on ``rows``."""
+def scratch_base(rows: Sequence[TextPair], seed: int, pieces: Pieces = "unigram") -> Base:
+    """A small T5 with random weights, and a tokenizer trained on ``rows``: SentencePiece-like, or byte-pair encoding.
+
+    Of a few hundred texts Unigram keeps pieces of two or three letters; byte-pair encoding keeps the words that a
+    formal language repeats, so that a line of it is half as long.
+    """
     from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
 
-    unigram = Tokenizer(models.Unigram())
-    unigram.normalizer = normalizers.NFKC()
-    unigram.pre_tokenizer = pre_tokenizers.Metaspace()
-    unigram.decoder = decoders.Metaspace()
+    unigram = pieces == "unigram"
+    made = Tokenizer(models.Unigram() if unigram else models.BPE(unk_token="<unk>"))
+    made.normalizer = normalizers.NFKC()
+    made.pre_tokenizer = pre_tokenizers.Metaspace()
+    made.decoder = decoders.Metaspace()
     special = ["<pad>", "</s>", "<unk>"]
     texts = sorted({text for row in rows for text in row})
-    trainer = trainers.UnigramTrainer(
-        vocab_size=SCRATCH_VOCABULARY, special_tokens=special, unk_token="<unk>", show_progress=False
-    )
-    unigram.train_from_iterator(texts, trainer)
-    unigram.model = models.Unigram(_in_order(json.loads(unigram.to_str())["model"]["vocab"], len(special)), unk_id=2)
-    unigram.post_processor = processors.TemplateProcessing(single="$A </s>", special_tokens=[("</s>", 1)])
+    settings: dict[str, Any] = {"vocab_size": SCRATCH_VOCABULARY, "special_tokens": special, "show_progress": False}
+    if unigram:
+        made.train_from_iterator(texts, trainers.UnigramTrainer(unk_token="<unk>", **settings))
+        made.model = models.Unigram(_in_order(json.loads(made.to_str())["model"]["vocab"], len(special)), unk_id=2)
+    else:
+        made.train_from_iterator(texts, trainers.BpeTrainer(min_frequency=2, **settings))
+    made.post_processor = processors.TemplateProcessing(single="$A </s>", special_tokens=[("</s>", 1)])
     tokenizer = transformers.PreTrainedTokenizerFast(
-        tokenizer_object=unigram, pad_token="<pad>", eos_token="</s>", unk_token="<unk>"
+        tokenizer_object=made, pad_token="<pad>", eos_token="</s>", unk_token="<unk>"
     )
     torch.manual_seed(seed)
     config = transformers.T5Config(

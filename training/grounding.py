@@ -1,8 +1,8 @@
 """Take the names and numbers of one home out of a request and its automation, and put them back.
 
-A model that has seen a few hundred homes cannot learn the entity ids of the next one. So it never sees them: an entity
-becomes its domain and a rank (``light.1`` is the light that the request names first, or else the one whose name is
-nearest to its words), a number of the request ``n1``, a clock time ``t1``. What the model writes is put back afterwards.
+A model that has seen a few hundred homes cannot learn the entity ids of the next one. So it never sees them: an
+entity becomes its domain and a rank (``light.1`` is the light that the request names first, or else the one whose name
+is nearest to its words), a number of the request ``n1``, a clock time ``t1``. Afterwards they are put back.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 from sklearn.feature_extraction.text import TfidfVectorizer
 
+from data_sources import AutomationError
 from training.automation import ALWAYS_THERE, DOMAINS, renamed_entities
 
 HINTS = 6  # placeholders of the likeliest entities, shown after the request
@@ -22,6 +23,7 @@ _WORD = re.compile(r"\w+")
 _NUMBER = re.compile(r"(?<![\w.:])(?:(\d{1,2}:\d{2})(?!:)|(\d{1,6}(?:\.\d{1,4})?))(?![\w:]|\.\d)")
 _TIME = re.compile(r"(-?)00:(\d{2}):00")
 _SHORT_TIME = re.compile(r"(-?)00:(n\d+):00")
+_UNKNOWN = re.compile(r"[nt]\d+")
 _MANY = 300  # characters of a request that are searched for names
 # Words that are also object ids somewhere, and mean no entity where they stand alone in a request.
 _COMMON = frozenset(word for domain in DOMAINS for word in domain.split("_")) | frozenset(
@@ -102,10 +104,17 @@ class Grounding:
     def hide(self, automation: Mapping[Any, Any]) -> dict[Any, Any]:
         """With placeholders; as it is where they would not turn back into the same automation."""
         hidden = self._numbered(renamed_entities(automation, lambda i: self._placeholder.get(i, i)), self._hidden)
-        return hidden if repr(self.restore(hidden)) == repr(dict(automation)) else dict(automation)
+        try:
+            same = repr(self.restore(hidden)) == repr(dict(automation))
+        except AutomationError:
+            same = False
+        return hidden if same else dict(automation)
 
     def restore(self, hidden: Mapping[Any, Any]) -> dict[Any, Any]:
-        """With the home's own names and the request's own numbers; a placeholder of nothing stays."""
+        """With the home's own names and the request's own numbers.
+
+        Raises AutomationError where the model wrote of a number that the request does not have.
+        """
         return renamed_entities(self._numbered(hidden, self._restored), lambda i: self._entity.get(i, i))
 
     def _hidden(self, value: Any) -> Any:
@@ -114,9 +123,9 @@ class Grounding:
         for name, known in self._numbers.items():
             if known == value and type(known) is type(value):
                 return name
-            if isinstance(value, str) and isinstance(known, int) and (found := _TIME.fullmatch(value)):
-                if int(found[2]) == known:
-                    return f"{found[1]}00:{name}:00"
+            found = _TIME.fullmatch(value) if isinstance(value, str) else None
+            if found and int(found[2]) == known:
+                return f"{found[1]}00:{name}:00"
         return value
 
     def _restored(self, value: Any) -> Any:
@@ -126,7 +135,11 @@ class Grounding:
             return self._numbers[value]
         found = _SHORT_TIME.fullmatch(value)
         minutes = self._numbers.get(found[2]) if found else None
-        return f"{found[1]}00:{minutes:02}:00" if found and isinstance(minutes, int) else value
+        if isinstance(minutes, int) and found:
+            return f"{found[1]}00:{minutes:02}:00"
+        if found or _UNKNOWN.fullmatch(value):
+            raise AutomationError(f"{value}: the request has no such number")
+        return value
 
     def _numbered(self, value: Any, change: Callable[[Any], Any]) -> Any:
         if isinstance(value, Mapping):

@@ -9,11 +9,11 @@ import re
 import shutil
 import warnings
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import torch
@@ -32,7 +32,7 @@ from peft.utils.save_and_load import load_peft_weights
 from pydantic import BaseModel, ConfigDict, Field
 
 from training.artifacts import pointed_at
-from training.base_model import SCRATCH, SCRATCH_WIDTH, Base, TextPair, load_base, scratch_base
+from training.base_model import SCRATCH, SCRATCH_WIDTH, Base, Pieces, TextPair, load_base, scratch_base
 from training.distributed import first_says, is_first
 from training.errors import ModelFileError, TrainingError, one_line
 from training.fit import FitSettings, Limits, OnEpoch, fit, tokenized
@@ -77,6 +77,18 @@ class Seq2SeqConfig(BaseModel):
         return Limits(self.source_max_tokens, self.target_max_tokens)
 
 
+class Scratch(NamedTuple):
+    """How a scratch base is made; ``rows`` are those seen at most, so that large data takes fewer epochs."""
+
+    pieces: Pieces = "unigram"
+    epochs: int = SCRATCH_EPOCHS
+    rows: int = SCRATCH_ROWS
+
+
+Split = tuple[list[Part], dict[str, Any]]
+"""A part for each row, and what is said of it."""
+
+
 @dataclass(frozen=True)
 class Result:
     """A trained adapter over its base. ``metrics`` are held out, or in-sample under that name.
@@ -101,7 +113,7 @@ class Result:
             shutil.copytree(self.own_base, folder / BASE_FOLDER)
 
 
-def split_by_query(pairs: Sequence[TextPair]) -> tuple[list[Part], dict[str, Any]]:
+def split_by_query(pairs: Sequence[TextPair]) -> Split:
     """A part for each row; rows of one query, or of nearly the same, are together. Few queries are all for training."""
     group = _query_groups([pair.source for pair in pairs])
     names = sorted(set(group))
@@ -168,8 +180,11 @@ def train(
     *,
     resume_from: Path | None = None,
     on_epoch: OnEpoch = lambda *_: None,
+    split: Split | None = None,
+    judged_by: Callable[..., dict[str, Any]] | None = None,
+    scratch: Scratch | None = None,
 ) -> Result:
-    """Split, adapt the base and judge it.
+    """Split (by query where no ``split`` is given), adapt the base and judge it (as ``judge`` does, or instead of it).
 
     ``work`` takes a scratch base and the states of the fit; called again with the ``work`` of a training that was
     stopped, and the same data and config, it goes on there and ends with the same weights. Under torchrun every
@@ -177,9 +192,9 @@ def train(
 
     Raises TrainingError where the base or the adapter to resume from cannot be used.
     """
-    parts, split = split_by_query(pairs)
+    parts, described = split or split_by_query(pairs)
     rows = {part: [pair for pair, its in zip(pairs, parts, strict=True) if its == part] for part in PARTS}
-    base = _base(config, rows, work, resume_from)
+    base = _base(config, rows, work, resume_from, scratch or Scratch())
     model = adapted(base, config, resume_from)
     settings = FitSettings(config.epochs, config.learning_rate, config.batch_size, config.seed)
     with tokenized(rows, base.tokenizer, config.limits, work) as tables:
@@ -198,13 +213,19 @@ def train(
     if is_first():
         judged = rows["test"] or rows["train"]
         name = "test" if rows["test"] else "in_sample"
-        metrics = {name: judge(model, base.tokenizer, rows["train"], judged, config)}
+        metrics = {name: (judged_by or judge)(model, base.tokenizer, rows["train"], judged, config)}
     final_loss = next((row["loss"] for row in reversed(history) if "loss" in row), float("nan"))
     own_base = work / BASE_FOLDER if config.base_model == SCRATCH else None
-    return Result(model, base.tokenizer, own_base, final_loss, tuple(history), metrics, split)
+    return Result(model, base.tokenizer, own_base, final_loss, tuple(history), metrics, described)
 
 
-def _base(config: Seq2SeqConfig, rows: dict[Part, list[TextPair]], work: Path, resume_from: Path | None) -> Base:
+def _base(
+    config: Seq2SeqConfig,
+    rows: dict[Part, list[TextPair]],
+    work: Path,
+    resume_from: Path | None,
+    scratch: Scratch,
+) -> Base:
     """The base to adapt; a scratch one is trained once and kept in ``work``, for an adapter is nothing without it."""
     if config.base_model != SCRATCH:
         return load_base(config.base_model)
@@ -214,8 +235,8 @@ def _base(config: Seq2SeqConfig, rows: dict[Part, list[TextPair]], work: Path, r
     if resume_from is not None:
         base = load_base(str(resume_from / BASE_FOLDER))
     else:
-        base = scratch_base(rows["train"], config.seed)
-        epochs = max(1, min(SCRATCH_EPOCHS, SCRATCH_ROWS // len(rows["train"])))
+        base = scratch_base(rows["train"], config.seed, scratch.pieces)
+        epochs = max(1, min(scratch.epochs, scratch.rows // len(rows["train"])))
         log.info("Scratch base: training a small T5 on %d rows, %d epochs", len(rows["train"]), epochs)
         settings = FitSettings(epochs, SCRATCH_LEARNING_RATE, SCRATCH_BATCH, config.seed, warmup=0.1)
         with tokenized({"train": rows["train"]}, base.tokenizer, config.limits, work) as tables:
@@ -279,6 +300,13 @@ def _peft_s_own_warnings() -> Iterator[None]:
 
 def generate(model: Any, tokenizer: Any, sources: Sequence[str], config: Seq2SeqConfig, batch: int = 16) -> list[str]:
     """The model's answers, greedily."""
+    return [best for (best,) in candidates(model, tokenizer, sources, config, 1, batch)]
+
+
+def candidates(
+    model: Any, tokenizer: Any, sources: Sequence[str], config: Seq2SeqConfig, beams: int, batch: int = 16
+) -> list[list[str]]:
+    """For each source as many answers as there are beams, the likeliest first."""
     model.eval()
     answers: list[str] = []
     for start in range(0, len(sources), batch):
@@ -294,11 +322,12 @@ def generate(model: Any, tokenizer: Any, sources: Sequence[str], config: Seq2Seq
                 input_ids=encoded["input_ids"].to(model.device),
                 attention_mask=encoded["attention_mask"].to(model.device),
                 max_new_tokens=config.target_max_tokens,
-                num_beams=1,
+                num_beams=beams,
+                num_return_sequences=beams,
                 do_sample=False,
             )
         answers += [text.strip() for text in tokenizer.batch_decode(output, skip_special_tokens=True)]
-    return answers
+    return [answers[start : start + beams] for start in range(0, len(answers), beams)]
 
 
 def judge(
@@ -394,6 +423,10 @@ class Suggester:
                 return cls(PeftModel.from_pretrained(base.model, str(folder)), base.tokenizer, config)
         except (OSError, ValueError, KeyError, TypeError, RuntimeError, TrainingError) as error:
             raise ModelFileError(f"{folder}: is not a run directory that can be loaded ({one_line(error)})") from error
+
+    def candidates(self, text: str, beams: int) -> list[str]:
+        """Several answers to a source, the likeliest first."""
+        return candidates(self._model, self._tokenizer, [text], self._config, beams)[0]
 
     def suggest(self, text: str) -> str:
         """The suggested automation, in plain words, for a request in plain words."""
