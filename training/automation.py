@@ -313,6 +313,12 @@ DOMAINS = frozenset(
     "lock media_player number person plant proximity remote scene schedule script select sensor siren stt sun switch "
     "text time timer todo tts update utility_meter vacuum valve wake_word water_heater weather zone zwave".split()
 )
+# Their services act on entities of the same domain, and do nothing to any other.
+_ACT_ON_THEIR_OWN = frozenset(
+    "alarm_control_panel automation button climate cover fan humidifier input_boolean input_button input_datetime "
+    "input_number input_select input_text lawn_mower light lock media_player number scene select siren switch timer "
+    "vacuum valve water_heater".split()
+)
 ALWAYS_THERE = frozenset(("sun.sun", "zone.home"))  # in every home
 _ENTITY = re.compile(r"(?<![\w./@-])(?:states\.)?([a-z_]+)\.([a-z0-9_]+)(?![\w(/@-])")
 _NAMES_A_SERVICE = frozenset(("action", "service", "service_template", "trigger", "platform", "event_type"))
@@ -364,6 +370,26 @@ def _entities(value: Any, key: Any = None) -> Iterator[str]:
         for domain, name in _ENTITY.findall(value):
             if domain in DOMAINS:
                 yield f"{domain}.{name}"
+
+
+def acts_on_its_own(automation: Mapping[Any, Any]) -> bool:
+    """Whether no service such as ``light.turn_on`` is called on an entity of another domain (a group may hold any)."""
+
+    def fits(part: Any) -> bool:
+        if isinstance(part, list):
+            return all(map(fits, part))
+        if not isinstance(part, Mapping):
+            return True
+        service, target = part.get("action"), part.get("target")
+        domain = service.partition(".")[0] if isinstance(service, str) else ""
+        if domain in _ACT_ON_THEIR_OWN and isinstance(target, Mapping):
+            ids = target.get("entity_id")
+            for entity_id in ids if isinstance(ids, list) else [ids]:
+                if isinstance(entity_id, str) and entity_id.partition(".")[0] in DOMAINS - {domain, "group"}:
+                    return False
+        return all(map(fits, part.values()))
+
+    return fits(modernized(automation))
 
 
 def renamed_entities(automation: Mapping[Any, Any], rename: Callable[[str], str]) -> dict[Any, Any]:

@@ -6,6 +6,7 @@ The model reads a request without the names and numbers of its home (``grounding
 
 from __future__ import annotations
 
+import logging
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
@@ -15,7 +16,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from data_sources import AutomationError, YamlRow, dump_automation, parse_automation
-from training.automation import f1, from_linear, modernized, structure, to_linear
+from training.automation import acts_on_its_own, f1, from_linear, modernized, structure, to_linear
 from training.automation_schema import check_automation
 from training.base_model import TextPair
 from training.grounding import Grounding, Home
@@ -34,7 +35,10 @@ from training.seq2seq import (
 )
 from training.splits import PARTS, assign_parts, count_parts
 
-BEAMS = 4  # candidates looked at where the likeliest answer is no automation
+log = logging.getLogger("training.yaml_generation")
+
+BEAMS = 8  # candidates looked at where the likeliest answer does not hold
+CHARACTERS_A_TOKEN = 3  # of a line, at least: a longer one would be cut, and teach to stop anywhere
 SCRATCH = Scratch(pieces="bpe", epochs=60, rows=20_000)
 _ABOUT = ("id", "alias", "description")  # what says nothing of what the automation does
 HOMES_KEPT = 64  # vectors of the entities of as many homes
@@ -93,9 +97,22 @@ def learn(
     **options: Any,
 ) -> Result:
     """Train on ``rows`` and judge what is generated for homes that were held out; ``options`` are ``train``'s."""
-    made = examples(rows)
-    pairs = [example.pair for example in made]
     parts, described = split or split_by_home(rows)
+    longest = CHARACTERS_A_TOKEN * config.target_max_tokens
+    kept = [
+        (example, part)
+        for example, part in zip(examples(rows), parts, strict=True)
+        if part == "test" or len(example.pair.target) <= longest
+    ]
+    if len(kept) < len(rows):
+        described = {**described, "too_long": len(rows) - len(kept)}
+        log.info(
+            "Left out of training: %d automations of more than %d characters; --target-max-tokens takes longer ones",
+            described["too_long"],
+            longest,
+        )
+    made, parts = [example for example, _ in kept], [part for _, part in kept]
+    pairs = [example.pair for example in made]
     by_part = {part: [e for e, its in zip(made, parts, strict=True) if its == part] for part in PARTS}
 
     def judged_by(model: Any, tokenizer: Any, _training: Any, _judged: Any, config: Seq2SeqConfig) -> dict[str, Any]:
@@ -119,8 +136,9 @@ class YamlGenerator:
     def generate(self, text: str, entities: Iterable[str] | None = None) -> str | None:
         """YAML of an automation that does what ``text`` asks for, named by it.
 
-        What is returned passes Home Assistant's schema and names, where ``entities`` (the ids of the home) are given,
-        none but them. None where the model has no such answer.
+        What is returned passes Home Assistant's schema, calls no service of one domain on an entity of another, and
+        names, where ``entities`` (the ids of the home) are given, none but them. None where the model has no such
+        answer.
         """
         home = None if entities is None else Home(entities)
         automation = self.automation(Grounding(text, home), home)
@@ -135,7 +153,7 @@ class YamlGenerator:
                     check_automation(automation)
                 except AutomationError:
                     continue
-                if home is None or structure(automation).entities <= home.known:
+                if acts_on_its_own(automation) and (home is None or structure(automation).entities <= home.known):
                     return automation
         return None
 
