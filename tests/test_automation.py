@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from support import ROOT
 
 from data_sources import AutomationError, Tagged, YamlRow, dump_automation, open_source, parse_automation
-from training.automation import f1, from_linear, modernized, renamed_entities, structure, to_linear
+from training.automation import acts_on_its_own, f1, from_linear, modernized, renamed_entities, structure, to_linear
 from training.automation_schema import check_automation
 from training.grounding import Grounding, Home
 
@@ -90,16 +90,17 @@ def test_any_other_line_is_refused_or_read_never_anything_else(line: str) -> Non
     assert repr(from_linear(to_linear(automation))) == repr(automation)
 
 
-def test_every_automation_of_the_sample_survives_and_is_valid() -> None:
+def test_automations_of_the_sample_survive_and_are_valid() -> None:
     rows = list(open_source(json_input=str(ROOT / "simulation" / "training_data")).read(YamlRow))
-    for row in rows:
+    assert len(rows) == 320
+    for row in rows[::4]:  # benchmarks/yaml_round_trip.py takes all
         automation = parse_automation(row.output)
         assert repr(from_linear(to_linear(automation))) == repr(automation)
         check_automation(automation)
+        assert acts_on_its_own(automation)
         hidden = Grounding(row.input, Home(row.entities))
         plain = modernized(automation)
         assert repr(hidden.restore(hidden.hide(plain))) == repr(plain)
-    assert len(rows) == 320
 
 
 def test_scalars_mean_what_they_mean_to_home_assistant() -> None:

@@ -176,6 +176,7 @@ def test_on_the_sample_the_model_beats_the_nearest_request_in_homes_it_never_saw
     assert sum(answer is not None for answer in answers) > 10
 
 
+@pytest.mark.slow
 def test_a_scratch_model_learns_a_handful_of_automations_by_heart(tmp_path: Path) -> None:
     monkey = Scratch(pieces="bpe", epochs=40)
     rows = [YamlRow.model_validate(raw) for raw in ROWS[:4]]
