@@ -62,7 +62,7 @@ def test_patterns_and_yaml_pairs_are_read_flat_and_nested() -> None:
     assert PatternRow.model_validate({**pattern, **truth}) == PatternRow.model_validate({"pattern": pattern, **truth})
     pair = {"input": "turn on", "output": "triggers: [{trigger: sun, event: sunset}]\nactions: []"}
     assert YamlRow.model_validate(pair) == YamlRow.model_validate({"yaml_pair": pair})
-    assert YamlRow.model_validate({"input": "x", "yaml": "y"}).output == "y"
+    assert YamlRow.model_validate({"input": "x", "yaml": pair["output"]}).output == pair["output"]
     assert YamlRow.model_validate({**pair, "entities": ["light.a", {"entity_id": "light.b"}]}).entities == (
         "light.a",
         "light.b",

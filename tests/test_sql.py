@@ -362,9 +362,10 @@ def test_patterns_come_from_the_table_named_after_them_and_equal_those_of_json(u
 
 
 def test_automations_come_from_the_table_named_after_them_and_equal_those_of_json(url: str) -> None:
+    first, second = (f"triggers: [{event}]\nactions: []" for event in ("a", "b"))
     rows = [
-        {"id": 1, "input": "a", "output": "b: 1", "is_valid": True, "home_id": "h", "entities": ["light.hall"]},
-        {"id": 2, "input": "c", "output": "d: 2", "is_valid": None, "home_id": None, "entities": []},
+        {"id": 1, "input": "a", "output": first, "is_valid": True, "home_id": "h", "entities": ["light.hall"]},
+        {"id": 2, "input": "c", "output": second, "is_valid": None, "home_id": None, "entities": []},
     ]
     fill(url, [flat(row) for row in rows], AUTOMATIONS, "yaml_generation")
     assert list(SqlSource(url).read(YamlRow)) == [YamlRow.model_validate(row) for row in rows]
