@@ -92,6 +92,9 @@ def test_only_what_passes_the_schema_and_names_the_home_s_entities_is_answered(w
     check_automation(automation)
     assert automation["alias"] == request
     assert structure(automation).entities == set(entities)
+    objects = [{"entity_id": entity} for entity in entities]
+    assert YamlGenerator(Lines(GOOD)).generate(request, objects) == text  # type: ignore[arg-type]
+    assert YamlGenerator(Lines(GOOD)).generate(request, []) is None  # type: ignore[arg-type]
 
 
 def test_homes_are_held_out_whole_and_queries_where_homes_are_unknown() -> None:

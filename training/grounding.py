@@ -39,7 +39,7 @@ class Home:
         self._ids = sorted(self.known - ALWAYS_THERE)
         names = [_name(entity_id) for entity_id in self._ids]
         self._vectorizer = TfidfVectorizer(analyzer="char_wb", ngram_range=(2, 5), sublinear_tf=True)
-        self._vectors = self._vectorizer.fit_transform(names)
+        self._vectors = self._vectorizer.fit_transform(names) if names else None
         self._named: dict[tuple[str, ...], list[str]] = {}
         for entity_id, name in zip(self._ids, names, strict=True):
             words = tuple(name.split())
@@ -62,6 +62,8 @@ class Home:
 
     def nearest(self, request: str) -> list[tuple[str, float]]:
         """Every entity with the cosine of its name to the request (character n-grams), the nearest first."""
+        if self._vectors is None:
+            return []
         score = np.asarray((self._vectorizer.transform([request.lower()]) @ self._vectors.T).todense()).ravel()
         return [(self._ids[i], float(score[i])) for i in np.argsort(-score, kind="stable").tolist()]
 

@@ -99,11 +99,8 @@ def learn(
     """Train on ``rows`` and judge what is generated for homes that were held out; ``options`` are ``train``'s."""
     parts, described = split or split_by_home(rows)
     longest = CHARACTERS_A_TOKEN * config.target_max_tokens
-    kept = [
-        (example, part)
-        for example, part in zip(examples(rows), parts, strict=True)
-        if part == "test" or len(example.pair.target) <= longest
-    ]
+    made = [(example, example.pair, part) for example, part in zip(examples(rows), parts, strict=True)]
+    kept = [one for one in made if one[2] == "test" or len(one[1].target) <= longest]
     if len(kept) < len(rows):
         described = {**described, "too_long": len(rows) - len(kept)}
         log.info(
@@ -111,9 +108,8 @@ def learn(
             described["too_long"],
             longest,
         )
-    made, parts = [example for example, _ in kept], [part for _, part in kept]
-    pairs = [example.pair for example in made]
-    by_part = {part: [e for e, its in zip(made, parts, strict=True) if its == part] for part in PARTS}
+    by_part = {part: [example for example, _, its in kept if its == part] for part in PARTS}
+    pairs, parts = [pair for _, pair, _ in kept], [part for _, _, part in kept]
 
     def judged_by(model: Any, tokenizer: Any, _training: Any, _judged: Any, config: Seq2SeqConfig) -> dict[str, Any]:
         generator = YamlGenerator(Suggester(model, tokenizer, config))
@@ -133,14 +129,18 @@ class YamlGenerator:
         """A run directory (or ``latest``). Raises ModelFileError where it is none, or its base cannot be had."""
         return cls(Suggester.load(directory))
 
-    def generate(self, text: str, entities: Iterable[str] | None = None) -> str | None:
+    def generate(self, text: str, entities: Iterable[str | Mapping[str, Any]] | None = None) -> str | None:
         """YAML of an automation that does what ``text`` asks for, named by it.
 
+        ``entities`` are those of the home: ids, or objects with an ``entity_id``.
+
         What is returned passes Home Assistant's schema, calls no service of one domain on an entity of another, and
-        names, where ``entities`` (the ids of the home) are given, none but them. None where the model has no such
+        names, where ``entities`` are given, none but them. None where the model has no such
         answer.
         """
-        home = None if entities is None else Home(entities)
+        home = None
+        if entities is not None:
+            home = Home(entity if isinstance(entity, str) else str(entity["entity_id"]) for entity in entities)
         automation = self.automation(Grounding(text, home), home)
         return None if automation is None else dump_automation({"alias": text, **automation})
 
