@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 from collections.abc import Sequence
 from itertools import pairwise, takewhile
@@ -17,7 +18,7 @@ from training.errors import TrainingError, one_line
 
 transformers.utils.logging.disable_progress_bar()
 transformers.utils.logging.set_verbosity_error()
-huggingface_hub.utils.logging.set_verbosity_error()  # what fails is said in one line of ours
+logging.getLogger("huggingface_hub").setLevel(logging.ERROR)  # what fails is said in one line of ours
 
 SCRATCH = "scratch"
 SCRATCH_VOCABULARY = 1_000
