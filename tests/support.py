@@ -13,7 +13,7 @@ SCRIPT = ROOT / "scripts" / "train_gnn_synergy.py"
 def environment(**extra: str) -> dict[str, str]:
     """This process's environment without what would steer a training run."""
     kept = {k: v for k, v in os.environ.items() if not k.startswith(("GNN_", "TRAINING_DATA", "PYTHON"))}
-    return {**kept, "OMP_NUM_THREADS": "2", **extra}
+    return {**kept, "OMP_NUM_THREADS": "1", **extra}
 
 
 def row(trigger: str, action: str, confidence: float = 0.8, **extra: Any) -> dict[str, Any]:

@@ -102,6 +102,8 @@ class Run:
 
 def execute(run: Run, log_file: str | None, body: Callable[[Run], None]) -> NoReturn:
     """Run ``body`` and exit: 0, or 1 with one line on stderr. A summary is written where one was asked for."""
+    # Threads that spin while they wait for each other make a run ten times slower on a machine that does other work.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # read when torch is imported, which is later
     _configure_logging(log_file, run.verbose)
     if not is_first():  # of several processes, one speaks for all
         run.summary_path = None
