@@ -35,8 +35,20 @@ class UnusableRowsError(DataSourceError):
     """Under ``strict`` the first unusable row; otherwise more than a tenth of them."""
 
 
-class UnsupportedKindError(DataSourceError):
-    """The source has no records of the kind asked for."""
+class NoRecordsError(DataSourceError):
+    """The source is there and can be read, and holds nothing of the kind asked for."""
+
+
+class NoRowsError(FormatError, NoRecordsError):
+    """The file or table is empty."""
+
+
+class NoFileError(NotFoundError, NoRecordsError):
+    """The folder has no file for the kind."""
+
+
+class UnsupportedKindError(NoRecordsError):
+    """No source of this type has records of the kind."""
 
 
 @dataclass
@@ -114,7 +126,7 @@ class DataSource(ABC):
             yield item
         self.report.check()
         if not any_record:
-            raise FormatError(f"{self.report.where}: holds no {record.kind} rows; there is nothing to train on")
+            raise NoRowsError(f"{self.report.where}: holds no {record.kind} rows; there is nothing to train on")
 
     @abstractmethod
     def _read(self, record: type[R]) -> Iterator[R]:

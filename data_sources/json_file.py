@@ -15,7 +15,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from data_sources.base import DataSource, FormatError, NotFoundError, R
+from data_sources.base import DataSource, FormatError, NoFileError, NotFoundError, R
 from data_sources.homes import DEFAULT_HOME_ID, HomeBuilder
 from data_sources.json_stream import CHUNK, EMPTY, JsonError, JsonReader
 from data_sources.records import Home, shorten
@@ -51,7 +51,7 @@ class JsonSource(DataSource):
                 for ending in ENDINGS:
                     if (path / f"{kind}_data{ending}").is_file():
                         return path / f"{kind}_data{ending}"
-                raise NotFoundError(f"{path}: no {kind}_data.json in this folder; {self._hint}")
+                raise NoFileError(f"{path}: no {kind}_data.json in this folder; {self._hint}")
             if not path.exists():
                 shown = path if str(path).isprintable() else ascii(str(path))
                 raise NotFoundError(f"{shown}: no such file or folder; {self._hint}")

@@ -269,6 +269,7 @@ def _describe(
         "audit": run.audit,
         "metrics": run.metrics,
         "history": list(result.history),
+        "trained_on": result.trained_on,
         "notes": run.notes,
         "versions": versions(),
     }

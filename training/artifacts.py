@@ -50,7 +50,7 @@ def publish(model_path: Path, model: bytes, metadata: Mapping[str, Any], extras:
             with _uninterrupted():
                 for name in files:
                     (staging / name).replace(folder / name)
-                _flush_folder(folder)
+                flush_folder(folder)
         finally:
             shutil.rmtree(staging, ignore_errors=True)
     return written
@@ -66,7 +66,7 @@ def publish_folder(staged: Path, target: Path) -> None:
                 with open(path, "rb+") as file:
                     os.fsync(file.fileno())
         staged.rename(target)
-        _flush_folder(target.parent)
+        flush_folder(target.parent)
 
 
 def write_atomically(path: Path, content: bytes) -> None:
@@ -152,7 +152,8 @@ def _uninterrupted() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def _flush_folder(folder: Path) -> None:
+def flush_folder(folder: Path) -> None:
+    """Make the names in a folder survive a power cut."""
     if os.name == "posix":  # Windows cannot open a folder
         descriptor = os.open(folder, os.O_RDONLY)
         try:

@@ -11,15 +11,15 @@ import hashlib
 import math
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 
 from data_sources import Entity, Home, PatternRow
-from training.splits import PARTS, Part, assign_parts, count_parts
+from training.splits import PARTS, Part, assign_parts, count_parts, unseen
 
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float32]
@@ -235,6 +235,37 @@ def describe_split(split: Split, graphs: Sequence[HomeGraph]) -> dict[str, Any]:
         "directed_pairs": counts,
         "test_fingerprint": digest.hexdigest(),
     }
+
+
+def pair_units(split: Split, graphs: Sequence[HomeGraph], *parts: Part) -> Iterator[str]:
+    """A name for each pair in any of ``parts``, the same for both of its directions and under every strategy."""
+    for h, graph in enumerate(graphs):
+        for t, a in graph.pairs[split.select(h, *parts)].tolist():
+            yield pair_unit(graph, t, a)
+
+
+def pair_unit(graph: HomeGraph, trigger: int, action: int) -> str:
+    """A pair's name: its home and its two entities, sorted."""
+    first, second = sorted((graph.entity_ids[trigger], graph.entity_ids[action]))
+    return f"{graph.home_id} {first} {second}"
+
+
+def without_seen(split: Split, graphs: Sequence[HomeGraph], *trained_on: str) -> tuple[Split, int]:
+    """The split without the test pairs that a model was trained on (``splits.sealed``), and how many went.
+
+    Where homes are held out, a home of which one pair was seen goes whole.
+    """
+    fresh = unseen(pair_units(split, graphs, "test"), *trained_on)
+    parts, left_out = [], 0
+    for h, graph in enumerate(graphs):
+        part, test = split.parts[h].copy(), split.select(h, "test")
+        seen = test & np.array([pair_unit(graph, t, a) not in fresh for t, a in graph.pairs.tolist()], dtype=bool)
+        if split.strategy == "home" and seen.any():
+            seen = test
+        part[seen] = PARTS.index("train")
+        left_out += int(seen.sum())
+        parts.append(part)
+    return replace(split, parts=tuple(parts)), left_out
 
 
 MIN_HOMES = 5

@@ -30,9 +30,9 @@ from training.evaluation import (
     tasks_of,
 )
 from training.evidence import STARTING_WEIGHTS, EncodedHome, LogOdds, PairStatistics, Vocabulary
-from training.graph import HomeGraph, Ints, Split, acting_domains, build_graph, describe_split, split_pairs
+from training.graph import HomeGraph, Ints, Split, acting_domains, build_graph, describe_split, pair_units, split_pairs
 from training.network import SynergyNetwork, collate
-from training.splits import Part
+from training.splits import Part, sealed
 
 FORMAT = "gnn_synergy"
 FORMAT_VERSION = 1
@@ -75,7 +75,8 @@ class TrainingResult:
     """A trained model and how it came about.
 
     ``metrics`` are of the test part, or in-sample, under that name, where nothing is held out. ``split`` says how the
-    pairs were split; its ``test_fingerprint`` is equal for models that were judged on the same pairs.
+    pairs were split; its ``test_fingerprint`` is equal for models that were judged on the same pairs. ``trained_on``
+    seals (``splits.sealed``) the pairs that training and the choice of the epoch saw.
     """
 
     model: SynergyModel
@@ -83,6 +84,7 @@ class TrainingResult:
     history: tuple[Epoch, ...]
     best_epoch: int
     metrics: dict[str, Any]
+    trained_on: str
 
 
 class SynergyModel:
@@ -286,7 +288,8 @@ def train(
         config, trainer.vocabulary, trainer.acting, trainer.log_odds, trainer.network, calibration, provenance
     )
     metrics = {"split": split.strategy, "held_out": split.strategy != "none", **trainer.evaluate(calibration)}
-    return TrainingResult(model, describe_split(split, graphs), tuple(history), best_epoch, metrics)
+    trained_on = sealed(pair_units(split, graphs, "train", "validation"))
+    return TrainingResult(model, describe_split(split, graphs), tuple(history), best_epoch, metrics, trained_on)
 
 
 class _Sample(NamedTuple):
@@ -475,24 +478,11 @@ class _Trainer:
         return tasks_of(self.homes, self.split, part, VALIDATION_PAIRS, VALIDATION_NEGATIVES)
 
     def _scorer(self, h: int, known: Ints) -> Scorer:
-        with torch.no_grad():
-            encoded = self.network.eval().encode(collate([self.homes[h]], [_edges(known)]))
-
-        def score(trigger: Tensor, action: Tensor, evidence: Tensor) -> Tensor:
-            with torch.no_grad():
-                scores: Tensor = self.network(encoded, trigger, action, evidence)
-                return scores
-
-        return score
+        return scorer(self.network, self.homes[h], known)
 
     def _known_for_validation(self, h: int) -> Ints:
         """Pairs that carry messages while validation pairs are predicted: none in a held-out home, else training's."""
         return self.graphs[h].pairs[self.split.select(h, "train")]
-
-    def _known_for_test(self, h: int) -> Ints:
-        if self.split.strategy in ("home", "none"):
-            return self.graphs[h].pairs[:0]
-        return self.graphs[h].pairs[self.split.select(h, "train", "validation")]
 
     def _validate(self) -> float:
         rows = []
@@ -530,9 +520,33 @@ class _Trainer:
         if not tasks:
             return {name: None}
         measured = evaluate(
-            tasks, self.homes, self.log_odds, lambda h: self._scorer(h, self._known_for_test(h)), calibration
+            tasks,
+            self.homes,
+            self.log_odds,
+            lambda h: self._scorer(h, known_for_test(self.graphs[h], self.split, h)),
+            calibration,
         )
         return {name: measured}
+
+
+def scorer(network: SynergyNetwork, home: EncodedHome, known: Ints) -> Scorer:
+    """Scores of pairs of one home, with ``[e, 2]`` known pairs carrying messages."""
+    with torch.no_grad():
+        encoded = network.eval().encode(collate([home], [_edges(known)]))
+
+    def score(trigger: Tensor, action: Tensor, evidence: Tensor) -> Tensor:
+        with torch.no_grad():
+            scores: Tensor = network(encoded, trigger, action, evidence)
+            return scores
+
+    return score
+
+
+def known_for_test(graph: HomeGraph, split: Split, h: int) -> Ints:
+    """``[e, 2]`` pairs that carry messages while test pairs are predicted: none in a held-out home, else the others."""
+    if split.strategy in ("home", "none"):
+        return graph.pairs[:0]
+    return graph.pairs[split.select(h, "train", "validation")]
 
 
 def _loss(logit: Tensor, label: Tensor, weight: Tensor) -> Tensor:

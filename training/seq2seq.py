@@ -37,7 +37,7 @@ from training.distributed import first_says, is_first
 from training.errors import ModelFileError, TrainingError, one_line
 from training.fit import FitSettings, Limits, OnEpoch, fit, tokenized
 from training.memory import available_bytes, expected_bytes
-from training.splits import PARTS, Part, assign_parts, count_parts
+from training.splits import PARTS, Part, assign_parts, count_parts, sealed
 
 log = logging.getLogger("training.seq2seq")
 
@@ -94,7 +94,8 @@ class Result:
     """A trained adapter over its base. ``metrics`` are held out, or in-sample under that name.
 
     Only the first of several processes judges; in the others ``metrics`` is empty. ``own_base`` is the folder of a
-    base that was made from the data.
+    base that was made from the data. ``trained_on`` seals (``splits.sealed``) the queries that training and the choice
+    of an epoch saw.
     """
 
     model: Any
@@ -104,6 +105,7 @@ class Result:
     history: tuple[dict[str, float], ...]
     metrics: dict[str, Any]
     split: dict[str, Any]
+    trained_on: str
 
     def save(self, folder: Path) -> None:
         """Write what ``Suggester.load`` needs besides ``training_run.json``."""
@@ -138,8 +140,8 @@ def _query_groups(queries: Sequence[str]) -> list[str]:
     from scipy.sparse.csgraph import connected_components
     from sklearn.feature_extraction.text import TfidfVectorizer
 
-    plain = [" ".join(re.findall(r"\w+", query.lower())) for query in queries]
-    distinct = sorted(set(plain))
+    texts = [plain(query) for query in queries]
+    distinct = sorted(set(texts))
     vectors = TfidfVectorizer(token_pattern=r"\w+").fit_transform([text or "-" for text in distinct])
     near = vectors @ vectors.T
     near.data[near.data < NEAR_DUPLICATE] = 0
@@ -149,7 +151,12 @@ def _query_groups(queries: Sequence[str]) -> list[str]:
     for text, component in zip(distinct, label.tolist(), strict=True):
         first.setdefault(component, text)
     group = {text: first[component] for text, component in zip(distinct, label.tolist(), strict=True)}
-    return [group[text] for text in plain]
+    return [group[text] for text in texts]
+
+
+def plain(query: str) -> str:
+    """A query without case and punctuation: its name as a unit."""
+    return " ".join(re.findall(r"\w+", query.lower()))
 
 
 def adapter_config(config: Seq2SeqConfig) -> PeftConfig:
@@ -216,7 +223,8 @@ def train(
         metrics = {name: (judged_by or judge)(model, base.tokenizer, rows["train"], judged, config)}
     final_loss = next((row["loss"] for row in reversed(history) if "loss" in row), float("nan"))
     own_base = work / BASE_FOLDER if config.base_model == SCRATCH else None
-    return Result(model, base.tokenizer, own_base, final_loss, tuple(history), metrics, described)
+    trained_on = sealed(plain(pair.source) for pair in rows["train"] + rows["validation"])
+    return Result(model, base.tokenizer, own_base, final_loss, tuple(history), metrics, described, trained_on)
 
 
 def _base(
@@ -404,10 +412,11 @@ def _mean_loss(model: Any, tokenizer: Any, pairs: Sequence[TextPair], config: Se
 
 
 class Suggester:
-    """A trained adapter over its base, for use."""
+    """A trained adapter over its base, for use; ``described`` is what ``training_run.json`` says of it."""
 
-    def __init__(self, model: Any, tokenizer: Any, config: Seq2SeqConfig) -> None:
+    def __init__(self, model: Any, tokenizer: Any, config: Seq2SeqConfig, described: dict[str, Any]) -> None:
         self._model, self._tokenizer, self._config = model, tokenizer, config
+        self.described = described
 
     @classmethod
     def load(cls, directory: str | Path) -> Suggester:
@@ -420,7 +429,7 @@ class Suggester:
             name = str(folder / BASE_FOLDER) if config.base_model == SCRATCH else config.base_model
             base = load_base(name)
             with _peft_s_own_warnings():
-                return cls(PeftModel.from_pretrained(base.model, str(folder)), base.tokenizer, config)
+                return cls(PeftModel.from_pretrained(base.model, str(folder)), base.tokenizer, config, run)
         except (OSError, ValueError, KeyError, TypeError, RuntimeError, TrainingError) as error:
             raise ModelFileError(f"{folder}: is not a run directory that can be loaded ({one_line(error)})") from error
 
@@ -431,3 +440,7 @@ class Suggester:
     def suggest(self, text: str) -> str:
         """The suggested automation, in plain words, for a request in plain words."""
         return generate(self._model, self._tokenizer, [text], self._config)[0]
+
+    def judge(self, training: Sequence[TextPair], judged: Sequence[TextPair]) -> dict[str, Any]:
+        """What ``judge`` says of this adapter."""
+        return judge(self._model, self._tokenizer, training, judged, self._config)

@@ -89,6 +89,7 @@ def _train_and_publish(run: Run, homes: list[Home], audit: SynergyAudit, config:
         "audit": run.audit,
         "metrics": run.metrics,
         "split": result.split,
+        "trained_on": result.trained_on,
         "versions": versions(),
     }
     image = report.plot(result)

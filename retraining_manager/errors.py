@@ -1,0 +1,13 @@
+"""Failures a person can act on: the message is one line that says what happened, where, and what to do."""
+
+
+class ManagerError(Exception):
+    """Retraining, or what was asked of the registry, cannot go on; what is live has not changed."""
+
+
+class RegistryError(ManagerError):
+    """A version or a name cannot be read, written or moved."""
+
+
+class BusyError(ManagerError):
+    """Another process holds the lock of this model."""

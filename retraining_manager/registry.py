@@ -1,0 +1,560 @@
+"""Versions that never change and names that move: what is live, what was live before, and when and why it changed.
+
+::
+
+    models/<model>/versions/<UTC time>-<hash>/   files of one training, manifest.json (written last) with their SHA-256
+    models/<model>/states/<id>/                  champion, previous -> ../../versions/...; move.json says why
+    models/<model>/live -> states/<id>           the one link that moves, by one rename
+    models/<model>/history.jsonl                 every move, appended
+
+Production's paths are links through ``live``, so they show the new champion whole, all at once. Whatever else is found
+there (another program trained) becomes a version before anything replaces it.
+"""
+
+from __future__ import annotations
+
+import getpass
+import hashlib
+import json
+import os
+import re
+import shutil
+import socket
+import tempfile
+import uuid
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import filelock
+
+from retraining_manager.errors import BusyError, RegistryError
+from retraining_manager.models import Place
+from training.artifacts import flush_folder, to_json, write_atomically
+from training.errors import ArtifactError
+
+MANIFEST = "manifest.json"
+MANIFEST_FORMAT = 1
+CHAMPION, PREVIOUS = "champion", "previous"
+MOVE_SECONDS = 30.0  # a move takes milliseconds; longer means that something is stuck
+_VERSION = re.compile(r"\d{8}T\d{9}Z-[0-9a-f]{8}")
+_CHUNK = 1 << 20
+
+
+@dataclass(frozen=True)
+class Names:
+    """Which versions are live and were live before; None before the first."""
+
+    champion: str | None = None
+    previous: str | None = None
+
+
+class Registry:
+    """The versions of one model.
+
+    ``production`` is where its model file, or its ``latest``, is looked for; ``companions`` end the names of the files
+    beside a model file that belong to it.
+    """
+
+    def __init__(self, folder: Path, place: Place, production: Path, companions: Sequence[str] = ()) -> None:
+        self.folder = folder
+        self.place = place
+        self.production = production
+        self._shown_names = [production.name, *(f"{production.stem}{ending}" for ending in companions)]
+        self.versions_folder = folder / "versions"
+        self._live = folder / "live"
+        self._history = folder / "history.jsonl"
+
+    # What there is
+
+    def versions(self) -> list[str]:
+        """Names of all versions, also of broken ones, the oldest first."""
+        with _explained(self.versions_folder):
+            if not self.versions_folder.is_dir():
+                return []
+            return sorted(p.name for p in self.versions_folder.iterdir() if _VERSION.fullmatch(p.name))
+
+    def names(self) -> Names:
+        """What is live and what was before."""
+        state = self._state()
+        return Names() if state is None else Names(*(_name(state / name) for name in (CHAMPION, PREVIOUS)))
+
+    def path(self, version: str) -> Path:
+        """The folder of a version. Raises RegistryError where the name is none or there is no such version."""
+        if not _VERSION.fullmatch(version):
+            raise RegistryError(f"{version!a}: is not a version's name; `list` shows those of {self.folder.name}")
+        folder = self.versions_folder / version
+        if not folder.is_dir():
+            raise RegistryError(f"{folder}: no such version; `list` shows those of {self.folder.name}")
+        return folder
+
+    def entry(self, version: str) -> Path:
+        """What a loader opens: the model file of a version, or its folder."""
+        folder = self.path(version)
+        return folder / self.production.name if self.place == "file" else folder
+
+    def manifest(self, version: str) -> dict[str, Any]:
+        """What a version holds. Raises RegistryError where it is half-written or from a newer program."""
+        path = self.path(version) / MANIFEST
+        try:
+            content = json.loads(path.read_bytes())
+            newer = content["format"]
+            files = content["files"]
+            if newer == MANIFEST_FORMAT and all(_is_inside(name) for name in files):
+                return dict(content)
+        except FileNotFoundError:
+            raise RegistryError(f"{path}: missing: this version was never finished; `prune` removes it") from None
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise RegistryError(f"{path}: cannot be read ({error!s:.120})") from error
+        if newer == MANIFEST_FORMAT:
+            raise RegistryError(f"{path}: names a file outside of the version's folder")
+        raise RegistryError(f"{path}: has format {newer!a}, this program reads {MANIFEST_FORMAT}; upgrade it")
+
+    def verify(self, version: str) -> list[str]:
+        """What is wrong with a version: missing, changed, added or half-written files; empty where it is whole."""
+        try:
+            folder, files = self.path(version), self.manifest(version)["files"]
+        except RegistryError as error:
+            return [str(error)]
+        problems = []
+        for name, expected in files.items():
+            try:
+                if _sha256(folder / name) != expected:
+                    problems.append(f"{folder / name}: has changed since it was published")
+            except OSError as error:
+                problems.append(f"{folder / name}: cannot be read ({error.strerror})")
+        found = {p.relative_to(folder).as_posix() for p in folder.rglob("*") if not p.is_dir()}
+        problems += [f"{folder / name}: was added afterwards" for name in sorted(found - {*files, MANIFEST})]
+        return problems
+
+    def problems(self) -> list[str]:
+        """``verify`` of all versions, of the names, and of what production shows."""
+        found = [problem for version in self.versions() for problem in self.verify(version)]
+        for name, version in vars(self.names()).items():
+            if version is not None and version not in self.versions():
+                found.append(f"{self._live / name}: names {version}, which is not there")
+        state = self._state()
+        if state is not None and not state.is_dir():
+            found.append(f"{self._live}: leads to {state}, which is not there; `promote` a version to mend it")
+        foreign = self._foreign()
+        if foreign:
+            found.append(f"{foreign[0]}: is not what the registry published; the next run or move takes it in")
+        return found
+
+    def history(self) -> list[dict[str, Any]]:
+        """Every move, the oldest first; a line that a crash cut off is left out."""
+        try:
+            lines = self._history.read_bytes().split(b"\n")[:-1]
+        except FileNotFoundError:
+            return []
+        except OSError as error:
+            raise RegistryError(f"{self._history}: cannot be read ({error.strerror})") from error
+        try:
+            return [json.loads(line) for line in lines]
+        except ValueError as error:
+            raise RegistryError(f"{self._history}: is not one JSON object a line ({error})") from error
+
+    # What changes it
+
+    @contextmanager
+    def running(self) -> Iterator[None]:
+        """Hold this model's training lock. Raises BusyError that names who holds it, and since when."""
+        with _explained(self.folder):
+            self.folder.mkdir(parents=True, exist_ok=True)
+        holder = self.folder / "run.json"
+        lock = filelock.FileLock(self.folder / "run.lock", timeout=0, mode=0o666)  # cron's user and a person's
+        try:
+            with _explained(self.folder / "run.lock"):
+                lock.acquire()
+        except filelock.Timeout:
+            raise BusyError(f"{self.folder.name}: is being trained already by {_holder(holder)}") from None
+        try:
+            with _explained(holder):
+                write_atomically(holder, to_json({"who": whoami(), "pid": os.getpid(), "since": utc_now()}))
+            with self._moving():
+                self._sweep()
+            yield
+        finally:
+            holder.unlink(missing_ok=True)
+            lock.release()
+
+    @contextmanager
+    def workplace(self) -> Iterator[Path]:
+        """An empty folder on the registry's disk, gone afterwards; ``running`` clears what a crash left."""
+        with _explained(self.folder):
+            place = Path(tempfile.mkdtemp(prefix=".work-", dir=self.folder))
+        try:
+            yield place
+        finally:
+            shutil.rmtree(place, ignore_errors=True)
+
+    def add(self, files: Mapping[str, Path], documents: Mapping[str, bytes], **facts: Any) -> str:
+        """Make a version of ``files`` (name in the version -> where it is now) and ``documents``; its name."""
+        with _explained(self.versions_folder):
+            self.versions_folder.mkdir(parents=True, exist_ok=True)
+            staging = Path(tempfile.mkdtemp(prefix=".staging-", dir=self.versions_folder))
+            try:
+                for name, origin in files.items():
+                    (staging / name).parent.mkdir(parents=True, exist_ok=True)
+                    shutil.copyfile(origin, staging / name)
+                for name, content in documents.items():
+                    (staging / name).write_bytes(content)
+                hashes = {name: _seal(staging / name) for name in sorted({*files, *documents})}
+                digest = hashlib.sha256(json.dumps(hashes).encode()).hexdigest()
+                created = datetime.now(UTC)
+                version = f"{created:%Y%m%dT%H%M%S}{created.microsecond // 1000:03}Z-{digest[:8]}"
+                described = {"format": MANIFEST_FORMAT, "version": version, **facts, "files": hashes}
+                (staging / MANIFEST).write_bytes(to_json(described))
+                _seal(staging / MANIFEST)
+                for folder in {(staging / name).parent for name in hashes}:
+                    flush_folder(folder)
+                staging.chmod(0o755)
+                staging.rename(self.versions_folder / version)
+                flush_folder(self.versions_folder)
+            except BaseException:
+                shutil.rmtree(staging, ignore_errors=True)
+                raise
+        return version
+
+    def promote(self, version: str, reason: str, over: Names | None = None) -> None:
+        """Make ``version`` the champion. Raises RegistryError where it is not whole; then nothing has changed.
+
+        ``over`` are the names that it was compared with: it is refused where another version went live meanwhile.
+        """
+        problems = self.verify(version)
+        if problems:
+            raise RegistryError(f"{problems[0]}; {version} is not whole and cannot go live")
+        if not self.entry(version).exists():
+            raise RegistryError(f"{self.entry(version)}: missing: production looks for this name")
+        with self._moving():
+            self._adopt()
+            champion = self.names().champion
+            if over is not None and champion != over.champion:
+                raise RegistryError(f"{self.folder.name}: {champion} went live meanwhile and was not compared with")
+            if champion == version:
+                raise RegistryError(f"{version}: is live already")
+            self._move(Names(version, champion), reason)
+
+    def rollback(self, reason: str) -> str:
+        """Make the previous champion live again, in one move; its name. Raises RegistryError where there is none."""
+        with self._moving():
+            self._adopt()
+            names = self.names()
+            if names.previous is None:
+                raise RegistryError(f"{self.folder.name}: no version was live before; `promote` takes any of `list`")
+            problems = self.verify(names.previous)
+            if problems:
+                raise RegistryError(f"{problems[0]}; {names.previous} is not whole and cannot go live")
+            self._move(Names(names.previous, names.champion), reason)
+            return names.previous
+
+    def adopt(self) -> str | None:
+        """Take in what another program left at production's path, as the champion that it is; its version, if any."""
+        with self._moving():
+            return self._adopt()
+
+    def prune(self, keep: int) -> list[str]:
+        """Remove all but the newest ``keep`` versions, and never the champion or the previous one; what was removed."""
+        with self._moving():
+            safe = set(vars(self.names()).values())
+            doomed = [version for version in self.versions()[: -keep or None] if version not in safe]
+            with _explained(self.versions_folder):
+                for version in doomed:
+                    self._remove(self.versions_folder / version)
+        return doomed
+
+    # How
+
+    def _state(self) -> Path | None:
+        target = _follow(self._live)
+        return None if target is None else self.folder / target
+
+    @contextmanager
+    def _moving(self) -> Iterator[None]:
+        with _explained(self.folder):
+            self.folder.mkdir(parents=True, exist_ok=True)
+        lock = filelock.FileLock(self.folder / "move.lock", timeout=MOVE_SECONDS, mode=0o666)
+        try:
+            with _explained(self.folder / "move.lock"):
+                lock.acquire()
+        except filelock.Timeout:
+            raise BusyError(
+                f"{self.folder}: another process is moving its names for over {MOVE_SECONDS:.0f} s"
+            ) from None
+        try:
+            with _explained(self.folder):
+                self._write_history()
+            yield
+        finally:
+            lock.release()
+
+    def _move(self, names: Names, reason: str) -> None:
+        with _explained(self.folder):
+            before = self._state()
+            identity = uuid.uuid4().hex
+            state = self.folder / "states" / identity
+            state.mkdir(parents=True)
+            for name, version in vars(names).items():
+                if version is not None:
+                    _link(state / name, f"../../versions/{version}")
+            record = {"time": utc_now(), "from": self.names().champion, "to": names.champion, "reason": reason}
+            (state / "move.json").write_bytes(to_json({**record, "who": whoami(), "state": identity}))
+            _flush(state / "move.json")
+            flush_folder(state)
+            flush_folder(state.parent)
+            assert names.champion is not None
+            self._show(names.champion, moved=False)  # links that `live` is about to fill
+            _replace_link(self._live, f"states/{identity}")
+            self._show(names.champion, moved=True)
+            self._write_history()
+            if before is not None and before != state:
+                shutil.rmtree(before, ignore_errors=True)
+
+    def _write_history(self) -> None:
+        """Append the move that made the live state, unless it is there: a crash may have come between the two."""
+        state = self._state()
+        if state is None:
+            return
+        try:
+            record = json.loads((state / "move.json").read_bytes())
+        except (FileNotFoundError, ValueError):
+            return  # a registry that was copied by half; `verify` says so, and a move mends it
+        written = self.history()
+        if written and written[-1].get("state") == record["state"]:
+            return
+        with open(self._history, "ab+") as file:
+            file.seek(0)
+            file.truncate(file.read().rfind(b"\n") + 1)
+            file.write(json.dumps(record).encode() + b"\n")
+            file.flush()
+            os.fsync(file.fileno())
+
+    def _remove(self, version: Path) -> None:
+        doomed = version.with_name(f".staging-{version.name}")  # in one step no version any more, whatever comes then
+        version.rename(doomed)
+        shutil.rmtree(doomed)
+
+    def _sweep(self) -> None:
+        """Remove what a crash left; under the training lock nobody works there."""
+        for pattern, folder in ((".work-*", self.folder), (".staging-*", self.versions_folder)):
+            for leftover in folder.glob(pattern):
+                shutil.rmtree(leftover, ignore_errors=True)
+
+    # What production shows
+
+    def _links(self) -> dict[Path, Path]:
+        """Production's paths -> what each is to show, in the folder of a version."""
+        if self.place == "run":
+            return {self.production: Path()}
+        return {self.production.with_name(name): Path(name) for name in self._shown_names}
+
+    def _target(self, shown: Path, inside: Path) -> str:
+        """What the link at ``shown`` holds: relative, so that the service's folder may be moved."""
+        return os.path.relpath(self.folder.resolve() / self._live.name / CHAMPION / inside, shown.parent.resolve())
+
+    def _is_link(self, shown: Path, inside: Path) -> bool:
+        return shown.is_symlink() and str(shown.readlink()) == self._target(shown, inside)
+
+    def _is_copy(self, shown: Path, inside: Path, version: str) -> bool:
+        """Where the system allows no links: whether production's copy is that of ``version``."""
+        if shown.is_symlink() or not shown.is_file():
+            return False
+        original = self.versions_folder / version / inside
+        if self.place == "run":
+            return _target_of_file(shown) == original.resolve()
+        return original.is_file() and _sha256(original) == _sha256(shown)
+
+    def _foreign(self) -> list[Path]:
+        """Production's paths that show something which this registry did not put there."""
+        champion = self.names().champion
+        return [
+            shown
+            for shown, inside in self._links().items()
+            if shown.exists()
+            and not self._is_link(shown, inside)
+            and not (champion is not None and self._is_copy(shown, inside, champion))
+        ]
+
+    def _show(self, version: str, *, moved: bool) -> None:
+        """Make production's paths lead to the champion; before the move only those that show nothing."""
+        self.production.parent.mkdir(parents=True, exist_ok=True)
+        for shown, inside in self._links().items():
+            holds = (self.versions_folder / version / inside).exists()
+            if self._is_link(shown, inside):
+                if moved and not holds:
+                    shown.unlink()
+            elif not moved:
+                if holds and not shown.exists():
+                    _try_link(shown, self._target(shown, inside))
+            elif not holds:
+                shown.unlink(missing_ok=True)
+            elif not _try_link(shown, self._target(shown, inside)) and not self._is_copy(shown, inside, version):
+                self._copy(shown, inside, version)
+        flush_folder(self.production.parent)
+
+    def _copy(self, shown: Path, inside: Path, version: str) -> None:
+        """No links here: production gets a copy of the file, or a file with the path of the run."""
+        original = self.versions_folder / version / inside
+        if self.place == "run":
+            where = os.path.relpath(original.resolve(), shown.parent.resolve())
+            write_atomically(shown, where.encode())
+        else:
+            write_atomically(shown, original.read_bytes())
+
+    def _adopt(self) -> str | None:
+        """Under the move lock: nothing that another program published is lost, and production's links are links."""
+        names = self.names()
+        with _explained(self.production):
+            files = self._found() if self._foreign() else {}
+            if not files:
+                if names.champion is not None:
+                    self._show(names.champion, moved=True)
+                return None
+            version = self._known(files)
+            if version is None:
+                version = self.add(files, {}, origin="adopted", created=utc_now(), adopted_from=str(self.production))
+        if version == names.champion:
+            self._show(version, moved=True)
+        else:
+            self._move(Names(version, names.champion), f"found at {self.production}: another program put it there")
+        return version
+
+    def _found(self) -> dict[str, Path]:
+        """The files that production sees now (name in a version -> path); none where no model is among them."""
+        if self.place == "file":
+            found = {path.name: path for path in self._links() if path.is_file()}
+            return found if self.production.name in found else {}
+        if self.production.is_dir() and not self.production.is_symlink():
+            raise RegistryError(f"{self.production}: is a folder, not a link to a run; move it away")
+        run = _target_of_file(self.production) if self.production.is_file() else self.production.resolve()
+        return {
+            path.relative_to(run).as_posix(): path
+            for path in sorted(run.rglob("*"))
+            if path.is_file() and path != run / MANIFEST
+        }
+
+    def _known(self, files: Mapping[str, Path]) -> str | None:
+        """The newest version that holds these files, where there is one."""
+        hashes = {name: _sha256(path) for name, path in files.items()}
+        for version in reversed(self.versions()):
+            try:
+                held = self.manifest(version)["files"]
+            except RegistryError:
+                continue
+            if all(held.get(name) == value for name, value in hashes.items()):
+                return version
+        return None
+
+
+def utc_now() -> str:
+    """Now, ISO 8601 in UTC."""
+    return datetime.now(UTC).isoformat(timespec="milliseconds")
+
+
+def whoami() -> str:
+    """``user@host``, or the user's number where it has no name."""
+    try:
+        user = getpass.getuser()
+    except (KeyError, OSError):
+        user = str(os.getuid())
+    return f"{user}@{socket.gethostname()}"
+
+
+def _holder(path: Path) -> str:
+    try:
+        held = json.loads(path.read_bytes())
+        return f"{held['who']} (process {held['pid']}) since {held['since']}"
+    except (OSError, ValueError, KeyError, TypeError):
+        return "another process that has only just begun"
+
+
+def _sha256(path: Path) -> str:
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _flush(path: Path) -> None:
+    with open(path, "rb") as file:
+        os.fsync(file.fileno())
+
+
+def _seal(path: Path) -> str:
+    """Flush a file to disk and forbid writing it: production's links lead here. Its SHA-256."""
+    _flush(path)
+    path.chmod(0o444)
+    return _sha256(path)
+
+
+def _is_inside(name: str) -> bool:
+    path = Path(name)
+    return not path.is_absolute() and ".." not in path.parts
+
+
+def _follow(link: Path) -> str | None:
+    """Where a link leads, or the file that stands in for one."""
+    try:
+        return str(link.readlink()) if link.is_symlink() else link.read_text(encoding="utf-8").strip()
+    except FileNotFoundError:
+        return None
+    except IsADirectoryError:
+        raise RegistryError(
+            f"{link}: is a folder, not a link: the registry was copied without its links (cp -a keeps them); "
+            "remove this folder and `promote` a version"
+        ) from None
+    except (OSError, ValueError) as error:
+        raise RegistryError(f"{link}: cannot be read ({error!s:.120})") from error
+
+
+def _name(link: Path) -> str | None:
+    target = _follow(link)
+    return None if target is None else Path(target).name
+
+
+def _target_of_file(path: Path) -> Path:
+    return (path.parent / path.read_text(encoding="utf-8").strip()).resolve()
+
+
+def _link(path: Path, target: str) -> None:
+    """A symlink, or where the system allows none a file with the path."""
+    try:
+        path.symlink_to(target)
+    except (OSError, NotImplementedError):
+        path.write_text(target, encoding="utf-8")
+        _flush(path)
+
+
+def _replace_link(path: Path, target: str) -> None:
+    staged = path.with_name(f".{path.name}-{uuid.uuid4().hex}")
+    _link(staged, target)
+    staged.replace(path)
+    flush_folder(path.parent)
+
+
+def _try_link(path: Path, target: str) -> bool:
+    """A symlink in place of whatever is there, in one step; False where the system allows none."""
+    staged = path.with_name(f".{path.name}-{uuid.uuid4().hex}")
+    try:
+        staged.symlink_to(target)
+    except (OSError, NotImplementedError):
+        return False
+    staged.replace(path)
+    return True
+
+
+@contextmanager
+def _explained(path: Path) -> Iterator[None]:
+    """Turn a failure to write into a RegistryError for a person."""
+    try:
+        yield
+    except filelock.Timeout:
+        raise  # an OSError too, and its own matter
+    except ArtifactError as error:
+        raise RegistryError(str(error)) from error
+    except OSError as error:
+        where = error.filename or path
+        raise RegistryError(
+            f"{where}: {error.strerror or error}; what is live has not changed. Free space or fix permissions"
+        ) from error
