@@ -45,7 +45,7 @@ class Outcome:
     def failure(self, name: str, memory_hint: str, timeout: float | None) -> str | None:
         """One line where it did not end well, None where it did."""
         if self.timed_out:
-            return f"{name}: still running after {timeout:.0f} s and ended with all it started; raise --timeout"
+            return f"{name}: still running after {timeout:g} s and ended with all it started; raise --timeout"
         if self.stopped:
             return f"{name}: interrupted, and ended with all it started"
         if self.exit_code == -signal.SIGKILL:

@@ -151,6 +151,7 @@ def _synergies(candidate: Path, champion: Path | None, source: DataSource) -> Co
         if not tasks:
             result.reason = f"{left_out} of the test pairs were left out as trained on: none is left to rank"
             continue
+
         def of_home(h: int, network: SynergyNetwork = model.network, homes: list[EncodedHome] = homes) -> Scorer:
             return scorer(network, homes[h], known[h])
 

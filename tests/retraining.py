@@ -1,0 +1,117 @@
+"""A home for the manager to work in: training scripts that are real processes and need no ML library."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from retraining_manager.manager import Options, RetrainingManager, Source
+
+# As the training scripts: reads its flags, leaves a model and a summary. What it does besides is in FAKE, as JSON.
+SCRIPT = """
+import json, os, signal, subprocess, sys, time
+flags = dict(zip(sys.argv[1:], sys.argv[2:]))
+act = json.loads(os.environ.get("FAKE", "{}"))
+print("Epoch 1: loss 0.5", flush=True)
+print("a warning", file=sys.stderr, flush=True)
+if "hang" in act:
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    time.sleep(60)
+if "child" in act:
+    child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
+    open(act["child"], "w").write(str(child.pid))
+if "sleep" in act:
+    time.sleep(act["sleep"])
+if "kill" in act:
+    os.kill(os.getpid(), signal.SIGKILL)
+if "flood" in act:
+    sys.stdout.write("x" * act["flood"] + chr(10))
+summary = {"timestamp": "2026-01-01T00:00:00+00:00", "model_type": "gnn_synergy", "status": "success", "notes": ["n"]}
+if "status" in act:
+    summary |= {"status": act["status"], "errors": act.get("errors", []), "message": act.get("message", "")}
+if "nothing" not in act and summary["status"] == "success":
+    if "--model-path" in flags:
+        path = flags["--model-path"]
+        open(path, "w").write(json.dumps({"score": act.get("score", 0.5), "argv": sys.argv[1:]}))
+        open(path.rsplit(".", 1)[0] + "_metadata.json", "w").write("{}")
+    else:
+        os.makedirs(flags["--run-directory"])
+        open(flags["--run-directory"] + "/training_run.json", "w").write(json.dumps({"score": act.get("score", 0.5)}))
+if "summary" in act:
+    open(flags["--summary-path"], "w").write(act["summary"])
+elif "silent" not in act:
+    open(flags["--summary-path"], "w").write(json.dumps(summary))
+sys.exit(act.get("exit", 0))
+"""
+
+# As scripts/compare_models.py: the scores stand in the models.
+COMPARE = """
+import json, os, sys
+model, flags = sys.argv[1], dict(zip(sys.argv[2:], sys.argv[3:]))
+act = json.loads(os.environ.get("FAKE", "{}"))
+if "compare_exit" in act:
+    sys.exit(act["compare_exit"])
+def side(path):
+    if path is None:
+        return None
+    path = os.path.join(path, "training_run.json") if os.path.isdir(path) else path
+    return {"scores": {"mrr": json.load(open(path))["score"], "chrf": json.load(open(path))["score"]}}
+held_out = act.get("held_out", True)
+json.dump({"model_type": model, "held_out": held_out, "reason": "four pairs", "rows": 10, "fingerprint": "f" * 64,
+           "candidate": side(flags["--candidate"]), "champion": side(flags.get("--champion")),
+           "baselines": {"counting": {"mrr": 0.4, "chrf": 0.4}}}, open(flags["--output"], "w"))
+"""
+
+
+def rows(count: int = 120) -> list[dict[str, Any]]:
+    return [
+        {"entity_1": f"light.a{i}", "entity_2": f"light.b{i}", "synergy_type": "t", "confidence": 0.8}
+        for i in range(count)
+    ]
+
+
+def make_manager(folder: Path, options: Options | None = None, source: Source | None = None) -> RetrainingManager:
+    """A manager over ``folder`` with the scripts above and 120 rows of synergies."""
+    data = folder / "data rows"
+    data.mkdir(parents=True, exist_ok=True)
+    (data / "gnn_synergy_data.json").write_text(json.dumps(rows()))
+    prompts = [{"query": f"q{i}", "suggestion": f"s{i}"} for i in range(60)]
+    (data / "soft_prompt_data.json").write_text(json.dumps(prompts))
+    (folder / "train.py").write_text(SCRIPT)
+    (folder / "compare.py").write_text(COMPARE)
+    manager = RetrainingManager(data, folder / "models", source=source, options=options)
+    manager.training_scripts = dict.fromkeys(manager.training_scripts, folder / "train.py")
+    manager.comparison_script = folder / "compare.py"
+    return manager
+
+
+def fake(**act: Any) -> None:
+    """What the scripts do from now on; the test's environment is put back by monkeypatch."""
+    os.environ["FAKE"] = json.dumps(act)
+
+
+def is_gone(pid_file: Path) -> bool:
+    """Whether the process ends within seconds; whoever inherits orphans may not have looked at it yet."""
+    for _ in range(100):
+        try:
+            if psutil.Process(int(pid_file.read_text())).status() in (psutil.STATUS_ZOMBIE, psutil.STATUS_DEAD):
+                return True
+        except psutil.NoSuchProcess:
+            return True
+        time.sleep(0.03)
+    return False
+
+
+if __name__ == "__main__":  # a manager as a process: FOLDER MODEL...
+    import logging
+
+    from retraining_manager.pipeline import run_pipeline
+
+    logging.basicConfig(level=logging.INFO, stream=sys.stdout, format="%(message)s")
+    sys.stdout.write(json.dumps(run_pipeline(make_manager(Path(sys.argv[1])), sys.argv[2:])) + "\n")
