@@ -163,7 +163,7 @@ def _synergies(candidate: Path, champion: Path | None, source: DataSource) -> Co
 
 
 def _prompts(candidate: Path, champion: Path | None, source: DataSource) -> Comparison:
-    from training.seq2seq import TextPair
+    from training.base_model import TextPair
 
     rows = list(islice(source.read(PromptRow), MAX_SAMPLES))
     return _texts("soft_prompt", [TextPair(row.query, row.suggestion) for row in rows], candidate, champion)
