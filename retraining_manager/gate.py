@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -141,12 +140,12 @@ def _against_champion(
     against: list[str],
 ) -> None:
     if champion is None:
-        reasons.append("no baseline: this is the first version, only absolute thresholds were checked")
+        reasons.append("no baseline version: nothing is live yet, so only thresholds and cheap baselines were checked")
         return
     side = comparison.champion
     if side is None or side.error is not None:
         why = "it was not scored" if side is None else side.error
-        reasons.append(f"no comparison with {champion}: {why}; only absolute thresholds were checked")
+        reasons.append(f"no baseline version: {champion} cannot be compared with ({why})")
         return
     if side.left_out:
         reasons.append(f"{side.left_out} rows were left out, for {champion} or the candidate was trained on them")
@@ -168,8 +167,3 @@ def _against_champion(
 
 def _score(side: Side, metric: str) -> float | None:
     return None if side.scores is None else side.scores.get(metric)
-
-
-def verdict_lines(verdict: Mapping[str, Any]) -> list[str]:
-    """A verdict for a console."""
-    return [str(verdict["verdict"]), *(f"  {reason}" for reason in verdict["reasons"])]

@@ -294,8 +294,10 @@ class RetrainingManager:
         return summary
 
     def _train(self, model: str, force: bool, work: Path, output: Path, stop: threading.Event | None) -> runner.Outcome:
-        spec = spec_of(model)
-        argv = [sys.executable, str(self.training_scripts[model]), *self.source.flags()]
+        spec, script = spec_of(model), self.training_scripts[model]
+        if not script.is_file():
+            raise ManagerError(f"{script}: no such training script")
+        argv = [sys.executable, str(script), *self.source.flags()]
         if spec.place == "file":
             (work / "output").mkdir()
             argv += ["--model-path", str(work / "output" / self._production(model, spec).name)]

@@ -120,6 +120,7 @@ def page(summary: Mapping[str, Any], models: Iterable[ModelSummary], plots: Mapp
 """
 
 
+_TITLES = {"mrr": "MRR", "chrf": "chrF", "average_precision": "average precision"}
 _BADGES = {
     "promoted": ("ok", "published"),
     "refused": ("warned", "refused, the old model stays"),
@@ -168,7 +169,7 @@ def _scores(verdict: Mapping[str, Any]) -> str:
         for name, value, kind in known
     )
     held_out = "held-out" if verdict["held_out"] else "in-sample (not held out)"
-    caption = f"{verdict['metric'].replace('_', ' ')} on {verdict['evaluation_rows']} {held_out} rows"
+    caption = f"{_TITLES.get(verdict['metric'], verdict['metric'])} on {verdict['evaluation_rows']} {held_out} rows"
     return f'<table class="bars"><caption>{_text(caption)}</caption>{bars}</table>'
 
 

@@ -21,6 +21,7 @@ import re
 import shutil
 import socket
 import tempfile
+import time
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -464,11 +465,13 @@ def whoami() -> str:
 
 
 def _holder(path: Path) -> str:
-    try:
-        held = json.loads(path.read_bytes())
-        return f"{held['who']} (process {held['pid']}) since {held['since']}"
-    except (OSError, ValueError, KeyError, TypeError):
-        return "another process that has only just begun"
+    for _ in range(20):  # whoever has just taken the lock is about to write it
+        try:
+            held = json.loads(path.read_bytes())
+            return f"{held['who']} (process {held['pid']}) since {held['since']}"
+        except (OSError, ValueError, KeyError, TypeError):
+            time.sleep(0.05)
+    return "another process that does not say which"
 
 
 def _sha256(path: Path) -> str:

@@ -57,7 +57,7 @@ def test_the_first_version_is_judged_published_and_summed_up(manager: Retraining
     assert json.loads(production(tmp_path)["gnn_synergy.pth"])["score"] == 0.5
     assert "gnn_synergy_metadata.json" in production(tmp_path)
     assert summary.verdict["verdict"] == "BLESSED"
-    assert any("no baseline" in reason for reason in summary.verdict["reasons"])
+    assert any("no baseline version" in reason for reason in summary.verdict["reasons"])
     assert summary.verdict["evaluation_fingerprint"] == "f" * 64
     assert summary.process["exit_code"] == 0
     assert summary.process["peak_mb"] > 1
@@ -228,7 +228,7 @@ def test_the_page_needs_nothing_else_and_escapes_what_it_shows(manager: Retraini
 def test_two_managers_at_once_are_one_run_and_one_skip(tmp_path: Path) -> None:
     make_manager(tmp_path)
     command = [sys.executable, str(ROOT / "tests" / "retraining.py"), str(tmp_path), GNN]
-    env = environment(FAKE=json.dumps({"sleep": 1.5}), PYTHONPATH=f"{ROOT}{os.pathsep}{ROOT / 'tests'}")
+    env = environment(FAKE=json.dumps({"sleep": 1.0}), PYTHONPATH=f"{ROOT}{os.pathsep}{ROOT / 'tests'}")
     both = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=env, cwd=tmp_path) for _ in range(2)]
     outputs = [process.communicate(timeout=60)[0] for process in both]
     assert [process.returncode for process in both] == [0, 0]

@@ -1,0 +1,129 @@
+"""The verdict on a candidate, from what was measured alone."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from retraining_manager.gate import Comparison, Side, Thresholds, Verdict, judge
+from retraining_manager.models import SPECS
+
+SPEC = SPECS["gnn_synergy"]
+OLD = "20260101T000000000Z-00000000"
+score = st.floats(0, 1, allow_nan=False)
+
+
+def scored(value: float | None, **more: Any) -> Side:
+    return Side(scores={"mrr": value}, **more)
+
+
+def verdict(
+    candidate: float | None = 0.8,
+    champion: float | Side | None = None,
+    baseline: float | None = 0.5,
+    thresholds: Thresholds | None = None,
+    **more: Any,
+) -> Verdict:
+    accept_weak = more.pop("accept_weak", False)
+    side = champion if isinstance(champion, Side) else None if champion is None else scored(champion)
+    comparison = Comparison(
+        model_type="gnn_synergy",
+        **{"held_out": True, "reason": "few pairs", "rows": 50, "fingerprint": "f" * 64, **more},
+        candidate=more.get("candidate", scored(candidate)),
+        champion=side,
+        baselines={"counting": {"mrr": baseline}},
+    )
+    return judge(SPEC, comparison, None if champion is None else OLD, thresholds, accept_weak=accept_weak)
+
+
+@given(candidate=score, champion=score, baseline=score)
+def test_blessed_is_what_beats_the_baselines_and_is_not_worse_than_what_is_live(
+    candidate: float, champion: float, baseline: float
+) -> None:
+    found = verdict(candidate, champion, baseline)
+    beats = candidate > baseline or candidate == baseline == 1.0
+    assert found.blessed == (beats and candidate >= champion * 0.98)
+    assert found.reasons
+    weak = verdict(candidate, champion, baseline, accept_weak=True)
+    assert weak.blessed == (candidate >= champion * 0.98)
+    assert weak.accept_weak
+
+
+@given(score)
+def test_a_model_that_is_live_is_never_replaced_by_one_that_lost_more_than_the_tolerance(loss: float) -> None:
+    found = verdict(0.9 * (1 - loss), 0.9, baseline=None, thresholds=Thresholds(tolerance=0.1))
+    assert found.blessed == (0.9 * (1 - loss) >= 0.9 * (1 - 0.1))
+
+
+def test_the_first_version_says_that_there_is_no_baseline_version() -> None:
+    found = verdict()
+    assert found.blessed
+    assert found.champion is None
+    assert "no baseline version: nothing is live yet" in found.reasons[-1]
+
+
+def test_a_champion_that_cannot_be_loaded_is_no_baseline_version_either() -> None:
+    found = verdict(champion=Side(error="x.pth: is not a model file"))
+    assert found.blessed
+    assert f"no baseline version: {OLD} cannot be compared with (x.pth: is not a model file)" in found.reasons
+
+
+def test_a_candidate_that_cannot_be_loaded_is_refused() -> None:
+    found = verdict(candidate=None, champion=0.5)
+    broken = judge(
+        SPEC,
+        Comparison(
+            model_type="gnn_synergy",
+            held_out=True,
+            reason="",
+            rows=0,
+            fingerprint="",
+            candidate=Side(error="broken"),
+            champion=scored(0.1),
+        ),
+        OLD,
+    )
+    assert not found.blessed
+    assert not broken.blessed
+    assert broken.reasons[0] == "the candidate cannot be used: broken"
+
+
+def test_a_perfect_baseline_cannot_be_beaten_and_is_met() -> None:
+    assert verdict(1.0, baseline=1.0).blessed
+    assert not verdict(0.99, baseline=1.0).blessed
+    assert not verdict(0.7, baseline=0.7).blessed, "as good is not better where better is possible"
+
+
+def test_a_minimum_holds_even_for_what_is_accepted_weak() -> None:
+    found = verdict(0.3, thresholds=Thresholds(minimum=0.4), accept_weak=True)
+    assert not found.blessed
+    assert "0.3000 is below the minimum of 0.4000" in found.reasons[0]
+
+
+def test_too_few_rows_compare_nothing_and_say_so() -> None:
+    found = verdict(0.8, 0.9, rows=2)
+    assert found.blessed
+    assert f"no comparison with {OLD}: 2 rows, it takes 3" in found.reasons
+
+
+def test_without_a_held_out_score_baselines_do_not_count_and_what_is_live_still_does() -> None:
+    assert verdict(0.5, baseline=1.0, held_out=False).blessed
+    assert verdict(0.9, 0.9, baseline=1.0, held_out=False).blessed
+    assert not verdict(0.5, 0.9, baseline=0.1, held_out=False).blessed
+    assert not verdict(None, 0.9).blessed, "what has a score is not replaced by what has none"
+    assert verdict(None, scored(None)).blessed, "nothing tells them apart, and the newer one saw the newer data"
+
+
+def test_rows_left_out_stand_in_the_reasons() -> None:
+    found = verdict(champion=scored(0.5, left_out=7, notes=["it does not say what it was trained on"]))
+    assert any("7 rows were left out" in reason for reason in found.reasons)
+    assert "it does not say what it was trained on" in found.reasons
+
+
+@pytest.mark.parametrize("bad", [{"tollerance": 0.1}, {"tolerance": 1.0}, {"minimum": float("nan")}])
+def test_a_threshold_that_makes_no_sense_is_an_error(bad: dict[str, float]) -> None:
+    with pytest.raises(ValueError, match="validation error"):
+        Thresholds.model_validate(bad)
