@@ -1,0 +1,147 @@
+"""Two models on the same rows, which neither was trained on."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from support import home
+
+from data_sources import Home, open_source
+from training.compare import CompareOptions, Comparison, compare, compare_and_write
+from training.config import SynergyConfig
+from training.errors import TrainingError
+from training.graph import build_graph, describe_split, split_pairs, without_seen
+from training.link_prediction import TrainingResult, train
+from training.splits import sealed, unseen
+
+CONFIG = SynergyConfig(hidden_dim=8, num_layers=1, epochs=1)
+HOMES = [home(f"home{i}") for i in range(8)]
+
+
+@settings(max_examples=40)
+@given(st.sets(st.text(max_size=5), max_size=20), st.sets(st.text(max_size=5), max_size=20))
+def test_what_was_trained_on_is_told_apart_from_the_rest(trained: set[str], others: set[str]) -> None:
+    left, right = sealed(list(trained)[::2]), sealed(list(trained)[1::2])
+    assert unseen(trained | others, left, right) == others - trained
+    assert sealed(trained) == sealed(sorted(trained))
+
+
+def write(path: Path, homes: list[dict[str, Any]]) -> Path:
+    path.write_text(json.dumps(homes))
+    return path
+
+
+def model(path: Path, data: Path, sealed_too: bool = True) -> TrainingResult:
+    """Train on ``data`` and save, as the training script does."""
+    result = train(list(open_source(json_input=str(data)).read(Home)), CONFIG)
+    result.model.provenance = {"trained_on": result.trained_on} if sealed_too else {}
+    path.write_bytes(result.model.to_bytes())
+    return result
+
+
+def compared(candidate: Path, champion: Path | None, data: Path) -> Comparison:
+    return compare("gnn_synergy", candidate, champion, open_source(json_input=str(data)))
+
+
+def test_a_candidate_scores_as_in_its_own_training_and_as_itself(tmp_path: Path) -> None:
+    data = write(tmp_path / "homes.json", HOMES)
+    result = model(tmp_path / "m.pth", data)
+    found = compared(tmp_path / "m.pth", tmp_path / "m.pth", data)
+    measured = result.metrics["test"]
+    assert found.held_out
+    assert found.candidate.scores == measured["model"]
+    assert found.champion is not None
+    assert found.champion.scores == found.candidate.scores
+    assert found.baselines == measured["baselines"]
+    assert (found.rows, found.fingerprint) == (measured["pairs"], result.split["test_fingerprint"])
+    assert (found.candidate.left_out, found.champion.left_out, found.candidate.notes) == (0, 0, [])
+
+
+def test_homes_that_the_champion_was_trained_on_are_left_out_whole_for_both(tmp_path: Path) -> None:
+    data = write(tmp_path / "homes.json", HOMES)
+    graphs = [build_graph(h) for h in open_source(json_input=str(data)).read(Home)]
+    split = split_pairs(graphs)
+    held_out = [g.home_id for h, g in enumerate(graphs) if split.select(h, "test").any()]
+    seen = [h for h in HOMES if h["home_id"] in held_out][:1]
+    one = model(tmp_path / "champion.pth", write(tmp_path / "old.json", seen))
+    model(tmp_path / "candidate.pth", data)
+    fewer, left_out = without_seen(split, graphs, one.trained_on)
+    assert left_out == sum(int(split.select(h, "test").sum()) for h, g in enumerate(graphs) if g.home_id in held_out)
+    assert len(held_out) == 1, "so nothing is left"
+    assert describe_split(fewer, graphs)["directed_pairs"]["test"] == 0
+    found = compared(tmp_path / "candidate.pth", tmp_path / "champion.pth", data)
+    assert (found.rows, found.candidate.scores, found.candidate.left_out) == (0, None, left_out)
+    assert "left out as trained on" in found.reason
+    assert found.fingerprint != split_fingerprint(split, graphs)
+
+
+def split_fingerprint(split: Any, graphs: Any) -> str:
+    return str(describe_split(split, graphs)["test_fingerprint"])
+
+
+def test_one_direction_seen_is_both_directions_seen() -> None:
+    whole = home("h", rooms=tuple(f"r{i}" for i in range(30)))
+    for synergy in whole["synergies"]:
+        synergy["relationship"] = {"direction": "bidirectional"}
+        del synergy["automation_id"]
+    from data_sources import HomeBuilder, LoadReport
+
+    builder = HomeBuilder(LoadReport(where="x"), "h")
+    for entity in whole["entities"]:
+        builder.add_entity(entity, "")
+    for synergy in whole["synergies"]:
+        builder.add_row(synergy, "")
+    graph = build_graph(builder.build())
+    split = split_pairs([graph])
+    assert split.strategy == "pair"
+    test = graph.pairs[split.select(0, "test")]
+    trigger, action = (graph.entity_ids[i] for i in test[0])
+    first, second = sorted((trigger, action))
+    fewer, left_out = without_seen(split, [graph], sealed([f"h {first} {second}"]))
+    assert left_out == 2
+    assert fewer.select(0, "test").sum() == len(test) - 2
+    assert replace(fewer, parts=split.parts) == split, "nothing else has changed"
+
+
+def test_a_champion_that_says_nothing_of_its_training_is_compared_with_a_note(tmp_path: Path) -> None:
+    data = write(tmp_path / "homes.json", HOMES)
+    model(tmp_path / "old.pth", data, sealed_too=False)
+    model(tmp_path / "new.pth", data)
+    found = compared(tmp_path / "new.pth", tmp_path / "old.pth", data)
+    assert found.champion is not None
+    assert found.champion.scores is not None
+    assert "does not say what it was trained on" in found.champion.notes[0]
+
+
+def test_a_file_that_is_no_model_has_an_error_and_the_other_its_scores(tmp_path: Path) -> None:
+    data = write(tmp_path / "homes.json", HOMES)
+    model(tmp_path / "new.pth", data)
+    (tmp_path / "old.pth").write_text("not a model")
+    output = tmp_path / "out" / "c.json"
+    options = CompareOptions(str(data), None, False, tmp_path / "new.pth", tmp_path / "old.pth", output)
+    compare_and_write("gnn_synergy", options)
+    written = json.loads(output.read_text())
+    assert written["champion"]["scores"] is None
+    assert "old.pth: is not a model file" in written["champion"]["error"]
+    assert written["candidate"]["scores"]["mrr"] > 0
+
+
+def test_four_pairs_are_compared_in_sample_under_that_name(tmp_path: Path) -> None:
+    data = write(tmp_path / "few.json", [home("h", rooms=("kitchen", "hall"))])
+    model(tmp_path / "m.pth", data)
+    found = compared(tmp_path / "m.pth", tmp_path / "m.pth", data)
+    assert not found.held_out
+    assert "nothing can be held out" in found.reason
+    assert found.candidate.scores is not None
+
+
+def test_another_kind_is_an_error_in_one_line(tmp_path: Path) -> None:
+    options = CompareOptions(None, None, False, tmp_path, None, tmp_path / "x")
+    with pytest.raises(TrainingError, match="no such model; there are gnn_synergy"):
+        compare_and_write("nothing", options)
