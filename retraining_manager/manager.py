@@ -260,6 +260,9 @@ class RetrainingManager:
             summary = self._skipped(model, str(error))
         except (ManagerError, ArtifactError, OSError) as error:
             summary = self._failed(model, " ".join(str(error).split()))
+        except Exception as error:
+            log.debug("traceback", exc_info=error)
+            summary = self._failed(model, f"{model}: unexpected {type(error).__name__}: {error}; --verbose shows where")
         except KeyboardInterrupt as error:
             interrupted = error
             summary = self._failed(model, f"{model}: interrupted; what is live has not changed")
@@ -313,7 +316,6 @@ class RetrainingManager:
     def _execute(
         self, model: str, argv: Sequence[str], output: Path, timeout: float | None, stop: threading.Event | None
     ) -> runner.Outcome:
-        log.debug("%s: %s", model, argv)
         return runner.run(
             argv,
             output,
@@ -330,11 +332,13 @@ class RetrainingManager:
         process = {"exit_code": outcome.exit_code, "seconds": outcome.seconds, "peak_mb": outcome.peak_mb}
         failure = outcome.failure(model, spec_of(model).memory_hint, self._timeout(model))
         try:
-            summary = ModelSummary.model_validate_json(path.read_bytes())
+            written = TrainingSummary.model_validate_json(path.read_bytes())
+            to_json(written.model_dump())  # so that a number that JSON has no name for fails here
+            summary = ModelSummary(**written.model_dump())
         except FileNotFoundError:
             summary = self._failed(model, failure or f"{model}: exit code 0, but no summary was written")
-        except (OSError, ValidationError) as error:
-            what = error.errors()[0]["msg"] if isinstance(error, ValidationError) else error.strerror
+        except (OSError, ValueError) as error:
+            what = error.errors()[0]["msg"] if isinstance(error, ValidationError) else str(error)
             summary = self._failed(model, failure or f"{model}: its summary cannot be used ({what})")
         else:
             if failure is not None:

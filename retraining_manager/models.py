@@ -74,10 +74,11 @@ SPECS: Mapping[str, ModelSpec] = MappingProxyType(
             place="file",
             production=Path("models/pattern_detection.skops"),
             minimum_rows=200,
-            minimum_distinct={"entities": 10, "classes": 2},
+            minimum_distinct={"entities": 20, "classes": 2},
             metric="average_precision",
             best=1.0,
             memory_hint="train on fewer rows",
+            companions=("_metadata.json", "_reliability.png"),
         ),
         "yaml_generation": ModelSpec(
             script="train_yaml_generation.py",

@@ -40,7 +40,7 @@ class RowThresholds:
     ) -> dict[str, tuple[bool, str]]:
         """For each model: whether to train it, and why."""
         quality = quality_metrics or {}
-        return {model: self._check(model, data_counts.get(model, 0), quality.get(model, {})) for model in SPECS}
+        return {model: self._check(model, data_counts.get(model, 0), quality.get(model) or {}) for model in SPECS}
 
     def _check(self, model: str, rows: int, quality: Mapping[str, Any]) -> tuple[bool, str]:
         needed = spec_of(model).minimum_rows
@@ -123,8 +123,8 @@ def _prompts(source: DataSource, distinct: _Distinct) -> Iterator[int]:
 def _patterns(source: DataSource, distinct: _Distinct) -> Iterator[int]:
     for row in source.read(PatternRow):
         distinct.add("entities", row.entity_id)
-        if row.expected_pattern is not None:
-            distinct.add("classes", str(row.expected_pattern == row.pattern_type))
+        if row.genuine is not None:
+            distinct.add("classes", str(row.genuine))
         yield 1
 
 

@@ -12,12 +12,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from support import home
 
-from data_sources import Home, open_source
+from data_sources import Home, PatternRow, open_source
 from training.compare import CompareOptions, Comparison, compare, compare_and_write
 from training.config import SynergyConfig
 from training.errors import TrainingError
 from training.graph import build_graph, describe_split, split_pairs, without_seen
 from training.link_prediction import TrainingResult, train
+from training.pattern_detection import split_by_entity
 from training.splits import sealed, unseen
 
 CONFIG = SynergyConfig(hidden_dim=8, num_layers=1, epochs=1)
@@ -139,6 +140,47 @@ def test_four_pairs_are_compared_in_sample_under_that_name(tmp_path: Path) -> No
     assert not found.held_out
     assert "nothing can be held out" in found.reason
     assert found.candidate.scores is not None
+
+
+def detections(entities: int, rows: int = 4) -> list[dict[str, Any]]:
+    """Genuine where the confidence is high; whole entities are held out."""
+    return [
+        {
+            "entity_id": f"light.l{i}",
+            "pattern_type": "time_of_day",
+            "confidence": 0.2 + 0.6 * (j % 2) + 0.01 * (i % 7),
+            "occurrences": 5 + i,
+            "ground_truth": {"expected_pattern": "time_of_day" if j % 2 else "sequence"},
+        }
+        for i in range(entities)
+        for j in range(rows)
+    ]
+
+
+def pattern_model(path: Path, data: Path) -> Any:
+    from training.pattern_detection import train as train_patterns
+
+    result = train_patterns(list(open_source(json_input=str(data), kind="pattern_detection").read(PatternRow)))
+    path.write_bytes(replace(result.model, provenance={"trained_on": result.trained_on}).to_bytes())
+    return result
+
+
+def test_patterns_are_compared_on_entities_that_neither_saw(tmp_path: Path) -> None:
+    data = write(tmp_path / "all.json", detections(30))
+    result = pattern_model(tmp_path / "new.skops", data)
+    source = open_source(json_input=str(data), kind="pattern_detection")
+    same = compare("pattern_detection", tmp_path / "new.skops", tmp_path / "new.skops", source)
+    assert same.champion is not None
+    assert same.candidate.scores == same.champion.scores == result.metrics["test"]["model"]
+    assert same.baselines == result.metrics["test"]["baselines"]
+    held_out = split_by_entity(list(source.read(PatternRow)))
+    tested = {row.entity_id for row, test in zip(*held_out[:2], strict=True) if test}
+    assert unseen(tested, result.trained_on) == tested
+    # Another one was trained on few entities, two of which are held out here.
+    old = [r for r in detections(30) if r["entity_id"] in sorted(tested)[:2]]
+    pattern_model(tmp_path / "old.skops", write(tmp_path / "old.json", old))
+    found = compare("pattern_detection", tmp_path / "new.skops", tmp_path / "old.skops", source)
+    assert (found.rows, found.candidate.left_out) == (4 * (len(tested) - 2), 8)
 
 
 def test_another_kind_is_an_error_in_one_line(tmp_path: Path) -> None:

@@ -120,6 +120,14 @@ def test_a_run_directory_is_published_behind_latest(manager: RetrainingManager, 
 BAD: dict[str, tuple[dict[str, Any], str]] = {
     "garbage for a summary": ({"summary": "}{ garbage \x00"}, "its summary cannot be used"),
     "another shape of summary": ({"summary": "[1, 2]"}, "its summary cannot be used"),
+    "a summary with nan": (
+        {"summary": '{"timestamp": "t", "model_type": "x", "status": "success", "metrics": {"a": NaN}}'},
+        "its summary cannot be used",
+    ),
+    "a summary that says published": (
+        {"summary": '{"timestamp": "t", "model_type": "x", "status": "success", "promoted": true}'},
+        "its summary cannot be used",
+    ),
     "exit 0 without a summary": ({"silent": 1}, "exit code 0, but no summary was written"),
     "exit 0 without a model": ({"nothing": 1}, "exit code 0, but gnn_synergy.pth was not written"),
     "exit 1 without a summary": ({"silent": 1, "exit": 1}, "exit code 1"),
@@ -439,6 +447,15 @@ def test_a_folder_that_cannot_be_written_is_a_failure_in_one_line(tmp_path: Path
     summary = manager.retrain(GNN)
     assert summary.status == "failed"
     assert "Not a directory" in summary.errors[0] or "File exists" in summary.errors[0]
+
+
+def test_a_fault_of_the_manager_itself_still_leaves_a_summary_and_the_next_model(
+    manager: RetrainingManager, tmp_path: Path
+) -> None:
+    manager.data_sufficiency_checker = None  # type: ignore[assignment]
+    summary = run_pipeline(manager, [GNN, "soft_prompt"])
+    assert summary["failed"] == [GNN, "soft_prompt"]
+    assert "unexpected AttributeError" in summary_of(tmp_path)["errors"][0]
 
 
 def test_paths_with_spaces_and_dashes_reach_the_scripts_whole() -> None:

@@ -117,7 +117,9 @@ def test_a_soft_prompt_goes_behind_latest_and_loads_from_there(retrain: Retrain,
         for thing in ("light", "fan", "heater", "radio")
     ]
     (tmp_path / "rows.json").write_text(json.dumps(rows))
-    (tmp_path / "c.yaml").write_text("soft_prompt: {flags: [--epochs, '1', --batch-size, '8']}")
+    (tmp_path / "c.yaml").write_text(
+        "soft_prompt: {flags: [--epochs, '1', --batch-size, '8', --target-max-tokens, '24']}"
+    )
     arguments = ("run", "soft_prompt", "--json-input", "rows.json", "--config", "c.yaml", "--accept-weak")
     first = retrain(*arguments)["models"]["soft_prompt"]
     assert first["promoted"], first["message"]

@@ -16,7 +16,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, TypeVar
 
-from data_sources import KINDS, DataSource, Home, PromptRow, open_source
+from data_sources import KINDS, DataSource, Home, PatternRow, PromptRow, open_source
 from training.artifacts import to_json, write_atomically
 from training.errors import ModelFileError, TrainingError
 
@@ -203,4 +203,38 @@ def _texts(model_type: str, pairs: Sequence[Any], candidate: Path, champion: Pat
     return result
 
 
-_COMPARE = {"gnn_synergy": _synergies, "soft_prompt": _prompts}
+def _patterns(candidate: Path, champion: Path | None, source: DataSource) -> Comparison:
+    import numpy as np
+
+    from training.pattern_detection import PatternModel, judge, split_by_entity
+    from training.splits import unseen
+
+    rows, in_test, described = split_by_entity(list(source.read(PatternRow)))
+    held_out = described["strategy"] != "none"
+    base_rate = float(np.mean([bool(row.genuine) for row, test in zip(rows, in_test, strict=True) if not test]))
+    judged = [row for row, test in zip(rows, in_test, strict=True) if test or not held_out]
+    new, new_side = _load(PatternModel.load, candidate)
+    old, old_side = _load(PatternModel.load, champion)
+    assert new_side is not None
+    all_rows = len(judged)
+    if held_out:
+        sides = [(model, side) for model, side in ((new, new_side), (old, old_side)) if model is not None]
+        fresh = unseen((row.entity_id for row in judged), *(_sealed_units(m.provenance, side) for m, side in sides))
+        judged = [row for row in judged if row.entity_id in fresh]
+    digest = hashlib.sha256("\n".join(sorted(row.model_dump_json() for row in judged)).encode())
+    result = Comparison(
+        "pattern_detection", held_out, described["reason"], len(judged), digest.hexdigest(), new_side, old_side, {}
+    )
+    for model, side in ((new, new_side), (old, old_side)):
+        if model is None or side is None:
+            continue
+        side.left_out = all_rows - len(judged)
+        if not judged:
+            result.reason = f"all {all_rows} test rows were left out as trained on"
+            continue
+        measured = judge(model, judged, base_rate)
+        side.scores, result.baselines = measured["model"], measured["baselines"]
+    return result
+
+
+_COMPARE = {"gnn_synergy": _synergies, "soft_prompt": _prompts, "pattern_detection": _patterns}

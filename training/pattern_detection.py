@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import skops.io
 from pydantic import ValidationError
 from sklearn.compose import ColumnTransformer
@@ -33,7 +34,7 @@ from data_sources.records import explain
 from training.errors import ModelFileError, TrainingError
 from training.graph import class_of, words_of
 from training.metrics import Array, average_precision, expected_calibration_error, reliability, roc_auc
-from training.splits import MIN_ENTITIES, assign_parts, count_parts
+from training.splits import MIN_ENTITIES, assign_parts, count_parts, sealed
 
 FORMAT = 1
 FOLDS = 5
@@ -225,11 +226,12 @@ def _canonical(content: bytes) -> bytes:
 
 @dataclass(frozen=True)
 class Result:
-    """A trained model, what it scores, and how the entities were split."""
+    """A trained model, what it scores, how the entities were split, and which it saw (``splits.sealed``)."""
 
     model: PatternModel
     metrics: dict[str, Any]
     split: dict[str, Any]
+    trained_on: str
 
 
 def train(rows: Sequence[PatternRow], seed: int = 0) -> Result:
@@ -242,14 +244,9 @@ def train(rows: Sequence[PatternRow], seed: int = 0) -> Result:
     Raises:
         TrainingError: No row has a ground truth.
     """
-    judged = sorted((row for row in rows if row.genuine is not None), key=lambda row: row.model_dump_json())
-    if not judged:
-        raise TrainingError(f"none of {len(rows)} patterns has a ground truth; there is nothing to learn from")
+    judged, in_test, described = split_by_entity(rows)
     label = np.array([bool(row.genuine) for row in judged])
-    part_of = assign_parts({row.entity_id for row in judged})
-    held_out = len(part_of) >= MIN_ENTITIES
-    # Folds inside the training part do what a validation part would.
-    in_test = np.array([held_out and part_of[row.entity_id] == "test" for row in judged])
+    held_out = described["strategy"] != "none"
     learnt = np.flatnonzero(~in_test)
     model, compared = fit([judged[i] for i in learnt], seed)
     name, measured = ("test", np.flatnonzero(in_test)) if held_out else ("in_sample", learnt)
@@ -258,8 +255,23 @@ def train(rows: Sequence[PatternRow], seed: int = 0) -> Result:
         name: judge(model, [judged[i] for i in measured], base_rate=float(label[learnt].mean())),
         "cross_validation": compared,
     }
-    entities = {row.entity_id for row in judged}
-    return Result(model, metrics, _describe_split(held_out, len(entities), part_of, in_test))
+    trained_on = sealed(judged[i].entity_id for i in learnt)
+    return Result(model, metrics, described, trained_on)
+
+
+def split_by_entity(rows: Sequence[PatternRow]) -> tuple[list[PatternRow], npt.NDArray[np.bool_], dict[str, Any]]:
+    """The rows with a ground truth in a fixed order, which of them are held out, and why so.
+
+    Raises TrainingError where there is none.
+    """
+    judged = sorted((row for row in rows if row.genuine is not None), key=lambda row: row.model_dump_json())
+    if not judged:
+        raise TrainingError(f"none of {len(rows)} patterns has a ground truth; there is nothing to learn from")
+    part_of = assign_parts({row.entity_id for row in judged})
+    held_out = len(part_of) >= MIN_ENTITIES
+    # Folds inside the training part do what a validation part would.
+    in_test = np.array([held_out and part_of[row.entity_id] == "test" for row in judged])
+    return judged, in_test, _describe_split(held_out, len(part_of), part_of, in_test)
 
 
 def _describe_split(held_out: bool, entities: int, part_of: Mapping[str, Any], in_test: Any) -> dict[str, Any]:

@@ -75,6 +75,7 @@ def _train_and_publish(run: Run, rows: Sequence[PatternRow], audit: PatternAudit
         "audit": run.audit,
         "metrics": run.metrics,
         "split": result.split,
+        "trained_on": result.trained_on,
         "versions": versions(),
     }
     image = report.plot_reliability(result.metrics)
