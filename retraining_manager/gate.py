@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from retraining_manager.models import ModelSpec
+from retraining_manager.models import METRIC_TITLES, ModelSpec
 
 
 class Thresholds(BaseModel):
@@ -90,7 +90,9 @@ def judge(
     baselines = {name: row[spec.metric] for name, row in comparison.baselines.items()}
     ranked = sorted(((value, name) for name, value in baselines.items() if value is not None), reverse=True)
     best, best_name = ranked[0] if ranked else (None, "")
-    where = f"{spec.metric} on {comparison.rows} {'held-out' if comparison.held_out else 'in-sample'} rows"
+    where = (
+        f"{METRIC_TITLES[spec.metric]} on {comparison.rows} {'held-out' if comparison.held_out else 'in-sample'} rows"
+    )
 
     if comparison.candidate.error is not None:
         against.append(f"the candidate cannot be used: {comparison.candidate.error}")

@@ -266,6 +266,10 @@ class RetrainingManager:
         except KeyboardInterrupt as error:
             interrupted = error
             summary = self._failed(model, f"{model}: interrupted; what is live has not changed")
+        try:
+            summary.champion = self.registry(model).names().champion
+        except ManagerError as error:
+            summary.notes.append(str(error))
         if not summary.training_time_seconds:
             summary.training_time_seconds = round(time.monotonic() - started, 3)
         self._write_summary(summary)
@@ -292,8 +296,6 @@ class RetrainingManager:
             if summary.status == "success":
                 self._judge_and_publish(model, spec, registry, work, summary, stop)
             self._keep_output(model, output, summary)
-        names = registry.names()
-        summary.champion = names.champion
         return summary
 
     def _train(self, model: str, force: bool, work: Path, output: Path, stop: threading.Event | None) -> runner.Outcome:

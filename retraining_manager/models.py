@@ -12,6 +12,7 @@ from data_sources import KINDS, KindName
 from retraining_manager.errors import ManagerError
 
 Place = Literal["file", "run"]
+METRIC_TITLES = {"mrr": "MRR", "chrf": "chrF", "average_precision": "average precision", "structure_f1": "structure F1"}
 
 
 @dataclass(frozen=True)

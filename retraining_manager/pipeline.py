@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from retraining_manager.manager import ModelSummary, RetrainingManager
+from retraining_manager.models import METRIC_TITLES
 from retraining_manager.registry import utc_now, whoami
 from training.artifacts import to_json, write_atomically
 
@@ -120,7 +121,6 @@ def page(summary: Mapping[str, Any], models: Iterable[ModelSummary], plots: Mapp
 """
 
 
-_TITLES = {"mrr": "MRR", "chrf": "chrF", "average_precision": "average precision"}
 _BADGES = {
     "promoted": ("ok", "published"),
     "refused": ("warned", "refused, the old model stays"),
@@ -138,6 +138,8 @@ def _outcome(summary: ModelSummary) -> str:
 
 def _card(summary: ModelSummary, plots: Sequence[bytes]) -> str:
     kind, label = _BADGES[_outcome(summary)]
+    if summary.champion is None and _outcome(summary) == "refused":
+        label = "refused, nothing is live"
     parts = [
         f'<section class="{kind}">',
         f'<h2>{_text(summary.model_type)} <span class="badge">{_text(label)}</span></h2>',
@@ -169,7 +171,7 @@ def _scores(verdict: Mapping[str, Any]) -> str:
         for name, value, kind in known
     )
     held_out = "held-out" if verdict["held_out"] else "in-sample (not held out)"
-    caption = f"{_TITLES.get(verdict['metric'], verdict['metric'])} on {verdict['evaluation_rows']} {held_out} rows"
+    caption = f"{METRIC_TITLES[verdict['metric']]} on {verdict['evaluation_rows']} {held_out} rows"
     return f'<table class="bars"><caption>{_text(caption)}</caption>{bars}</table>'
 
 
