@@ -87,8 +87,8 @@ SPECS: Mapping[str, ModelSpec] = MappingProxyType(
             production=Path("models/yaml_generation/latest"),
             minimum_rows=100,
             minimum_distinct={"requests": 10, "answers": 2},
-            metric="chrf",
-            best=100.0,
+            metric="structure_f1",
+            best=1.0,
             memory_hint="lower --batch-size, --source-max-tokens, --target-max-tokens or --lora-r",
         ),
     }

@@ -16,11 +16,11 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, TypeVar
 
-from data_sources import KINDS, DataSource, Home, PatternRow, PromptRow, open_source
+from data_sources import KINDS, DataSource, Home, PatternRow, PromptRow, YamlRow, open_source
 from training.artifacts import to_json, write_atomically
 from training.errors import ModelFileError, TrainingError
 
-MAX_SAMPLES = 2_000  # rows of requests that training reads at most, by default
+MAX_SAMPLES = {"soft_prompt": 2_000, "yaml_generation": 20_000}  # rows that training reads at most, by default
 NOT_SEALED = "it does not say what it was trained on, so some of these rows may be among it"
 
 log = logging.getLogger("training.compare")
@@ -88,7 +88,7 @@ def compare_and_write(model_type: str, options: CompareOptions) -> None:
         data_source=options.data_source,
         strict=options.strict,
         kind=kind,
-        max_samples=MAX_SAMPLES,
+        max_samples=MAX_SAMPLES.get(kind),
     )
     comparison = compare(model_type, options.candidate, options.champion, source)
     write_atomically(options.output, to_json(asdict(comparison)))
@@ -165,7 +165,7 @@ def _synergies(candidate: Path, champion: Path | None, source: DataSource) -> Co
 def _prompts(candidate: Path, champion: Path | None, source: DataSource) -> Comparison:
     from training.base_model import TextPair
 
-    rows = list(islice(source.read(PromptRow), MAX_SAMPLES))
+    rows = list(islice(source.read(PromptRow), MAX_SAMPLES["soft_prompt"]))
     return _texts("soft_prompt", [TextPair(row.query, row.suggestion) for row in rows], candidate, champion)
 
 
@@ -237,4 +237,52 @@ def _patterns(candidate: Path, champion: Path | None, source: DataSource) -> Com
     return result
 
 
-_COMPARE = {"gnn_synergy": _synergies, "soft_prompt": _prompts, "pattern_detection": _patterns}
+def _automations(candidate: Path, champion: Path | None, source: DataSource) -> Comparison:
+    from training.splits import unseen
+    from training.yaml_generation import YamlGenerator, examples, judge, row_units, split_by_home
+
+    rows = list(islice(source.read(YamlRow), MAX_SAMPLES["yaml_generation"]))
+    parts, described = split_by_home(rows)
+    held_out = described["strategy"] != "none"
+    training = [row for row, part in zip(rows, parts, strict=True) if part == "train"]
+    judged = [row for row, part in zip(rows, parts, strict=True) if part == "test"] if held_out else training
+    new, new_side = _load(YamlGenerator.load, candidate)
+    old, old_side = _load(YamlGenerator.load, champion)
+    assert new_side is not None
+    all_rows = len(judged)
+    if held_out:
+        # Where homes are held out, two of them may well ask for the same.
+        number = 0 if described["strategy"] == "home" else 1
+        sides = [(model, side) for model, side in ((new, new_side), (old, old_side)) if model is not None]
+        sealed_units = [_sealed_units(model.described, side) for model, side in sides]
+        fresh = unseen((row_units(row)[number] for row in judged), *sealed_units)
+        judged = [row for row in judged if row_units(row)[number] in fresh]
+    digest = hashlib.sha256("\n".join(sorted(row.model_dump_json() for row in judged)).encode())
+    result = Comparison("yaml_generation", held_out, described["reason"], 0, digest.hexdigest(), new_side, old_side, {})
+    known, asked = examples(training), examples(judged)
+    for model, side in ((new, new_side), (old, old_side)):
+        if model is None or side is None:
+            continue
+        side.left_out = all_rows - len(judged)
+        if not judged:
+            result.reason = f"all {all_rows} test rows were left out as trained on"
+            continue
+        measured = judge(model, known, asked)
+        side.scores = _with_structure(measured["model"])
+        result.rows = measured["rows"]
+        result.baselines = {name: _with_structure(row) for name, row in measured["baselines"].items()}
+    return result
+
+
+def _with_structure(scores: Mapping[str, float]) -> dict[str, float | None]:
+    from training.yaml_run import structure_score
+
+    return {**scores, "structure_f1": structure_score(dict(scores))}
+
+
+_COMPARE = {
+    "gnn_synergy": _synergies,
+    "soft_prompt": _prompts,
+    "pattern_detection": _patterns,
+    "yaml_generation": _automations,
+}

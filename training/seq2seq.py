@@ -9,7 +9,7 @@ import re
 import shutil
 import warnings
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -414,9 +414,11 @@ def _mean_loss(model: Any, tokenizer: Any, pairs: Sequence[TextPair], config: Se
 class Suggester:
     """A trained adapter over its base, for use; ``described`` is what ``training_run.json`` says of it."""
 
-    def __init__(self, model: Any, tokenizer: Any, config: Seq2SeqConfig, described: dict[str, Any]) -> None:
+    def __init__(
+        self, model: Any, tokenizer: Any, config: Seq2SeqConfig, described: Mapping[str, Any] | None = None
+    ) -> None:
         self._model, self._tokenizer, self._config = model, tokenizer, config
-        self.described = described
+        self.described = described or {}
 
     @classmethod
     def load(cls, directory: str | Path) -> Suggester:

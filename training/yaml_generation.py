@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -29,11 +30,12 @@ from training.seq2seq import (
     Seq2SeqConfig,
     Split,
     Suggester,
+    plain,
     split_by_query,
     text_scores,
     train,
 )
-from training.splits import PARTS, assign_parts, count_parts
+from training.splits import PARTS, assign_parts, count_parts, sealed
 
 log = logging.getLogger("training.yaml_generation")
 
@@ -115,7 +117,14 @@ def learn(
         generator = YamlGenerator(Suggester(model, tokenizer, config))
         return judge(generator, by_part["train"], by_part["test"] or by_part["train"])
 
-    return train(pairs, config, work, split=(parts, described), judged_by=judged_by, scratch=SCRATCH, **options)
+    result = train(pairs, config, work, split=(parts, described), judged_by=judged_by, scratch=SCRATCH, **options)
+    seen = [row for row, part in zip(rows, parts, strict=True) if part != "test"]
+    return replace(result, trained_on=sealed(unit for row in seen for unit in row_units(row)))
+
+
+def row_units(row: YamlRow) -> tuple[str, str]:
+    """What a row is a unit of, for ``splits.sealed``: its home, and its request."""
+    return f"home {row.home_id}", f"request {plain(row.input)}"
 
 
 class YamlGenerator:
@@ -143,6 +152,11 @@ class YamlGenerator:
             home = Home(entity if isinstance(entity, str) else str(entity["entity_id"]) for entity in entities)
         automation = self.automation(Grounding(text, home), home)
         return None if automation is None else dump_automation({"alias": text, **automation})
+
+    @property
+    def described(self) -> Mapping[str, Any]:
+        """What ``training_run.json`` says of the model."""
+        return self._suggester.described
 
     def automation(self, grounding: Grounding, home: Home | None) -> dict[Any, Any] | None:
         """The first of the model's answers that holds, without its name."""
