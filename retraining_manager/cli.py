@@ -117,7 +117,7 @@ def run(
         raise click.UsageError("Name the MODELs to train, or give --all.")
     settings = _settings(config, _chosen(optional) if optional else [])
     manager = _manager(options, Options(require_distinct, accept_weak, judge_on, timeout, settings))
-    with _sigterm_as_interrupt():
+    with sigterm_as_interrupt():
         try:
             summary = run_pipeline(manager, _chosen(models), force=force, skip_absent=all_models)
         except Interrupted as interrupted:
@@ -367,7 +367,7 @@ def _one_line(verbose: bool) -> Iterator[None]:
 
 
 @contextmanager
-def _sigterm_as_interrupt() -> Iterator[None]:
+def sigterm_as_interrupt() -> Iterator[None]:
     """What systemd sends at the end of its patience ends the run as Ctrl-C does: scripts end, summaries are written."""
 
     def stop(_number: int, _frame: Any) -> None:

@@ -95,7 +95,9 @@ class Registry:
     def entry(self, version: str) -> Path:
         """What a loader opens: the model file of a version, or its folder."""
         folder = self.path(version)
-        return folder / self.production.name if self.place == "file" else folder
+        if self.place == "run":
+            return folder
+        return folder / str(self.manifest(version).get("entry", self.production.name))
 
     def manifest(self, version: str) -> dict[str, Any]:
         """What a version holds. Raises RegistryError where it is half-written or from a newer program."""
@@ -104,7 +106,7 @@ class Registry:
             content = json.loads(path.read_bytes())
             newer = content["format"]
             files = content["files"]
-            if newer == MANIFEST_FORMAT and all(_is_inside(name) for name in files):
+            if newer == MANIFEST_FORMAT and all(_is_inside(name) for name in [*files, content.get("entry", "")]):
                 return dict(content)
         except FileNotFoundError:
             raise RegistryError(f"{path}: missing: this version was never finished; `prune` removes it") from None
@@ -207,6 +209,8 @@ class Registry:
                 digest = hashlib.sha256(json.dumps(hashes).encode()).hexdigest()
                 created = datetime.now(UTC)
                 version = f"{created:%Y%m%dT%H%M%S}{created.microsecond // 1000:03}Z-{digest[:8]}"
+                if self.place == "file":
+                    facts["entry"] = self.production.name
                 described = {"format": MANIFEST_FORMAT, "version": version, **facts, "files": hashes}
                 (staging / MANIFEST).write_bytes(to_json(described))
                 _seal(staging / MANIFEST)
@@ -225,11 +229,7 @@ class Registry:
 
         ``over`` are the names that it was compared with: it is refused where another version went live meanwhile.
         """
-        problems = self.verify(version)
-        if problems:
-            raise RegistryError(f"{problems[0]}; {version} is not whole and cannot go live")
-        if not self.entry(version).exists():
-            raise RegistryError(f"{self.entry(version)}: missing: production looks for this name")
+        self._check(version)
         with self._moving():
             self._adopt()
             champion = self.names().champion
@@ -246,9 +246,7 @@ class Registry:
             names = self.names()
             if names.previous is None:
                 raise RegistryError(f"{self.folder.name}: no version was live before; `promote` takes any of `list`")
-            problems = self.verify(names.previous)
-            if problems:
-                raise RegistryError(f"{problems[0]}; {names.previous} is not whole and cannot go live")
+            self._check(names.previous)
             self._move(Names(names.previous, names.champion), reason)
             return names.previous
 
@@ -268,6 +266,13 @@ class Registry:
         return doomed
 
     # How
+
+    def _check(self, version: str) -> None:
+        problems = self.verify(version)
+        if problems:
+            raise RegistryError(f"{problems[0]}; {version} is not whole and cannot go live")
+        if self.place == "file" and not (self.path(version) / self.production.name).exists():
+            raise RegistryError(f"{self.path(version)}: has no {self.production.name}, which production looks for")
 
     def _state(self) -> Path | None:
         target = _follow(self._live)

@@ -111,7 +111,9 @@ def is_gone(pid_file: Path) -> bool:
 if __name__ == "__main__":  # a manager as a process: FOLDER MODEL...
     import logging
 
+    from retraining_manager.cli import sigterm_as_interrupt
     from retraining_manager.pipeline import run_pipeline
 
     logging.basicConfig(level=logging.INFO, stream=sys.stdout, format="%(message)s")
-    sys.stdout.write(json.dumps(run_pipeline(make_manager(Path(sys.argv[1])), sys.argv[2:])) + "\n")
+    with sigterm_as_interrupt():
+        sys.stdout.write(json.dumps(run_pipeline(make_manager(Path(sys.argv[1])), sys.argv[2:])) + "\n")

@@ -248,7 +248,10 @@ def test_two_managers_at_once_are_one_run_and_one_skip(tmp_path: Path) -> None:
     assert f"(process {both[results.index(run)].pid}) since 20" in skip["message"]
 
 
-def test_an_interrupted_run_ends_its_script_and_still_writes_every_summary(tmp_path: Path) -> None:
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_run_ends_its_script_and_still_writes_every_summary(
+    tmp_path: Path, number: signal.Signals
+) -> None:
     make_manager(tmp_path)
     pid = tmp_path / "pid"
     command = [sys.executable, str(ROOT / "tests" / "retraining.py"), str(tmp_path), GNN, "soft_prompt"]
@@ -258,7 +261,7 @@ def test_an_interrupted_run_ends_its_script_and_still_writes_every_summary(tmp_p
     )
     while not pid.exists() or not pid.read_text():
         time.sleep(0.02)
-    process.send_signal(signal.SIGINT)
+    process.send_signal(number)
     process.communicate(timeout=30)
     assert is_gone(pid)
     assert "interrupted" in summary_of(tmp_path)["errors"][0]
@@ -331,6 +334,21 @@ def test_the_cron_s_own_training_becomes_a_version_and_is_what_the_next_candidat
     assert live.is_symlink()
     assert manager.registry(GNN).names().previous == first.version
     assert "another program put it there" in manager.registry(GNN).history()[-1]["reason"]
+
+
+def test_the_synergy_model_is_where_gnn_model_path_says(
+    manager: RetrainingManager, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / ".env").write_text("GNN_MODEL_PATH=other place/mine.pth\n")
+    assert manager.retrain(GNN).production_path == "other place/mine.pth"
+    assert json.loads((tmp_path / "other place" / "mine.pth").read_text())["score"] == 0.5
+    assert (tmp_path / "other place" / "mine_metadata.json").read_text() == "{}"
+    monkeypatch.setenv("GNN_MODEL_PATH", str(tmp_path / "elsewhere.pth"))
+    assert manager.retrain(GNN).promoted
+    assert (tmp_path / "elsewhere.pth").exists()
+    with pytest.raises(ManagerError, match=r"has no elsewhere\.pth, which production looks for"):
+        manager.registry(GNN).rollback("to a version of the other name")
+    assert (tmp_path / "elsewhere.pth").exists()
 
 
 # The command line
