@@ -81,8 +81,12 @@ def judge(
     thresholds: Thresholds | None = None,
     *,
     accept_weak: bool = False,
+    champion_held_out: bool = False,
 ) -> Verdict:
-    """Hold a candidate against thresholds, baselines and the champion (a version's name; None before the first)."""
+    """Hold a candidate against thresholds, baselines and the champion (a version's name; None before the first).
+
+    ``champion_held_out`` says that the champion went live on a held-out score, which in-sample ones do not outweigh.
+    """
     limits = thresholds or Thresholds()
     against, reasons = [], []
     score = _score(comparison.candidate, spec.metric)
@@ -113,6 +117,12 @@ def judge(
             against.append(f"{line}: NOT beaten (--accept-weak takes it all the same)")
     elif score is not None and not comparison.held_out:
         reasons.append(f"no held-out score: {comparison.reason}")
+    if champion is not None and champion_held_out and not comparison.held_out:
+        line = f"{champion} has a held-out score and this candidate has none"
+        if accept_weak:
+            reasons.append(f"{line}, accepted by --accept-weak")
+        else:
+            against.append(f"{line} (--accept-weak takes it all the same)")
 
     _against_champion(comparison, champion, limits, where, score, old, reasons, against)
     return Verdict(

@@ -381,7 +381,12 @@ class RetrainingManager:
         names = registry.names()
         comparison, failure = self._compare(model, registry, candidate, names, work, summary, stop)
         verdict = judge(
-            spec, comparison, names.champion, self.settings(model).gate, accept_weak=self.options.accept_weak
+            spec,
+            comparison,
+            names.champion,
+            self.settings(model).gate,
+            accept_weak=self.options.accept_weak,
+            champion_held_out=names.champion is not None and registry.went_live_held_out(names.champion),
         )
         documents = {
             "verdict.json": to_json({**verdict.model_dump(), "time": utc_now()}),

@@ -116,6 +116,13 @@ class Registry:
             raise RegistryError(f"{path}: names a file outside of the version's folder")
         raise RegistryError(f"{path}: has format {newer!a}, this program reads {MANIFEST_FORMAT}; upgrade it")
 
+    def went_live_held_out(self, version: str) -> bool:
+        """Whether the version's verdict rests on held-out rows; False where it has none, as what was adopted."""
+        try:
+            return bool(json.loads((self.path(version) / "verdict.json").read_bytes())["held_out"])
+        except (OSError, ValueError, KeyError, TypeError):
+            return False
+
     def verify(self, version: str) -> list[str]:
         """What is wrong with a version: missing, changed, added or half-written files; empty where it is whole."""
         try:

@@ -32,7 +32,8 @@ class Outcome:
     """How a process ended.
 
     ``exit_code`` is minus the signal's number where one ended it, ``peak_mb`` the resident memory of the largest of its
-    processes (on Linux at least that of the process that started it), ``output_lost`` why the file with its output is not whole.
+    processes (on Linux at least that of the process that started it), ``output_lost`` why the file with its output is
+    not whole.
     """
 
     exit_code: int

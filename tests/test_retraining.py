@@ -210,6 +210,17 @@ def test_what_cannot_be_held_out_is_published_first_and_replaced_by_its_like(
     assert not manager.retrain(GNN).promoted, "it remembers its own rows worse than what is live"
 
 
+def test_a_night_with_thin_data_does_not_replace_what_was_judged_on_held_out_rows(tmp_path: Path) -> None:
+    fake(score=0.8)
+    rich = make_manager(tmp_path).retrain(GNN)
+    assert rich.promoted
+    fake(score=1.0, held_out=False)
+    thin = make_manager(tmp_path).retrain(GNN)
+    assert (thin.status, thin.promoted, thin.champion) == ("success", False, rich.version)
+    assert "has a held-out score and this candidate has none" in thin.verdict["reasons"][0]
+    assert make_manager(tmp_path, Options(accept_weak=True)).retrain(GNN).promoted
+
+
 def test_one_failure_does_not_stop_the_others_and_an_optional_one_is_counted(tmp_path: Path) -> None:
     manager = make_manager(tmp_path, Options(settings={GNN: ModelSettings(optional=True)}))
     manager.training_scripts[GNN] = tmp_path / "no such script.py"
