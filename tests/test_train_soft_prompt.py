@@ -17,9 +17,11 @@ import pytest
 import transformers
 from support import ROOT, environment
 
+from data_sources import open_source
 from training.artifacts import move_link
 from training.audit import audit_prompts
 from training.base_model import TextPair
+from training.compare import compare
 from training.errors import ModelFileError
 from training.seq2seq import Suggester, nearest_answers, split_by_query, text_scores
 
@@ -91,6 +93,11 @@ def test_the_nightly_call_reads_the_database_and_publishes_a_run_that_loads(soft
     suggester = Suggester.load(output / "latest")
     example = measured["examples"][0]
     assert suggester.suggest(example["query"]) == example["generated"]
+    # What the manager compares it by is what its own training measured, on queries that it has not seen.
+    source = open_source(data_source=f"sqlite:///{tmp_path}/data/ai_automation.db", kind="soft_prompt")
+    found = compare("soft_prompt", output / "latest", None, source)
+    assert (found.candidate.scores, found.baselines) == (measured["model"], measured["baselines"])
+    assert (found.rows, found.candidate.left_out, found.candidate.notes) == (measured["rows"], 0, [])
 
 
 @pytest.mark.slow

@@ -16,6 +16,7 @@ from training import yaml_generation
 from training.adapter_run import options_of
 from training.automation import structure, to_linear
 from training.automation_schema import check_automation
+from training.compare import compare
 from training.run import Run
 from training.seq2seq import Scratch, Seq2SeqConfig
 from training.yaml_generation import YamlGenerator, automation_scores, examples, learn, split_by_home
@@ -144,6 +145,14 @@ def test_the_job_trains_judges_and_publishes_a_run_that_loads_and_generates(
     answer = YamlGenerator.load(tmp_path / "out" / "latest").generate(ROWS[0]["input"], ROWS[0]["entities"])
     if answer is not None:
         check_automation(parse_automation(answer))
+    # What the manager compares it by is what its own training measured, on homes that it has not seen.
+    latest, source = tmp_path / "out" / "latest", open_source(json_input=str(tmp_path / "rows.json"))
+    found = compare("yaml_generation", latest, latest, source)
+    assert found.champion is not None
+    assert found.candidate.scores == found.champion.scores
+    assert found.candidate.scores is not None
+    assert {name: found.candidate.scores[name] for name in measured["model"]} == measured["model"]
+    assert (found.rows, found.candidate.left_out, found.candidate.notes) == (measured["rows"], 0, [])
 
 
 BAD = {
