@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from itertools import islice
 from pathlib import Path
@@ -189,17 +189,27 @@ def _texts(model_type: str, pairs: Sequence[Any], candidate: Path, champion: Pat
     judged = list(dict.fromkeys(judged))
     digest = hashlib.sha256("\n".join(sorted(json.dumps(pair) for pair in judged)).encode())
     result = Comparison(model_type, held_out, described["reason"], 0, digest.hexdigest(), new_side, old_side, {})
-    for model, side in ((new, new_side), (old, old_side)):
+    both = ((new, new_side), (old, old_side))
+    return _measured(result, both, distinct, len(judged), lambda model: model.judge(training, judged))
+
+
+def _measured(
+    result: Comparison,
+    both: Iterable[tuple[M | None, Compared | None]],
+    all_rows: int,
+    left: int,
+    measure: Callable[[M], dict[str, Any]],
+) -> Comparison:
+    """Fill in what ``measure`` says of each model that could be loaded, on the ``left`` of ``all_rows`` test rows."""
+    for model, side in both:
         if model is None or side is None:
             continue
-        side.left_out = distinct - len(judged)
-        if not judged:
-            result.reason = f"all {distinct} test rows were left out as trained on"
+        side.left_out = all_rows - left
+        if not left:
+            result.reason = f"all {all_rows} test rows were left out as trained on"
             continue
-        measured = model.judge(training, judged)
-        side.scores = measured["model"]
-        result.rows = measured["rows"]
-        result.baselines = measured["baselines"]
+        measured = measure(model)
+        side.scores, result.rows, result.baselines = measured["model"], measured["rows"], measured["baselines"]
     return result
 
 
@@ -225,21 +235,14 @@ def _patterns(candidate: Path, champion: Path | None, source: DataSource) -> Com
     result = Comparison(
         "pattern_detection", held_out, described["reason"], len(judged), digest.hexdigest(), new_side, old_side, {}
     )
-    for model, side in ((new, new_side), (old, old_side)):
-        if model is None or side is None:
-            continue
-        side.left_out = all_rows - len(judged)
-        if not judged:
-            result.reason = f"all {all_rows} test rows were left out as trained on"
-            continue
-        measured = judge(model, judged, base_rate)
-        side.scores, result.baselines = measured["model"], measured["baselines"]
-    return result
+    both = ((new, new_side), (old, old_side))
+    return _measured(result, both, all_rows, len(judged), lambda model: judge(model, judged, base_rate))
 
 
 def _automations(candidate: Path, champion: Path | None, source: DataSource) -> Comparison:
     from training.splits import unseen
     from training.yaml_generation import YamlGenerator, examples, judge, row_units, split_by_home
+    from training.yaml_run import structure_score
 
     rows = list(islice(source.read(YamlRow), MAX_SAMPLES["yaml_generation"]))
     parts, described = split_by_home(rows)
@@ -260,24 +263,14 @@ def _automations(candidate: Path, champion: Path | None, source: DataSource) -> 
     digest = hashlib.sha256("\n".join(sorted(row.model_dump_json() for row in judged)).encode())
     result = Comparison("yaml_generation", held_out, described["reason"], 0, digest.hexdigest(), new_side, old_side, {})
     known, asked = examples(training), examples(judged)
-    for model, side in ((new, new_side), (old, old_side)):
-        if model is None or side is None:
-            continue
-        side.left_out = all_rows - len(judged)
-        if not judged:
-            result.reason = f"all {all_rows} test rows were left out as trained on"
-            continue
+
+    def measure(model: YamlGenerator) -> dict[str, Any]:
         measured = judge(model, known, asked)
-        side.scores = _with_structure(measured["model"])
-        result.rows = measured["rows"]
-        result.baselines = {name: _with_structure(row) for name, row in measured["baselines"].items()}
-    return result
+        for scores in (measured["model"], *measured["baselines"].values()):
+            scores["structure_f1"] = structure_score(scores)
+        return measured
 
-
-def _with_structure(scores: Mapping[str, float]) -> dict[str, float | None]:
-    from training.yaml_run import structure_score
-
-    return {**scores, "structure_f1": structure_score(dict(scores))}
+    return _measured(result, ((new, new_side), (old, old_side)), all_rows, len(judged), measure)
 
 
 _COMPARE = {
