@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
 from types import FrameType
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TextIO
 
 from data_sources import DataSource, DataSourceError
 from training.artifacts import check_writable, to_json, write_atomically
@@ -52,6 +52,7 @@ class Run:
     summary_path: Path | None = None
     dry_run: bool = False
     verbose: bool = False
+    prints_result: bool = False  # stdout is the result itself, so messages go to stderr
     status: Status = "success"
     message: str = ""
     saved: bool = False
@@ -104,7 +105,7 @@ def execute(run: Run, log_file: str | None, body: Callable[[Run], None]) -> NoRe
     """Run ``body`` and exit: 0, or 1 with one line on stderr. A summary is written where one was asked for."""
     # Threads that spin while they wait for each other make a run ten times slower on a machine that does other work.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # read when torch is imported, which is later
-    _configure_logging(log_file, run.verbose)
+    _configure_logging(log_file, run.verbose, sys.stderr if run.prints_result else sys.stdout)
     if not is_first():  # of several processes, one speaks for all
         run.summary_path = None
         logging.getLogger().setLevel(logging.ERROR)
@@ -187,15 +188,15 @@ def _stop_signals() -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def _configure_logging(log_file: str | None, verbose: bool) -> None:
-    """INFO to stdout and the log file, errors as one line to stderr."""
+def _configure_logging(log_file: str | None, verbose: bool, messages: TextIO) -> None:
+    """INFO to ``messages`` and the log file, errors as one line to stderr."""
     logging.raiseExceptions = verbose
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")
     root = logging.getLogger()
     root.setLevel(logging.DEBUG if verbose else logging.INFO)
-    console = logging.StreamHandler(sys.stdout)
+    console = logging.StreamHandler(messages)
     console.addFilter(lambda record: record.levelno < logging.ERROR and not getattr(record, "file_only", False))
     console.setFormatter(logging.Formatter("%(message)s"))
     errors = logging.StreamHandler(sys.stderr)
