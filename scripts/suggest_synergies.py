@@ -28,6 +28,13 @@ def _known_ending(_context: click.Context, _option: click.Parameter, value: str 
 @click.option("--home", metavar="HOME_ID", default=None, help="This home only.  [default: all homes, each in turn]")
 @click.option("--top", type=click.IntRange(1), default=20, show_default=True, help="Suggestions for each home.")
 @click.option(
+    "--min-score",
+    type=click.FloatRange(0, 1),
+    default=0.5,
+    show_default=True,
+    help="Suggest no pair below it. 0.5: as likely true as not beside one false pair.",
+)
+@click.option(
     "--diverse/--no-diverse",
     default=True,
     show_default=True,
@@ -50,6 +57,7 @@ def main(
     model_path: str | None,
     home: str | None,
     top: int,
+    min_score: float,
     diverse: bool,
     output: str | None,
 ) -> None:
@@ -62,7 +70,7 @@ def main(
     from training.run import Run, execute
     from training.suggestions import SuggestOptions, suggest_synergies
 
-    options = SuggestOptions(json_input, data_source, strict, model_path, home, top, diverse, output)
+    options = SuggestOptions(json_input, data_source, strict, model_path, home, top, min_score, diverse, output)
     run = Run("gnn_synergy", verbose=verbose, prints_result=output is None)
     execute(run, None, lambda started: suggest_synergies(started, options))
 

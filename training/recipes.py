@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from data_sources import Entity
-from training.graph import READ_ONLY_DOMAINS
+from training.graph import READ_ONLY_DOMAINS, words_of
 
 # What Home Assistant accepts as an entity id (homeassistant.core.valid_entity_id), after it has lowered its case.
 _ENTITY_ID = re.compile(r"(?!.+__)(?!_)[a-z0-9_]+(?<!_)\.(?!_)[a-z0-9_]+(?<!_)")
@@ -65,8 +65,10 @@ def write_automation(
     """The automation of a trigger and one action, or several of one domain that act together.
 
     Args:
-        trigger, actions: Entities of one home.
-        trigger_class, action_class: Their device classes, "" where none is known or guessed.
+        trigger: The entity that begins it.
+        trigger_class: Its device class, "" where none is known or guessed.
+        actions: What acts, entities of the same home and of one domain.
+        action_class: As ``trigger_class``, of the first of them.
         entity_ids: What else the home has; announcements need a ``tts`` entity.
         description: Goes into the automation.
 
@@ -76,14 +78,17 @@ def write_automation(
     for entity in (trigger, *actions):
         if not _ENTITY_ID.fullmatch(entity.entity_id.lower()):
             raise NoRecipeError("Home Assistant does not accept the entity's id")
-    dos = _actions(actions[0].domain, action_class, sorted(i for i in entity_ids if i.startswith("tts.")))
+    dos = _actions(actions[0], action_class, sorted(i for i in entity_ids if i.startswith("tts.")))
     events = _events(trigger, trigger_class)
-    event = next((e for e in events if e.kind in dos), None)
+    if "left" in dos:
+        dos = {"night": dos["left"], **dos}
+    preferred = [kind for kind in _PREFERRED.get(actions[0].domain, ()) if kind in dos]
+    event = next((e for kinds in (preferred, dos) for e in events if e.kind in kinds), None)
     if event is None and "*" in dos:
         event = next((e for e in events if e.kind not in ("number", "option")), None)
     if event is None:
-        kind = f"{trigger_class} {trigger.domain}" if trigger_class else trigger.domain
-        raise NoRecipeError(f"nothing sensible is known that a {kind} could make a {actions[0].domain} do")
+        kind = with_article(f"{trigger_class} {trigger.domain}".strip())
+        raise NoRecipeError(f"nothing sensible comes of {kind} and {with_article(actions[0].domain)}")
     do = dos.get(event.kind) or dos["*"]
     return _assembled(trigger, actions, event, do, description)
 
@@ -91,6 +96,13 @@ def write_automation(
 def name_of(entity: Entity) -> str:
     """What people call an entity: its name, else its id in plain words."""
     return entity.name or entity.entity_id.partition(".")[2].replace("_", " ").strip().capitalize()
+
+
+def with_article(kind: str) -> str:
+    """``a light``, ``an input boolean``, ``the sun``; underscores are spaces."""
+    kind = kind.replace("_", " ")
+    article = "the" if kind in ("sun", "weather") else "an" if kind[0] in "aeiou" else "a"
+    return f"{article} {kind}"
 
 
 def _assembled(trigger: Entity, actions: Sequence[Entity], event: _Event, do: _Do, description: str) -> Recipe:
@@ -139,7 +151,7 @@ _OPENING = (("opened", "on", "opens", 0), ("closed", "off", "stays closed for a 
 _ALARM = (("alarm", "on", "raises the alarm", 0),)
 _BINARY: dict[str, tuple[tuple[str, str, str, int], ...]] = {
     "motion": _MOTION, "moving": _MOTION, "occupancy": _MOTION,
-    "presence": (("came", "on", "finds someone at home", 0), ("left", "off", "finds nobody for 10 minutes", 10)),
+    "presence": (("came", "on", "finds someone", 0), ("left", "off", "finds nobody for 10 minutes", 10)),
     "door": _OPENING, "garage_door": _OPENING, "opening": _OPENING, "window": _OPENING,
     "lock": (("opened", "on", "is unlocked", 0), ("closed", "off", "stays locked for a minute", 1)),
     "smoke": _ALARM, "gas": _ALARM, "carbon_monoxide": _ALARM, "safety": _ALARM, "tamper": _ALARM,
@@ -176,11 +188,10 @@ _COUNTING = frozenset("energy gas water data_size data_rate signal_strength volt
 # domain -> events as (kind, state or states, words).
 _ON_OFF = (("on", "on", "turns on"), ("off", "off", "turns off"))
 _STATES: dict[str, tuple[tuple[str, str | list[str], str], ...]] = {
-    **dict.fromkeys(
-        "fan group humidifier input_boolean light remote schedule siren switch".split(), _ON_OFF
-    ),
+    **dict.fromkeys("fan group humidifier input_boolean light remote schedule siren switch".split(), _ON_OFF),
     "alarm_control_panel": (("alarm", "triggered", "is triggered"), ("left", "armed_away", "is armed")),
     "alert": (("fault", "on", "is raised"),),
+    "camera": (("on", "recording", "starts to record"),),
     "calendar": (("on", "on", "has an event that begins"), ("off", "off", "has an event that ends")),
     "climate": (("on", ["heat", "cool", "heat_cool", "auto", "dry", "fan_only"], "starts"), ("off", "off", "stops")),
     "cover": (("opened", "open", "opens"), ("closed", "closed", "closes")),
@@ -194,12 +205,40 @@ _STATES: dict[str, tuple[tuple[str, str | list[str], str], ...]] = {
     "vacuum": (("on", "cleaning", "starts to clean"), ("off", "docked", "has docked")),
     "weather": (("rain", ["rainy", "pouring", "lightning-rainy"], "says that it rains"),),
 }
-_PRESSED = frozenset("button event image input_button scene tag".split())  # their state is when it last happened
+# Their state is when it last happened.
+_PRESSED = {
+    **dict.fromkeys(("button", "input_button"), ("pressed", "is pressed")),
+    **dict.fromkeys(("event", "tag"), ("pressed", "happens")),
+    "image": ("changed", "changes"),
+    "scene": ("changed", "is set"),
+}
+# Domains that mean whatever a person named them for -> kind: words that tell it.
+_NAMED = frozenset("binary_sensor input_boolean scene schedule script switch".split())
+_MEANING = {
+    "playing": frozenset("cinema film movie".split()),
+    "night": frozenset("asleep bedtime goodnight night sleep sleeping".split()),
+    "left": frozenset("away bye goodbye holiday leaving vacation".split()),
+}
 _VALUES = frozenset("counter input_number number".split())
 _CHOICES = frozenset("input_select select".split())
 
 
 def _events(trigger: Entity, device_class: str) -> list[_Event]:
+    """What a trigger does, in the order in which it is likely meant; what its name says comes first."""
+    events = _plain_events(trigger, device_class)
+    words = _words(trigger)
+    if not events or trigger.domain not in _NAMED or device_class in _BINARY or words & {"lamp", "light", "lights"}:
+        return events
+    note = "what is meant is read off the trigger's name: put in another action if you mean something else"
+    meant = [replace(events[0], kind=kind, adjust=note) for kind, said in _MEANING.items() if words & said][:1]
+    return [*meant, *events]
+
+
+def _words(entity: Entity) -> set[str]:
+    return set(words_of(entity.entity_id.partition(".")[2])) | set(words_of(entity.name or ""))
+
+
+def _plain_events(trigger: Entity, device_class: str) -> list[_Event]:
     domain, entity = trigger.domain, trigger.entity_id.lower()
     changed = {"trigger": "state", "entity_id": entity, "not_from": list(_GONE), "not_to": list(_GONE)}
     if domain == "sun":
@@ -239,8 +278,7 @@ def _events(trigger: Entity, device_class: str) -> list[_Event]:
             for kind, to, words in _STATES[domain]
         ]
     if domain in _PRESSED:
-        verb = "is pressed" if domain in ("button", "input_button") else "happens"
-        return [_Event("pressed", verb, changed)]
+        return [_Event(*_PRESSED[domain], changed)]
     if domain in _CHOICES:
         note = f"it fires at every choice of {entity}: add `to:` with the option you mean"
         return [_Event("option", "changes", changed), _Event("changed", "changes", changed, note)]
@@ -267,7 +305,7 @@ def _sensor_events(entity: str, device_class: str, changed: dict[str, Any]) -> l
         )
         for kind, side, value in _NUMBERS.get(device_class, ())
     ]
-    if device_class:
+    if device_class in _NUMBERS or (device_class and device_class not in _BINARY):
         number = [_Event("number", "changes", changed)] if device_class != "enum" else []
         return [*number, *events] if events else [*number, _Event("high", "goes above 0", _above(entity, 0))]
     note = f"it fires at every change of {entity}: add `to:` with the state you mean, or use numeric_state"
@@ -283,26 +321,36 @@ def _above(entity: str, value: float) -> dict[str, Any]:
 
 
 def _threshold(entity: str, value: float) -> str:
-    return f"{value} is to be adjusted: set the value you mean, in the unit of {entity}"
+    return f"{value} is a guess: set the value you mean, in the unit of {entity}"
 
 
 # -- What actions do ---------------------------------------------------------------------------------------------------
 
+_SAME_RANGE = "it copies every change: the two need one unit and range"
 _NEEDS_CODE = "add `code:` to the data where the panel asks for one"
-_NOTHING_KNOWN = frozenset("camera conversation date datetime image stt time todo tts update wake_word".split())
+_HEATS = frozenset("floor heat heated heater heating radiator trv".split())
+_COOLS = frozenset("ac aircon airco conditioner cooler".split())
+# What is meant first where a trigger offers several.
+_PREFERRED = {"climate": ("cold", "left"), "lawn_mower": ("left",), "vacuum": ("left",)}
+_NOTHING_KNOWN = frozenset("alert camera conversation date datetime image stt time todo tts update wake_word".split())
 
 
-def _actions(domain: str, device_class: str, speakers: Sequence[str]) -> Mapping[str, _Do]:
-    """Event kind -> what an entity of a domain does at it, ``*`` standing for all others."""
+def _actions(action: Entity, device_class: str, speakers: Sequence[str]) -> Mapping[str, _Do]:
+    """Event kind -> what an entity does at it, ``*`` standing for all others."""
+    domain, words = action.domain, _words(action)
     if domain in READ_ONLY_DOMAINS or domain in _NOTHING_KNOWN:
-        raise NoRecipeError(f"a {domain} only reports, or needs more than its id to act")
+        raise NoRecipeError(f"{with_article(domain)} only reports, or needs more than its id to act")
     if domain == "media_player":
         return {**_ACTIONS[domain], **_announced(speakers)}
+    if domain == "climate" and words & _HEATS:
+        return {kind: do for kind, do in _ACTIONS[domain].items() if kind != "hot"}
+    if domain == "climate" and words & _COOLS:
+        return {kind: do for kind, do in _ACTIONS[domain].items() if kind != "cold"}
     if domain == "cover" and device_class in ("door", "garage", "gate"):
         return _GATE
     if domain in _ACTIONS:
         return _ACTIONS[domain]
-    note = f"homeassistant.turn_on is a fallback: put in what a {domain} should do"
+    note = f"homeassistant.turn_on is a fallback: put in what {with_article(domain)} should do"
     return {
         "*": _Do("turn on {name}", "homeassistant.turn_on", adjust=note),
         **dict.fromkeys(("elapsed", "left", "off"), _Do("turn off {name}", "homeassistant.turn_off", adjust=note)),
@@ -327,7 +375,8 @@ def _switched(domain: str, on: str, off: str = "", toggle: str = "") -> dict[str
 
 
 def _call(words: str, service: str, kinds: str, adjust: str = "", **data: Any) -> dict[str, _Do]:
-    return dict.fromkeys(kinds.split(), _Do(words + " {name}", service, data, adjust))
+    spoken = words if "{name}" in words else f"{words} {{name}}"
+    return dict.fromkeys(kinds.split(), _Do(spoken, service, data, adjust))
 
 
 _ON = "alarm arrived came changed dark high leak on opened playing time"
@@ -335,6 +384,7 @@ _PRESET = "not every climate has this preset: put in one that yours has"
 _ACTIONS: dict[str, Mapping[str, _Do]] = {
     "alarm_control_panel": {
         **_call("arm", "alarm_control_panel.alarm_arm_away", "left on time", _NEEDS_CODE),
+        **_call("arm {name} for the night", "alarm_control_panel.alarm_arm_night", "night", _NEEDS_CODE),
         **dict.fromkeys(
             ("came", "opened"),
             _Do(
@@ -351,8 +401,9 @@ _ACTIONS: dict[str, Mapping[str, _Do]] = {
     "climate": {
         **_call("heat with", "climate.set_hvac_mode", "cold", "your climate may have another mode", hvac_mode="heat"),
         **_call("cool with", "climate.set_hvac_mode", "hot", "your climate may have another mode", hvac_mode="cool"),
-        **_call("set to away", "climate.set_preset_mode", "left", _PRESET, preset_mode="away"),
-        **_call("set to home", "climate.set_preset_mode", "arrived", _PRESET, preset_mode="home"),
+        **_call("set {name} to away", "climate.set_preset_mode", "left", _PRESET, preset_mode="away"),
+        **_call("set {name} to home", "climate.set_preset_mode", "arrived", _PRESET, preset_mode="home"),
+        **_call("set {name} to sleep", "climate.set_preset_mode", "night", _PRESET, preset_mode="sleep"),
         **_switched("climate", "came cheap closed light on time", "elapsed off opened", "pressed"),
     },
     "counter": _call("count on", "counter.increment", "*"),
@@ -369,11 +420,15 @@ _ACTIONS: dict[str, Mapping[str, _Do]] = {
     ),
     "input_number": {
         **_call(
-            "copy the value to", "input_number.set_value", "number", value="{{ trigger.to_state.state | float(0) }}"
+            "copy the value to", "input_number.set_value", "number", value="{{ trigger.to_state.state | float(0) }}",
+            adjust=_SAME_RANGE,
         ),
         **_call("raise", "input_number.increment", "pressed"),
     },
-    "number": _call("copy the value to", "number.set_value", "number", value="{{ trigger.to_state.state | float(0) }}"),
+    "number": _call(
+        "copy the value to", "number.set_value", "number", value="{{ trigger.to_state.state | float(0) }}",
+        adjust=_SAME_RANGE,
+    ),
     "input_text": _call("note it in", "input_text.set_value", "*", value="{said}"),
     "text": _call("note it in", "text.set_value", "*", value="{said}"),
     **{
@@ -389,13 +444,13 @@ _ACTIONS: dict[str, Mapping[str, _Do]] = {
     },
     "lawn_mower": {
         **_call("start", "lawn_mower.start_mowing", "left light on pressed time"),
-        **_call("send home", "lawn_mower.dock", "arrived dark rain"),
+        **_call("send {name} home", "lawn_mower.dock", "arrived dark night rain"),
     },
     "light": {
         **_switched("light", _ON.replace(" playing", ""), "elapsed gone left light off", "pressed"),
         **_call("dim", "light.turn_on", "playing", brightness_pct=20),
     },
-    "lock": _call("lock", "lock.lock", "closed dark elapsed gone left on pressed time"),
+    "lock": _call("lock", "lock.lock", "closed dark elapsed gone left off pressed time"),
     "media_player": {
         **_switched("media_player", "arrived came on pressed time", "elapsed gone left off"),
         **_call("pause", "media_player.media_pause", "playing"),
@@ -409,7 +464,7 @@ _ACTIONS: dict[str, Mapping[str, _Do]] = {
     "timer": _call("start", "timer.start", "*"),
     "vacuum": {
         **_call("start", "vacuum.start", "left on pressed time"),
-        **_call("send home", "vacuum.return_to_base", "arrived came dark"),
+        **_call("send {name} home", "vacuum.return_to_base", "arrived came dark night"),
     },
     "valve": {
         **_call("close", "valve.close_valve", "alarm elapsed leak left off rain"),

@@ -11,19 +11,19 @@ import math
 import re
 import sys
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import yaml
 
-from data_sources import Home, open_source
+from data_sources import Entity, Home, open_source
 from training import artifacts
 from training.config import read_settings
 from training.errors import TrainingError
-from training.graph import HomeGraph, build_graph
-from training.recipes import NoRecipeError, Recipe, name_of, write_automation
+from training.graph import HomeGraph, build_graph, words_of
+from training.recipes import NoRecipeError, Recipe, name_of, with_article, write_automation
 from training.run import Run, log_source
 
 if TYPE_CHECKING:
@@ -35,6 +35,11 @@ POOL = 3000  # best pairs of the model that are looked at; more where more sugge
 RELEVANCE = 0.7  # the weight of a pair's score, beside that of its likeness to what was chosen before it
 ALIKE = 0.5  # how alike two entities of one family or one device are; the same entity is 1
 TOGETHER = 0.1  # members of a family act together where their scores are this close
+SAME_KIND = 0.1  # how alike two pairs are for joining the same kinds of entities, such as a motion sensor and a light
+MIN_SCORE = 0.5  # below it a pair is more likely false than true, even beside one false pair
+UNEXPLAINED = 0.1  # how far a pair is put back for which nothing plain speaks: few people would take it
+GENERIC = frozenset("all ceiling home lamp light lights main room sensor smart state status switch".split())
+REGULATING = frozenset(("climate", "humidifier", "water_heater"))
 TIMES_AVERAGE = 2.0  # from here on a pairing counts as common
 RARE = 0.25  # a word that more than this share of a home's entities have does not join two of them
 REASONS = 3
@@ -84,6 +89,7 @@ class SuggestOptions:
     model_path: str | None = None
     home: str | None = None
     top: int = 20
+    min_score: float = MIN_SCORE
     diverse: bool = True
     output: str | None = None
 
@@ -100,10 +106,13 @@ class _Candidate(NamedTuple):
     score: float
     relevance: float
     recipe: Recipe
+    reasons: tuple[str, ...]
 
 
-def suggest_automations(model: SynergyModel, home: Home, top: int = 20, *, diverse: bool = True) -> HomeProposals:
-    """The ``top`` best automations that a home does not have.
+def suggest_automations(
+    model: SynergyModel, home: Home, top: int = 20, *, min_score: float = MIN_SCORE, diverse: bool = True
+) -> HomeProposals:
+    """The ``top`` best automations that a home does not have, fewer where fewer score at least ``min_score``.
 
     The order is the model's, re-ranked by maximal marginal relevance where ``diverse`` (see ``_diverse``). Pairs that
     have no sensible recipe, or would undo what is automated the other way round, are left out and counted. Lights of
@@ -121,12 +130,14 @@ def suggest_automations(model: SynergyModel, home: Home, top: int = 20, *, diver
     view = _View(home, known, model)
     left_out: Counter[str] = Counter()
     pool = [
-        (found.trigger, found.action, found.score)
-        for found in model.suggest(home.entities, known, max(POOL, 50 * top))
+        (found.trigger, found.action, found.score) for found in model.suggest(home.entities, known, max(POOL, 50 * top))
     ]
-    candidates = _candidates(pool, view, left_out)
+    candidates = _candidates([found for found in pool if found[2] >= min_score], view, left_out)
     chosen = _diverse(candidates, view, top) if diverse else candidates[:top]
     notes = []
+    if len(chosen) < top:
+        best = max((s for _, _, s in pool), default=0.0)
+        notes.append(f"no more pairs score at least {min_score:g} (the best of all scores {best:.2f}); see --min-score")
     if home.generated:
         notes.append(f"the {home.generated} known pairs were generated from rules and are not taken as automations")
     return HomeProposals(
@@ -159,15 +170,16 @@ def _candidates(pool: Sequence[tuple[str, str, float]], view: _View, left_out: C
             left_out["told together with another of their group"] += 1
         else:
             kin = [k for k in families[t, view.family(a)] if k != a and (k, t) not in view.known]
-            together = [k for k in kin if head != a and s - score[t, k] <= TOGETHER and view.act_together(t, a, k)]
-            others = [k for k in kin if k not in together]
+            equals = [k for k in kin if view.head(k) != a]  # a group needs none of its members
+            together = [k for k in equals if s - score[t, k] <= TOGETHER and view.act_together(t, a, k)]
+            others = [k for k in equals if k not in together]
             try:
                 recipe = view.recipe(t, (a, *together))
             except NoRecipeError as error:
                 left_out[str(error)] += 1
                 continue
             done.update((t, k) for k in kin)
-            found.append(_Candidate(t, (a, *together), tuple(others), s, relevance[place], recipe))
+            found.append(_Candidate(t, (a, *together), tuple(others), s, relevance[place], recipe, view.reasons(t, a)))
     return found
 
 
@@ -176,11 +188,12 @@ def _diverse(candidates: Sequence[_Candidate], view: _View, top: int) -> list[_C
 
     The next one has the highest ``RELEVANCE * relevance - (1 - RELEVANCE) * likeness``, where likeness to all that were
     chosen before is summed, not its maximum taken: the third pair of one light costs more than the second. Two pairs
-    are alike by half for their triggers and by half for their actions, and wholly where one is the other reversed.
+    are alike by half for their triggers and by half for their actions, wholly where one is the other reversed, and by
+    ``SAME_KIND`` at least where both join the same kinds. A pair without a plain reason is put back by ``UNEXPLAINED``.
     """
-    value = [RELEVANCE * candidate.relevance for candidate in candidates]
+    value = [RELEVANCE * c.relevance - (0 if c.reasons else UNEXPLAINED) for c in candidates]
     remaining = set(range(len(candidates)))
-    chosen = []
+    chosen: list[_Candidate] = []
     while remaining and len(chosen) < top:
         best = max(remaining, key=lambda i: (value[i], -i))
         remaining.discard(best)
@@ -193,14 +206,15 @@ def _diverse(candidates: Sequence[_Candidate], view: _View, top: int) -> list[_C
 def _likeness(one: _Candidate, other: _Candidate, view: _View) -> float:
     if one.trigger in other.actions and other.trigger in one.actions:
         return 1.0
+    kind = SAME_KIND if view.kinds(one) == view.kinds(other) else 0.0
     same_action = not set(one.actions).isdisjoint(other.actions)
     action = 1.0 if same_action else view.alike(one.actions[0], other.actions[0])
-    return (view.alike(one.trigger, other.trigger) + action) / 2
+    return max((view.alike(one.trigger, other.trigger) + action) / 2, kind)
 
 
 def _proposal(candidate: _Candidate, view: _View) -> Proposal:
     trigger, action = view.entities[candidate.trigger], view.entities[candidate.actions[0]]
-    reasons = view.reasons(candidate.trigger, candidate.actions[0])
+    reasons = candidate.reasons or ("no plain reason: the model weighs many small signs together",)
     number = hashlib.sha256(f"{candidate.trigger} {action.entity_id}".encode()).hexdigest()[:12]
     description = f"Suggested with a score of {candidate.score:.2f}: {'; '.join(reasons)}."
     more = f" and {len(candidate.actions) - 1} more" if len(candidate.actions) > 1 else ""
@@ -242,7 +256,6 @@ class _View:
         self.domain_index = {text: i for i, text in enumerate(vocabulary.domains, start=1)}
         self.class_index = {text: i for i, text in enumerate(vocabulary.classes, start=1)}
         self.word_index = {text: i for i, text in enumerate(vocabulary.words, start=1)}
-        self._numbered = {self.family(i) for i in self.entities if self.family(i) != i}
 
     def family(self, entity_id: str) -> str:
         """The id without the number at its end: ``light.spot`` for ``light.spot_1`` and ``light.spot_2``."""
@@ -250,9 +263,13 @@ class _View:
         return f"{domain}.{_NUMBER_AT_END.sub('', name) or name}"
 
     def head(self, entity_id: str) -> str:
-        """The group that stands for a family: ``light.spot`` where there is one beside the numbered ones, else itself."""
+        """What stands for a family: ``light.spot`` beside ``light.spot_1`` and on, else the entity itself.
+
+        Home Assistant numbers a second entity of one name from 2, so ``light.spot`` and ``light.spot_2`` are equals.
+        """
         family = self.family(entity_id)
-        return family if family in self.entities and family in self._numbered else entity_id
+        group = family in self.entities and any(f"{family}{first}" in self.entities for first in ("_1", "1"))
+        return family if group else entity_id
 
     def alike(self, one: str, other: str) -> float:
         """1 for the same entity, ``ALIKE`` for one family or device, else 0."""
@@ -261,6 +278,10 @@ class _View:
         device = self.entities[one].device_id
         same = self.family(one) == self.family(other) or (device and device == self.entities[other].device_id)
         return ALIKE if same else 0.0
+
+    def kinds(self, candidate: _Candidate) -> tuple[str, str]:
+        """What a pair joins: classes of its trigger and its action."""
+        return self.classes[candidate.trigger], self.classes[candidate.actions[0]]
 
     def act_together(self, trigger: str, one: str, other: str) -> bool:
         """Whether two of a family are in one place: a known room, else a word that the trigger's name has too."""
@@ -271,6 +292,10 @@ class _View:
 
     def recipe(self, trigger: str, actions: Sequence[str]) -> Recipe:
         """Raises NoRecipeError."""
+        device = self.entities[trigger].device_id
+        of_device = device is not None and device == self.entities[actions[0]].device_id
+        if of_device and trigger.startswith("sensor.") and self.entities[actions[0]].domain in REGULATING:
+            raise NoRecipeError("a device minds its own sensor by itself")
         return write_automation(
             self.entities[trigger],
             self._device_class(trigger),
@@ -292,19 +317,28 @@ class _View:
             found.append("both belong to one device")
         if t.area_id is not None and t.area_id == a.area_id:
             found.append(f"same room ({self.area_names.get(t.area_id) or t.area_id})")
-        plain = {*_parts(self.classes[trigger]), *_parts(self.classes[action]), "sensor"}
-        shared = sorted(self.words[trigger] & self.words[action] - plain)
+        shared = self._shared_words(t, a)
         if shared:
-            quoted = " and ".join(f'"{word}"' for word in shared[:2])
-            found.append(f"both names have {quoted}")
+            found.append(f'both names have "{shared}"')
         found += self._by_other_homes(trigger, action)
-        return tuple(found[:REASONS]) or ("no plain reason: the model weighs many small signs together",)
+        return tuple(found[:REASONS])
+
+    def _shared_words(self, t: Entity, a: Entity) -> str:
+        """What two names have in common, in their order, unless it is their room or says no more than what they are."""
+        shared = self.words[t.entity_id] & self.words[a.entity_id]
+        said = {*_parts(self.classes[t.entity_id]), *_parts(self.classes[a.entity_id]), *GENERIC}
+        if t.area_id is not None and t.area_id == a.area_id:
+            said.update(words_of(f"{t.area_id} {self.area_names.get(t.area_id) or ''}"))
+        if not shared - said:
+            return ""
+        ordered = dict.fromkeys(words_of(f"{t.entity_id.partition('.')[2]} {t.name or ''}"))
+        return " ".join(word for word in ordered if word in shared)
 
     def _by_known(self, trigger: str, action: str) -> Iterable[str]:
         similar = [t for t in self.triggers_of[action] if t != trigger and self.classes[t] == self.classes[trigger]]
         if similar:
             near = max(similar, key=lambda t: self._nearness(t, trigger))
-            yield f"{self._named(near)}, also a {self._kind(near)}, already drives it"
+            yield f"{self._named(near)}, also {with_article(self._kind(near))}, already drives it"
         driven = [a for a in self.actions_of[trigger] if self._kind(a) == self._kind(action)]
         if driven:
             near = max(driven, key=lambda a: self._nearness(a, action))
@@ -321,21 +355,18 @@ class _View:
         if not (t and a):
             return
         common = float(odds.action_domain[a]) + float(odds.domain_pair[t, a])
-        kinds = self.entities[trigger].domain, self.entities[action].domain
+        kinds = (with_article(self.entities[i].domain) for i in (trigger, action))
         classes = tuple(self.class_index.get(self.classes[i], 0) for i in (trigger, action))
         if all(classes):
             common += float(odds.class_pair[classes])
-            kinds = self._kind(trigger), self._kind(action)
-        names = [kind.replace("_", " ") for kind in kinds]
+            kinds = (with_article(self._kind(i)) for i in (trigger, action))
+        driver, driven = kinds
         if common >= math.log(TIMES_AVERAGE):
-            yield (
-                f"in the homes the model learnt from, a {names[0]} drives a {names[1]} "
-                f"{_times(common)} times as often as an average pair"
-            )
-        told = [(float(odds.trigger_word[w, a]), word) for word, w in self._known_words(trigger)]
+            yield f"common where the model learnt: {driver} drives {driven} ({_times(common)} times the average pair)"
+        told = [(float(odds.trigger_word[w, a]), word) for word, w in self._known_words(trigger) if word not in driver]
         best, word = max(told, default=(0.0, ""))
         if best >= math.log(TIMES_AVERAGE):
-            yield f'there, triggers called "{word}" drive a {names[1]} {_times(best)} times as often as others do'
+            yield f'where the model learnt, triggers called "{word}" drive {driven} ({_times(best)} times the average)'
 
     def _known_words(self, entity_id: str) -> Iterable[tuple[str, int]]:
         return ((word, self.word_index[word]) for word in sorted(self.words[entity_id]) if word in self.word_index)
@@ -379,7 +410,7 @@ def to_yaml(found: HomeProposals, *, ascii_only: bool = False) -> str:
     shown, of = len(found.proposals), f"{found.entities} entities and {found.known_pairs} known pairs"
     lines = [f"# {shown} suggested automation{'s' * (shown != 1)}, best first, for home {found.home_id} ({of})"]
     lines += [f"# Note: {note}" for note in found.notes]
-    lines += [f"# Left out among the best pairs: {pairs} {why}" for why, pairs in found.left_out.items()]
+    lines += _left_out_lines(found.left_out)
     for number, proposal in enumerate(found.proposals, start=1):
         lines += ["", f"# {number}. {proposal.score:.2f}  {proposal.title}"]
         lines += [f"#    why: {reason}" for reason in proposal.reasons]
@@ -395,6 +426,16 @@ def to_yaml(found: HomeProposals, *, ascii_only: bool = False) -> str:
     if not found.proposals:
         lines.append("[]")
     return "".join(f"{_one_line(line) if line.startswith('#') else line}\n" for line in lines)
+
+
+def _left_out_lines(left_out: Mapping[str, int]) -> list[str]:
+    if not left_out:
+        return []
+    shown = list(left_out.items())[:SHOWN]
+    others = sum(left_out.values()) - sum(pairs for _, pairs in shown)
+    lines = [f"# Left out: {sum(left_out.values())} pairs that score well:"]
+    lines += [f"#    {pairs}: {why}" for why, pairs in shown]
+    return lines + ([f"#    {others}: other reasons; a .json output lists them all"] if others else [])
 
 
 def _one_line(text: str) -> str:
@@ -432,7 +473,9 @@ def suggest_synergies(run: Run, options: SuggestOptions) -> None:
     if output is not None:
         artifacts.check_writable(output)
     if not path.is_file():
-        raise TrainingError(f"{path}: no such model file; scripts/train_gnn_synergy.py makes one, --model-path names it")
+        raise TrainingError(
+            f"{path}: no such model file; scripts/train_gnn_synergy.py makes one, --model-path names it"
+        )
     from training.link_prediction import SynergyModel
 
     model = SynergyModel.load(path)
@@ -464,7 +507,9 @@ def _suggest_all(model: SynergyModel, run: Run, options: SuggestOptions) -> list
         if not home.entities and options.home is None:
             empty.append(home.home_id)
             continue
-        found.append(suggest_automations(model, home, options.top, diverse=options.diverse))
+        found.append(
+            suggest_automations(model, home, options.top, min_score=options.min_score, diverse=options.diverse)
+        )
     log_source(source)
     where = source.report.where
     if options.home is not None and options.home not in names:
