@@ -40,7 +40,7 @@ MIN_SCORE = 0.5  # below it a pair is more likely false than true, even beside o
 UNEXPLAINED = 0.1  # how far a pair is put back for which nothing plain speaks: few people would take it
 GENERIC = frozenset("all ceiling home lamp light lights main room sensor smart state status switch".split())
 REGULATING = frozenset(("climate", "humidifier", "water_heater"))
-TIMES_AVERAGE = 2.0  # from here on a pairing counts as common
+TIMES_AVERAGE = 1.5  # from here on a pairing counts as common
 RARE = 0.25  # a word that more than this share of a home's entities have does not join two of them
 REASONS = 3
 SHOWN = 5  # names of a list that a line shows
@@ -188,8 +188,9 @@ def _diverse(candidates: Sequence[_Candidate], view: _View, top: int) -> list[_C
 
     The next one has the highest ``RELEVANCE * relevance - (1 - RELEVANCE) * likeness``, where likeness to all that were
     chosen before is summed, not its maximum taken: the third pair of one light costs more than the second. Two pairs
-    are alike by half for their triggers and by half for their actions, wholly where one is the other reversed, and by
-    ``SAME_KIND`` at least where both join the same kinds. A pair without a plain reason is put back by ``UNEXPLAINED``.
+    are alike by half for their triggers and by half for their actions, and by ``SAME_KIND`` at least where both join
+    the same kinds. One that is another reversed is passed over; one without a plain reason is put back by
+    ``UNEXPLAINED``.
     """
     value = [RELEVANCE * c.relevance - (0 if c.reasons else UNEXPLAINED) for c in candidates]
     remaining = set(range(len(candidates)))
@@ -198,14 +199,17 @@ def _diverse(candidates: Sequence[_Candidate], view: _View, top: int) -> list[_C
         best = max(remaining, key=lambda i: (value[i], -i))
         remaining.discard(best)
         chosen.append(candidates[best])
+        remaining = {i for i in remaining if not _reversed(candidates[i], candidates[best])}
         for i in remaining:
             value[i] -= (1 - RELEVANCE) * _likeness(candidates[i], candidates[best], view)
     return chosen
 
 
+def _reversed(one: _Candidate, other: _Candidate) -> bool:
+    return one.trigger in other.actions and other.trigger in one.actions
+
+
 def _likeness(one: _Candidate, other: _Candidate, view: _View) -> float:
-    if one.trigger in other.actions and other.trigger in one.actions:
-        return 1.0
     kind = SAME_KIND if view.kinds(one) == view.kinds(other) else 0.0
     same_action = not set(one.actions).isdisjoint(other.actions)
     action = 1.0 if same_action else view.alike(one.actions[0], other.actions[0])
