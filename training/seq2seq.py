@@ -51,6 +51,7 @@ SCRATCH_ROWS = 40_000  # rows seen at most, so that large data takes fewer epoch
 MIN_GROUPS = 10  # distinct queries below which nothing is held out
 NEAR_DUPLICATE = 0.9  # cosine of TF-IDF vectors above which two queries are one
 JUDGED_ROWS = 200  # generated at most
+GENERATED_AT_ONCE = 32  # answers, counting each beam
 EXAMPLES = 5
 
 
@@ -306,16 +307,17 @@ def _peft_s_own_warnings() -> Iterator[None]:
         yield
 
 
-def generate(model: Any, tokenizer: Any, sources: Sequence[str], config: Seq2SeqConfig, batch: int = 16) -> list[str]:
+def generate(model: Any, tokenizer: Any, sources: Sequence[str], config: Seq2SeqConfig) -> list[str]:
     """The model's answers, greedily."""
-    return [best for (best,) in candidates(model, tokenizer, sources, config, 1, batch)]
+    return [best for (best,) in candidates(model, tokenizer, sources, config, 1)]
 
 
 def candidates(
-    model: Any, tokenizer: Any, sources: Sequence[str], config: Seq2SeqConfig, beams: int, batch: int = 16
+    model: Any, tokenizer: Any, sources: Sequence[str], config: Seq2SeqConfig, beams: int
 ) -> list[list[str]]:
     """For each source as many answers as there are beams, the likeliest first."""
     model.eval()
+    batch = max(1, GENERATED_AT_ONCE // beams)
     answers: list[str] = []
     for start in range(0, len(sources), batch):
         encoded = tokenizer(
@@ -435,9 +437,9 @@ class Suggester:
         except (OSError, ValueError, KeyError, TypeError, RuntimeError, TrainingError) as error:
             raise ModelFileError(f"{folder}: is not a run directory that can be loaded ({one_line(error)})") from error
 
-    def candidates(self, text: str, beams: int) -> list[str]:
-        """Several answers to a source, the likeliest first."""
-        return candidates(self._model, self._tokenizer, [text], self._config, beams)[0]
+    def candidates(self, texts: Sequence[str], beams: int) -> list[list[str]]:
+        """For each text as many answers as there are beams, the likeliest first."""
+        return candidates(self._model, self._tokenizer, texts, self._config, beams)
 
     def suggest(self, text: str) -> str:
         """The suggested automation, in plain words, for a request in plain words."""
