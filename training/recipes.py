@@ -95,7 +95,12 @@ def write_automation(
 
 def name_of(entity: Entity) -> str:
     """What people call an entity: its name, else its id in plain words."""
-    return entity.name or entity.entity_id.partition(".")[2].replace("_", " ").strip().capitalize()
+    return one_line(entity.name or "") or entity.entity_id.partition(".")[2].replace("_", " ").strip().capitalize()
+
+
+def one_line(text: str) -> str:
+    """A text on one line: what cannot be printed, which line breaks of all kinds are, becomes a space."""
+    return " ".join("".join(c if c.isprintable() else " " for c in text).split())
 
 
 def with_article(kind: str) -> str:
@@ -409,7 +414,8 @@ _ACTIONS: dict[str, Mapping[str, _Do]] = {
     "counter": _call("count on", "counter.increment", "*"),
     "cover": {
         **_call("close", "cover.close_cover", "cold dark gone hot left playing rain windy"),
-        **_call("open", "cover.open_cover", "alarm light on time"),
+        **_call("open", "cover.open_cover", "alarm light time"),
+        **_call("open", "cover.open_cover", "on", "put in cover.close_cover if you mean that"),
         **_call("open or close", "cover.toggle", "pressed"),
     },
     "fan": _switched("fan", f"{_ON} cheap hot humid stale", "cold dry elapsed gone left light off", "pressed"),

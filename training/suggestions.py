@@ -23,7 +23,7 @@ from training import artifacts
 from training.config import read_settings
 from training.errors import TrainingError
 from training.graph import HomeGraph, build_graph, words_of
-from training.recipes import NoRecipeError, Recipe, name_of, with_article, write_automation
+from training.recipes import NoRecipeError, Recipe, name_of, one_line, with_article, write_automation
 from training.run import Run, log_source
 
 if TYPE_CHECKING:
@@ -255,7 +255,7 @@ class _View:
         graph = build_graph(home)
         self.classes = dict(zip(graph.entity_ids, graph.classes, strict=True))
         self.words = _rare_words(graph)
-        self.area_names = {area.area_id: area.name for area in home.areas}
+        self.area_names = {area.area_id: one_line(area.name or "") for area in home.areas}
         self.log_odds, vocabulary = model.log_odds, model.vocabulary
         self.domain_index = {text: i for i, text in enumerate(vocabulary.domains, start=1)}
         self.class_index = {text: i for i, text in enumerate(vocabulary.classes, start=1)}
@@ -320,7 +320,7 @@ class _View:
         if t.device_id is not None and t.device_id == a.device_id:
             found.append("both belong to one device")
         if t.area_id is not None and t.area_id == a.area_id:
-            found.append(f"same room ({self.area_names.get(t.area_id) or t.area_id})")
+            found.append(f"same room ({self.area_names.get(t.area_id) or one_line(t.area_id)})")
         shared = self._shared_words(t, a)
         if shared:
             found.append(f'both names have "{shared}"')
@@ -339,7 +339,7 @@ class _View:
         return " ".join(word for word in ordered if word in shared)
 
     def _by_known(self, trigger: str, action: str) -> Iterable[str]:
-        similar = [t for t in self.triggers_of[action] if t != trigger and self.classes[t] == self.classes[trigger]]
+        similar = [t for t in self.triggers_of[action] if t != trigger and self._similar(t, trigger)]
         if similar:
             near = max(similar, key=lambda t: self._nearness(t, trigger))
             yield f"{self._named(near)}, also {with_article(self._kind(near))}, already drives it"
@@ -347,6 +347,11 @@ class _View:
         if driven:
             near = max(driven, key=lambda a: self._nearness(a, action))
             yield f"this trigger already drives another {self._kind(near)}, {self._named(near)}"
+
+    def _similar(self, one: str, other: str) -> bool:
+        """Whether two are of one class; sensors of which no class is known need a word in common too."""
+        told = self._kind(one) != "sensor" or bool(self.words[one] & self.words[other])
+        return self.classes[one] == self.classes[other] and told
 
     def _nearness(self, one: str, other: str) -> tuple[bool, int]:
         area = self.entities[one].area_id
@@ -412,7 +417,9 @@ def _times(log_odds: float) -> str:
 def to_yaml(found: HomeProposals, *, ascii_only: bool = False) -> str:
     """A list of automations as Home Assistant includes it, with what was found as comments."""
     shown, of = len(found.proposals), f"{found.entities} entities and {found.known_pairs} known pairs"
-    lines = [f"# {shown} suggested automation{'s' * (shown != 1)}, best first, for home {found.home_id} ({of})"]
+    lines = [
+        f"# {shown} suggested automation{'s' * (shown != 1)}, best first, for home {one_line(found.home_id)} ({of})"
+    ]
     lines += [f"# Note: {note}" for note in found.notes]
     lines += _left_out_lines(found.left_out)
     for number, proposal in enumerate(found.proposals, start=1):
@@ -429,7 +436,7 @@ def to_yaml(found: HomeProposals, *, ascii_only: bool = False) -> str:
         lines += body.rstrip("\n").split("\n")
     if not found.proposals:
         lines.append("[]")
-    return "".join(f"{_one_line(line) if line.startswith('#') else line}\n" for line in lines)
+    return "\n".join([*lines, ""])
 
 
 def _left_out_lines(left_out: Mapping[str, int]) -> list[str]:
@@ -440,11 +447,6 @@ def _left_out_lines(left_out: Mapping[str, int]) -> list[str]:
     lines = [f"# Left out: {sum(left_out.values())} pairs that score well:"]
     lines += [f"#    {pairs}: {why}" for why, pairs in shown]
     return lines + ([f"#    {others}: other reasons; a .json output lists them all"] if others else [])
-
-
-def _one_line(text: str) -> str:
-    """A comment must not end before its line does, whatever a name holds."""
-    return "".join(c if c.isprintable() else " " for c in text)
 
 
 def to_dict(found: HomeProposals) -> dict[str, Any]:
