@@ -18,8 +18,8 @@ from training.graph import (
     build_graph,
     describe_split,
     split_pairs,
-    words_of,
 )
+from training.words import words_of
 
 
 def as_home(raw: dict[str, Any], home_id: str = "") -> Home:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import math
-import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -20,6 +19,7 @@ import numpy.typing as npt
 
 from data_sources import Entity, Home, PatternRow
 from training.splits import PARTS, Part, assign_parts, count_parts, unseen
+from training.words import fold, words_of
 
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float32]
@@ -63,7 +63,6 @@ _CLASS_OF_WORD = {
     }.items()
     for word in words.split()
 }
-_WORD = re.compile(r"[^\W\d_]{2,}")
 
 
 @dataclass(frozen=True)
@@ -71,7 +70,9 @@ class HomeGraph:
     """One home as arrays; ``n`` entities, ``t`` distinct name words, ``p`` directed positive pairs.
 
     Attributes:
+        names: What people call each entity; "" where only its id is known.
         domains, classes: Text per entity; a class is ``domain:device_class``.
+        words: The home's distinct words, household words folded onto one spelling.
         tokens: ``[n, TOKENS_PER_ENTITY]`` word indexes, rarest first, ``t`` where the name has fewer.
         rarity: ``[t + 1]`` idf of each word among the home's entities, 0 for the padding.
         area, device: ``[n]`` index of the entity's area or device, -1 where unknown.
@@ -83,6 +84,7 @@ class HomeGraph:
 
     home_id: str
     entity_ids: tuple[str, ...]
+    names: tuple[str, ...]
     domains: tuple[str, ...]
     classes: tuple[str, ...]
     words: tuple[str, ...]
@@ -101,15 +103,14 @@ class HomeGraph:
         """Number of entities."""
         return len(self.entity_ids)
 
+    def without_pairs(self) -> HomeGraph:
+        """The same home with nothing known of it: what a model may look at."""
+        return replace(self, pairs=self.pairs[:0], weight=self.weight[:0], groups=())
+
     def acting(self, domains: Iterable[str]) -> npt.NDArray[np.bool_]:
         """``[n]``: whether each entity can act: its domain is not read-only, or is one of ``domains``."""
         extra = frozenset(domains)
         return np.array([d not in READ_ONLY_DOMAINS or d in extra for d in self.domains], dtype=bool)
-
-
-def words_of(text: str) -> list[str]:
-    """The words of a name or entity id, in order: letters of any script, two or more, lower case."""
-    return _WORD.findall(text.lower())
 
 
 def class_of(entity: Entity | PatternRow, words: Sequence[str]) -> str:
@@ -120,7 +121,8 @@ def class_of(entity: Entity | PatternRow, words: Sequence[str]) -> str:
 
 def build_graph(home: Home) -> HomeGraph:
     """The graph of a home in time and edges linear in its entities and synergies."""
-    names = [words_of(e.entity_id.partition(".")[2]) + words_of(e.name or "") for e in home.entities]
+    spelt = [words_of(e.entity_id.partition(".")[2]) + words_of(e.name or "") for e in home.entities]
+    names = [[fold(word) for word in name] for name in spelt]
     frequency = Counter(word for name in names for word in set(name))
     words = sorted(frequency)
     word_index = {word: i for i, word in enumerate(words)}
@@ -129,12 +131,12 @@ def build_graph(home: Home) -> HomeGraph:
     tokens = np.full((n, TOKENS_PER_ENTITY), len(words), dtype=np.int64)
     token_edges: list[tuple[int, int]] = []
     classes = []
-    for i, (entity, name) in enumerate(zip(home.entities, names, strict=True)):
+    for i, (entity, name, spelling) in enumerate(zip(home.entities, names, spelt, strict=True)):
         rarest = sorted(set(name), key=lambda word: (frequency[word], word))[:TOKENS_PER_ENTITY]
         tokens[i, : len(rarest)] = [word_index[word] for word in rarest]
         shared = [word for word in rarest if frequency[word] > 1]  # a word of one entity joins nothing
         token_edges += [(i, word_index[word]) for word in shared[:TOKEN_EDGES_PER_ENTITY]]
-        classes.append(class_of(entity, name))
+        classes.append(class_of(entity, spelling))
     rarity = [max(math.log((n + 1) / (frequency[word] + 0.5)), 0.01) for word in words]
 
     area, areas = _index([e.area_id for e in home.entities])
@@ -144,6 +146,7 @@ def build_graph(home: Home) -> HomeGraph:
     return HomeGraph(
         home_id=home.home_id,
         entity_ids=tuple(e.entity_id for e in home.entities),
+        names=tuple(e.name or "" for e in home.entities),
         domains=tuple(e.domain for e in home.entities),
         classes=tuple(classes),
         words=tuple(words),
@@ -217,6 +220,27 @@ class Split:
     def select(self, home: int, *parts: Part) -> npt.NDArray[np.bool_]:
         """``[p]`` mask of the pairs of one home that are in any of ``parts``."""
         return np.isin(self.parts[home], [PARTS.index(part) for part in parts])
+
+
+def keep_known(graphs: Sequence[HomeGraph], share: float, seed: int) -> Split:
+    """A known home: ``share`` of each home's automations are known ("train"), the pairs of the others are the test.
+
+    Automations are drawn by the hash of their name and ``seed``. A pair that a known automation has too, in either
+    direction, is known.
+    """
+    parts: list[npt.NDArray[np.int8]] = []
+    units: dict[Part, int] = {"train": 0, "validation": 0, "test": 0}
+    for graph in graphs:
+        names = sorted({group for groups in graph.groups for group in groups})
+        ranked = sorted(names, key=lambda name: hashlib.sha256(f"{seed} {name}".encode()).digest())
+        known = set(ranked[: round(share * len(ranked))])
+        units["train"] += len(known)
+        units["test"] += len(ranked) - len(known)
+        part = np.array(
+            [PARTS.index("test" if known.isdisjoint(groups) else "train") for groups in graph.groups], dtype=np.int8
+        )
+        parts.append(_join_directions(graph.pairs, part))
+    return Split("automation", tuple(parts), f"{share:.0%} of the automations of each home are known", units)
 
 
 def describe_split(split: Split, graphs: Sequence[HomeGraph]) -> dict[str, Any]:

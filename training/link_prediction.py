@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -19,39 +19,55 @@ from data_sources import Entity, Home, HomeBuilder, LoadReport, Synergy
 from training.config import SynergyConfig
 from training.errors import ModelFileError, TrainingError
 from training.evaluation import (
-    CHUNK,
     Calibration,
+    HomeScore,
+    Mask,
     RankingTask,
     Scorer,
-    balanced_weights,
-    evaluate,
+    block_of,
     rank,
-    score_task,
-    tasks_of,
+    ranking_task,
+    score_home,
+    table,
 )
-from training.evidence import STARTING_WEIGHTS, EncodedHome, LogOdds, PairStatistics, Vocabulary
-from training.graph import HomeGraph, Ints, Split, acting_domains, build_graph, describe_split, pair_units, split_pairs
+from training.evidence import NAMES, STARTING_WEIGHTS, EncodedHome, KnownPairs, LogOdds, PairStatistics, Vocabulary
+from training.graph import (
+    HomeGraph,
+    Ints,
+    Split,
+    acting_domains,
+    build_graph,
+    describe_split,
+    keep_known,
+    pair_units,
+    split_pairs,
+)
 from training.network import SynergyNetwork, collate
-from training.splits import Part, sealed
+from training.splits import PARTS, Part, sealed
+from training.synergy_base import MIN_HOMES, SynergyBase, fitted
 
 FORMAT = "gnn_synergy"
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 
-HARD_NEGATIVES = 8  # a positive; as many random ones
-# Random negatives are weighted to stand for all entities that can act, so that the loss is that of ranking them all;
-# hard ones stand for this share of the entities that other pairs act on.
-HARD_WEIGHT = 0.25
-STEP_POSITIVES = 4096  # of one home in one step, so that a step's cost does not grow with the home's pairs
-FIT_POSITIVES = 20_000  # of one home in the fit of the evidence weights
+BLOCK = 131_072  # pairs scored at a time
+# Triggers of one home in one step, and actions beside those they drive; the sampled ones stand for all.
+STEP_TRIGGERS, STEP_ACTIONS = 32, 96
+# The same for the fit of the evidence's weights: of all homes together, and of one.
+FIT_TRIGGERS, FIT_ACTIONS = 6_000, 400
+FIT_HOMES = 300
+FIT_VIEWS = 2  # of each home with automations known, beside one in which nothing is
+EPOCH_STEPS = 4  # at least, where validation says when to stop
 WEIGHT_DECAY = 0.01
-EVIDENCE_PULL = 0.1  # of the evidence weights towards STARTING_WEIGHTS
+EVIDENCE_PULL = 0.2  # of the evidence weights towards where they start
 FOLDS = 10  # statistics of a training pair come from the other folds
 # How often a training home is shown without any known pair, and else the share of its automations that are hidden.
 NEW_HOME_SHARE = 0.5
 HIDDEN_SHARE = 0.3
-# Of one home in each epoch, enough to choose an epoch and to calibrate; the test part is ranked in full.
-VALIDATION_PAIRS = 200_000
+# In each epoch, of all homes together and of one trigger: enough to choose an epoch; the test part is ranked in full.
+VALIDATION_PAIRS = 1_000_000
 VALIDATION_NEGATIVES = 1_000
+CALIBRATION_HOMES = 60
+REASONS = 5  # strongest evidences that a suggestion carries
 
 
 class Epoch(NamedTuple):
@@ -63,11 +79,16 @@ class Epoch(NamedTuple):
 
 
 class Suggestion(NamedTuple):
-    """A pair that the home has not automated yet; ``score`` is 0 to 1."""
+    """A pair that the home has not automated yet; ``score`` is 0 to 1.
+
+    ``evidence`` are the evidences that speak for it, strongest first: name (see ``training.evidence``) and share of
+    the logit above what the evidence adds on average.
+    """
 
     trigger: str
     action: str
     score: float
+    evidence: tuple[tuple[str, float], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -99,6 +120,7 @@ class SynergyModel:
         network: SynergyNetwork,
         calibration: Calibration,
         provenance: Mapping[str, Any] | None = None,
+        trained_on: Iterable[str] = (),
     ) -> None:
         self.config = config
         self.vocabulary = vocabulary
@@ -107,6 +129,7 @@ class SynergyModel:
         self.network = network.eval()
         self.calibration = calibration
         self.provenance = dict(provenance or {})
+        self.trained_on = frozenset(trained_on)
 
     def score(
         self,
@@ -129,14 +152,7 @@ class SynergyModel:
             ValueError: An entity or synergy cannot be used, or a pair names an entity the home does not have.
         """
         home, graph = self._home(entities, known_synergies)
-        index = {entity_id: i for i, entity_id in enumerate(graph.entity_ids)}
-        asked = list(pairs)
-        try:
-            rows = np.array([(index[t], index[a]) for t, a in asked], dtype=np.int64).reshape(-1, 2)
-        except KeyError as error:
-            raise ValueError(f"{error.args[0]!a}: no enabled entity of this home has this id") from None
-        if not len(rows):
-            return np.zeros(0)
+        rows = _rows(graph, pairs)
         known = _keys(graph, graph.pairs)
         asked_keys = _keys(graph, rows)
         is_known = np.isin(asked_keys, known)
@@ -146,8 +162,20 @@ class SynergyModel:
             (is_known, graph.pairs[~np.isin(known, asked_keys)]),
         ):
             if mask.any():
-                logits[mask] = self._logits(home, edges, rows[mask])
+                logits[mask] = _read(self.scorer(home, edges), rows[mask], lambda logit, _: logit)
         return self.calibration(logits)
+
+    def explain(
+        self,
+        entities: Iterable[Entity | Mapping[str, Any]],
+        known_synergies: Iterable[Synergy | Mapping[str, Any]],
+        pairs: Iterable[tuple[str, str]],
+    ) -> list[dict[str, float]]:
+        """What each evidence adds to the logit of each pair, above its average; arguments and errors as ``score``."""
+        home, graph = self._home(entities, known_synergies)
+        rows = _rows(graph, pairs)
+        added = _read(self.scorer(home, graph.pairs), rows, lambda _, evidence: self._added(evidence))
+        return [dict(zip(NAMES, map(float, values), strict=True)) for values in added]
 
     def suggest(
         self,
@@ -155,26 +183,63 @@ class SynergyModel:
         known_synergies: Iterable[Synergy | Mapping[str, Any]],
         k: int,
     ) -> list[Suggestion]:
-        """The ``k`` best pairs of one home that are not among the known ones, best first. Raises as ``score``."""
+        """The ``k`` best pairs of one home that are not among the known ones, best first. Raises as ``score``.
+
+        The order is that of the score times how likely such an entity is to trigger anything.
+        """
         home, graph = self._home(entities, known_synergies)
-        candidates = home.candidates.numpy()
-        known = _keys(graph, graph.pairs)
-        encoded = self._encode(home, graph.pairs)
-        best: list[tuple[float, int, int]] = []
-        triggers_at_once = max(1, CHUNK // max(1, len(candidates)))
-        for start in range(0, graph.size, triggers_at_once):
-            triggers = np.arange(start, min(start + triggers_at_once, graph.size))
-            rows = np.stack([np.repeat(triggers, len(candidates)), np.tile(candidates, len(triggers))], axis=1)
-            rows = rows[(rows[:, 0] != rows[:, 1]) & ~np.isin(_keys(graph, rows), known)]
-            logits = self._logits(home, graph.pairs, rows, encoded)
-            top = np.argsort(-logits, kind="stable")[:k]
-            best += [(float(logits[i]), int(rows[i, 0]), int(rows[i, 1])) for i in top]
-            best = sorted(best, key=lambda item: (-item[0], item[1:]))[:k]
-        scores = self.calibration(np.array([item[0] for item in best]))
+        candidates = home.candidates
+        scorer = self.scorer(home, graph.pairs)
+        triggering = self.log_odds.trigger[torch.from_numpy(home.entity_class)]
+        best = torch.empty(0, 4, dtype=torch.float64)  # order, logit, trigger, action
+        step = max(1, BLOCK // max(1, len(candidates)))
+        for start in range(0, graph.size if len(candidates) else 0, step):
+            triggers = np.arange(start, min(start + step, graph.size))
+            logits, _ = scorer(triggers, candidates)
+            out = block_of(graph.pairs, triggers, candidates) | (triggers[:, None] == candidates)
+            order = logits + triggering[start : start + step].unsqueeze(1)
+            flat = order.masked_fill(torch.from_numpy(out), -torch.inf).flatten()
+            top = flat.topk(min(k, len(flat)))
+            chosen = top.indices[top.values > -torch.inf].numpy()
+            t, a = np.unravel_index(chosen, order.shape)
+            ends = torch.from_numpy(triggers[t]), torch.from_numpy(candidates[a])
+            found = torch.stack([column.double() for column in (flat[chosen], logits.flatten()[chosen], *ends)], dim=1)
+            best = torch.cat([best, found])
+            best = best[torch.argsort(best[:, 0], descending=True, stable=True)[:k]]
+        rows = best[:, 2:].long().numpy()
+        added = _read(scorer, rows, lambda _, evidence: self._added(evidence))
+        scores = self.calibration(best[:, 1].numpy())
         return [
-            Suggestion(graph.entity_ids[t], graph.entity_ids[a], float(score))
-            for (_, t, a), score in zip(best, scores, strict=True)
+            Suggestion(graph.entity_ids[t], graph.entity_ids[a], float(score), _strongest(values))
+            for (t, a), score, values in zip(rows, scores, added, strict=True)
         ]
+
+    def judge(self, homes: Iterable[Home], known_share: float | None = None, seed: int = 0) -> list[HomeScore]:
+        """Rank the pairs of homes beside the baselines, a home at a time; homes without a pair to rank are left out.
+
+        Nothing is known of a home, or ``known_share`` of its automations are, and the pairs of the others are ranked
+        (``training.graph.keep_known``). The model is given the entities and the known pairs, and nothing else.
+        """
+        scored = []
+        for index, source in enumerate(homes):
+            graph = build_graph(source)
+            asked, known = np.ones(len(graph.pairs), dtype=bool), np.zeros(len(graph.pairs), dtype=bool)
+            if known_share is not None:
+                split = keep_known([graph], known_share, seed)
+                asked, known = split.select(0, "test"), split.select(0, "train")
+            home = EncodedHome(graph, self.vocabulary, self.acting)
+            task = ranking_task(home, graph, index, asked, known)
+            if task is not None:
+                scored.append(score_home(task, self.scorer(home, task.known), self.calibration))
+        return scored
+
+    def scorer(self, home: EncodedHome, known: Ints) -> Scorer:
+        """Scores blocks of one home of which the ``[e, 2]`` pairs ``known`` are known."""
+        return _scorer(self.network, self.log_odds, home, known)
+
+    def _added(self, evidence: Tensor) -> Tensor:
+        with torch.no_grad():
+            return (evidence - self.network.evidence_mean) * self.network.evidence_weight
 
     def _home(self, entities: Iterable[Any], known: Iterable[Any]) -> tuple[EncodedHome, HomeGraph]:
         report = LoadReport(where="home")
@@ -187,19 +252,6 @@ class SynergyModel:
             raise ValueError(report.reasons[0])
         graph = build_graph(builder.build())
         return EncodedHome(graph, self.vocabulary, self.acting), graph
-
-    @torch.no_grad()
-    def _encode(self, home: EncodedHome, known: Ints) -> Tensor:
-        return self.network.encode(collate([home], [_edges(known)]))
-
-    @torch.no_grad()
-    def _logits(self, home: EncodedHome, known: Ints, rows: Ints, encoded: Tensor | None = None) -> npt.NDArray[Any]:
-        encoded = self._encode(home, known) if encoded is None else encoded
-        parts = []
-        for start in range(0, len(rows), CHUNK):
-            trigger, action = torch.from_numpy(rows[start : start + CHUNK].T.copy())
-            parts.append(self.network(encoded, trigger, action, self.log_odds.evidence(home, trigger, action)))
-        return torch.cat(parts).double().numpy() if parts else np.zeros(0)
 
     def to_bytes(self) -> bytes:
         """The model file: equal models give equal bytes, whatever the time and the path."""
@@ -215,6 +267,7 @@ class SynergyModel:
             "state_dict": dict(self.network.state_dict()),
             "calibration": asdict(self.calibration),
             "provenance": self.provenance,
+            "trained_on": sorted(self.trained_on),
         }
         buffer = io.BytesIO()
         torch.save(content, buffer)
@@ -222,7 +275,12 @@ class SynergyModel:
 
     @classmethod
     def load(cls, path: str | Path) -> SynergyModel:
-        """Read a model file. Raises ModelFileError where it is missing, broken, of another kind or too new."""
+        """Read a model file, or a base model's ``.safetensors``.
+
+        Raises ModelFileError where it is missing, broken, of another kind or too new.
+        """
+        if Path(path).suffix == ".safetensors":
+            return _as_it_is(SynergyBase.load(Path(path)))
         try:
             content = torch.load(path, map_location="cpu", weights_only=True)
         except FileNotFoundError as error:
@@ -251,10 +309,28 @@ class SynergyModel:
                 network=network,
                 calibration=Calibration(**content["calibration"]),
                 provenance=content["provenance"],
+                trained_on=content["trained_on"],
             )
         except (KeyError, TypeError, ValueError, RuntimeError) as error:
             what = " ".join(str(error).split())[:160]
             raise ModelFileError(f"{path}: is a {FORMAT} model with parts missing or changed ({what})") from error
+
+
+def _as_it_is(base: SynergyBase) -> SynergyModel:
+    """The base as a model of its own, for homes that have nothing to train on."""
+    network = SynergyNetwork(
+        len(base.vocabulary.domains) + 1, len(base.vocabulary.classes) + 1, base.hidden_dim, base.num_layers
+    )
+    network.load_state_dict(base.network)
+    return SynergyModel(
+        config=SynergyConfig(hidden_dim=base.hidden_dim, num_layers=base.num_layers),
+        vocabulary=base.vocabulary,
+        acting=base.acting,
+        log_odds=base.statistics.log_odds(),
+        network=network,
+        calibration=base.calibration,
+        trained_on=base.home_ids,
+    )
 
 
 def train(
@@ -262,13 +338,15 @@ def train(
     config: SynergyConfig,
     *,
     split: Split | None = None,
+    base: SynergyBase | None = None,
     provenance: Mapping[str, Any] | None = None,
     on_epoch: Callable[[Epoch], None] = lambda _: None,
 ) -> TrainingResult:
-    """Train on homes, with the split of ``split_pairs`` unless one is given.
+    """Train on homes, with the split of ``split_pairs`` unless one is given, starting from ``base`` where one is given.
 
-    The weights are those of the epoch with the best validation score, epoch 0 being the evidence alone. The test part
-    is scored once, after that. Raises TrainingError where no home has a pair to learn from.
+    The epoch with the best validation score is chosen, epoch 0 being the evidence alone; where homes are held out, the
+    model is then trained for that many epochs on the training and validation homes together. The test part is scored
+    once, after that. Raises TrainingError where no home has a pair to learn from.
     """
     graphs = [build_graph(home) for home in homes]
     if not any(len(graph.pairs) for graph in graphs):
@@ -279,55 +357,114 @@ def train(
             "collect synergies (entity_1, entity_2, confidence) first"
         )
     split = split or split_pairs(graphs)
-    torch.manual_seed(config.seed)
-    trainer = _Trainer(graphs, split, config)
+    trainer = _Trainer(graphs, split, config, base)
     trainer.fit_evidence()
-    history, best_epoch = trainer.fit(on_epoch)
+    history, best_epoch = trainer.fit(config.epochs, on_epoch)
+    if split.strategy == "home" and trainer.validation:
+        trainer = _Trainer(graphs, _with_validation(split), config, base)
+        trainer.fit_evidence()
+        trainer.fit(best_epoch)
     calibration = trainer.calibrate()
     model = SynergyModel(
-        config, trainer.vocabulary, trainer.acting, trainer.log_odds, trainer.network, calibration, provenance
+        config,
+        trainer.vocabulary,
+        trainer.acting,
+        trainer.log_odds,
+        trainer.network,
+        calibration,
+        provenance,
+        {graphs[h].home_id for h in trainer.positives} | (frozenset() if base is None else base.home_ids),
     )
     metrics = {"split": split.strategy, "held_out": split.strategy != "none", **trainer.evaluate(calibration)}
     trained_on = sealed(pair_units(split, graphs, "train", "validation"))
     return TrainingResult(model, describe_split(split, graphs), tuple(history), best_epoch, metrics, trained_on)
 
 
-class _Sample(NamedTuple):
-    """Positives and sampled negatives of one home; all ``[k]``, evidence ``[k, e]``."""
+def train_base(homes: Sequence[Home], config: SynergyConfig, card: Mapping[str, Any]) -> SynergyBase:
+    """A base model of all pairs of ``homes``; its vocabulary holds no text that fewer than ``MIN_HOMES`` homes use."""
+    graphs = [build_graph(home) for home in homes]
+    nothing_held_out = Split("home", tuple(np.zeros(len(g.pairs), dtype=np.int8) for g in graphs), "base", {})
+    trainer = _Trainer(graphs, nothing_held_out, config, None, min_homes=MIN_HOMES)
+    trainer.fit_evidence()
+    trainer.fit(config.epochs)
+    return SynergyBase(
+        name="new",
+        hidden_dim=config.hidden_dim,
+        num_layers=config.num_layers,
+        acting=trainer.acting,
+        statistics=trainer.statistics,
+        network=trainer.network.state_dict(),
+        calibration=trainer.calibrate(),
+        card=card,
+    )
 
-    trigger: Tensor
-    action: Tensor
-    label: Tensor
-    weight: Tensor
+
+def _with_validation(split: Split) -> Split:
+    validation, train_part = PARTS.index("validation"), PARTS.index("train")
+    return replace(
+        split, parts=tuple(np.where(part == validation, train_part, part).astype(np.int8) for part in split.parts)
+    )
+
+
+class _Block(NamedTuple):
+    """Some triggers by some actions of one home.
+
+    ``positive`` ``[t, a]`` is the weight of the pairs to be predicted, ``negative`` what they are compared with, and
+    ``stands_for`` ``[a]`` the logarithm of how many negatives each action stands for. A trigger whose pairs are of
+    several folds has a line for each of them.
+    """
+
+    triggers: Ints
+    actions: Ints
+    positive: Tensor
+    negative: Tensor
+    stands_for: Tensor
+    weight: float
     evidence: Tensor
 
 
 class _Trainer:
     """The state of one training: encoded homes, statistics by fold, the network and its random numbers."""
 
-    def __init__(self, graphs: Sequence[HomeGraph], split: Split, config: SynergyConfig) -> None:
-        self.graphs, self.split, self.config = graphs, split, config
+    def __init__(
+        self,
+        graphs: Sequence[HomeGraph],
+        split: Split,
+        config: SynergyConfig,
+        base: SynergyBase | None = None,
+        min_homes: int = 1,
+    ) -> None:
+        self.graphs, self.split, self.config, self.base = graphs, split, config, base
         self.rng = np.random.default_rng(config.seed)
+        torch.manual_seed(config.seed)
         with_pairs = [h for h in range(len(graphs)) if split.select(h, "train").any()]
-        self.vocabulary = Vocabulary.of([graphs[h] for h in with_pairs], [split.select(h, "train") for h in with_pairs])
+        self.vocabulary = Vocabulary.of(
+            [graphs[h] for h in with_pairs], [split.select(h, "train") for h in with_pairs], min_homes
+        )
+        if base is not None:
+            self.vocabulary = self.vocabulary.plus(base.vocabulary)
         self.acting = acting_domains([graphs[h] for h in with_pairs])
         self.homes = [EncodedHome(graph, self.vocabulary, self.acting) for graph in graphs]
         # Indexes into graph.pairs of the training pairs whose action can act.
         self.positives = {
-            h: np.flatnonzero(split.select(h, "train") & self.homes[h].can_act.numpy()[graphs[h].pairs[:, 1]])
+            h: np.flatnonzero(split.select(h, "train") & self.homes[h].can_act[graphs[h].pairs[:, 1]])
             for h in with_pairs
         }
         self.positives = {h: rows for h, rows in self.positives.items() if len(rows)}
         if not self.positives:
             raise TrainingError("no training pair acts on an entity that can act: check which way the pairs point")
-        weights = {h: 1 / math.sqrt(len(rows)) for h, rows in self.positives.items()}
-        mean = sum(weights.values()) / len(weights)
-        self.home_weight = {h: weight / mean for h, weight in weights.items()}
+        self.home_weight = {h: 1 / math.sqrt(len(rows)) for h, rows in self.positives.items()}
         self._fit_statistics()
         self.network = SynergyNetwork(
             len(self.vocabulary.domains) + 1, len(self.vocabulary.classes) + 1, config.hidden_dim, config.num_layers
         )
+        self.start = torch.tensor(STARTING_WEIGHTS)
+        if base is not None:
+            self.start = base.network["evidence_weight"].clone()
+            if (base.hidden_dim, base.num_layers) == (config.hidden_dim, config.num_layers):
+                self.network.load_state_dict(fitted(base, self.vocabulary))
         self.validation = [] if split.strategy == "none" else self._tasks("validation")
+        self.seen: dict[int, tuple[Tensor, ...]] = {}
 
     def _fit_statistics(self) -> None:
         """Statistics of all training pairs, and for each fold those of the other folds."""
@@ -346,31 +483,42 @@ class _Trainer:
         total = PairStatistics(self.vocabulary)
         for statistics in by_fold:
             total = total.plus(statistics)
+        if self.base is not None:
+            total = total.plus(self.base.statistics.within(self.vocabulary))
+        self.statistics = total
         self.log_odds = total.log_odds()
         self.fold_log_odds = [total.minus(statistics).log_odds() for statistics in by_fold]
 
     def fit_evidence(self) -> None:
-        """Weights of the evidence by weighted logistic regression, pulled to where counting alone would put them."""
-        samples = []
-        for h, rows in self.positives.items():
-            chosen = (
-                rows if len(rows) <= FIT_POSITIVES else np.sort(self.rng.choice(rows, FIT_POSITIVES, replace=False))
-            )
-            samples.append(self._sample(h, chosen, negatives=4 * HARD_NEGATIVES))
-        sample = _Sample(*(torch.cat(parts) for parts in zip(*samples, strict=True)))
-        scale = sample.evidence.std(0, correction=0)
-        network = self.network
-        network.evidence_mean.copy_(sample.evidence.mean(0))
+        """Weights of the evidence by the ranking loss, pulled to where counting alone, or the base, would put them."""
+        homes = list(self.positives)
+        if len(homes) > FIT_HOMES:
+            homes = sorted(self.rng.choice(homes, FIT_HOMES, replace=False).tolist())
+        triggers = max(STEP_TRIGGERS, FIT_TRIGGERS // len(homes))
+        blocks = []
+        for h in homes:
+            rows = self.positives[h]
+            views = [(rows, self.graphs[h].pairs[:0]), *(self._part_known(h, rows) for _ in range(FIT_VIEWS))]
+            for supervised, known in views:
+                block = self._block(h, supervised, known, triggers, FIT_ACTIONS)
+                blocks.append(block._replace(weight=block.weight if not len(known) else block.weight / FIT_VIEWS))
+        total = sum(b.weight * float(b.positive.sum()) for b in blocks)
+        network, share = self.network, 1 / sum(b.weight for b in blocks)
+        mean = sum(b.weight * share * b.evidence.mean((0, 1)) for b in blocks)
+        square = sum(b.weight * share * b.evidence.square().mean((0, 1)) for b in blocks)
+        assert isinstance(mean, Tensor)
+        assert isinstance(square, Tensor)
+        scale = (square - mean.square()).clamp_min(0).sqrt()
+        network.evidence_mean.copy_(mean)
         network.evidence_scale.copy_(scale.clamp_min(1e-2))
-        start = torch.tensor(STARTING_WEIGHTS)
-        weight = start.clone().requires_grad_()
+        weight = self.start.clone().requires_grad_()
         bias = torch.full((), -3.0, requires_grad=True)
-        optimizer = torch.optim.LBFGS([weight, bias], max_iter=60, line_search_fn="strong_wolfe")
+        optimizer = torch.optim.LBFGS([weight, bias], max_iter=80, line_search_fn="strong_wolfe")
 
         def loss() -> Tensor:
             optimizer.zero_grad()
-            value = _loss(sample.evidence @ weight + bias, sample.label, sample.weight)
-            value = value + EVIDENCE_PULL * ((weight - start) * scale).square().sum() + 1e-4 * bias.square()
+            value = sum(((_loss(b.evidence @ weight + bias, b)) for b in blocks), torch.zeros(())) / total
+            value = value + EVIDENCE_PULL * ((weight - self.start) * scale).square().sum() + 1e-4 * bias.square()
             value.backward()  # type: ignore[no-untyped-call]
             return value
 
@@ -379,7 +527,7 @@ class _Trainer:
             network.evidence_weight.copy_(weight)
             network.bias.copy_(bias)
 
-    def fit(self, on_epoch: Callable[[Epoch], None]) -> tuple[list[Epoch], int]:
+    def fit(self, epochs: int, on_epoch: Callable[[Epoch], None] = lambda _: None) -> tuple[list[Epoch], int]:
         """All epochs, or fewer where ``patience`` epochs bring nothing; leaves the best epoch's weights in place."""
         optimizer = torch.optim.AdamW(
             self.network.parameters(), lr=self.config.learning_rate, weight_decay=WEIGHT_DECAY
@@ -387,7 +535,7 @@ class _Trainer:
         history = [Epoch(0, float("nan"), self._validate())]
         on_epoch(history[0])
         best, best_state = history[0], _copy(self.network)
-        for number in range(1, self.config.epochs + 1):
+        for number in range(1, epochs + 1):
             epoch = Epoch(number, self._epoch(optimizer), self._validate())
             if not math.isfinite(epoch.loss):
                 raise TrainingError(f"the loss became {epoch.loss} in epoch {number}; lower GNN_LEARNING_RATE")
@@ -403,156 +551,206 @@ class _Trainer:
 
     def _epoch(self, optimizer: torch.optim.Optimizer) -> float:
         self.network.train()
-        views = [(h, *self._view(h, rows)) for h, rows in self.positives.items()]
-        order = self.rng.permutation(len(views))
         losses = []
-        for start in range(0, len(order), self.config.batch_size):
-            batch = [views[i] for i in order[start : start + self.config.batch_size]]
-            graph = collate([self.homes[h] for h, _, _ in batch], [_edges(known) for _, _, known in batch])
-            samples = []
-            for offset, (h, supervised, _) in zip(graph.offsets, batch, strict=True):
-                sample = self._sample(h, supervised, negatives=HARD_NEGATIVES)
-                samples.append(sample._replace(trigger=sample.trigger + offset, action=sample.action + offset))
-            trigger, action, label, weight, evidence = (torch.cat(parts) for parts in zip(*samples, strict=True))
-            optimizer.zero_grad()
-            loss = _loss(self.network(self.network.encode(graph), trigger, action, evidence), label, weight)
-            loss.backward()  # type: ignore[no-untyped-call]
-            torch.nn.utils.clip_grad_norm_(self.network.parameters(), 1.0)
-            optimizer.step()
-            losses.append(loss.item())
+        steps = math.ceil(len(self.positives) / self.config.batch_size)
+        for _ in range(math.ceil(EPOCH_STEPS / steps) if self.split.strategy != "none" else 1):
+            order = self.rng.permutation(list(self.positives))
+            for start in range(0, len(order), self.config.batch_size):
+                losses.append(self._step(optimizer, order[start : start + self.config.batch_size].tolist()))
         return float(np.mean(losses))
 
+    def _step(self, optimizer: torch.optim.Optimizer, homes: Sequence[int]) -> float:
+        views = [self._view(h, self.positives[h]) for h in homes]
+        graph = collate([self.homes[h] for h in homes], [_edges(known) for _, known in views])
+        entity = self.network.encode(graph)
+        loss, total = torch.zeros(()), 0.0
+        for offset, h, (supervised, known) in zip(graph.offsets, homes, views, strict=True):
+            block = self._block(h, supervised, known, STEP_TRIGGERS, STEP_ACTIONS)
+            triggers, actions = torch.from_numpy(block.triggers + offset), torch.from_numpy(block.actions + offset)
+            loss = loss + _loss(self.network(entity, triggers, actions, block.evidence), block)
+            total += block.weight * float(block.positive.sum())
+        loss = loss / total
+        optimizer.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        torch.nn.utils.clip_grad_norm_(self.network.parameters(), 1.0)
+        optimizer.step()
+        return float(loss.detach())
+
     def _view(self, h: int, rows: Ints) -> tuple[Ints, Ints]:
-        """What one epoch predicts of a home, and the ``[e, 2]`` pairs that carry messages meanwhile: never the same.
+        """What one step predicts of a home, and the ``[e, 2]`` pairs that carry messages meanwhile: never the same.
 
         Either all is to be predicted, as in a new home, or a share of the automations, in both directions of a pair.
         """
+        if self.rng.random() < NEW_HOME_SHARE:
+            return rows, self.graphs[h].pairs[:0]
+        return self._part_known(h, rows)
+
+    def _part_known(self, h: int, rows: Ints) -> tuple[Ints, Ints]:
         graph = self.graphs[h]
-        supervised, known = rows, graph.pairs[:0]
-        if self.rng.random() >= NEW_HOME_SHARE:
-            train = self.split.select(h, "train")
-            names = sorted({g for i in np.flatnonzero(train) for g in graph.groups[i]})
-            drawn = self.rng.random(len(names)) < HIDDEN_SHARE
-            hidden_names = {name for name, is_hidden in zip(names, drawn, strict=True) if is_hidden}
-            hidden = np.array([not hidden_names.isdisjoint(groups) for groups in graph.groups])
-            keys = _keys(graph, graph.pairs)
-            hidden |= np.isin(_keys(graph, graph.pairs[:, ::-1]), keys[hidden])
-            if hidden[rows].any():
-                supervised, known = rows[hidden[rows]], graph.pairs[train & ~hidden]
-        if len(supervised) > STEP_POSITIVES:
-            supervised = np.sort(self.rng.choice(supervised, STEP_POSITIVES, replace=False))
-        return supervised, known
+        train = self.split.select(h, "train")
+        names = sorted({g for i in np.flatnonzero(train) for g in graph.groups[i]})
+        drawn = self.rng.random(len(names)) < HIDDEN_SHARE
+        shown_names = {name for name, is_hidden in zip(names, drawn, strict=True) if not is_hidden}
+        # A pair of a shown automation is known, in both directions.
+        hidden = np.array([shown_names.isdisjoint(groups) for groups in graph.groups])
+        keys = _keys(graph, graph.pairs)
+        hidden &= ~np.isin(_keys(graph, graph.pairs[:, ::-1]), keys[~hidden & train])
+        if not hidden[rows].any():
+            return rows, graph.pairs[:0]
+        return rows[hidden[rows]], graph.pairs[train & ~hidden]
 
-    def _sample(self, h: int, rows: Ints, negatives: int) -> _Sample:
-        """Positives ``rows`` of one home with ``negatives`` random and as many hard negatives each, none across homes.
+    def _block(self, h: int, rows: Ints, known: Ints, max_triggers: int, max_actions: int) -> _Block:
+        """The pairs ``rows`` of one home among its other candidates, ``known`` being what is known of it.
 
-        A negative is never a known training pair; weights make the sampled negatives stand for all of them.
+        A negative is never a training pair. Of a large home triggers and actions are drawn; those that stand for
+        others say so.
         """
         graph, home = self.graphs[h], self.homes[h]
-        positive = graph.pairs[rows]
+        asked, fold = graph.pairs[rows], self.fold_of_pair[h][rows]
+        lines, line = np.unique(np.stack([fold, asked[:, 0]], axis=1), axis=0, return_inverse=True)
+        line = line.ravel()
+        if len(lines) > max_triggers:
+            kept = np.sort(self.rng.choice(len(lines), max_triggers, replace=False))
+            inside = np.isin(line, kept)
+            asked, rows, line, lines = asked[inside], rows[inside], np.searchsorted(kept, line[inside]), lines[kept]
+        actions = home.candidates
+        stands_for = np.zeros(len(actions), dtype=np.float32)
+        needed = np.unique(asked[:, 1])
+        rest = np.setdiff1d(actions, needed)
+        if len(rest) > max_actions:
+            drawn = self.rng.choice(rest, max_actions, replace=False)
+            actions = np.union1d(needed, drawn)
+            stands_for = np.where(np.isin(actions, drawn), math.log(len(rest) / max_actions), 0.0).astype(np.float32)
+        triggers = lines[:, 1]
+        positive = np.zeros((len(lines), len(actions)), dtype=np.float32)
+        positive[line, np.searchsorted(actions, asked[:, 1])] = graph.weight[rows]
+        distinct, place = np.unique(triggers, return_inverse=True)
         training = graph.pairs[self.split.select(h, "train")]
-        candidates = home.candidates.numpy()
-        targets = np.unique(graph.pairs[self.positives[h], 1])
-        trigger = np.repeat(positive[:, 0], 2 * negatives)
-        drawn = [self.rng.choice(pool, (len(positive), negatives)) for pool in (candidates, targets)]
-        action = np.concatenate(drawn, axis=1).ravel()
-        strata = np.repeat([len(candidates), HARD_WEIGHT * len(targets)], negatives) / negatives
-        # A trigger with several positives draws its negatives several times.
-        times = np.bincount(positive[:, 0], minlength=graph.size)[trigger]
-        weight = np.tile(strata, len(positive)) / times
-        true = (trigger != action) & ~np.isin(trigger * graph.size + action, _keys(graph, training))
-        fold = self.fold_of_pair[h][rows]
-        folds = np.concatenate([fold, np.repeat(fold, 2 * negatives)[true]])
-        triggers = torch.from_numpy(np.concatenate([positive[:, 0], trigger[true]]))
-        actions = torch.from_numpy(np.concatenate([positive[:, 1], action[true]]))
-        evidence = torch.empty(len(triggers), len(STARTING_WEIGHTS))
-        for f in np.unique(folds).tolist():
-            chosen = torch.from_numpy(folds == f)
-            evidence[chosen] = self.fold_log_odds[f].evidence(home, triggers[chosen], actions[chosen])
-        label = torch.zeros(len(triggers))
-        label[: len(rows)] = 1
-        weights = np.concatenate([graph.weight[rows], weight[true]]) * self.home_weight[h]
-        return _Sample(triggers, actions, label, torch.from_numpy(weights.astype(np.float32)), evidence)
+        negative = ~block_of(training, distinct, actions)[place.ravel()] & (triggers[:, None] != actions)
+        known_pairs = KnownPairs(home, known)
+        evidence = torch.empty(len(lines), len(actions), len(NAMES))
+        for f in np.unique(lines[:, 0]).tolist():
+            of_fold = np.flatnonzero(lines[:, 0] == f)
+            read = self.fold_log_odds[f].evidence(home, known_pairs, triggers[of_fold], actions)
+            evidence[torch.from_numpy(of_fold)] = read
+        return _Block(
+            triggers,
+            actions,
+            torch.from_numpy(positive),
+            torch.from_numpy(negative),
+            torch.from_numpy(stands_for),
+            self.home_weight[h],
+            evidence,
+        )
 
     def _tasks(self, part: Part) -> list[RankingTask]:
-        return tasks_of(self.homes, self.split, part, VALIDATION_PAIRS, VALIDATION_NEGATIVES)
+        """What is ranked of ``part`` in training: a sample, of all homes together not more than a step can bear."""
+        homes = [h for h in range(len(self.graphs)) if self.split.select(h, part).any()]
+        if part == "train":
+            homes = homes[:: math.ceil(len(homes) / CALIBRATION_HOMES)]
+        limit = VALIDATION_PAIRS // max(1, len(homes))
+        return list(self._ranked(homes, part, limit, VALIDATION_NEGATIVES))
 
-    def _scorer(self, h: int, known: Ints) -> Scorer:
-        return scorer(self.network, self.homes[h], known)
+    def _ranked(self, homes: Iterable[int], part: Part, *limits: int) -> Iterable[RankingTask]:
+        for h in homes:
+            task = ranking_task(
+                self.homes[h], self.graphs[h], h, self.split.select(h, part), self._known(h, part), *limits
+            )
+            if task is not None:
+                yield task
 
-    def _known_for_validation(self, h: int) -> Ints:
-        """Pairs that carry messages while validation pairs are predicted: none in a held-out home, else training's."""
-        return self.graphs[h].pairs[self.split.select(h, "train")]
+    def _known(self, h: int, part: Part) -> Mask:
+        """``[p]``: pairs that carry messages while those of ``part`` are predicted: none in a home held out whole."""
+        if self.split.strategy in ("home", "none") or part == "train":
+            return np.zeros(len(self.graphs[h].pairs), dtype=bool)
+        return self.split.select(h, *(("train",) if part == "validation" else ("train", "validation")))
 
     def _validate(self) -> float:
         rows = []
-        for task, scores in self._validation_scores():
-            measured = rank(task, scores)
+        for number, task in enumerate(self.validation):
+            measured = rank(task, self._logits(number, task))
             values = [measured[name] for name in ("mrr", "auc_hard") if not math.isnan(measured[name])]
             rows.append(sum(values) / len(values))
         return sum(rows) / len(rows) if rows else float("nan")
 
-    def _validation_scores(self) -> Iterable[tuple[RankingTask, npt.NDArray[np.float64]]]:
-        for task in self.validation:
-            scorer = self._scorer(task.home, self._known_for_validation(task.home))
-            yield task, score_task(task, self.homes[task.home], self.log_odds, {"model": scorer})["model"]
+    @torch.no_grad()
+    def _logits(self, number: int, task: RankingTask) -> npt.NDArray[np.float64]:
+        """Logits of a validation task, whose evidence is read once for all epochs."""
+        home = self.homes[task.home]
+        if number not in self.seen:
+            evidence = self.log_odds.evidence(home, KnownPairs(home, task.known), task.triggers, task.actions)
+            self.seen[number] = (torch.from_numpy(task.triggers), torch.from_numpy(task.actions), evidence)
+        encoded = self.network.eval().encode(collate([home], [_edges(task.known)]))
+        logits: Tensor = self.network(encoded, *self.seen[number])
+        return logits.double().numpy()
 
     def calibrate(self) -> Calibration:
-        """Platt scaling on the validation part, or on the training pairs where there is none."""
-        scored = list(self._validation_scores())
-        if not scored:
-            for task in self._tasks("train"):
-                scorer = self._scorer(task.home, self.graphs[task.home].pairs[:0])
-                scored.append(
-                    (task, score_task(task, self.homes[task.home], self.log_odds, {"model": scorer})["model"])
-                )
-        return Calibration.fit(
-            np.concatenate([scores for _, scores in scored]),
-            np.concatenate([task.positive.astype(np.float64) for task, _ in scored]),
-            np.concatenate([balanced_weights(task) for task, _ in scored]),
-        )
+        """Platt scaling on training and validation pairs, the former with the statistics of the other folds."""
+        scored = [(task, self._logits(number, task)) for number, task in enumerate(self.validation)]
+        for task in self._tasks("train"):
+            by_home = self.split.strategy == "home"  # then a home is of one fold
+            log_odds = self.fold_log_odds[int(self.fold_of_pair[task.home][0])] if by_home else self.log_odds
+            logits, _ = _scorer(self.network, log_odds, self.homes[task.home], task.known)(task.triggers, task.actions)
+            scored.append((task, logits.double().numpy()))
+        return Calibration.of(scored)
 
     def evaluate(self, calibration: Calibration) -> dict[str, Any]:
         """The test part scored once; in-sample, under that name, where nothing is held out."""
         in_sample = self.split.strategy == "none"
-        tasks = tasks_of(self.homes, self.split, "train" if in_sample else "test")
-        name = "in_sample" if in_sample else "test"
-        if not tasks:
-            return {name: None}
-        measured = evaluate(
-            tasks,
-            self.homes,
-            self.log_odds,
-            lambda h: self._scorer(h, known_for_test(self.graphs[h], self.split, h)),
-            calibration,
-        )
-        return {name: measured}
+        part: Part = "train" if in_sample else "test"
+        scored = [
+            score_home(task, _scorer(self.network, self.log_odds, self.homes[task.home], task.known), calibration)
+            for task in self._ranked(range(len(self.graphs)), part)
+        ]
+        return {"in_sample" if in_sample else "test": table(scored) if scored else None}
 
 
-def scorer(network: SynergyNetwork, home: EncodedHome, known: Ints) -> Scorer:
-    """Scores of pairs of one home, with ``[e, 2]`` known pairs carrying messages."""
+def _scorer(network: SynergyNetwork, log_odds: LogOdds, home: EncodedHome, known: Ints) -> Scorer:
     with torch.no_grad():
         encoded = network.eval().encode(collate([home], [_edges(known)]))
+    known_pairs = KnownPairs(home, known)
 
-    def score(trigger: Tensor, action: Tensor, evidence: Tensor) -> Tensor:
+    def score(triggers: Ints, actions: Ints) -> tuple[Tensor, Tensor]:
         with torch.no_grad():
-            scores: Tensor = network(encoded, trigger, action, evidence)
-            return scores
+            evidence = log_odds.evidence(home, known_pairs, triggers, actions)
+            return network(encoded, torch.from_numpy(triggers), torch.from_numpy(actions), evidence), evidence
 
     return score
 
 
-def known_for_test(graph: HomeGraph, split: Split, h: int) -> Ints:
-    """``[e, 2]`` pairs that carry messages while test pairs are predicted: none in a held-out home, else the others."""
-    if split.strategy in ("home", "none"):
-        return graph.pairs[:0]
-    return graph.pairs[split.select(h, "train", "validation")]
+def _loss(logit: Tensor, block: _Block) -> Tensor:
+    """Each positive against its trigger's negatives (softmax cross-entropy), and each pair alone (logistic)."""
+    others = logit.masked_fill(~block.negative, -1e9) + block.stands_for
+    ranking = functional.softplus(others.logsumexp(1, keepdim=True) - logit)
+    alone = block.positive * functional.softplus(-logit)
+    alone = alone + block.negative * block.stands_for.exp() * functional.softplus(logit)
+    return block.weight * ((block.positive * ranking).sum() + alone.sum())
 
 
-def _loss(logit: Tensor, label: Tensor, weight: Tensor) -> Tensor:
-    """Weighted cross-entropy a unit of positive weight."""
-    losses = functional.binary_cross_entropy_with_logits(logit, label, reduction="none")
-    return (weight * losses).sum() / (weight * label).sum().clamp_min(1e-6)
+def _read(scorer: Scorer, rows: Ints, read: Callable[[Tensor, Tensor], Tensor]) -> npt.NDArray[np.float64]:
+    """What ``read`` makes of (logits, evidence) at ``[k, 2]`` pairs, which are scored in blocks by trigger."""
+    found: list[npt.NDArray[np.float64]] = [np.zeros(0)] * len(rows)
+    order = np.argsort(rows[:, 0], kind="stable")
+    for chunk in np.array_split(order, math.ceil(len(rows) / 512)) if len(rows) else ():
+        triggers, t = np.unique(rows[chunk, 0], return_inverse=True)
+        actions, a = np.unique(rows[chunk, 1], return_inverse=True)
+        values = read(*scorer(triggers, actions))[torch.from_numpy(t.ravel()), torch.from_numpy(a.ravel())]
+        for i, value in zip(chunk.tolist(), values.double().numpy(), strict=True):
+            found[i] = value
+    return np.array(found)
+
+
+def _rows(graph: HomeGraph, pairs: Iterable[tuple[str, str]]) -> Ints:
+    index = {entity_id: i for i, entity_id in enumerate(graph.entity_ids)}
+    try:
+        return np.array([(index[t], index[a]) for t, a in pairs], dtype=np.int64).reshape(-1, 2)
+    except KeyError as error:
+        raise ValueError(f"{error.args[0]!a}: no enabled entity of this home has this id") from None
+
+
+def _strongest(added: npt.NDArray[np.float64]) -> tuple[tuple[str, float], ...]:
+    strongest = np.argsort(-added, kind="stable")[:REASONS]
+    return tuple((NAMES[i], round(float(added[i]), 4)) for i in strongest if added[i] > 0)
 
 
 def _keys(graph: HomeGraph, pairs: Ints) -> Ints:

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch_geometric.nn import SAGEConv
 
-from training.evidence import EVIDENCE, STARTING_WEIGHTS, EncodedHome
+from training.evidence import NAMES, STARTING_WEIGHTS, EncodedHome
 
 HUBS = ("area", "device", "token")
 KNOWN = ("drives", "driven_by")  # known synergies, in both directions
@@ -69,14 +69,14 @@ def collate(homes: Sequence[EncodedHome], known: Sequence[Tensor]) -> GraphBatch
             *placed,
             torch.log1p(torch.bincount(drives[0], minlength=n).float()),
             torch.log1p(torch.bincount(drives[1], minlength=n).float()),
-            torch.cat([home.can_act.float() for home in homes]),
+            torch.cat([torch.from_numpy(home.can_act).float() for home in homes]),
             torch.log(size_of_entity) / 5,
         ],
         dim=1,
     )
     return GraphBatch(
-        torch.cat([home.domain for home in homes]),
-        torch.cat([home.entity_class for home in homes]),
+        torch.cat([torch.from_numpy(home.domain) for home in homes]),
+        torch.cat([torch.from_numpy(home.entity_class) for home in homes]),
         numbers,
         edges,
         degrees,
@@ -114,8 +114,8 @@ class SynergyNetwork(nn.Module):
         super().__init__()
         self.evidence_weight = nn.Parameter(torch.tensor(STARTING_WEIGHTS))
         self.bias = nn.Parameter(torch.zeros(()))
-        self.register_buffer("evidence_mean", torch.zeros(len(EVIDENCE)))
-        self.register_buffer("evidence_scale", torch.ones(len(EVIDENCE)))
+        self.register_buffer("evidence_mean", torch.zeros(len(NAMES)))
+        self.register_buffer("evidence_scale", torch.ones(len(NAMES)))
         self.evidence_mean: Tensor
         self.evidence_scale: Tensor
 
@@ -126,12 +126,16 @@ class SynergyNetwork(nn.Module):
         self.numbers = nn.Linear(ENTITY_NUMBERS, hidden_dim)
         self.hubs = nn.ModuleDict({hub: nn.Linear(1, hidden_dim) for hub in HUBS})
         self.layers = nn.ModuleList(_Layer(hidden_dim) for _ in range(num_layers))
+        # The correction's first layer reads trigger, action, their product and the evidence.
         self.trigger = nn.Linear(hidden_dim, hidden_dim)
         self.action = nn.Linear(hidden_dim, hidden_dim)
-        last = nn.Linear(hidden_dim, 1, bias=False)
-        nn.init.zeros_(last.weight)
-        first = nn.Linear(3 * hidden_dim + len(EVIDENCE), hidden_dim)
-        self.correction = nn.Sequential(first, nn.ReLU(), nn.Dropout(DROPOUT), last)
+        self.from_trigger = nn.Linear(hidden_dim, hidden_dim)
+        self.from_action = nn.Linear(hidden_dim, hidden_dim, bias=False)
+        self.from_product = nn.Linear(hidden_dim, hidden_dim, bias=False)
+        self.from_evidence = nn.Linear(len(NAMES), hidden_dim, bias=False)
+        self.dropout = nn.Dropout(DROPOUT)
+        self.correction = nn.Linear(hidden_dim, 1, bias=False)
+        nn.init.zeros_(self.correction.weight)
 
     def encode(self, batch: GraphBatch) -> Tensor:
         """``[n, hidden_dim]`` entity vectors."""
@@ -144,9 +148,15 @@ class SynergyNetwork(nn.Module):
         entity: Tensor = nodes["entity"]
         return entity
 
-    def forward(self, entity: Tensor, trigger: Tensor, action: Tensor, evidence: Tensor) -> Tensor:
-        """``[k]`` logits of pairs, given ``[n, hidden_dim]`` vectors, ``[k]`` indexes and ``[k, evidences]``."""
-        left, right = self.trigger(entity)[trigger], self.action(entity)[action]
+    def forward(self, entity: Tensor, triggers: Tensor, actions: Tensor, evidence: Tensor) -> Tensor:
+        """``[t, a]`` logits, given ``[n, hidden_dim]`` vectors, ``[t]`` and ``[a]`` indexes, ``[t, a, evidences]``."""
+        logit: Tensor = evidence @ self.evidence_weight + self.bias
+        if not self.training and not self.correction.weight.any():
+            return logit  # the evidence alone
+        left, right = self.trigger(entity[triggers]), self.action(entity[actions])
         scaled = (evidence - self.evidence_mean) / self.evidence_scale
-        correction: Tensor = self.correction(torch.cat([left, right, left * right, scaled], dim=1)).squeeze(1)
-        return evidence @ self.evidence_weight + self.bias + correction
+        # (left x right) @ W, without a [t, a, hidden_dim] product of its own.
+        hidden = torch.einsum("th,ah,oh->tao", left, right, self.from_product.weight) + self.from_evidence(scaled)
+        hidden = hidden + self.from_trigger(left).unsqueeze(1) + self.from_action(right)
+        correction: Tensor = self.correction(self.dropout(torch.relu(hidden))).squeeze(2)
+        return logit + correction

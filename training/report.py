@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import io
 import math
+<<<<<<< HEAD
 from collections.abc import Callable, Iterable, Sequence
+=======
+from collections.abc import Iterable, Mapping, Sequence
+>>>>>>> f80bfaf (Judge any synergy model file on new and on partly known homes; read evidence in blocks, with more of it)
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
@@ -76,6 +80,31 @@ def score_lines(metrics: dict[str, Any]) -> Iterable[str]:
         yield f"  {measured['triggers_left_out']} triggers of large homes were not ranked (a sample was)"
     if measured["pairs_not_ranked"]:
         yield f"  {measured['pairs_not_ranked']} pairs act on entities that cannot act and were not ranked"
+
+
+def judged_lines(setting: str, measured: Mapping[str, Any]) -> Iterable[str]:
+    """The table of one setting, as ``training.evaluation.judge`` made it, with intervals and thirds of homes."""
+    runs = f", {measured['runs']} runs" if measured["runs"] > 1 else ""
+    yield f"{setting}: {measured['pairs_a_run']:g} pairs in {measured['homes']} homes{runs}, mean over homes"
+    width = max(map(len, _NAMES.values()))
+    yield f"  {'':<{width}}  " + "  ".join(f"{_TITLES[name]:>8}" for name in METRICS)
+    for name, row in [("model", measured["model"]), *measured["baselines"].items()]:
+        yield f"  {_NAMES[name]:<{width}}  " + "  ".join(f"{_cell(row[metric]):>8}" for metric in METRICS)
+    between = measured["model"]["interval"]
+    yield "  95 % of this model: " + ", ".join(
+        f"{_TITLES[metric]} {between[metric][0]:.3f} to {between[metric][1]:.3f}"
+        for metric in METRICS[:3]
+        if between[metric] is not None
+    )
+    ratio = measured["mrr_ratio"]
+    yield (
+        f"  MRR is {ratio['value']:.2f} times the best count, {_NAMES[measured['best_count']]} "
+        f"(95 %: {ratio['interval'][0]:.2f} to {ratio['interval'][1]:.2f}); "
+        f"calibration error {_cell(measured['model']['ece'])}"
+    )
+    yield "  MRR by size of home, against that count: " + ", ".join(
+        f"{name} {_cell(third['model'])} ({_cell(third['count'])})" for name, third in measured["thirds"].items()
+    )
 
 
 def verdict(metrics: dict[str, Any]) -> str:

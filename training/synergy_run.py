@@ -130,6 +130,61 @@ def _finite(value: float) -> float | None:
     return round(value, 6) if value == value else None
 
 
+@dataclass(frozen=True)
+class EvaluationOptions:
+    """The command line of an evaluation; None means not given."""
+
+    model_path: str
+    json_input: str | None = None
+    data_source: str | None = None
+    strict: bool = False
+    known: float = 0.7
+    seed: int = 0
+    report: str | None = None
+
+
+def evaluate_gnn_synergy(run: Run, options: EvaluationOptions) -> None:
+    """Judge a model file on homes, new and known, and say so. Raises DataSourceError or TrainingError."""
+    from training.evaluation import judge
+    from training.link_prediction import SynergyModel
+
+    run.memory_hint = "judge fewer homes at a time"
+    if options.report is not None:
+        artifacts.check_writable(Path(options.report))
+    model = SynergyModel.load(options.model_path)
+    source = open_source(json_input=options.json_input, data_source=options.data_source, strict=options.strict)
+    run.source = source
+    homes = sorted(source.read(Home), key=lambda home: home.home_id)
+    log_source(source)
+    seen = sorted({home.home_id for home in homes} & model.trained_on)
+    if seen:
+        log.warning(
+            "Note: the model was trained on %d of these homes, which flatters it: %s", len(seen), ", ".join(seen)
+        )
+    settings = {
+        "new_home": judge([model.judge(homes)]),
+        "known_home": judge([model.judge(homes, options.known, options.seed)]),
+    }
+    for title, measured in zip(
+        ("New home (nothing known)", f"Known home ({options.known:.0%} of the automations known)"),
+        settings.values(),
+        strict=True,
+    ):
+        for line in report.judged_lines(title, measured):
+            log.info("%s", line)
+    if options.report is not None:
+        content = {
+            "model_path": options.model_path,
+            "source": run.described_source(),
+            "known_share": options.known,
+            "seed": options.seed,
+            "trained_on": seen,
+            **settings,
+        }
+        artifacts.write_atomically(Path(options.report), artifacts.to_json(content))
+        log.info("Saved: %s", options.report)
+
+
 class _Progress:
     """A bar on a terminal, one line an epoch elsewhere; the log file has the lines either way."""
 
