@@ -22,6 +22,12 @@ from training.options import run_options, source_options
     default=None,
     help="Where the model goes.  [default: $GNN_MODEL_PATH, else models/gnn_synergy.pth]",
 )
+@click.option(
+    "--base-model",
+    metavar="[PATH|none]",
+    default=None,
+    help="What training starts from; none starts from nothing.  [default: the base that ships with the project]",
+)
 @click.option("--force", is_flag=True, help="Train even where a model exists, and replace it.")
 @run_options
 def main(
@@ -33,6 +39,7 @@ def main(
     strict: bool,
     model_path: str | None,
     epochs: int | None,
+    base_model: str | None,
     seed: int,
     force: bool,
 ) -> None:
@@ -43,7 +50,7 @@ def main(
     from training.run import Run, execute
     from training.synergy_run import LOG_FILE, SynergyOptions, train_gnn_synergy
 
-    options = SynergyOptions(json_input, data_source, strict, model_path, epochs, seed, force)
+    options = SynergyOptions(json_input, data_source, strict, model_path, epochs, seed, force, base_model)
     run = Run("gnn_synergy", Path(summary_path) if summary_path else None, dry_run, verbose)
     execute(run, LOG_FILE, lambda started: train_gnn_synergy(started, options))
 

@@ -56,7 +56,8 @@ STEP_TRIGGERS, STEP_ACTIONS = 32, 96
 FIT_TRIGGERS, FIT_ACTIONS = 6_000, 400
 FIT_HOMES = 300
 FIT_VIEWS = 2  # of each home with automations known, beside one in which nothing is
-EPOCH_STEPS = 4  # at least, where validation says when to stop
+# Views of a home that are read once and shown again in later epochs, while all homes' take no more than these pairs.
+KEPT_VIEWS, KEPT_PAIRS = 6, 1_000_000
 WEIGHT_DECAY = 0.01
 EVIDENCE_PULL = 0.2  # of the evidence weights towards where they start
 FOLDS = 10  # statistics of a training pair come from the other folds
@@ -151,7 +152,7 @@ class SynergyModel:
         Raises:
             ValueError: An entity or synergy cannot be used, or a pair names an entity the home does not have.
         """
-        home, graph = self._home(entities, known_synergies)
+        home, graph = self.encode(entities, known_synergies)
         rows = _rows(graph, pairs)
         known = _keys(graph, graph.pairs)
         asked_keys = _keys(graph, rows)
@@ -172,7 +173,7 @@ class SynergyModel:
         pairs: Iterable[tuple[str, str]],
     ) -> list[dict[str, float]]:
         """What each evidence adds to the logit of each pair, above its average; arguments and errors as ``score``."""
-        home, graph = self._home(entities, known_synergies)
+        home, graph = self.encode(entities, known_synergies)
         rows = _rows(graph, pairs)
         added = _read(self.scorer(home, graph.pairs), rows, lambda _, evidence: self._added(evidence))
         return [dict(zip(NAMES, map(float, values), strict=True)) for values in added]
@@ -187,7 +188,7 @@ class SynergyModel:
 
         The order is that of the score times how likely such an entity is to trigger anything.
         """
-        home, graph = self._home(entities, known_synergies)
+        home, graph = self.encode(entities, known_synergies)
         candidates = home.candidates
         scorer = self.scorer(home, graph.pairs)
         triggering = self.log_odds.trigger[torch.from_numpy(home.entity_class)]
@@ -241,7 +242,8 @@ class SynergyModel:
         with torch.no_grad():
             return (evidence - self.network.evidence_mean) * self.network.evidence_weight
 
-    def _home(self, entities: Iterable[Any], known: Iterable[Any]) -> tuple[EncodedHome, HomeGraph]:
+    def encode(self, entities: Iterable[Any], known: Iterable[Any]) -> tuple[EncodedHome, HomeGraph]:
+        """A home as the model reads it, and its graph with the known pairs. Raises ValueError as ``score``."""
         report = LoadReport(where="home")
         builder = HomeBuilder(report)
         for i, entity in enumerate(entities):
@@ -380,15 +382,20 @@ def train(
     return TrainingResult(model, describe_split(split, graphs), tuple(history), best_epoch, metrics, trained_on)
 
 
-def train_base(homes: Sequence[Home], config: SynergyConfig, card: Mapping[str, Any]) -> SynergyBase:
-    """A base model of all pairs of ``homes``; its vocabulary holds no text that fewer than ``MIN_HOMES`` homes use."""
+def train_base(
+    homes: Sequence[Home], weights: Sequence[float], config: SynergyConfig, card: Mapping[str, Any]
+) -> SynergyBase:
+    """A base model of all pairs of ``homes``, each counting by its weight.
+
+    The vocabulary holds no text that fewer than ``MIN_HOMES`` homes use.
+    """
     graphs = [build_graph(home) for home in homes]
     nothing_held_out = Split("home", tuple(np.zeros(len(g.pairs), dtype=np.int8) for g in graphs), "base", {})
-    trainer = _Trainer(graphs, nothing_held_out, config, None, min_homes=MIN_HOMES)
+    trainer = _Trainer(graphs, nothing_held_out, config, None, weights, MIN_HOMES)
     trainer.fit_evidence()
     trainer.fit(config.epochs)
     return SynergyBase(
-        name="new",
+        name=str(card["name"]),
         hidden_dim=config.hidden_dim,
         num_layers=config.num_layers,
         acting=trainer.acting,
@@ -432,6 +439,7 @@ class _Trainer:
         split: Split,
         config: SynergyConfig,
         base: SynergyBase | None = None,
+        weights: Sequence[float] | None = None,
         min_homes: int = 1,
     ) -> None:
         self.graphs, self.split, self.config, self.base = graphs, split, config, base
@@ -453,7 +461,9 @@ class _Trainer:
         self.positives = {h: rows for h, rows in self.positives.items() if len(rows)}
         if not self.positives:
             raise TrainingError("no training pair acts on an entity that can act: check which way the pairs point")
-        self.home_weight = {h: 1 / math.sqrt(len(rows)) for h, rows in self.positives.items()}
+        self.home_weight = {
+            h: (1.0 if weights is None else weights[h]) / math.sqrt(len(rows)) for h, rows in self.positives.items()
+        }
         self._fit_statistics()
         self.network = SynergyNetwork(
             len(self.vocabulary.domains) + 1, len(self.vocabulary.classes) + 1, config.hidden_dim, config.num_layers
@@ -465,6 +475,8 @@ class _Trainer:
                 self.network.load_state_dict(fitted(base, self.vocabulary))
         self.validation = [] if split.strategy == "none" else self._tasks("validation")
         self.seen: dict[int, tuple[Tensor, ...]] = {}
+        self.kept: dict[int, list[tuple[_Block, Ints]]] = {}
+        self.room = KEPT_PAIRS
 
     def _fit_statistics(self) -> None:
         """Statistics of all training pairs, and for each fold those of the other folds."""
@@ -513,7 +525,7 @@ class _Trainer:
         network.evidence_scale.copy_(scale.clamp_min(1e-2))
         weight = self.start.clone().requires_grad_()
         bias = torch.full((), -3.0, requires_grad=True)
-        optimizer = torch.optim.LBFGS([weight, bias], max_iter=80, line_search_fn="strong_wolfe")
+        optimizer = torch.optim.LBFGS([weight, bias], max_iter=50, line_search_fn="strong_wolfe")
 
         def loss() -> Tensor:
             optimizer.zero_grad()
@@ -552,20 +564,17 @@ class _Trainer:
     def _epoch(self, optimizer: torch.optim.Optimizer) -> float:
         self.network.train()
         losses = []
-        steps = math.ceil(len(self.positives) / self.config.batch_size)
-        for _ in range(math.ceil(EPOCH_STEPS / steps) if self.split.strategy != "none" else 1):
-            order = self.rng.permutation(list(self.positives))
-            for start in range(0, len(order), self.config.batch_size):
-                losses.append(self._step(optimizer, order[start : start + self.config.batch_size].tolist()))
+        order = self.rng.permutation(list(self.positives))
+        for start in range(0, len(order), self.config.batch_size):
+            losses.append(self._step(optimizer, order[start : start + self.config.batch_size].tolist()))
         return float(np.mean(losses))
 
     def _step(self, optimizer: torch.optim.Optimizer, homes: Sequence[int]) -> float:
-        views = [self._view(h, self.positives[h]) for h in homes]
+        views = [self._shown(h) for h in homes]
         graph = collate([self.homes[h] for h in homes], [_edges(known) for _, known in views])
         entity = self.network.encode(graph)
         loss, total = torch.zeros(()), 0.0
-        for offset, h, (supervised, known) in zip(graph.offsets, homes, views, strict=True):
-            block = self._block(h, supervised, known, STEP_TRIGGERS, STEP_ACTIONS)
+        for offset, (block, _) in zip(graph.offsets, views, strict=True):
             triggers, actions = torch.from_numpy(block.triggers + offset), torch.from_numpy(block.actions + offset)
             loss = loss + _loss(self.network(entity, triggers, actions, block.evidence), block)
             total += block.weight * float(block.positive.sum())
@@ -575,6 +584,18 @@ class _Trainer:
         torch.nn.utils.clip_grad_norm_(self.network.parameters(), 1.0)
         optimizer.step()
         return float(loss.detach())
+
+    def _shown(self, h: int) -> tuple[_Block, Ints]:
+        """What a step sees of one home: the pairs to be predicted with their evidence, and what is known."""
+        kept = self.kept.setdefault(h, [])
+        if len(kept) == KEPT_VIEWS:
+            return kept[int(self.rng.integers(KEPT_VIEWS))]
+        supervised, known = self._view(h, self.positives[h])
+        shown = self._block(h, supervised, known, STEP_TRIGGERS, STEP_ACTIONS), known
+        if self.room >= shown[0].positive.numel():
+            self.room -= shown[0].positive.numel()
+            kept.append(shown)
+        return shown
 
     def _view(self, h: int, rows: Ints) -> tuple[Ints, Ints]:
         """What one step predicts of a home, and the ``[e, 2]`` pairs that carry messages meanwhile: never the same.
@@ -685,7 +706,12 @@ class _Trainer:
         return logits.double().numpy()
 
     def calibrate(self) -> Calibration:
-        """Platt scaling on training and validation pairs, the former with the statistics of the other folds."""
+        """Platt scaling on training and validation pairs, the former with the statistics of the other folds.
+
+        Where nothing can be held out and there is a base, its calibration holds: in-sample scores tell no rates.
+        """
+        if self.base is not None and self.split.strategy == "none":
+            return self.base.calibration
         scored = [(task, self._logits(number, task)) for number, task in enumerate(self.validation)]
         for task in self._tasks("train"):
             by_home = self.split.strategy == "home"  # then a home is of one fold

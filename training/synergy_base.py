@@ -27,7 +27,6 @@ from training.evidence import NAMES, PairStatistics, Vocabulary
 FORMAT = "gnn_synergy_base"
 FORMAT_VERSION = 1
 MIN_HOMES = 3
-SHIPPED = Path(__file__).resolve().parent / "base" / "synergy.safetensors"
 
 
 @dataclass(frozen=True)
@@ -91,7 +90,7 @@ class SynergyBase:
             tensors = {name: value.float() for name, value in load_tensors(content).items()}
             vocabulary = Vocabulary(**{key: tuple(value) for key, value in card["vocabulary"].items()})
             return cls(
-                name=path.stem if path != SHIPPED else "shipped",
+                name=str(card["name"]),
                 hidden_dim=card["hidden_dim"],
                 num_layers=card["num_layers"],
                 acting=tuple(card["acting_domains"]),

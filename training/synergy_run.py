@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 log = logging.getLogger("training.gnn_synergy")
 
 LOG_FILE = "gnn_training.log"
+SHIPPED_BASE = Path(__file__).resolve().parent / "base" / "synergy.safetensors"
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,10 @@ class SynergyOptions:
     epochs: int | None = None
     seed: int = 0
     force: bool = False
+    base_model: str | None = None  # a path, or NO_BASE
+
+
+NO_BASE = "none"
 
 
 def train_gnn_synergy(run: Run, options: SynergyOptions) -> None:
@@ -42,7 +47,8 @@ def train_gnn_synergy(run: Run, options: SynergyOptions) -> None:
     settings = read_settings()
     config = synergy_config(settings, epochs=options.epochs, seed=options.seed)
     path = Path(options.model_path) if options.model_path else settings.model_path
-    run.config, run.model_path = config.model_dump(), path
+    base_path = _base_path(options.base_model)
+    run.config, run.model_path = {**config.model_dump(), "base_model": None}, path
     source = open_source(json_input=options.json_input, data_source=options.data_source, strict=options.strict)
     run.source = source
     if not run.dry_run:
@@ -60,7 +66,16 @@ def train_gnn_synergy(run: Run, options: SynergyOptions) -> None:
     if run.dry_run:
         run.end_dry()
         return
-    _train_and_publish(run, homes, audit, config, path)
+    _train_and_publish(run, homes, audit, config, path, base_path)
+
+
+def _base_path(given: str | None) -> Path | None:
+    if given == NO_BASE:
+        return None
+    path = SHIPPED_BASE if given is None else Path(given)
+    if not path.is_file():
+        raise ModelFileError(f"{path}: no base model is here; give another --base-model, or none")
+    return path
 
 
 def _already_trained(run: Run, path: Path) -> None:
@@ -75,16 +90,29 @@ def _already_trained(run: Run, path: Path) -> None:
     log.info("%s", run.message)
 
 
-def _train_and_publish(run: Run, homes: list[Home], audit: SynergyAudit, config: SynergyConfig, path: Path) -> None:
+def _train_and_publish(
+    run: Run, homes: list[Home], audit: SynergyAudit, config: SynergyConfig, path: Path, base_path: Path | None
+) -> None:
     from training.link_prediction import train
+    from training.synergy_base import SynergyBase
 
+    base = None if base_path is None else SynergyBase.load(base_path)
+    run.config["base_model"] = None if base is None else base.describe()
+    log.info("Base model: %s", NO_BASE if base is None else f"{base_path} ({len(base.home_ids)} real homes)")
+    shared = sorted({home.home_id for home in homes} & base.home_ids) if base is not None else []
+    if shared:
+        run.notes.append(
+            f"{len(shared)} of the homes are among those that the base model was trained on: held-out scores flatter "
+            "the model; --base-model none shows what it learns by itself"
+        )
+        log.info("Note: %s", run.notes[-1])
     with _Progress(config.epochs) as progress:
-        result = train(homes, config, on_epoch=progress)
+        result = train(homes, config, base=base, on_epoch=progress)
     verdict = report.verdict(result.metrics)
     run.metrics = {**result.metrics, "best_epoch": result.best_epoch, "epochs_run": len(result.history) - 1}
     run.notes.append(verdict)
     result.model.provenance = {
-        "config": config.model_dump(),
+        "config": run.config,
         "data_fingerprint": audit.fingerprint,
         "audit": run.audit,
         "metrics": run.metrics,
