@@ -514,7 +514,7 @@ class _Trainer:
             for supervised, known in views:
                 block = self._block(h, supervised, known, triggers, FIT_ACTIONS)
                 blocks.append(block._replace(weight=block.weight if not len(known) else block.weight / FIT_VIEWS))
-        total = sum(b.weight * float(b.positive.sum()) for b in blocks)
+        lines = _Lines.of(blocks)
         network, share = self.network, 1 / sum(b.weight for b in blocks)
         mean = sum(b.weight * share * b.evidence.mean((0, 1)) for b in blocks)
         square = sum(b.weight * share * b.evidence.square().mean((0, 1)) for b in blocks)
@@ -529,7 +529,7 @@ class _Trainer:
 
         def loss() -> Tensor:
             optimizer.zero_grad()
-            value = sum(((_loss(b.evidence @ weight + bias, b)) for b in blocks), torch.zeros(())) / total
+            value = lines.loss(lines.evidence @ weight + bias)
             value = value + EVIDENCE_PULL * ((weight - self.start) * scale).square().sum() + 1e-4 * bias.square()
             value.backward()  # type: ignore[no-untyped-call]
             return value
@@ -573,12 +573,12 @@ class _Trainer:
         views = [self._shown(h) for h in homes]
         graph = collate([self.homes[h] for h in homes], [_edges(known) for _, known in views])
         entity = self.network.encode(graph)
-        loss, total = torch.zeros(()), 0.0
+        logits = []
         for offset, (block, _) in zip(graph.offsets, views, strict=True):
             triggers, actions = torch.from_numpy(block.triggers + offset), torch.from_numpy(block.actions + offset)
-            loss = loss + _loss(self.network(entity, triggers, actions, block.evidence), block)
-            total += block.weight * float(block.positive.sum())
-        loss = loss / total
+            compared = (block.positive > 0) | block.negative
+            logits.append(self.network(entity, triggers, actions, block.evidence)[compared])
+        loss = _Lines.of([block for block, _ in views]).loss(torch.cat(logits))
         optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         torch.nn.utils.clip_grad_norm_(self.network.parameters(), 1.0)
@@ -744,13 +744,49 @@ def _scorer(network: SynergyNetwork, log_odds: LogOdds, home: EncodedHome, known
     return score
 
 
-def _loss(logit: Tensor, block: _Block) -> Tensor:
-    """Each positive against its trigger's negatives (softmax cross-entropy), and each pair alone (logistic)."""
-    others = logit.masked_fill(~block.negative, -1e9) + block.stands_for
-    ranking = functional.softplus(others.logsumexp(1, keepdim=True) - logit)
-    alone = block.positive * functional.softplus(-logit)
-    alone = alone + block.negative * block.stands_for.exp() * functional.softplus(logit)
-    return block.weight * ((block.positive * ranking).sum() + alone.sum())
+class _Lines(NamedTuple):
+    """The compared pairs of many blocks, one after another: all ``[k]``, ``evidence`` ``[k, e]``.
+
+    ``positive`` is the weight of a pair to be predicted, ``negative`` how many negatives a pair stands for, ``line``
+    the number of its trigger's line, ``weight`` that of its home.
+    """
+
+    evidence: Tensor
+    positive: Tensor
+    negative: Tensor
+    line: Tensor
+    weight: Tensor
+
+    @classmethod
+    def of(cls, blocks: Sequence[_Block]) -> _Lines:
+        parts, first = [], 0
+        for block in blocks:
+            negative = block.negative * block.stands_for.exp()
+            compared = (block.positive + negative) > 0
+            line = first + compared.nonzero()[:, 0]
+            first += len(block.triggers)
+            parts.append(
+                (
+                    block.evidence[compared],
+                    block.positive[compared],
+                    negative[compared],
+                    line,
+                    torch.full((len(line),), block.weight),
+                )
+            )
+        return cls(*(torch.cat(part) for part in zip(*parts, strict=True)))
+
+    def loss(self, logit: Tensor) -> Tensor:
+        """Each positive against its line's negatives (softmax cross-entropy), and each pair alone (logistic).
+
+        A unit of positive weight.
+        """
+        top = logit.detach().max()
+        others = torch.zeros(int(self.line[-1]) + 1).index_add(0, self.line, self.negative * (logit - top).exp())
+        others = others.clamp_min(1e-30).log() + top
+        of_positive = functional.softplus(others[self.line] - logit) + functional.softplus(-logit)
+        losses = self.positive * of_positive + self.negative * functional.softplus(logit)
+        return (self.weight * losses).sum() / (self.weight * self.positive).sum()
 
 
 def _read(scorer: Scorer, rows: Ints, read: Callable[[Tensor, Tensor], Tensor]) -> npt.NDArray[np.float64]:
