@@ -114,11 +114,10 @@ def _sealed_units(described: Mapping[str, Any], side: Compared | None) -> str:
 
 
 def _synergies(candidate: Path, champion: Path | None, source: DataSource) -> Comparison:
-    from training.evaluation import Scorer, evaluate, tasks_of
+    from training.evaluation import ranking_task, score_home, table
     from training.evidence import EncodedHome
     from training.graph import build_graph, describe_split, split_pairs, without_seen
-    from training.link_prediction import SynergyModel, known_for_test, scorer
-    from training.network import SynergyNetwork
+    from training.link_prediction import SynergyModel, known_for_test
 
     graphs = [build_graph(home) for home in sorted(source.read(Home), key=lambda home: home.home_id)]
     split = split_pairs(graphs)
@@ -141,21 +140,21 @@ def _synergies(candidate: Path, champion: Path | None, source: DataSource) -> Co
     )
     # What can act is the candidate's view of the data for both, so that both rank the same entities.
     acting = next((model.acting for model in (new, old) if model is not None), ())
-    known = [known_for_test(graph, split, h) for h, graph in enumerate(graphs)]
     for model, side in ((new, new_side), (old, old_side)):
         if model is None or side is None:
             continue
-        homes = [EncodedHome(graph, model.vocabulary, acting) for graph in graphs]
-        tasks = tasks_of(homes, split, "test" if held_out else "train")
+        scored = []
+        for h, graph in enumerate(graphs):
+            home = EncodedHome(graph, model.vocabulary, acting)
+            asked = split.select(h, "test" if held_out else "train")
+            task = ranking_task(home, graph, h, asked, known_for_test(graph, split, h))
+            if task is not None:
+                scored.append(score_home(task, model.scorer(home, task.known), model.calibration))
         side.left_out = left_out
-        if not tasks:
+        if not scored:
             result.reason = f"{left_out} of the test pairs were left out as trained on: none is left to rank"
             continue
-
-        def of_home(h: int, network: SynergyNetwork = model.network, homes: list[EncodedHome] = homes) -> Scorer:
-            return scorer(network, homes[h], known[h])
-
-        measured = evaluate(tasks, homes, model.log_odds, of_home, model.calibration)
+        measured = table(scored)
         side.scores = measured["model"]
         result.rows = measured["pairs"]
         result.baselines = result.baselines or measured["baselines"]

@@ -682,9 +682,11 @@ class _Trainer:
 
     def _known(self, h: int, part: Part) -> Mask:
         """``[p]``: pairs that carry messages while those of ``part`` are predicted: none in a home held out whole."""
+        if part == "test":
+            return known_for_test(self.graphs[h], self.split, h)
         if self.split.strategy in ("home", "none") or part == "train":
             return np.zeros(len(self.graphs[h].pairs), dtype=bool)
-        return self.split.select(h, *(("train",) if part == "validation" else ("train", "validation")))
+        return self.split.select(h, "train")
 
     def _validate(self) -> float:
         rows = []
@@ -729,6 +731,13 @@ class _Trainer:
             for task in self._ranked(range(len(self.graphs)), part)
         ]
         return {"in_sample" if in_sample else "test": table(scored) if scored else None}
+
+
+def known_for_test(graph: HomeGraph, split: Split, h: int) -> Mask:
+    """``[p]``: pairs that carry messages while test pairs are predicted: none in a held-out home, else the others."""
+    if split.strategy in ("home", "none"):
+        return np.zeros(len(graph.pairs), dtype=bool)
+    return split.select(h, "train", "validation")
 
 
 def _scorer(network: SynergyNetwork, log_odds: LogOdds, home: EncodedHome, known: Ints) -> Scorer:

@@ -32,9 +32,10 @@ from threadpoolctl import threadpool_limits
 from data_sources import PatternRow
 from data_sources.records import explain
 from training.errors import ModelFileError, TrainingError
-from training.graph import class_of, words_of
+from training.graph import class_of
 from training.metrics import Array, average_precision, expected_calibration_error, reliability, roc_auc
 from training.splits import MIN_ENTITIES, assign_parts, count_parts, sealed
+from training.words import words_of
 
 FORMAT = 1
 FOLDS = 5

@@ -13,7 +13,8 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from data_sources import Entity
-from training.graph import READ_ONLY_DOMAINS, words_of
+from training.graph import READ_ONLY_DOMAINS
+from training.words import words_of
 
 # What Home Assistant accepts as an entity id (homeassistant.core.valid_entity_id), after it has lowered its case.
 _ENTITY_ID = re.compile(r"(?!.+__)(?!_)[a-z0-9_]+(?<!_)\.(?!_)[a-z0-9_]+(?<!_)")

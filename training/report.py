@@ -4,11 +4,7 @@ from __future__ import annotations
 
 import io
 import math
-<<<<<<< HEAD
-from collections.abc import Callable, Iterable, Sequence
-=======
-from collections.abc import Iterable, Mapping, Sequence
->>>>>>> f80bfaf (Judge any synergy model file on new and on partly known homes; read evidence in blocks, with more of it)
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 

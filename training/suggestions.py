@@ -22,9 +22,10 @@ from data_sources import Entity, Home, open_source
 from training import artifacts
 from training.config import read_settings
 from training.errors import TrainingError
-from training.graph import HomeGraph, build_graph, words_of
+from training.graph import HomeGraph, build_graph
 from training.recipes import NoRecipeError, Recipe, name_of, one_line, with_article, write_automation
 from training.run import Run, log_source
+from training.words import words_of
 
 if TYPE_CHECKING:
     from training.link_prediction import SynergyModel
