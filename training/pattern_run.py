@@ -12,7 +12,7 @@ from data_sources import PatternRow, open_source
 from training import artifacts, report
 from training.audit import PatternAudit, audit_patterns
 from training.errors import TrainingError
-from training.run import Run, log_source, utc_now, versions
+from training.run import Run, log_source, utc_now
 
 if TYPE_CHECKING:
     from training.pattern_detection import Result
@@ -59,25 +59,17 @@ def train_pattern_detection(run: Run, options: PatternOptions) -> None:
     if run.dry_run:
         run.end_dry()
         return
-    _train_and_publish(run, rows, audit, options.seed, path)
+    _train_and_publish(run, rows, options.seed, path)
 
 
-def _train_and_publish(run: Run, rows: Sequence[PatternRow], audit: PatternAudit, seed: int, path: Path) -> None:
+def _train_and_publish(run: Run, rows: Sequence[PatternRow], seed: int, path: Path) -> None:
     from training.pattern_detection import train
 
     result = train(rows, seed)
     judgement = verdict(result.metrics)
     run.metrics = result.metrics
     run.notes.append(judgement)
-    provenance = {
-        "config": run.config,
-        "data_fingerprint": audit.fingerprint,
-        "audit": run.audit,
-        "metrics": run.metrics,
-        "split": result.split,
-        "trained_on": result.trained_on,
-        "versions": versions(),
-    }
+    provenance = run.provenance(result.split, result.trained_on)
     image = report.plot_reliability(result.metrics)
     published = artifacts.publish(
         path,

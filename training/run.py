@@ -79,6 +79,18 @@ class Run:
         chosen = {} if self.source.choice is None else {"choice": self.source.choice}
         return {**self.source.describe(), **chosen}
 
+    def provenance(self, split: dict[str, Any], trained_on: str) -> dict[str, Any]:
+        """What travels inside a model file, so that it says where it comes from wherever it is."""
+        return {
+            "config": self.config,
+            "data_fingerprint": self.audit["fingerprint"],
+            "audit": self.audit,
+            "metrics": self.metrics,
+            "split": split,
+            "trained_on": trained_on,
+            "versions": versions(),
+        }
+
     def summary(self) -> TrainingSummary:
         """The summary as of now."""
         return TrainingSummary(

@@ -13,7 +13,7 @@ from training import artifacts, report
 from training.audit import SynergyAudit, audit_homes
 from training.config import SynergyConfig, read_settings, synergy_config
 from training.errors import ModelFileError
-from training.run import Run, log_source, utc_now, versions
+from training.run import Run, log_source, utc_now
 
 if TYPE_CHECKING:
     from training.link_prediction import Epoch, TrainingResult
@@ -111,15 +111,7 @@ def _train_and_publish(
     verdict = report.verdict(result.metrics)
     run.metrics = {**result.metrics, "best_epoch": result.best_epoch, "epochs_run": len(result.history) - 1}
     run.notes.append(verdict)
-    result.model.provenance = {
-        "config": run.config,
-        "data_fingerprint": audit.fingerprint,
-        "audit": run.audit,
-        "metrics": run.metrics,
-        "split": result.split,
-        "trained_on": result.trained_on,
-        "versions": versions(),
-    }
+    result.model.provenance = run.provenance(result.split, result.trained_on)
     image = report.plot(result)
     published = artifacts.publish(
         path,
