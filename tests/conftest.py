@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -13,6 +14,7 @@ import pytest
 from support import SCRIPT, environment
 
 pytest_plugins = ["postgres"]
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as the scripts set it, before torch is imported
 
 Result = subprocess.CompletedProcess[str]
 

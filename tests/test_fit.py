@@ -59,7 +59,7 @@ def fitted(
     return {"trained": trained, "history": history, "epochs": done}
 
 
-@pytest.mark.parametrize("method", ["lora", "p-tuning"])
+@pytest.mark.parametrize("method", ["lora", pytest.param("p-tuning", marks=pytest.mark.slow)])
 def test_a_fit_that_was_stopped_goes_on_to_the_weights_of_one_that_was_not(
     base_folder: Path, tmp_path: Path, method: str
 ) -> None:

@@ -145,6 +145,7 @@ def test_all_settings_are_also_read_from_dot_env_and_no_other_variable_is_needed
     done = train("--summary-path", "s.json")
     assert done.returncode == 0, done.stderr
     config = json.loads((tmp_path / "s.json").read_text())["config"]
+    assert config.pop("base_model")["name"] == "synergy", "what training starts from is said"
     assert config == {
         "hidden_dim": 16,
         "num_layers": 1,
@@ -189,6 +190,7 @@ def test_an_empty_table_is_a_cold_start_marked_as_generated(
     assert "validated" not in (done.stdout + json.dumps(metadata)).replace("nobody has validated", "")
 
 
+@pytest.mark.slow
 def test_null_areas_confidences_above_1_and_two_pairs_do_not_stop_training(
     tmp_path: Path, httpserver: HTTPServer, train: Train
 ) -> None:

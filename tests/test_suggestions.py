@@ -463,6 +463,7 @@ def test_homes_without_any_entity_are_an_error(model_path: Path, tmp_path: Path)
         run_job(model_path, HOMES[2:], tmp_path)
 
 
+@pytest.mark.slow
 def test_the_script_prints_yaml_alone_and_fails_in_one_line(model_path: Path, tmp_path: Path) -> None:
     (tmp_path / "homes.json").write_bytes(to_json({"home_id": "h", "entities": new_home()["entities"]}))
     command = [sys.executable, str(SCRIPT), "--json-input", "homes.json", "--model-path", str(model_path), "--top", "2"]

@@ -52,6 +52,7 @@ def test_a_base_knows_no_text_that_few_homes_use_and_gives_the_same_bytes_again(
         assert (tmp_path / "0" / name).read_bytes() == (tmp_path / "1" / name).read_bytes()
 
 
+@pytest.mark.slow
 def test_training_on_little_starts_from_the_base() -> None:
     raw = home("a", rooms=("kitchen", "hall"), areas=False)
     raw["synergies"] = raw["synergies"][:2]

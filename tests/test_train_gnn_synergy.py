@@ -267,6 +267,7 @@ def test_no_flag_names_json_input(train: Train) -> None:
     assert done.stderr.count("\n") == 1
 
 
+@pytest.mark.slow
 def test_settings_come_from_the_environment_and_dot_env_and_flags_win(train: Train, write: Write) -> None:
     write("x.json", FOUR_PAIRS)
     write(".env", "GNN_HIDDEN_DIM=8\nGNN_EPOCHS=3\nGNN_MODEL_PATH=there/m.pth\nMQTT_BROKER=\n")
@@ -373,6 +374,7 @@ def test_an_existing_file_that_is_no_model_is_not_called_trained_and_only_force_
     verify(model)
 
 
+@pytest.mark.slow
 def test_a_reader_that_goes_away_does_not_make_a_trained_model_a_failure(write: Write, tmp_path: Path) -> None:
     write("x.json", FOUR_PAIRS)
     command = f"'{sys.executable}' '{SCRIPT}' --json-input x.json --epochs 2 | head -n 1; exit ${{PIPESTATUS[0]}}"
@@ -408,6 +410,7 @@ def test_dry_run_imports_no_torch(write: Write, tmp_path: Path) -> None:
     assert not re.search(r"\|\s+torch$", done.stderr, re.MULTILINE)
 
 
+@pytest.mark.slow
 def test_a_terminal_shows_a_bar_and_the_log_has_the_lines(write: Write, tmp_path: Path) -> None:
     write("x.json", FOUR_PAIRS)
     leader, follower = pty.openpty()

@@ -61,6 +61,7 @@ def rows(count: int = 40, **more: Any) -> list[dict[str, Any]]:
     ]
 
 
+@pytest.mark.slow
 def test_the_sample_trains_as_a_process_beats_the_baselines_and_repeats_byte_for_byte(tmp_path: Path) -> None:
     done = run_script(tmp_path, "--json-input", "--summary-path", "summary.json")
     assert (done.returncode, done.stderr) == (0, "")

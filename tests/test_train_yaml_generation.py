@@ -62,8 +62,8 @@ class Lines:
     def __init__(self, *lines: str) -> None:
         self._lines = list(lines)
 
-    def candidates(self, _source: str, beams: int) -> list[str]:
-        return self._lines[:beams]
+    def candidates(self, sources: list[str], beams: int) -> list[list[str]]:
+        return [self._lines[:beams] for _ in sources]
 
 
 GOOD = (
@@ -124,7 +124,10 @@ def test_the_job_trains_judges_and_publishes_a_run_that_loads_and_generates(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(yaml_generation, "SCRATCH", Scratch(pieces="bpe", epochs=2))
-    (tmp_path / "rows.json").write_text(json.dumps(ROWS))
+    parts, _ = split_by_home([YamlRow.model_validate(raw) for raw in ROWS])
+    long = next(raw for raw, part in zip(ROWS, parts, strict=True) if part == "train")
+    long = {**long, "output": f"{long['output']}variables: {{note: {'x' * 200}}}\n"}
+    (tmp_path / "rows.json").write_text(json.dumps([*ROWS, long]))
     config = Seq2SeqConfig().model_dump() | {"epochs": 1, "batch_size": 8, "target_max_tokens": 48}
     given = {
         **config, "base_model": "scratch", "json_input": str(tmp_path / "rows.json"), "data_source": None,
@@ -136,6 +139,7 @@ def test_the_job_trains_judges_and_publishes_a_run_that_loads_and_generates(
     assert run.saved
     described = json.loads((tmp_path / "out" / "latest" / "training_run.json").read_text())
     assert described["metrics"]["split"]["strategy"] == "home"
+    assert described["metrics"]["split"]["too_long"] == 1
     measured = described["metrics"]["test"]
     assert set(measured["baselines"]) == {"nearest_request", "nearest_grounded"}
     assert measured["baselines"]["nearest_request"]["entities_f1"] == 0.0, "no id of one home is in another"

@@ -35,7 +35,7 @@ from training.seq2seq import (
     text_scores,
     train,
 )
-from training.splits import PARTS, assign_parts, count_parts, sealed
+from training.splits import PARTS, Part, assign_parts, count_parts, sealed
 
 log = logging.getLogger("training.yaml_generation")
 
@@ -101,8 +101,8 @@ def learn(
     """Train on ``rows`` and judge what is generated for homes that were held out; ``options`` are ``train``'s."""
     parts, described = split or split_by_home(rows)
     longest = CHARACTERS_A_TOKEN * config.target_max_tokens
-    made = [(example, example.pair, part) for example, part in zip(examples(rows), parts, strict=True)]
-    kept = [one for one in made if one[2] == "test" or len(one[1].target) <= longest]
+    made = [_Made(*one, one[1].pair) for one in zip(rows, examples(rows), parts, strict=True)]
+    kept = [one for one in made if one.part == "test" or len(one.pair.target) <= longest]
     if len(kept) < len(rows):
         described = {**described, "too_long": len(rows) - len(kept)}
         log.info(
@@ -110,16 +110,23 @@ def learn(
             described["too_long"],
             longest,
         )
-    by_part = {part: [example for example, _, its in kept if its == part] for part in PARTS}
-    pairs, parts = [pair for _, pair, _ in kept], [part for _, _, part in kept]
+    by_part = {part: [one.example for one in kept if one.part == part] for part in PARTS}
 
     def judged_by(model: Any, tokenizer: Any, _training: Any, _judged: Any, config: Seq2SeqConfig) -> dict[str, Any]:
         generator = YamlGenerator(Suggester(model, tokenizer, config))
         return judge(generator, by_part["train"], by_part["test"] or by_part["train"])
 
-    result = train(pairs, config, work, split=(parts, described), judged_by=judged_by, scratch=SCRATCH, **options)
-    seen = [row for row, part in zip(rows, parts, strict=True) if part != "test"]
+    pairs, kept_split = [one.pair for one in kept], ([one.part for one in kept], described)
+    result = train(pairs, config, work, split=kept_split, judged_by=judged_by, scratch=SCRATCH, **options)
+    seen = [one.row for one in kept if one.part != "test"]
     return replace(result, trained_on=sealed(unit for row in seen for unit in row_units(row)))
+
+
+class _Made(NamedTuple):
+    row: YamlRow
+    example: Example
+    part: Part
+    pair: TextPair
 
 
 def row_units(row: YamlRow) -> tuple[str, str]:
