@@ -1,5 +1,8 @@
 #!/usr/bin/env python3
-"""Cross-validation by home: the synergy model beside the baselines on homes it never saw, new and partly known."""
+"""Cross-validation by home: the synergy model beside the baselines on homes it never saw, new and partly known.
+
+Where the ``names`` extra is installed, with and without it on the same folds.
+"""
 
 from __future__ import annotations
 
@@ -18,8 +21,9 @@ sys.path.insert(0, str(ROOT))
 @click.option("--folds", type=click.IntRange(2), default=5, show_default=True)
 @click.option("--seeds", type=click.IntRange(1), default=5, show_default=True)
 @click.option("--known", type=click.FloatRange(0, 1, min_open=True, max_open=True), default=0.7, show_default=True)
+@click.option("--no-names", is_flag=True, help="Only without what names mean.")
 @click.option("--report", type=click.Path(dir_okay=False, path_type=Path), help="Also write the table as JSON.")
-def main(data: Path, folds: int, seeds: int, known: float, report: Path | None) -> None:
+def main(data: Path, folds: int, seeds: int, known: float, no_names: bool, report: Path | None) -> None:
     """Every home of DATA is in the test part once a seed; folds differ between seeds.
 
     Epochs are chosen on validation homes inside the training part, which the test homes never touch.
@@ -30,19 +34,27 @@ def main(data: Path, folds: int, seeds: int, known: float, report: Path | None) 
     from training.artifacts import to_json
     from training.config import SynergyConfig
     from training.evaluation import HomeScore, judge
+    from training.evidence import names_of
     from training.graph import Split, build_graph
     from training.link_prediction import train
+    from training.names import encoder
     from training.report import judged_lines
     from training.splits import PARTS
 
     homes = [home for home in open_source(json_input=str(data)).read(Home) if home.synergies]
     pairs = [len(build_graph(home).pairs) for home in homes]
-    scored: dict[str, list[list[HomeScore]]] = {"New home": [], "Known home": []}
-    epochs, started = [], time.perf_counter()
+    read_names = None if no_names else encoder()
+    ways = {"without names": None} | ({"with names": read_names} if read_names is not None else {})
+    if read_names is not None:
+        texts = {text for home in homes for text in names_of(build_graph(home))}
+        started = time.perf_counter()
+        read_names(sorted(texts))
+        print(f"reading {len(texts)} distinct names: {time.perf_counter() - started:.1f} s with loading the encoder")
+    scored: dict[str, list[list[HomeScore]]] = {}
+    epochs: dict[str, list[int]] = {way: [] for way in ways}
+    seconds = dict.fromkeys(ways, 0.0)
     for seed in range(seeds):
         order = np.random.default_rng(seed).permutation(len(homes))
-        for runs in scored.values():
-            runs.append([])
         for fold in range(folds):
             part_of = np.full(len(homes), PARTS.index("train"), dtype=np.int8)
             part_of[order[fold::folds]] = PARTS.index("test")
@@ -50,16 +62,24 @@ def main(data: Path, folds: int, seeds: int, known: float, report: Path | None) 
             part_of[rest[: max(1, len(homes) // 7)]] = PARTS.index("validation")
             parts = tuple(np.full(count, part, dtype=np.int8) for count, part in zip(pairs, part_of, strict=True))
             units = {part: int((part_of == i).sum()) for i, part in enumerate(PARTS)}
-            result = train(homes, SynergyConfig(seed=seed), split=Split("home", parts, "cross-validation", units))
-            epochs.append(result.best_epoch)
+            split = Split("home", parts, "cross-validation", units)
             test = [homes[h] for h in np.flatnonzero(part_of == PARTS.index("test"))]
-            for setting, share in (("New home", None), ("Known home", known)):
-                scored[setting][-1] += result.model.judge(test, share, seed)
-    print(f"{len(homes)} homes, {folds} folds by home, {seeds} seeds; {time.perf_counter() - started:.0f} s")
+            for way, names in ways.items():
+                started = time.perf_counter()
+                result = train(homes, SynergyConfig(seed=seed), split=split, encoder=names)
+                epochs[way].append(result.best_epoch)
+                for setting, share in (("New home", None), ("Known home", known)):
+                    runs = scored.setdefault(f"{setting}, {way}", [])
+                    if fold == 0:
+                        runs.append([])
+                    runs[-1] += result.model.judge(test, share, seed)
+                seconds[way] += time.perf_counter() - started
+    print(f"{len(homes)} homes, {folds} folds by home, {seeds} seeds")
     content = {setting: judge(runs) for setting, runs in scored.items()}
-    for setting, measured in content.items():
+    for setting, measured in sorted(content.items(), reverse=True):
         print("\n".join(judged_lines(setting, measured)))
-    print(f"saved epochs: {epochs}")
+    for way in ways:
+        print(f"{way}: {seconds[way]:.0f} s, saved epochs: {epochs[way]}")
     if report is not None:
         report.write_bytes(to_json({"homes": len(homes), "folds": folds, "seeds": seeds, **content}))
 

@@ -27,6 +27,7 @@ from training.options import source_options
     "--seed", type=click.IntRange(0, 2**32 - 1), default=0, show_default=True, help="Which of them are known."
 )
 @click.option("--report", type=click.Path(dir_okay=False), default=None, help="Also write the scores as JSON.")
+@click.option("--no-names", is_flag=True, help="Do without what names mean, which the names extra reads.")
 @click.option("--verbose", is_flag=True, help="Debug messages, and the traceback of a failure.")
 def main(
     json_input: str | None,
@@ -36,6 +37,7 @@ def main(
     known: float,
     seed: int,
     report: str | None,
+    no_names: bool,
     verbose: bool,
 ) -> None:
     """Score a synergy model file on homes beside baselines that only count, and train nothing.
@@ -48,7 +50,7 @@ def main(
     from training.run import Run, execute
     from training.synergy_run import EvaluationOptions, evaluate_gnn_synergy
 
-    options = EvaluationOptions(model_path, json_input, data_source, strict, known, seed, report)
+    options = EvaluationOptions(model_path, json_input, data_source, strict, known, seed, report, no_names)
     run = Run("gnn_synergy", verbose=verbose)
     execute(run, None, lambda started: evaluate_gnn_synergy(started, options))
 

@@ -28,6 +28,7 @@ from training.options import run_options, source_options
     default=None,
     help="What training starts from; none starts from nothing.  [default: the base that ships with the project]",
 )
+@click.option("--no-names", is_flag=True, help="Do without what names mean, which the names extra reads.")
 @click.option("--force", is_flag=True, help="Train even where a model exists, and replace it.")
 @run_options
 def main(
@@ -40,6 +41,7 @@ def main(
     model_path: str | None,
     epochs: int | None,
     base_model: str | None,
+    no_names: bool,
     seed: int,
     force: bool,
 ) -> None:
@@ -50,7 +52,7 @@ def main(
     from training.run import Run, execute
     from training.synergy_run import LOG_FILE, SynergyOptions, train_gnn_synergy
 
-    options = SynergyOptions(json_input, data_source, strict, model_path, epochs, seed, force, base_model)
+    options = SynergyOptions(json_input, data_source, strict, model_path, epochs, seed, force, base_model, no_names)
     run = Run("gnn_synergy", Path(summary_path) if summary_path else None, dry_run, verbose)
     execute(run, LOG_FILE, lambda started: train_gnn_synergy(started, options))
 

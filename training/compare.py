@@ -115,7 +115,6 @@ def _sealed_units(described: Mapping[str, Any], side: Compared | None) -> str:
 
 def _synergies(candidate: Path, champion: Path | None, source: DataSource) -> Comparison:
     from training.evaluation import ranking_task, score_home, table
-    from training.evidence import EncodedHome
     from training.graph import build_graph, describe_split, split_pairs, without_seen
     from training.link_prediction import SynergyModel, known_for_test
 
@@ -145,7 +144,7 @@ def _synergies(candidate: Path, champion: Path | None, source: DataSource) -> Co
             continue
         scored = []
         for h, graph in enumerate(graphs):
-            home = EncodedHome(graph, model.vocabulary, acting)
+            home = model.read(graph, acting)
             asked = split.select(h, "test" if held_out else "train")
             task = ranking_task(home, graph, h, asked, known_for_test(graph, split, h))
             if task is not None:

@@ -20,6 +20,7 @@ from scipy.sparse import csr_array, diags_array
 from torch import Tensor
 
 from training.graph import HomeGraph, Ints
+from training.names import Encoder
 from training.words import tokens_of, words_of
 
 Array = npt.NDArray[np.float32]
@@ -42,6 +43,7 @@ EVIDENCE: dict[str, float] = {
     "token_overlap": 0.0,
     "letter_overlap": 1.0,
     "same_name": 0.0,
+    "meaning": 0.3,  # of the names, by their vectors
     "same_area": 1.0,
     "same_device": 1.0,
     "same_domain": 0.0,
@@ -66,12 +68,14 @@ EVIDENCE: dict[str, float] = {
 NAMES = tuple(EVIDENCE)
 STARTING_WEIGHTS = tuple(EVIDENCE.values())
 FIRST_KNOWN = NAMES.index("driven")  # the evidences from here on come from known automations
+MEANING = NAMES.index("meaning")
 OVERLAP_FLOOR = 0.02
 OVERLAP_STEPS = (0.001, 0.15, 0.35, 0.6)  # edges of the bins of ``overlap_of_domains``
 BINS = len(OVERLAP_STEPS) + 1
 # A log-odds is shrunk to the coarser one as if this many positives had been seen at that rate.
 PSEUDO_POSITIVES = 1.0
 MIN_WORD_PAIRS = 2  # a word counts where it was seen in this many pairs of the training data
+MIN_DEVIATION = 0.05  # of cosines: in a home of few entities they can be all alike
 LETTERS = 3  # letters that are compared at a time
 SAMPLED_TRIGGERS, SAMPLED_ACTIONS = 200, 2_000  # of one home, for the statistics that need every pair
 
@@ -123,10 +127,13 @@ class Vocabulary:
 class EncodedHome:
     """A graph with its texts as indexes into a vocabulary and its names as sparse vectors.
 
-    It holds none of the home's pairs: what is known of a home is always passed beside it.
+    It holds none of the home's pairs: what is known of a home is always passed beside it. Without an ``encoder`` the
+    evidences of what names mean are 0, their mean.
     """
 
-    def __init__(self, graph: HomeGraph, vocabulary: Vocabulary, acting: Sequence[str]) -> None:
+    def __init__(
+        self, graph: HomeGraph, vocabulary: Vocabulary, acting: Sequence[str], encoder: Encoder | None = None
+    ) -> None:
         domain_index = {text: i for i, text in enumerate(vocabulary.domains, start=1)}
         class_index = {text: i for i, text in enumerate(vocabulary.classes, start=1)}
         word_index = {text: i for i, text in enumerate(vocabulary.words, start=1)}
@@ -163,9 +170,38 @@ class EncodedHome:
             axis=1,
         ).astype(np.float32)
 
+        self.meaning = (
+            None if encoder is None or not graph.size else _Meaning(encoder(names_of(graph)), self.candidates)
+        )
+
     def name_overlap(self, triggers: Ints, actions: Ints) -> Array:
         """``[t, a]`` cosine of the names' idf vectors, 0 to 1."""
         return _cosine(self.by_word, triggers, actions)
+
+
+class _Meaning:
+    """Vectors of a home's names, with the home's mean taken out: what all its names share tells nothing."""
+
+    def __init__(self, vectors: Array, candidates: Ints) -> None:
+        centred = vectors - vectors.mean(0)
+        self.rows = centred / np.linalg.norm(centred, axis=1, keepdims=True).clip(1e-6)  # [n, dimensions]
+        # Mean and standard deviation of each entity's cosines with all that can act, without the [n, n] of them.
+        others = self.rows[candidates] if len(candidates) else 0 * self.rows
+        center = others.mean(0)
+        spread = (others - center).T @ (others - center) / len(others)
+        self.mean = self.rows @ center
+        self.deviation = np.sqrt(((self.rows @ spread) * self.rows).sum(1).clip(MIN_DEVIATION**2))
+
+    def likeness(self, triggers: Ints, actions: Ints) -> Array:
+        """``[t, a]`` cosines, in standard deviations above the mean of all that the trigger could drive."""
+        cosine = self.rows[triggers] @ self.rows[actions].T
+        return np.asarray((cosine - self.mean[triggers, None]) / self.deviation[triggers, None], dtype=np.float32)
+
+
+def names_of(graph: HomeGraph) -> list[str]:
+    """What an encoder reads of each entity: its name, or its id in words where it has none."""
+    ids = (entity_id.partition(".")[2].replace("_", " ") for entity_id in graph.entity_ids)
+    return [name or text for name, text in zip(graph.names, ids, strict=True)]
 
 
 def _letters(entity_id: str, name: str) -> list[str]:
@@ -494,6 +530,7 @@ class LogOdds:
             _cosine(home.by_token, triggers, actions),
             _cosine(home.by_letters, triggers, actions),
             overlap > 0.999,
+            0 if home.meaning is None else home.meaning.likeness(triggers, actions),
             ((area == other_area) & both_known) * 1.0 - (both_known & (area != other_area)),
             (device == home.device[actions]) & (device >= 0),
             home.home_domain[triggers][:, None] == home.home_domain[actions],

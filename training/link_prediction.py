@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import logging
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -42,12 +43,16 @@ from training.graph import (
     pair_units,
     split_pairs,
 )
+from training.names import INSTALL, Encoder
+from training.names import encoder as names_encoder
 from training.network import SynergyNetwork, collate
 from training.splits import PARTS, Part, sealed
 from training.synergy_base import MIN_HOMES, SynergyBase, fitted
 
+log = logging.getLogger("training.link_prediction")
+
 FORMAT = "gnn_synergy"
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
 
 BLOCK = 131_072  # pairs scored at a time
 # Triggers of one home in one step, and actions beside those they drive; the sampled ones stand for all.
@@ -110,7 +115,11 @@ class TrainingResult:
 
 
 class SynergyModel:
-    """Scores directed (trigger, action) pairs of any home. Needs none of the data it was trained on."""
+    """Scores directed (trigger, action) pairs of any home. Needs none of the data it was trained on.
+
+    ``names`` says whether it was trained with what names mean (``training.names``). Such a model reads them with
+    ``encoder``; without one it does without.
+    """
 
     def __init__(
         self,
@@ -122,6 +131,8 @@ class SynergyModel:
         calibration: Calibration,
         provenance: Mapping[str, Any] | None = None,
         trained_on: Iterable[str] = (),
+        names: bool = False,
+        encoder: Encoder | None = None,
     ) -> None:
         self.config = config
         self.vocabulary = vocabulary
@@ -131,6 +142,8 @@ class SynergyModel:
         self.calibration = calibration
         self.provenance = dict(provenance or {})
         self.trained_on = frozenset(trained_on)
+        self.names = names
+        self.encoder = encoder if names else None
 
     def score(
         self,
@@ -228,7 +241,7 @@ class SynergyModel:
             if known_share is not None:
                 split = keep_known([graph], known_share, seed)
                 asked, known = split.select(0, "test"), split.select(0, "train")
-            home = EncodedHome(graph, self.vocabulary, self.acting)
+            home = self.read(graph)
             task = ranking_task(home, graph, index, asked, known)
             if task is not None:
                 scored.append(score_home(task, self.scorer(home, task.known), self.calibration))
@@ -253,7 +266,11 @@ class SynergyModel:
         if report.reasons:
             raise ValueError(report.reasons[0])
         graph = build_graph(builder.build())
-        return EncodedHome(graph, self.vocabulary, self.acting), graph
+        return self.read(graph), graph
+
+    def read(self, graph: HomeGraph, acting: Sequence[str] | None = None) -> EncodedHome:
+        """A graph as the model reads it, without its pairs; ``acting`` stands in for the model's own."""
+        return EncodedHome(graph, self.vocabulary, self.acting if acting is None else acting, self.encoder)
 
     def to_bytes(self) -> bytes:
         """The model file: equal models give equal bytes, whatever the time and the path."""
@@ -270,16 +287,18 @@ class SynergyModel:
             "calibration": asdict(self.calibration),
             "provenance": self.provenance,
             "trained_on": sorted(self.trained_on),
+            "names": self.names,
         }
         buffer = io.BytesIO()
         torch.save(content, buffer)
         return buffer.getvalue()
 
     @classmethod
-    def load(cls, path: str | Path) -> SynergyModel:
+    def load(cls, path: str | Path, use_names: bool = True) -> SynergyModel:
         """Read a model file, or a base model's ``.safetensors``.
 
-        Raises ModelFileError where it is missing, broken, of another kind or too new.
+        A model that was trained with what names mean does without where ``use_names`` is false, or, saying so, where
+        the extra is not installed. Raises ModelFileError where it is missing, broken, of another kind or too new.
         """
         if Path(path).suffix == ".safetensors":
             return _as_it_is(SynergyBase.load(Path(path)))
@@ -303,6 +322,9 @@ class SynergyModel:
                 len(vocabulary.domains) + 1, len(vocabulary.classes) + 1, config.hidden_dim, config.num_layers
             )
             network.load_state_dict(content["state_dict"])
+            encoder = names_encoder() if content["names"] and use_names else None
+            if content["names"] and use_names and encoder is None:
+                log.warning("Note: %s was trained with what names mean and scores without it here: %s", path, INSTALL)
             return cls(
                 config=config,
                 vocabulary=vocabulary,
@@ -312,6 +334,8 @@ class SynergyModel:
                 calibration=Calibration(**content["calibration"]),
                 provenance=content["provenance"],
                 trained_on=content["trained_on"],
+                names=content["names"],
+                encoder=encoder,
             )
         except (KeyError, TypeError, ValueError, RuntimeError) as error:
             what = " ".join(str(error).split())[:160]
@@ -341,6 +365,7 @@ def train(
     *,
     split: Split | None = None,
     base: SynergyBase | None = None,
+    encoder: Encoder | None = None,
     provenance: Mapping[str, Any] | None = None,
     on_epoch: Callable[[Epoch], None] = lambda _: None,
 ) -> TrainingResult:
@@ -348,7 +373,8 @@ def train(
 
     The epoch with the best validation score is chosen, epoch 0 being the evidence alone; where homes are held out, the
     model is then trained for that many epochs on the training and validation homes together. The test part is scored
-    once, after that. Raises TrainingError where no home has a pair to learn from.
+    once, after that. What names mean is read with ``encoder`` where one is given and something is held out: pairs too
+    few for that are too few to weigh it. Raises TrainingError where no home has a pair to learn from.
     """
     graphs = [build_graph(home) for home in homes]
     if not any(len(graph.pairs) for graph in graphs):
@@ -359,11 +385,13 @@ def train(
             "collect synergies (entity_1, entity_2, confidence) first"
         )
     split = split or split_pairs(graphs)
-    trainer = _Trainer(graphs, split, config, base)
+    if split.strategy == "none":
+        encoder = None
+    trainer = _Trainer(graphs, split, config, base, encoder=encoder)
     trainer.fit_evidence()
     history, best_epoch = trainer.fit(config.epochs, on_epoch)
     if split.strategy == "home" and trainer.validation:
-        trainer = _Trainer(graphs, _with_validation(split), config, base)
+        trainer = _Trainer(graphs, _with_validation(split), config, base, encoder=encoder)
         trainer.fit_evidence()
         trainer.fit(best_epoch)
     calibration = trainer.calibrate()
@@ -376,6 +404,8 @@ def train(
         calibration,
         provenance,
         {graphs[h].home_id for h in trainer.positives} | (frozenset() if base is None else base.home_ids),
+        names=encoder is not None,
+        encoder=encoder,
     )
     metrics = {"split": split.strategy, "held_out": split.strategy != "none", **trainer.evaluate(calibration)}
     trained_on = sealed(pair_units(split, graphs, "train", "validation"))
@@ -441,6 +471,7 @@ class _Trainer:
         base: SynergyBase | None = None,
         weights: Sequence[float] | None = None,
         min_homes: int = 1,
+        encoder: Encoder | None = None,
     ) -> None:
         self.graphs, self.split, self.config, self.base = graphs, split, config, base
         self.rng = np.random.default_rng(config.seed)
@@ -452,7 +483,7 @@ class _Trainer:
         if base is not None:
             self.vocabulary = self.vocabulary.plus(base.vocabulary)
         self.acting = acting_domains([graphs[h] for h in with_pairs])
-        self.homes = [EncodedHome(graph, self.vocabulary, self.acting) for graph in graphs]
+        self.homes = [EncodedHome(graph, self.vocabulary, self.acting, encoder) for graph in graphs]
         # Indexes into graph.pairs of the training pairs whose action can act.
         self.positives = {
             h: np.flatnonzero(split.select(h, "train") & self.homes[h].can_act[graphs[h].pairs[:, 1]])

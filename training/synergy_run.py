@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from data_sources import Home, open_source
-from training import artifacts, report
+from training import artifacts, names, report
 from training.audit import SynergyAudit, audit_homes
 from training.config import SynergyConfig, read_settings, synergy_config
 from training.errors import ModelFileError
@@ -36,6 +36,7 @@ class SynergyOptions:
     seed: int = 0
     force: bool = False
     base_model: str | None = None  # a path, or NO_BASE
+    no_names: bool = False
 
 
 NO_BASE = "none"
@@ -48,7 +49,9 @@ def train_gnn_synergy(run: Run, options: SynergyOptions) -> None:
     config = synergy_config(settings, epochs=options.epochs, seed=options.seed)
     path = Path(options.model_path) if options.model_path else settings.model_path
     base_path = _base_path(options.base_model)
-    run.config, run.model_path = {**config.model_dump(), "base_model": None}, path
+    encoder = None if options.no_names else names.encoder()
+    run.config = {**config.model_dump(), "base_model": None, "names": encoder is not None}
+    run.model_path = path
     source = open_source(json_input=options.json_input, data_source=options.data_source, strict=options.strict)
     run.source = source
     if not run.dry_run:
@@ -66,7 +69,7 @@ def train_gnn_synergy(run: Run, options: SynergyOptions) -> None:
     if run.dry_run:
         run.end_dry()
         return
-    _train_and_publish(run, homes, audit, config, path, base_path)
+    _train_and_publish(run, homes, audit, config, path, base_path, encoder)
 
 
 def _base_path(given: str | None) -> Path | None:
@@ -91,7 +94,13 @@ def _already_trained(run: Run, path: Path) -> None:
 
 
 def _train_and_publish(
-    run: Run, homes: list[Home], audit: SynergyAudit, config: SynergyConfig, path: Path, base_path: Path | None
+    run: Run,
+    homes: list[Home],
+    audit: SynergyAudit,
+    config: SynergyConfig,
+    path: Path,
+    base_path: Path | None,
+    encoder: names.Encoder | None,
 ) -> None:
     from training.link_prediction import train
     from training.synergy_base import SynergyBase
@@ -107,7 +116,8 @@ def _train_and_publish(
         )
         log.info("Note: %s", run.notes[-1])
     with _Progress(config.epochs) as progress:
-        result = train(homes, config, base=base, on_epoch=progress)
+        result = train(homes, config, base=base, encoder=encoder, on_epoch=progress)
+    run.config["names"] = result.model.names
     verdict = report.verdict(result.metrics)
     run.metrics = {**result.metrics, "best_epoch": result.best_epoch, "epochs_run": len(result.history) - 1}
     run.notes.append(verdict)
@@ -161,6 +171,7 @@ class EvaluationOptions:
     known: float = 0.7
     seed: int = 0
     report: str | None = None
+    no_names: bool = False
 
 
 def evaluate_gnn_synergy(run: Run, options: EvaluationOptions) -> None:
@@ -171,7 +182,7 @@ def evaluate_gnn_synergy(run: Run, options: EvaluationOptions) -> None:
     run.memory_hint = "judge fewer homes at a time"
     if options.report is not None:
         artifacts.check_writable(Path(options.report))
-    model = SynergyModel.load(options.model_path)
+    model = SynergyModel.load(options.model_path, use_names=not options.no_names)
     source = open_source(json_input=options.json_input, data_source=options.data_source, strict=options.strict)
     run.source = source
     homes = sorted(source.read(Home), key=lambda home: home.home_id)
@@ -199,6 +210,7 @@ def evaluate_gnn_synergy(run: Run, options: EvaluationOptions) -> None:
             "known_share": options.known,
             "seed": options.seed,
             "trained_on": seen,
+            "names": model.encoder is not None,
             **settings,
         }
         artifacts.write_atomically(Path(options.report), artifacts.to_json(content))
