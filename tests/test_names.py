@@ -136,7 +136,8 @@ def test_a_model_that_knows_names_says_once_that_it_does_without_where_the_extra
     assert "pip install" in caplog.text
     report = tmp_path / "r.json"
     data = tmp_path / "homes.json"
-    data.write_text(json.dumps([{"home_id": "x", "entities": entities, "synergies": [row(*asked[0])]}]))
+    rows = [row(*pair, automation_id=i) for i, pair in enumerate(asked)]
+    data.write_text(json.dumps([{"home_id": "x", "entities": entities, "synergies": rows}]))
     evaluate_gnn_synergy(Run("gnn_synergy"), EvaluationOptions(str(path), str(data), report=str(report), no_names=True))
     assert json.loads(report.read_text())["names"] is False
     assert caplog.text.count("scores without") == 1, "who switched names off knows"
