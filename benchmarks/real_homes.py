@@ -74,14 +74,14 @@ def main(data: Path, folds: int, seeds: int, known: float, no_names: bool, repor
                         runs.append([])
                     runs[-1] += result.model.judge(test, share, seed)
                 seconds[way] += time.perf_counter() - started
+        content = {setting: judge(runs) for setting, runs in scored.items()}
+        if report is not None:  # after each seed, so that a run that is stopped leaves what it has
+            report.write_bytes(to_json({"homes": len(homes), "folds": folds, "seeds": seed + 1, **content}))
     print(f"{len(homes)} homes, {folds} folds by home, {seeds} seeds")
-    content = {setting: judge(runs) for setting, runs in scored.items()}
     for setting, measured in sorted(content.items(), reverse=True):
         print("\n".join(judged_lines(setting, measured)))
     for way in ways:
         print(f"{way}: {seconds[way]:.0f} s, saved epochs: {epochs[way]}")
-    if report is not None:
-        report.write_bytes(to_json({"homes": len(homes), "folds": folds, "seeds": seeds, **content}))
 
 
 if __name__ == "__main__":

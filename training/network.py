@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 from torch_geometric.nn import SAGEConv
 
 from training.evidence import MEANING, NAMES, STARTING_WEIGHTS, EncodedHome
@@ -15,6 +16,7 @@ HUBS = ("area", "device", "token")
 KNOWN = ("drives", "driven_by")  # known synergies, in both directions
 ENTITY_NUMBERS = 7  # columns of GraphBatch.numbers
 DROPOUT = 0.2
+CACHED_PAIRS = 4_096  # whose correction is computed at a time when scoring
 
 
 @dataclass(frozen=True)
@@ -156,9 +158,23 @@ class SynergyNetwork(nn.Module):
         if not self.training and not self.correction.weight.any():
             return logit  # the evidence alone
         left, right = self.trigger(entity[triggers]), self.action(entity[actions])
-        scaled = (evidence - self.evidence_mean) / self.evidence_scale
-        # (left x right) @ W, without a [t, a, hidden_dim] product of its own.
-        hidden = torch.einsum("th,ah,oh->tao", left, right, self.from_product.weight) + self.from_evidence(scaled)
-        hidden = hidden + self.from_trigger(left).unsqueeze(1) + self.from_action(right)
+        if self.training:
+            return logit + self._correction(left, right, evidence)
+        # A few triggers at a time, so that what is in between stays in the processor's cache.
+        step = max(1, CACHED_PAIRS // max(1, len(actions)))
+        parts = (self._correction(left[i : i + step], right, evidence[i : i + step]) for i in range(0, len(left), step))
+        return logit + torch.cat(list(parts)) if len(left) else logit
+
+    def _correction(self, left: Tensor, right: Tensor, evidence: Tensor) -> Tensor:
+        """``[t, a]`` from ``[t, hidden_dim]``, ``[a, hidden_dim]`` and the evidence.
+
+        The scale of the evidence goes into its weights, and left x right into a matrix for each trigger: nothing of
+        ``[t, a, hidden_dim]`` is made but the layer itself.
+        """
+        weight = self.from_evidence.weight / self.evidence_scale
+        of_trigger = self.from_trigger(left) - weight @ self.evidence_mean
+        by_trigger = left.unsqueeze(2) * self.from_product.weight.t() + self.from_action.weight.t()
+        hidden = functional.linear(evidence, weight) + of_trigger.unsqueeze(1)
+        hidden = torch.baddbmm(hidden, right.expand(len(left), -1, -1), by_trigger)
         correction: Tensor = self.correction(self.dropout(torch.relu(hidden))).squeeze(2)
-        return logit + correction
+        return correction
