@@ -247,8 +247,10 @@ class _Recorder:
 
     def write(self, data: bytes) -> None:
         if self.lost is None and self._file is not None:
+            rest = memoryview(data)
             try:
-                self._file.write(data)
+                while rest:  # a disk that is nearly full takes a part without an error
+                    rest = rest[self._file.write(rest) :]
             except OSError as error:
                 self._lose(error)
 
