@@ -60,6 +60,7 @@ STEP_TRIGGERS, STEP_ACTIONS = 32, 96
 # The same for the fit of the evidence's weights: of all homes together, and of one.
 FIT_TRIGGERS, FIT_ACTIONS = 6_000, 400
 FIT_HOMES = 300
+FIT_PAIRS = 2_000_000  # of all views of all homes, 128 bytes each: bounds memory where one home drives thousands
 FIT_VIEWS = 4  # of each home with automations known, beside one in which nothing is
 # Views of a home that are read once and shown again in later epochs, while all homes' take no more than these pairs.
 KEPT_VIEWS, KEPT_PAIRS = 6, 1_000_000
@@ -541,9 +542,11 @@ class _Trainer:
         blocks = []
         for h in homes:
             rows = self.positives[h]
+            compared = min(len(self.homes[h].candidates), len(np.unique(self.graphs[h].pairs[rows, 1])) + FIT_ACTIONS)
+            bearable = FIT_PAIRS // (len(homes) * (1 + FIT_VIEWS) * max(1, compared))
             views = [(rows, self.graphs[h].pairs[:0]), *(self._part_known(h, rows) for _ in range(FIT_VIEWS))]
             for supervised, known in views:
-                block = self._block(h, supervised, known, triggers, FIT_ACTIONS)
+                block = self._block(h, supervised, known, max(1, min(triggers, bearable)), FIT_ACTIONS)
                 blocks.append(block._replace(weight=block.weight if not len(known) else block.weight / FIT_VIEWS))
         lines = _Lines.of(blocks)
         network, share = self.network, 1 / sum(b.weight for b in blocks)
