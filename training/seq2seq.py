@@ -125,12 +125,19 @@ def split_by_query(pairs: Sequence[TextPair]) -> Split:
             f"{len(names)} distinct quer{'ies' if len(names) != 1 else 'y'} (needs {MIN_GROUPS}): nothing is held out"
         )
         return ["train"] * len(pairs), {"strategy": "none", "reason": reason, "rows": {"train": len(pairs)}}
-    part_of = assign_parts(names)
-    parts = [part_of[name] for name in group]
+    return split_by_unit(
+        group, "query", f"{len(names)} distinct queries, near-duplicates together: whole queries are held out"
+    )
+
+
+def split_by_unit(units: Sequence[str], strategy: str, reason: str) -> Split:
+    """A part for each row; ``units`` names what each row belongs to, and rows of one unit are together."""
+    part_of = assign_parts(set(units))
+    parts = [part_of[unit] for unit in units]
     rows = Counter(parts)
     return parts, {
-        "strategy": "query",
-        "reason": f"{len(names)} distinct queries, near-duplicates together: whole queries are held out",
+        "strategy": strategy,
+        "reason": reason,
         "units": count_parts(part_of),
         "rows": {part: rows[part] for part in PARTS},
     }

@@ -32,10 +32,11 @@ from training.seq2seq import (
     Suggester,
     plain,
     split_by_query,
+    split_by_unit,
     text_scores,
     train,
 )
-from training.splits import PARTS, Part, assign_parts, count_parts, sealed
+from training.splits import PARTS, Part, sealed
 
 log = logging.getLogger("training.yaml_generation")
 
@@ -76,18 +77,11 @@ def _what_it_does(automation: Mapping[Any, Any]) -> dict[Any, Any]:
 
 def split_by_home(rows: Sequence[YamlRow]) -> Split:
     """Whole homes are held out where they are known and enough, else whole queries."""
-    homes = sorted({row.home_id for row in rows if row.home_id is not None})
-    if len(homes) < MIN_GROUPS or any(row.home_id is None for row in rows):
+    homes = [row.home_id for row in rows if row.home_id is not None]
+    distinct = len(set(homes))
+    if distinct < MIN_GROUPS or len(homes) < len(rows):
         return split_by_query([TextPair(row.input, row.output) for row in rows])
-    part_of = assign_parts(homes)
-    parts = [part_of[str(row.home_id)] for row in rows]
-    counts = Counter(parts)
-    return parts, {
-        "strategy": "home",
-        "reason": f"{len(homes)} homes: whole homes are held out",
-        "units": count_parts(part_of),
-        "rows": {part: counts[part] for part in PARTS},
-    }
+    return split_by_unit(homes, "home", f"{distinct} homes: whole homes are held out")
 
 
 def learn(
