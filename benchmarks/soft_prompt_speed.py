@@ -26,61 +26,66 @@ LIMIT = 384  # tokens of source and of target, production's defaults
 @click.option("--rows", default=2_000, show_default=True, help="Rows of DATA at most that each variant trains on.")
 @click.option("--batch-size", default=16, show_default=True)
 @click.option("--rounds", default=1, show_default=True, help="Rounds; the variants take turns and medians count.")
-@click.option("--variant", hidden=True, type=(bool, int), default=None)
-def main(data: Path, rows: int, batch_size: int, rounds: int, variant: tuple[bool, int] | None) -> None:
-    """The same scratch model, adapter and rows of DATA, one epoch each; each variant in a process of its own."""
+@click.option("--variant", hidden=True, type=(bool, int, bool), default=None)
+def main(data: Path, rows: int, batch_size: int, rounds: int, variant: tuple[bool, int, bool] | None) -> None:
+    """The same scratch model, adapter and rows of DATA, one epoch each; each variant in a process of its own.
+
+    At batch 1 each update sees four rows in every variant, as production's does. Padded to 384/384 they are computed
+    one by one; else as many together as take no more tokens than one row of 384/384, or one by one to compare.
+    """
     if variant is not None:
         print(json.dumps(_measured(data, rows, *variant)))
         return
     variants = {
-        "padded to 384/384, batch 1": (True, 1),
-        "padded to the batch, batch 1": (False, 1),
-        f"padded to the batch, batch {batch_size}": (False, batch_size),
+        "padded to 384/384, batch 1": (True, 1, False),
+        "batch 1, each row alone": (False, 1, True),
+        "batch 1": (False, 1, False),
+        f"batch {batch_size}": (False, batch_size, False),
     }
     found: dict[str, list[dict[str, float]]] = {name: [] for name in variants}
     for _ in range(rounds):
-        for name, (padded, size) in variants.items():
-            command = [sys.executable, __file__, str(data), "--rows", str(rows), "--variant", str(padded), str(size)]
+        for name, its in variants.items():
+            command = [sys.executable, __file__, str(data), "--rows", str(rows), "--variant", *map(str, its)]
             done = subprocess.run(command, capture_output=True, text=True, check=True)
             found[name].append(json.loads(done.stdout.splitlines()[-1]))
     naive = median(run["rows_per_second"] for run in found["padded to 384/384, batch 1"])
     print(f"At most {rows} rows, {rounds} rounds in turn, medians")
     print(f"{'':<32}{'rows/s':>9}{'times':>8}{'peak MB':>9}{'grew MB':>9}{'forecast MB':>13}")
     for name, runs in found.items():
-        speed, peak, grew, forecast = (
+        speed, peak, grew, expected = (
             median(run[key] for run in runs) for key in ("rows_per_second", "peak_mb", "grew_mb", "forecast_mb")
         )
-        print(f"{name:<32}{speed:>9.1f}{speed / naive:>8.1f}{peak:>9.0f}{grew:>9.0f}{forecast:>13.0f}")
+        print(f"{name:<32}{speed:>9.1f}{speed / naive:>8.1f}{peak:>9.0f}{grew:>9.0f}{expected:>13.0f}")
 
 
-def _measured(data: Path, rows: int, padded: bool, batch_size: int) -> dict[str, float]:
+def _measured(data: Path, rows: int, padded: bool, batch_size: int, alone: bool) -> dict[str, float]:
     from data_sources import PromptRow, open_source
     from training.base_model import TextPair, scratch_base
-    from training.fit import FitSettings, fit, tokenized
-    from training.memory import expected_bytes, resident_bytes
-    from training.seq2seq import Seq2SeqConfig, adapted
+    from training.fit import Limits, fit, tokenized
+    from training.memory import resident_bytes
+    from training.seq2seq import Seq2SeqConfig, adapted, forecast
 
     read = open_source(json_input=str(data)).read(PromptRow)
     pairs = [TextPair(row.query, row.suggestion) for row in read][:rows]
-    config = Seq2SeqConfig(base_model="scratch")
+    config = Seq2SeqConfig(base_model="scratch", batch_size=batch_size, epochs=1)
+    settings = config.fit._replace(at_once=Limits(1, 1)) if alone else config.fit
     base = scratch_base(pairs, 0)
     model = adapted(base, config, None)
     with tempfile.TemporaryDirectory() as name:
         work = Path(name)
         with tokenized({"train": pairs}, base.tokenizer, config.limits, work) as tables:
             table = tables["train"].map(_pad, keep_in_memory=True) if padded else tables["train"]
-            source, target = (max(map(len, table[column])) for column in ("input_ids", "labels"))
-            forecast, before = expected_bytes(model, batch_size, source, target), resident_bytes()
-            fit(model, base.tokenizer, table.select(range(4)), None, FitSettings(1, 5e-5, 1, 0), work)  # warm
+            (expected, _, _), before = forecast(model, table, settings), resident_bytes()
+            fit(model, base.tokenizer, table.select(range(4)), None, settings, work)  # warm
             started = time.perf_counter()
-            fit(model, base.tokenizer, table, None, FitSettings(1, 5e-5, batch_size, 0), work)
+            fit(model, base.tokenizer, table, None, settings, work)
             seconds = time.perf_counter() - started
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
     return {
         "rows_per_second": len(pairs) / seconds,
         "peak_mb": peak / 1e6,
         "grew_mb": (peak - before) / 1e6,
-        "forecast_mb": forecast / 1e6,
+        "forecast_mb": expected / 1e6,
     }
 
 

@@ -14,7 +14,7 @@ from training import memory
 from training.artifacts import move_link, pointed_at
 from training.base_model import Base, TextPair, load_base, scratch_base
 from training.errors import TrainingError
-from training.fit import FitSettings, Limits, _GroupedByLength, fit, newest_checkpoint, tokenized
+from training.fit import FitSettings, Limits, _GroupedByLength, fit, newest_checkpoint, rows_at_once, tokenized
 from training.seq2seq import Seq2SeqConfig, adapted
 
 PAIRS = [
@@ -98,6 +98,40 @@ def test_a_loss_that_is_no_number_names_the_flag(base_folder: Path, tmp_path: Pa
     base.model.lm_head.weight.data.fill_(float("inf"))
     with pytest.raises(TrainingError, match="no longer a number; lower --learning-rate"):
         fitted(base, tmp_path, "lora", FitSettings(1, 1e-3, 4, 0))
+
+
+def test_an_update_is_the_same_however_many_rows_are_computed_together(base_folder: Path, tmp_path: Path) -> None:
+    plain = load_base(str(base_folder))
+    plain.model.config.dropout_rate = 0.0
+    plain.model.save_pretrained(tmp_path / "plain")
+    plain.tokenizer.save_pretrained(tmp_path / "plain")
+    learnt = {}
+    for at_once in (None, Limits(30, 30), Limits(1, 1)):
+        base = load_base(str(tmp_path / "plain"))
+        settings = FitSettings(2, 5e-3, 4, 0, at_once=at_once)
+        work = tmp_path / str(at_once)
+        work.mkdir()
+        model = adapted(base, Seq2SeqConfig(lora_dropout=0.0), None)
+        with tokenized(ROWS, base.tokenizer, Limits(64, 64), work) as tables:
+            longest = max(len(row) for row in tables["train"]["input_ids"])
+            history = fit(model, base.tokenizer, tables["train"], None, settings, work)
+        learnt[at_once] = history, {n: p.detach() for n, p in model.named_parameters() if p.requires_grad}
+    assert rows_at_once(4, Limits(longest, longest), Limits(30, 30)) in (1, 2, 3), "else nothing was taken apart"
+    (whole, weights), *others = learnt.values()
+    assert whole[0]["loss"] > whole[-1]["loss"]
+    for history, theirs in others:
+        assert [row["loss"] for row in history] == pytest.approx([row["loss"] for row in whole], abs=1e-4)
+        for name, value in weights.items():
+            torch.testing.assert_close(theirs[name], value, atol=1e-4, rtol=1e-3)
+
+
+def test_rows_run_together_as_long_as_their_tokens_do_not_exceed_those_of_the_longest_allowed() -> None:
+    config = Seq2SeqConfig(batch_size=1)
+    assert config.fit.batch_size == 4, "as production gathers the gradients of four"
+    assert [rows_at_once(4, Limits(n, 10), config.at_once) for n in (10, 96, 97, 192, 193, 384)] == [4, 4, 3, 2, 1, 1]
+    assert rows_at_once(4, Limits(10, 200), config.at_once) == 1
+    assert Seq2SeqConfig(batch_size=16).fit.batch_size == 16
+    assert rows_at_once(16, Limits(384, 384), Seq2SeqConfig(batch_size=16).at_once) == 16
 
 
 def test_batches_are_of_like_length_and_each_epoch_has_its_own_order() -> None:

@@ -11,7 +11,7 @@ import math
 import tempfile
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -34,21 +34,33 @@ _TRAINABLE, _BEST, _STATE = "trainable.safetensors", "best.safetensors", "traine
 OnEpoch = Callable[[int, dict[str, float]], None]
 
 
+class Limits(NamedTuple):
+    """Tokens of source and of target at most: of a row, which is cut there, or of rows together with their padding."""
+
+    source: int
+    target: int
+
+
 class FitSettings(NamedTuple):
-    """What a fit needs beside the model and the data; ``batch_size`` a process, ``warmup`` a share of the steps."""
+    """What a fit needs beside the model and the data.
+
+    ``batch_size`` are the rows of an update in each process. They are computed together, or, given ``at_once``, as many
+    at a time as take no more tokens than that; the update is the same. ``warmup`` is a share of the steps.
+    """
 
     epochs: int
     learning_rate: float
     batch_size: int
     seed: int
     warmup: float = 0.0
+    at_once: Limits | None = None
 
 
-class Limits(NamedTuple):
-    """Tokens of a row at most; what is longer is cut."""
-
-    source: int
-    target: int
+def rows_at_once(rows: int, longest: Limits, at_once: Limits | None) -> int:
+    """How many of ``rows`` are computed together where the ``longest`` source and target have so many tokens."""
+    if at_once is None:
+        return rows
+    return max(1, min(rows, at_once.source // max(1, longest.source), at_once.target // max(1, longest.target)))
 
 
 @contextmanager
@@ -126,6 +138,7 @@ def fit(
         eval_dataset=validation_table,
         processing_class=tokenizer,
         data_collator=transformers.DataCollatorForSeq2Seq(tokenizer, model=model),
+        at_once=settings.at_once,
         callbacks=[best, _EpochLines(on_epoch, "eval_loss")] if validating else [_EpochLines(on_epoch, "loss")],
     )
     trainer.remove_callback(transformers.PrinterCallback)
@@ -248,6 +261,23 @@ class _BestEpoch(transformers.TrainerCallback):  # type: ignore[misc]
 class _Trainer(transformers.Seq2SeqTrainer):  # type: ignore[misc]
     _sampler: _GroupedByLength
 
+    def __init__(self, *, at_once: Limits | None, **arguments: Any) -> None:
+        super().__init__(**arguments)
+        self._at_once = at_once
+
+    def training_step(self, model: Any, inputs: Any, num_items_in_batch: Any = None) -> Tensor:
+        """One update's gradients, of as many rows at a time as ``at_once`` allows; the processes meet at the last."""
+        longest = Limits(inputs["input_ids"].shape[1], inputs["labels"].shape[1])
+        rows = len(inputs["labels"])
+        together = rows_at_once(rows, longest, self._at_once)
+        loss = torch.zeros((), device=self.args.device)
+        for start in range(0, rows, together):
+            some = {name: value[start : start + together] for name, value in inputs.items()}
+            last = start + together >= rows
+            with nullcontext() if last else self.accelerator.no_sync(model):
+                loss = loss + super().training_step(model, some, num_items_in_batch)
+        return loss
+
     def group_by_length(self, lengths: Sequence[int]) -> None:
         together = self.args.train_batch_size * self.args.gradient_accumulation_steps * self.args.world_size
         self._sampler = _GroupedByLength(list(lengths), together, self.args.seed)
@@ -257,7 +287,8 @@ class _Trainer(transformers.Seq2SeqTrainer):  # type: ignore[misc]
         self, model: Any, inputs: Any, return_outputs: bool = False, num_items_in_batch: Any = None
     ) -> Any:
         """Mean over the target tokens of all processes: T5's own is over its process's, however few it has."""
-        outputs = model(**{name: value for name, value in inputs.items() if name != "labels"})
+        # Of no use in training, and T5's decoder would ask its own copy of the configuration for a cache.
+        outputs = model(**{name: value for name, value in inputs.items() if name != "labels"}, use_cache=False)
         labels = inputs["labels"]
         total = functional.cross_entropy(outputs.logits.flatten(0, 1), labels.flatten(), reduction="sum")
         processes = self.args.world_size  # whose gradients are averaged

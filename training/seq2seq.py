@@ -35,7 +35,7 @@ from training.artifacts import pointed_at
 from training.base_model import SCRATCH, SCRATCH_WIDTH, Base, Pieces, TextPair, load_base, scratch_base
 from training.distributed import first_says, is_first
 from training.errors import ModelFileError, TrainingError, one_line
-from training.fit import FitSettings, Limits, OnEpoch, fit, tokenized
+from training.fit import FitSettings, Limits, OnEpoch, fit, rows_at_once, tokenized
 from training.memory import available_bytes, expected_bytes
 from training.splits import PARTS, Part, assign_parts, count_parts, sealed
 
@@ -50,6 +50,7 @@ SCRATCH_ROWS = 40_000  # rows seen at most, so that large data takes fewer epoch
 
 MIN_GROUPS = 10  # distinct queries below which nothing is held out
 NEAR_DUPLICATE = 0.9  # cosine of TF-IDF vectors above which two queries are one
+UPDATE_ROWS = 4  # that an update sees at least: production takes batches of 1 and gathers the gradients of four
 JUDGED_ROWS = 200  # generated at most
 GENERATED_AT_ONCE = 32  # answers, counting each beam
 EXAMPLES = 5
@@ -76,6 +77,17 @@ class Seq2SeqConfig(BaseModel):
     def limits(self) -> Limits:
         """Tokens of a row at most."""
         return Limits(self.source_max_tokens, self.target_max_tokens)
+
+    @property
+    def at_once(self) -> Limits:
+        """Tokens computed together: those of ``batch_size`` rows as long as they may be; of shorter ones, more rows."""
+        return Limits(self.batch_size * self.source_max_tokens, self.batch_size * self.target_max_tokens)
+
+    @property
+    def fit(self) -> FitSettings:
+        """How an adapter is fitted; an update sees at least ``UPDATE_ROWS`` rows."""
+        rows = max(UPDATE_ROWS, self.batch_size)
+        return FitSettings(self.epochs, self.learning_rate, rows, self.seed, at_once=self.at_once)
 
 
 class Scratch(NamedTuple):
@@ -211,15 +223,14 @@ def train(
     rows = {part: [pair for pair, its in zip(pairs, parts, strict=True) if its == part] for part in PARTS}
     base = _base(config, rows, work, resume_from, scratch or Scratch())
     model = adapted(base, config, resume_from)
-    settings = FitSettings(config.epochs, config.learning_rate, config.batch_size, config.seed)
     with tokenized(rows, base.tokenizer, config.limits, work) as tables:
-        _log_memory(model, tables["train"], config.batch_size)
+        _log_memory(model, tables["train"], config.fit)
         history = fit(
             model,
             base.tokenizer,
             tables["train"],
             tables["validation"],
-            settings,
+            config.fit,
             work,
             checkpoints=True,
             on_epoch=on_epoch,
@@ -267,15 +278,26 @@ def _base(
     return base
 
 
-def _log_memory(model: Any, table: Any, batch_size: int) -> None:
-    source, target = (max(map(len, table[column])) for column in ("input_ids", "labels"))
-    expected, available = expected_bytes(model, batch_size, source, target), available_bytes()
+def forecast(model: Any, table: Any, settings: FitSettings) -> tuple[int, Limits, int]:
+    """Bytes that a fit is expected to need, the longest source and target, and how many such rows run together."""
+    longest = Limits(*(max(map(len, table[column])) for column in ("input_ids", "labels")))
+    rows = settings.batch_size
+    together = rows_at_once(rows, longest, settings.at_once)
+    shapes = [(together, longest)]
+    if settings.at_once is not None and together < rows:  # of shorter rows more run together
+        shorter = (min(tokens, most // rows) for tokens, most in zip(longest, settings.at_once, strict=True))
+        shapes.append((rows, Limits(*shorter)))
+    return max(expected_bytes(model, count, *tokens) for count, tokens in shapes), longest, together
+
+
+def _log_memory(model: Any, table: Any, settings: FitSettings) -> None:
+    (expected, longest, together), available = forecast(model, table, settings), available_bytes()
     log.info(
-        "Memory: expects to need about %.1f GB (longest row %d + %d tokens, %d a batch)%s",
+        "Memory: expects to need about %.1f GB (longest row %d + %d tokens, %d at once)%s",
         expected / 1e9,
-        source,
-        target,
-        batch_size,
+        longest.source,
+        longest.target,
+        together,
         "" if available is None else f", {available / 1e9:.1f} GB are there",
     )
     if available is not None and expected > available:
