@@ -302,6 +302,20 @@ def test_log_odds_of_what_was_never_seen_are_zero() -> None:
     assert not evidence[:, :, FIRST_KNOWN:].any()
 
 
+def test_names_of_one_place_in_any_language_and_of_different_places_are_told_apart() -> None:
+    actions = ("light.kuche", "light.bedroom", "light.reading", "light.kitchen_and_bedroom")
+    entities = [{"entity_id": e} for e in ("binary_sensor.kitchen_motion", *actions)]
+    graph = build_graph(as_home({"entities": entities, "synergies": []}))
+    nothing = Vocabulary((), (), ())
+    home = EncodedHome(graph, nothing, ())
+    order = np.array([graph.entity_ids.index(action) for action in actions])
+    trigger = np.array([graph.entity_ids.index("binary_sensor.kitchen_motion")])
+    known = KnownPairs(home, graph.pairs)
+    evidence = PairStatistics(nothing).log_odds().evidence(home, known, trigger, order)[0]
+    assert evidence[:, NAMES.index("same_place")].tolist() == [1, 0, 0, 1]
+    assert evidence[:, NAMES.index("other_place")].tolist() == [0, 1, 0, 0]
+
+
 def test_a_misspelt_setting_is_an_error() -> None:
     with pytest.raises(ValueError, match="epoch"):
         SynergyConfig(epoch=3)  # type: ignore[call-arg]

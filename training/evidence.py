@@ -21,7 +21,7 @@ from torch import Tensor
 
 from training.graph import HomeGraph, Ints
 from training.names import Encoder
-from training.words import tokens_of, words_of
+from training.words import PLACES, tokens_of, words_of
 
 Array = npt.NDArray[np.float32]
 
@@ -44,6 +44,8 @@ EVIDENCE: dict[str, float] = {
     "letter_overlap": 1.0,
     "same_name": 0.0,
     "meaning": 0.3,  # of the names, by their vectors
+    "same_place": 0.5,  # as the words of their names say: both in the kitchen
+    "other_place": -0.5,  # both of some place, and of none together
     "same_area": 1.0,
     "same_device": 1.0,
     "same_domain": 0.0,
@@ -153,6 +155,9 @@ class EncodedHome:
         )
         self.by_token = _unit_rows([own + tokens_of(name) for own, name in zip(tokens, graph.names, strict=True)])
         self.by_letters = _unit_rows([_letters(text, name) for text, name in zip(ids, graph.names, strict=True)])
+        named = [set(own) | set(tokens_of(name)) for own, name in zip(tokens, graph.names, strict=True)]
+        # [n] one bit for each place that an entity's name or id tells.
+        self.places = np.array([sum(1 << i for i, p in enumerate(PLACES) if p in said) for said in named], np.int64)
         self.home_domain = np.unique(np.array(graph.domains, dtype=object), return_inverse=True)[1].ravel()
         first = [row[0] if row else "" for row in tokens]
         lengths = [len(words_of(text)) + len(words_of(name)) for text, name in zip(ids, graph.names, strict=True)]
@@ -177,6 +182,12 @@ class EncodedHome:
     def name_overlap(self, triggers: Ints, actions: Ints) -> Array:
         """``[t, a]`` cosine of the names' idf vectors, 0 to 1."""
         return _cosine(self.by_word, triggers, actions)
+
+    def by_place(self, triggers: Ints, actions: Ints) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_]]:
+        """``[t, a]`` twice: whether the names tell one place, and whether they tell places and none in common."""
+        place, other = self.places[triggers][:, None], self.places[actions]
+        same = (place & other) != 0
+        return same, (place != 0) & (other != 0) & ~same
 
 
 class _Meaning:
@@ -514,6 +525,7 @@ class LogOdds:
         area, other_area = home.area[triggers][:, None], home.area[actions]
         device = home.device[triggers][:, None]
         both_known = (area >= 0) & (other_area >= 0)
+        same_place, other_place = home.by_place(triggers, actions)
         out = np.empty((len(triggers), len(actions), len(NAMES)), dtype=np.float32)
         action_words = home.words[actions]
         columns: Iterable[Any] = (
@@ -531,6 +543,8 @@ class LogOdds:
             _cosine(home.by_letters, triggers, actions),
             overlap > 0.999,
             0 if home.meaning is None else home.meaning.likeness(triggers, actions),
+            same_place,
+            other_place,
             ((area == other_area) & both_known) * 1.0 - (both_known & (area != other_area)),
             (device == home.device[actions]) & (device >= 0),
             home.home_domain[triggers][:, None] == home.home_domain[actions],

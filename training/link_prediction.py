@@ -52,7 +52,7 @@ from training.synergy_base import MIN_HOMES, SynergyBase, fitted
 log = logging.getLogger("training.link_prediction")
 
 FORMAT = "gnn_synergy"
-FORMAT_VERSION = 3
+FORMAT_VERSION = 4
 
 BLOCK = 131_072  # pairs scored at a time
 # Triggers of one home in one step, and actions beside those they drive; the sampled ones stand for all.
@@ -60,12 +60,12 @@ STEP_TRIGGERS, STEP_ACTIONS = 32, 96
 # The same for the fit of the evidence's weights: of all homes together, and of one.
 FIT_TRIGGERS, FIT_ACTIONS = 6_000, 400
 FIT_HOMES = 300
-FIT_PAIRS = 2_000_000  # of all views of all homes, 128 bytes each: bounds memory where one home drives thousands
+FIT_PAIRS = 2_000_000  # of all views of all homes, 136 bytes each: bounds memory where one home drives thousands
 FIT_VIEWS = 4  # of each home with automations known, beside one in which nothing is
 # Views of a home that are read once and shown again in later epochs, while all homes' take no more than these pairs.
 KEPT_VIEWS, KEPT_PAIRS = 6, 1_000_000
 WEIGHT_DECAY = 0.01
-EVIDENCE_PULL = 0.6  # of the evidence weights towards where they start
+EVIDENCE_PULL = 1.0  # of the evidence weights towards where they start
 FOLDS = 10  # statistics of a training pair come from the other folds
 # How often a training home is shown without any known pair, and else the share of its automations that are hidden.
 NEW_HOME_SHARE = 0.5

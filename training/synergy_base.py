@@ -25,7 +25,7 @@ from training.evaluation import Calibration
 from training.evidence import NAMES, PairStatistics, Vocabulary
 
 FORMAT = "gnn_synergy_base"
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 MIN_HOMES = 3
 
 
