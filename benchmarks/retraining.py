@@ -75,7 +75,10 @@ def show(title: str, home: Path, done: dict[str, Any]) -> None:
 
 
 def shuffled(home: Path) -> None:
-    """Train on pairs whose actions were dealt out anew within each home; judge on the true ones, then on themselves."""
+    """Train on pairs whose actions were dealt out anew within each home.
+
+    Judged as a night would, on the shuffled pairs and on those that the live model went live on; then on the true ones.
+    """
     rng = random.Random(0)  # noqa: S311 - a shuffle
     lines = json.loads((SAMPLE / f"{MODEL}_data.json").read_text())
     for one in lines:
@@ -86,7 +89,7 @@ def shuffled(home: Path) -> None:
         one["synergies"] = [s for s in one["synergies"] if s["entity_1"] != s["entity_2"]]
     (home / "shuffled.json").write_text(json.dumps(lines))
     before = production(home)
-    for title, more in (("judged on the true pairs", ["--judge-on", str(SAMPLE)]), ("judged on its own pairs", [])):
+    for title, more in (("judged as any night", []), ("judged on the true pairs", ["--judge-on", str(SAMPLE)])):
         done = retrain(home, "run", MODEL, "--json-input", "shuffled.json", *more)
         state = done["models"][MODEL]
         print(f"labels shuffled, {title}: {state['verdict']}, {state['message']}")

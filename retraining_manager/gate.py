@@ -13,7 +13,8 @@ class Thresholds(BaseModel):
     """What a candidate has to reach. A misspelt name is an error.
 
     ``minimum`` is of the score itself; ``tolerance`` is the share of the champion's score that a candidate may lose on
-    the same rows (noise of a split must not keep an old model for ever); ``minimum_rows`` are the held-out rows below
+    the same rows (noise of a split must not keep an old model for ever), ``kept_tolerance`` the same on the rows that
+    were kept when the champion went live (homes change, so it is wider); ``minimum_rows`` are the held-out rows below
     which two scores are not compared.
     """
 
@@ -21,6 +22,7 @@ class Thresholds(BaseModel):
 
     minimum: Annotated[float, Field(allow_inf_nan=False)] = 0.0
     tolerance: Annotated[float, Field(ge=0, lt=1)] = 0.02
+    kept_tolerance: Annotated[float, Field(ge=0, lt=1)] = 0.1
     beat_baselines: bool = True
     minimum_rows: Annotated[int, Field(ge=1)] = 3
 
@@ -37,7 +39,10 @@ class Side(BaseModel):
 
 
 class Comparison(BaseModel):
-    """What ``scripts/compare_models.py`` measured: all of it on the same rows, whose SHA-256 is ``fingerprint``."""
+    """What ``scripts/compare_models.py`` measured: all of it on the same rows, whose SHA-256 is ``fingerprint``.
+
+    ``kept`` was measured on the rows that were kept when the champion went live, where those are other rows.
+    """
 
     model_config = ConfigDict(extra="forbid", protected_namespaces=())
 
@@ -50,6 +55,7 @@ class Comparison(BaseModel):
     champion: Side | None = None
     baselines: dict[str, dict[str, float | None]] = {}
     source: dict[str, Any] = {}
+    kept: Comparison | None = None
 
 
 class Verdict(BaseModel):
@@ -125,6 +131,8 @@ def judge(
             against.append(f"{line} (--accept-weak takes it all the same)")
 
     _against_champion(comparison, champion, limits, where, score, old, reasons, against)
+    if champion is not None and comparison.kept is not None:
+        _on_kept_rows(comparison.kept, champion, limits, spec.metric, reasons, against)
     return Verdict(
         verdict="NOT_BLESSED" if against else "BLESSED",
         reasons=[*against, *reasons],
@@ -175,6 +183,25 @@ def _against_champion(
         reasons.append(f"{line}: {'better' if score > old else 'as good, within the tolerance'}")
     else:
         against.append(f"{line}: worse by more than {limits.tolerance:.0%}")
+
+
+def _on_kept_rows(
+    kept: Comparison, champion: str, limits: Thresholds, metric: str, reasons: list[str], against: list[str]
+) -> None:
+    """A night's data may be damaged, and be judged by itself: what went live before must still be right."""
+    score = _score(kept.candidate, metric)
+    old = None if kept.champion is None else _score(kept.champion, metric)
+    if score is None or old is None or kept.rows < limits.minimum_rows:
+        reasons.append(f"no comparison on the rows that {champion} went live on: {kept.rows} are left ({kept.reason})")
+        return
+    where = f"{METRIC_TITLES[metric]} on the {kept.rows} held-out rows that {champion} went live on"
+    line = f"{where}: {score:.4f}, its own {old:.4f}"
+    if score >= old * (1 - limits.kept_tolerance):
+        reasons.append(f"{line}: no worse than by {limits.kept_tolerance:.0%}")
+    else:
+        against.append(
+            f"{line}: worse by more than {limits.kept_tolerance:.0%}; is the new data right? --judge-on it, or promote"
+        )
 
 
 def _score(side: Side, metric: str) -> float | None:

@@ -35,6 +35,7 @@ SCRIPTS = Path(__file__).resolve().parent.parent / "scripts"
 HISTORY = "retraining_history.jsonl"
 SUMMARIES = Path("simulation_results") / "pipeline_summaries"
 COMPARISON_SECONDS = 3_600.0
+KEPT_ROWS = "evaluation_rows.json.gz"  # of a version: what it was judged on
 _OWN_FLAGS = frozenset(
     "--json-input --data-source --db-path --strict --model-path --output-dir --run-directory --run-id "
     "--summary-path --dry-run --force".split()
@@ -393,6 +394,8 @@ class RetrainingManager:
             "comparison.json": to_json(comparison.model_dump()),
             "training_summary.json": (work / "summary.json").read_bytes(),
         }
+        if (work / KEPT_ROWS).is_file():
+            documents[KEPT_ROWS] = (work / KEPT_ROWS).read_bytes()
         if (work / "output.log").is_file():
             files = {**files, "output.log": work / "output.log"}
         version = registry.add(files, documents, model=model, origin="trained", created=utc_now())
@@ -431,8 +434,12 @@ class RetrainingManager:
         broken = registry.verify(names.champion) if names.champion is not None else []
         if names.champion is not None and not broken:
             argv += ["--champion", str(registry.entry(names.champion))]
+            kept = registry.path(names.champion) / KEPT_ROWS
+            if self.options.judge_on is None and kept.is_file():  # else the user says which rows are right
+                argv += ["--kept", str(kept)]
         judged = self.source if self.options.judge_on is None else Source(data_source=self.options.judge_on)
         argv += [*judged.flags(spec_of(model).default_source), "--output", str(work / "comparison.json")]
+        argv += ["--keep", str(work / KEPT_ROWS)]
         log.info("%s: comparing with %s", model, names.champion or "the baselines alone, there is no champion")
         timeout = self._timeout(model) or COMPARISON_SECONDS
         outcome = self._execute(model, argv, work / "comparison.log", timeout, stop)

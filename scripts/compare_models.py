@@ -16,6 +16,10 @@ from training.options import source_options
 @click.option("--candidate", required=True, type=click.Path(path_type=Path), help="A model file or run directory.")
 @click.option("--champion", default=None, type=click.Path(path_type=Path), help="The one to compare with.")
 @click.option("--output", required=True, type=click.Path(dir_okay=False, path_type=Path), help="Where the scores go.")
+@click.option("--keep", default=None, type=click.Path(dir_okay=False, path_type=Path), help="Keep the held-out rows.")
+@click.option(
+    "--kept", default=None, type=click.Path(dir_okay=False, path_type=Path), help="Score on rows kept earlier too."
+)
 @click.option("--verbose", is_flag=True, help="Debug messages, and the traceback of a failure.")
 @source_options
 def main(
@@ -26,6 +30,8 @@ def main(
     candidate: Path,
     champion: Path | None,
     output: Path,
+    keep: Path | None,
+    kept: Path | None,
     verbose: bool,
 ) -> None:
     """Score two MODELs of one kind: gnn_synergy, soft_prompt, pattern_detection or yaml_generation.
@@ -36,7 +42,7 @@ def main(
     from training.run import Run, execute
 
     run = Run(model, dry_run=False, verbose=verbose)
-    options = CompareOptions(json_input, data_source, strict, candidate, champion, output)
+    options = CompareOptions(json_input, data_source, strict, candidate, champion, output, keep, kept)
     execute(run, None, lambda _: compare_and_write(model, options))
 
 

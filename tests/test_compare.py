@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -10,10 +11,10 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from support import home
+from support import ROOT, home
 
-from data_sources import Home, PatternRow, open_source
-from training.compare import CompareOptions, Comparison, compare, compare_and_write
+from data_sources import KINDS, Home, KindName, PatternRow, open_source
+from training.compare import _KINDS, CompareOptions, Comparison, compare, compare_and_write
 from training.config import SynergyConfig
 from training.errors import TrainingError
 from training.graph import build_graph, describe_split, split_pairs, without_seen
@@ -181,6 +182,52 @@ def test_patterns_are_compared_on_entities_that_neither_saw(tmp_path: Path) -> N
     pattern_model(tmp_path / "old.skops", write(tmp_path / "old.json", old))
     found = compare("pattern_detection", tmp_path / "new.skops", tmp_path / "old.skops", source)
     assert (found.rows, found.candidate.left_out) == (4 * (len(tested) - 2), 8)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_rows_that_were_kept_are_read_back_as_they_were(kind: KindName) -> None:
+    folder = str(ROOT / "simulation" / "training_data")
+    rows = _KINDS[kind].select(open_source(json_input=folder, kind=kind))
+    assert rows.held_out
+    back = [_KINDS[kind].load(json.loads(json.dumps(_KINDS[kind].dump(row)))) for row in rows.judged]
+    if kind != "gnn_synergy":
+        assert back == list(rows.judged)
+        return
+    for one, other in zip(back, rows.judged, strict=True):
+        assert (one.test, one.graph.pairs.tolist()) == (list(other.test), other.graph.pairs.tolist())
+        assert one.home.entities == other.home.entities
+
+
+def test_a_night_of_damaged_data_is_told_by_the_rows_kept_before(tmp_path: Path) -> None:
+    data, kept = write(tmp_path / "homes.json", HOMES), tmp_path / "kept.json.gz"
+    result = model(tmp_path / "old.pth", data)
+    source = open_source(json_input=str(data))
+    first = compare("gnn_synergy", tmp_path / "old.pth", None, source, keep=kept)
+    assert compare("gnn_synergy", tmp_path / "old.pth", None, source, kept=kept).kept is None, "they are the same rows"
+    damaged = json.loads(json.dumps(HOMES))
+    for one in damaged:
+        actions = [synergy["entity_2"] for synergy in one["synergies"]]
+        for synergy, action in zip(one["synergies"], [*actions[1:], actions[0]], strict=True):
+            synergy["entity_2"] = action
+    bad = write(tmp_path / "bad.json", damaged)
+    model(tmp_path / "new.pth", bad)
+    source = open_source(json_input=str(bad))
+    found = compare("gnn_synergy", tmp_path / "new.pth", tmp_path / "old.pth", source, kept=kept)
+    assert found.kept is not None
+    assert found.kept.champion is not None
+    assert found.kept.champion.scores == result.metrics["test"]["model"] == first.candidate.scores
+    assert (found.kept.rows, found.kept.fingerprint) == (first.rows, first.fingerprint)
+    assert found.kept.candidate.scores is not None
+    assert found.kept.candidate.scores["mrr"] < 0.9 * found.kept.champion.scores["mrr"]  # type: ignore[operator]
+
+
+@pytest.mark.parametrize("content", [b"", b"no gzip", gzip.compress(b"{}"), gzip.compress(b'{"format": 1}')])
+def test_kept_rows_that_cannot_be_read_are_an_error_in_one_line(tmp_path: Path, content: bytes) -> None:
+    data = write(tmp_path / "homes.json", HOMES)
+    model(tmp_path / "m.pth", data)
+    (tmp_path / "kept").write_bytes(content)
+    with pytest.raises(TrainingError, match="kept: holds no evaluation rows that can be read"):
+        compare("gnn_synergy", tmp_path / "m.pth", None, open_source(json_input=str(data)), kept=tmp_path / "kept")
 
 
 def test_another_kind_is_an_error_in_one_line(tmp_path: Path) -> None:

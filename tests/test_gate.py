@@ -58,6 +58,24 @@ def test_a_model_that_is_live_is_never_replaced_by_one_that_lost_more_than_the_t
     assert found.blessed == (0.9 * (1 - loss) >= 0.9 * (1 - 0.1))
 
 
+@given(candidate=score, champion=score)
+def test_what_fails_on_the_rows_that_the_champion_went_live_on_is_refused_whatever_tonight_s_rows_say(
+    candidate: float, champion: float
+) -> None:
+    def on(rows: int) -> Comparison:
+        sides = {"candidate": scored(candidate), "champion": scored(champion)}
+        return Comparison(model_type="gnn_synergy", held_out=True, reason="r", rows=rows, fingerprint="e" * 64, **sides)
+
+    found = verdict(0.9, 0.5, kept=on(50))
+    assert found.blessed == (candidate >= champion * 0.9)
+    assert any("rows that 20260101T000000000Z-00000000 went live on" in reason for reason in found.reasons)
+    assert verdict(0.9, 0.5, kept=on(2)).blessed, "two rows tell nothing"
+    assert verdict(0.9, 0.5, kept=on(50), thresholds=Thresholds(kept_tolerance=0.99)).blessed == (
+        candidate >= champion * (1 - 0.99)
+    )
+    assert not verdict(0.4, 0.9, kept=on(50)).blessed, "nor do they make up for tonight's"
+
+
 def test_the_first_version_says_that_there_is_no_baseline_version() -> None:
     found = verdict()
     assert found.blessed

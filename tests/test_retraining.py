@@ -93,6 +93,21 @@ def test_a_worse_candidate_is_refused_without_a_failure_and_not_a_byte_changes(
     assert json.loads(production(tmp_path)["gnn_synergy.pth"])["score"] == 0.495
 
 
+def test_a_candidate_must_hold_on_the_rows_that_the_champion_went_live_on_unless_others_are_named(
+    manager: RetrainingManager, tmp_path: Path
+) -> None:
+    first = manager.retrain(GNN)
+    assert (manager.registry(GNN).path(str(first.version)) / "evaluation_rows.json.gz").read_text() == "rows"
+    before = production(tmp_path)
+    fake(score=0.9, kept_score=0.44)
+    refused = manager.retrain(GNN)
+    assert not refused.promoted
+    assert "0.4400, its own 0.5000: worse by more than 10%" in refused.verdict["reasons"][0]
+    assert production(tmp_path) == before
+    trusted = make_manager(tmp_path, Options(judge_on=str(tmp_path / "data rows"))).retrain(GNN)
+    assert trusted.promoted, "rows that the user names are right"
+
+
 def test_a_weak_candidate_needs_accept_weak_and_that_is_recorded(tmp_path: Path) -> None:
     fake(score=0.3)
     weak = make_manager(tmp_path).retrain(GNN)

@@ -2,26 +2,46 @@
 
 The rows are the test part of the data (units go to parts by the hash of their name, so no seed moves them) without
 those that either model says it was trained on. Where nothing can be held out, the rows are the training part, and the
-result says so.
+result says so. Held-out rows can be kept in a file, and both models be scored on the rows that were kept earlier too:
+what a night's data lost or got wrong, the rows of the nights before still tell.
 """
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 import json
 import logging
+import zlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from itertools import islice
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, cast
 
-from data_sources import KINDS, DataSource, Home, PatternRow, PromptRow, YamlRow, open_source
+import numpy as np
+
+from data_sources import (
+    KINDS,
+    DataSource,
+    Home,
+    HomeBuilder,
+    LoadReport,
+    PatternRow,
+    PromptRow,
+    YamlRow,
+    open_source,
+)
 from training.artifacts import to_json, write_atomically
 from training.errors import ModelFileError, TrainingError
 
+if TYPE_CHECKING:
+    from training.graph import HomeGraph, Strategy
+    from training.splits import Part
+
 MAX_SAMPLES = {"soft_prompt": 2_000, "yaml_generation": 20_000}  # rows that training reads at most, by default
 NOT_SEALED = "it does not say what it was trained on, so some of these rows may be among it"
+FORMAT, FORMAT_VERSION = "evaluation_rows", 1
 
 log = logging.getLogger("training.compare")
 
@@ -40,7 +60,10 @@ class Compared:
 
 @dataclass
 class Comparison:
-    """What ``compare`` found. ``fingerprint`` is the SHA-256 of the rows, ``rows`` how many they are."""
+    """What ``compare`` found. ``fingerprint`` is the SHA-256 of the rows, ``rows`` how many they are.
+
+    ``kept`` is the same on rows that were kept earlier, without baselines; None where they are the same rows.
+    """
 
     model_type: str
     held_out: bool
@@ -51,19 +74,85 @@ class Comparison:
     champion: Compared | None
     baselines: dict[str, dict[str, float | None]]
     source: dict[str, Any] = field(default_factory=dict)
+    kept: Comparison | None = None
 
 
-def compare(model_type: str, candidate: Path, champion: Path | None, source: DataSource) -> Comparison:
-    """Score ``candidate`` and, where there is one, ``champion``.
+class EvaluationRows(NamedTuple):
+    """What two models are scored on: ``judged``, of data that were split by ``strategy``.
 
-    A model that cannot be loaded has no scores and an ``error``. Raises DataSourceError where the rows cannot be read,
-    TrainingError where there is no comparison for this kind.
+    ``training`` are the rows that baselines look at. A row of the synergy model is a home (``HomeRows``).
     """
-    if model_type not in _COMPARE:
-        raise TrainingError(f"{model_type!a}: there is no comparison for it, only for {', '.join(_COMPARE)}")
-    comparison = _COMPARE[model_type](candidate, champion, source)
+
+    strategy: str
+    reason: str
+    judged: Sequence[Any]
+    training: Sequence[Any]
+
+    @property
+    def held_out(self) -> bool:
+        """Whether the judged rows are no training rows."""
+        return self.strategy != "none"
+
+
+class HomeRows(NamedTuple):
+    """A home of which the ``test`` pairs (trigger, action) are asked, the others being known or, with none, nothing."""
+
+    home: Home
+    graph: HomeGraph
+    test: Sequence[tuple[str, str]]
+
+
+def compare(
+    model_type: str,
+    candidate: Path,
+    champion: Path | None,
+    source: DataSource,
+    *,
+    keep: Path | None = None,
+    kept: Path | None = None,
+) -> Comparison:
+    """Score ``candidate`` and, where there is one, ``champion``, and once more on the rows in the file ``kept``.
+
+    Held-out rows are written to ``keep``. A model that cannot be loaded has no scores and an ``error``. Raises
+    DataSourceError where the rows cannot be read, TrainingError where there is no comparison for this kind or ``kept``
+    cannot be used, ArtifactError where ``keep`` cannot be written.
+    """
+    if model_type not in _KINDS:
+        raise TrainingError(f"{model_type!a}: there is no comparison for it, only for {', '.join(_KINDS)}")
+    kind = _KINDS[model_type]
+    rows = kind.select(source)
+    comparison = kind.score(candidate, champion, rows)
     comparison.source = source.describe()
+    dumped = [kind.dump(row) for row in rows.judged] if keep is not None or kept is not None else []
+    if keep is not None and rows.held_out:
+        content = {
+            "format": FORMAT,
+            "format_version": FORMAT_VERSION,
+            "model_type": model_type,
+            "strategy": rows.strategy,
+            "reason": rows.reason,
+            "rows": dumped,
+        }
+        write_atomically(keep, gzip.compress(json.dumps(content).encode(), mtime=0))
+    if kept is not None:
+        earlier = _read(kept, model_type)
+        if earlier["rows"] != dumped:
+            judged = [kind.load(row) for row in earlier["rows"]]
+            same = EvaluationRows(earlier["strategy"], earlier["reason"], judged, training=judged)
+            comparison.kept = kind.score(candidate, champion, same)
+            comparison.kept.baselines = {}  # there is no training part to look things up in
     return comparison
+
+
+def _read(path: Path, model_type: str) -> dict[str, Any]:
+    try:
+        content: dict[str, Any] = json.loads(gzip.decompress(path.read_bytes()))
+        found = content["format"], content["format_version"], content["model_type"]
+    except (OSError, EOFError, zlib.error, ValueError, KeyError, TypeError) as error:
+        raise TrainingError(f"{path}: holds no evaluation rows that can be read ({error!s:.100})") from error
+    if found != (FORMAT, FORMAT_VERSION, model_type):
+        raise TrainingError(f"{path}: holds evaluation rows of {found}, not of {(FORMAT, FORMAT_VERSION, model_type)}")
+    return content
 
 
 @dataclass(frozen=True)
@@ -76,6 +165,8 @@ class CompareOptions:
     candidate: Path
     champion: Path | None
     output: Path
+    keep: Path | None = None
+    kept: Path | None = None
 
 
 def compare_and_write(model_type: str, options: CompareOptions) -> None:
@@ -90,11 +181,12 @@ def compare_and_write(model_type: str, options: CompareOptions) -> None:
         kind=kind,
         max_samples=MAX_SAMPLES.get(kind),
     )
-    comparison = compare(model_type, options.candidate, options.champion, source)
+    comparison = compare(model_type, options.candidate, options.champion, source, keep=options.keep, kept=options.kept)
     write_atomically(options.output, to_json(asdict(comparison)))
-    for name, side in (("candidate", comparison.candidate), ("champion", comparison.champion)):
-        if side is not None:
-            log.info("%s: %s", name, side.error or side.scores or comparison.reason)
+    for where, found in (("", comparison), (" on the rows kept earlier", comparison.kept)):
+        for name, side in () if found is None else (("candidate", found.candidate), ("champion", found.champion)):
+            if side is not None and found is not None:
+                log.info("%s%s: %s", name, where, side.error or side.scores or found.reason)
 
 
 def _load(loader: Callable[[Path], M], path: Path | None) -> tuple[M | None, Compared | None]:
@@ -113,30 +205,58 @@ def _sealed_units(described: Mapping[str, Any], side: Compared | None) -> str:
     return str(units or "")
 
 
-def _synergies(candidate: Path, champion: Path | None, source: DataSource) -> Comparison:
+def _select_synergies(source: DataSource) -> EvaluationRows:
+    from training.graph import build_graph, split_pairs
+
+    homes = sorted(source.read(Home), key=lambda home: home.home_id)
+    graphs = [build_graph(home) for home in homes]
+    split = split_pairs(graphs)
+    part: Part = "train" if split.strategy == "none" else "test"
+    judged = []
+    for h, (home, graph) in enumerate(zip(homes, graphs, strict=True)):
+        asked = graph.pairs[split.select(h, part)].tolist()
+        if asked:
+            judged.append(HomeRows(home, graph, [(graph.entity_ids[t], graph.entity_ids[a]) for t, a in asked]))
+    return EvaluationRows(split.strategy, split.reason, judged, ())
+
+
+def _dump_home(row: HomeRows) -> dict[str, Any]:
+    return {
+        "home_id": row.home.home_id,
+        "entities": [entity.model_dump(mode="json", exclude_none=True) for entity in row.home.entities],
+        "synergies": [synergy.model_dump(mode="json", exclude_none=True) for synergy in row.home.synergies],
+        "test": [list(pair) for pair in row.test],
+    }
+
+
+def _load_home(raw: Mapping[str, Any]) -> HomeRows:
+    from training.graph import build_graph
+
+    builder = HomeBuilder(LoadReport(where="evaluation rows"), raw["home_id"])
+    for entity in raw["entities"]:
+        builder.add_entity(entity, "entity")
+    for synergy in raw["synergies"]:
+        builder.add_row(synergy, "synergy")
+    home = builder.build()
+    return HomeRows(home, build_graph(home), [(trigger, action) for trigger, action in raw["test"]])
+
+
+def _score_synergies(candidate: Path, champion: Path | None, rows: EvaluationRows) -> Comparison:
     from training.evaluation import ranking_task, score_home, table
-    from training.graph import build_graph, describe_split, split_pairs, without_seen
+    from training.graph import describe_split, split_of, without_seen
     from training.link_prediction import SynergyModel, known_for_test
 
-    graphs = [build_graph(home) for home in sorted(source.read(Home), key=lambda home: home.home_id)]
-    split = split_pairs(graphs)
+    graphs = [row.graph for row in rows.judged]
+    split = split_of(graphs, [row.test for row in rows.judged], cast("Strategy", rows.strategy), rows.reason)
     new, new_side = _load(SynergyModel.load, candidate)
     old, old_side = _load(SynergyModel.load, champion)
     assert new_side is not None
-    held_out, left_out = split.strategy != "none", 0
-    if held_out:
+    left_out = 0
+    if rows.held_out:
         sides = [(model, side) for model, side in ((new, new_side), (old, old_side)) if model is not None]
         split, left_out = without_seen(split, graphs, *(_sealed_units(m.provenance, side) for m, side in sides))
-    result = Comparison(
-        "gnn_synergy",
-        held_out,
-        split.reason,
-        0,
-        describe_split(split, graphs)["test_fingerprint"],
-        new_side,
-        old_side,
-        {},
-    )
+    fingerprint = describe_split(split, graphs)["test_fingerprint"]
+    result = Comparison("gnn_synergy", rows.held_out, rows.reason, 0, fingerprint, new_side, old_side, {})
     # What can act is the candidate's view of the data for both, so that both rank the same entities.
     acting = next((model.acting for model in (new, old) if model is not None), ())
     for model, side in ((new, new_side), (old, old_side)):
@@ -145,8 +265,7 @@ def _synergies(candidate: Path, champion: Path | None, source: DataSource) -> Co
         scored = []
         for h, graph in enumerate(graphs):
             home = model.read(graph, acting)
-            asked = split.select(h, "test" if held_out else "train")
-            task = ranking_task(home, graph, h, asked, known_for_test(graph, split, h))
+            task = ranking_task(home, graph, h, split.select(h, "test"), known_for_test(graph, split, h))
             if task is not None:
                 scored.append(score_home(task, model.scorer(home, task.known), model.calibration))
         side.left_out = left_out
@@ -160,35 +279,51 @@ def _synergies(candidate: Path, champion: Path | None, source: DataSource) -> Co
     return result
 
 
-def _prompts(candidate: Path, champion: Path | None, source: DataSource) -> Comparison:
+def _select_prompts(source: DataSource) -> EvaluationRows:
     from training.base_model import TextPair
+    from training.seq2seq import split_by_query
 
     rows = list(islice(source.read(PromptRow), MAX_SAMPLES["soft_prompt"]))
-    return _texts("soft_prompt", [TextPair(row.query, row.suggestion) for row in rows], candidate, champion)
+    pairs = [TextPair(row.query, row.suggestion) for row in rows]
+    parts, described = split_by_query(pairs)
+    training, test = _by_part(pairs, parts)
+    held_out = described["strategy"] != "none"
+    judged = list(dict.fromkeys(test if held_out else training))
+    return EvaluationRows(described["strategy"], described["reason"], judged, training)
 
 
-def _texts(model_type: str, pairs: Sequence[Any], candidate: Path, champion: Path | None) -> Comparison:
-    """Models that turn a text into a text; ``pairs`` are seq2seq's TextPair."""
-    from training.seq2seq import Suggester, plain, split_by_query
+def _by_part(rows: Sequence[M], parts: Sequence[str]) -> tuple[list[M], list[M]]:
+    """The training rows and the test rows."""
+    of_part = {part: [row for row, its in zip(rows, parts, strict=True) if its == part] for part in ("train", "test")}
+    return of_part["train"], of_part["test"]
+
+
+def _load_pair(raw: Sequence[str]) -> Any:
+    from training.base_model import TextPair
+
+    return TextPair(*raw)
+
+
+def _score_prompts(candidate: Path, champion: Path | None, rows: EvaluationRows) -> Comparison:
+    from training.seq2seq import Suggester, plain
     from training.splits import unseen
 
-    parts, described = split_by_query(pairs)
-    training = [pair for pair, part in zip(pairs, parts, strict=True) if part == "train"]
-    held_out = described["strategy"] != "none"
-    judged = [pair for pair, part in zip(pairs, parts, strict=True) if part == "test"] if held_out else training
     new, new_side = _load(Suggester.load, candidate)
     old, old_side = _load(Suggester.load, champion)
     assert new_side is not None
-    distinct = len(dict.fromkeys(judged))
-    if held_out:
+    judged = list(rows.judged)
+    if rows.held_out:
         sides = [(model, side) for model, side in ((new, new_side), (old, old_side)) if model is not None]
         fresh = unseen((plain(p.source) for p in judged), *(_sealed_units(m.described, side) for m, side in sides))
         judged = [pair for pair in judged if plain(pair.source) in fresh]
-    judged = list(dict.fromkeys(judged))
-    digest = hashlib.sha256("\n".join(sorted(json.dumps(pair) for pair in judged)).encode())
-    result = Comparison(model_type, held_out, described["reason"], 0, digest.hexdigest(), new_side, old_side, {})
+    digest = _digest(json.dumps(pair) for pair in judged)
+    result = Comparison("soft_prompt", rows.held_out, rows.reason, 0, digest, new_side, old_side, {})
     both = ((new, new_side), (old, old_side))
-    return _measured(result, both, distinct, len(judged), lambda model: model.judge(training, judged))
+    return _measured(result, both, len(rows.judged), len(judged), lambda model: model.judge(rows.training, judged))
+
+
+def _digest(rows: Iterable[str]) -> str:
+    return hashlib.sha256("\n".join(sorted(rows)).encode()).hexdigest()
 
 
 def _measured(
@@ -211,56 +346,63 @@ def _measured(
     return result
 
 
-def _patterns(candidate: Path, champion: Path | None, source: DataSource) -> Comparison:
-    import numpy as np
-
-    from training.pattern_detection import PatternModel, judge, split_by_entity
-    from training.splits import unseen
+def _select_patterns(source: DataSource) -> EvaluationRows:
+    from training.pattern_detection import split_by_entity
 
     rows, in_test, described = split_by_entity(list(source.read(PatternRow)))
-    held_out = described["strategy"] != "none"
-    base_rate = float(np.mean([bool(row.genuine) for row, test in zip(rows, in_test, strict=True) if not test]))
-    judged = [row for row, test in zip(rows, in_test, strict=True) if test or not held_out]
+    training, test = _by_part(rows, ["test" if test else "train" for test in in_test])
+    judged = test if described["strategy"] != "none" else rows
+    return EvaluationRows(described["strategy"], described["reason"], judged, training)
+
+
+def _score_patterns(candidate: Path, champion: Path | None, rows: EvaluationRows) -> Comparison:
+    from training.pattern_detection import PatternModel, judge
+    from training.splits import unseen
+
+    base_rate = float(np.mean([bool(row.genuine) for row in rows.training]))
     new, new_side = _load(PatternModel.load, candidate)
     old, old_side = _load(PatternModel.load, champion)
     assert new_side is not None
-    all_rows = len(judged)
-    if held_out:
+    judged = list(rows.judged)
+    if rows.held_out:
         sides = [(model, side) for model, side in ((new, new_side), (old, old_side)) if model is not None]
         fresh = unseen((row.entity_id for row in judged), *(_sealed_units(m.provenance, side) for m, side in sides))
         judged = [row for row in judged if row.entity_id in fresh]
-    digest = hashlib.sha256("\n".join(sorted(row.model_dump_json() for row in judged)).encode())
-    result = Comparison(
-        "pattern_detection", held_out, described["reason"], len(judged), digest.hexdigest(), new_side, old_side, {}
-    )
+    digest = _digest(row.model_dump_json() for row in judged)
+    result = Comparison("pattern_detection", rows.held_out, rows.reason, len(judged), digest, new_side, old_side, {})
     both = ((new, new_side), (old, old_side))
-    return _measured(result, both, all_rows, len(judged), lambda model: judge(model, judged, base_rate))
+    return _measured(result, both, len(rows.judged), len(judged), lambda model: judge(model, judged, base_rate))
 
 
-def _automations(candidate: Path, champion: Path | None, source: DataSource) -> Comparison:
-    from training.splits import unseen
-    from training.yaml_generation import YamlGenerator, examples, judge, row_units, split_by_home
-    from training.yaml_run import structure_score
+def _select_automations(source: DataSource) -> EvaluationRows:
+    from training.yaml_generation import split_by_home
 
     rows = list(islice(source.read(YamlRow), MAX_SAMPLES["yaml_generation"]))
     parts, described = split_by_home(rows)
-    held_out = described["strategy"] != "none"
-    training = [row for row, part in zip(rows, parts, strict=True) if part == "train"]
-    judged = [row for row, part in zip(rows, parts, strict=True) if part == "test"] if held_out else training
+    training, test = _by_part(rows, parts)
+    judged = test if described["strategy"] != "none" else training
+    return EvaluationRows(described["strategy"], described["reason"], judged, training)
+
+
+def _score_automations(candidate: Path, champion: Path | None, rows: EvaluationRows) -> Comparison:
+    from training.splits import unseen
+    from training.yaml_generation import YamlGenerator, examples, judge, row_units
+    from training.yaml_run import structure_score
+
     new, new_side = _load(YamlGenerator.load, candidate)
     old, old_side = _load(YamlGenerator.load, champion)
     assert new_side is not None
-    all_rows = len(judged)
-    if held_out:
+    judged = list(rows.judged)
+    if rows.held_out:
         # Where homes are held out, two of them may well ask for the same.
-        number = 0 if described["strategy"] == "home" else 1
+        number = 0 if rows.strategy == "home" else 1
         sides = [(model, side) for model, side in ((new, new_side), (old, old_side)) if model is not None]
         sealed_units = [_sealed_units(model.described, side) for model, side in sides]
         fresh = unseen((row_units(row)[number] for row in judged), *sealed_units)
         judged = [row for row in judged if row_units(row)[number] in fresh]
-    digest = hashlib.sha256("\n".join(sorted(row.model_dump_json() for row in judged)).encode())
-    result = Comparison("yaml_generation", held_out, described["reason"], 0, digest.hexdigest(), new_side, old_side, {})
-    known, asked = examples(training), examples(judged)
+    digest = _digest(row.model_dump_json() for row in judged)
+    result = Comparison("yaml_generation", rows.held_out, rows.reason, 0, digest, new_side, old_side, {})
+    known, asked = examples(rows.training), examples(judged)
 
     def measure(model: YamlGenerator) -> dict[str, Any]:
         measured = judge(model, known, asked)
@@ -268,12 +410,25 @@ def _automations(candidate: Path, champion: Path | None, source: DataSource) -> 
             scores["structure_f1"] = structure_score(scores)
         return measured
 
-    return _measured(result, ((new, new_side), (old, old_side)), all_rows, len(judged), measure)
+    return _measured(result, ((new, new_side), (old, old_side)), len(rows.judged), len(judged), measure)
 
 
-_COMPARE = {
-    "gnn_synergy": _synergies,
-    "soft_prompt": _prompts,
-    "pattern_detection": _patterns,
-    "yaml_generation": _automations,
+def _dump_record(row: Any) -> Any:
+    return row.model_dump(mode="json", exclude_none=True)
+
+
+class _Kind(NamedTuple):
+    """How the rows of one model are selected, scored, and turned into JSON and back."""
+
+    select: Callable[[DataSource], EvaluationRows]
+    score: Callable[[Path, Path | None, EvaluationRows], Comparison]
+    dump: Callable[[Any], Any]
+    load: Callable[[Any], Any]
+
+
+_KINDS = {
+    "gnn_synergy": _Kind(_select_synergies, _score_synergies, _dump_home, _load_home),
+    "soft_prompt": _Kind(_select_prompts, _score_prompts, list, _load_pair),
+    "pattern_detection": _Kind(_select_patterns, _score_patterns, _dump_record, PatternRow.model_validate),
+    "yaml_generation": _Kind(_select_automations, _score_automations, _dump_record, YamlRow.model_validate),
 }

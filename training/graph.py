@@ -243,6 +243,18 @@ def keep_known(graphs: Sequence[HomeGraph], share: float, seed: int) -> Split:
     return Split("automation", tuple(parts), f"{share:.0%} of the automations of each home are known", units)
 
 
+def split_of(
+    graphs: Sequence[HomeGraph], test: Sequence[Iterable[tuple[str, str]]], strategy: Strategy, reason: str
+) -> Split:
+    """The split whose test part are the given (trigger, action) ids of each home; all others train."""
+    parts = []
+    for graph, pairs in zip(graphs, test, strict=True):
+        asked = set(pairs)
+        inside = [(graph.entity_ids[t], graph.entity_ids[a]) in asked for t, a in graph.pairs.tolist()]
+        parts.append(np.where(inside, PARTS.index("test"), PARTS.index("train")).astype(np.int8))
+    return Split(strategy, tuple(parts), reason, {})
+
+
 def describe_split(split: Split, graphs: Sequence[HomeGraph]) -> dict[str, Any]:
     """A split for summaries: strategy, reason, units and directed pairs by part, SHA-256 of the test pairs."""
     digest = hashlib.sha256()
