@@ -21,9 +21,12 @@ sys.path.insert(0, str(ROOT))
 @click.option("--folds", type=click.IntRange(2), default=5, show_default=True)
 @click.option("--seeds", type=click.IntRange(1), default=5, show_default=True)
 @click.option("--known", type=click.FloatRange(0, 1, min_open=True, max_open=True), default=0.7, show_default=True)
+@click.option("--learn-from", type=click.IntRange(1), help="Homes of the training part at most: what more homes bring.")
 @click.option("--no-names", is_flag=True, help="Only without what names mean.")
 @click.option("--report", type=click.Path(dir_okay=False, path_type=Path), help="Also write the table as JSON.")
-def main(data: Path, folds: int, seeds: int, known: float, no_names: bool, report: Path | None) -> None:
+def main(
+    data: Path, folds: int, seeds: int, known: float, learn_from: int | None, no_names: bool, report: Path | None
+) -> None:
     """Every home of DATA is in the test part once a seed; folds differ between seeds.
 
     Epochs are chosen on validation homes inside the training part, which the test homes never touch.
@@ -58,15 +61,16 @@ def main(data: Path, folds: int, seeds: int, known: float, no_names: bool, repor
         for fold in range(folds):
             part_of = np.full(len(homes), PARTS.index("train"), dtype=np.int8)
             part_of[order[fold::folds]] = PARTS.index("test")
-            rest = [h for h in order if part_of[h] == PARTS.index("train")]
-            part_of[rest[: max(1, len(homes) // 7)]] = PARTS.index("validation")
-            parts = tuple(np.full(count, part, dtype=np.int8) for count, part in zip(pairs, part_of, strict=True))
+            rest = [h for h in order if part_of[h] == PARTS.index("train")][:learn_from]
+            part_of[rest[: max(1, len(rest) // 5)]] = PARTS.index("validation")
+            chosen = sorted([*rest, *order[fold::folds]])
+            parts = tuple(np.full(pairs[h], part_of[h], dtype=np.int8) for h in chosen)
             units = {part: int((part_of == i).sum()) for i, part in enumerate(PARTS)}
             split = Split("home", parts, "cross-validation", units)
             test = [homes[h] for h in np.flatnonzero(part_of == PARTS.index("test"))]
             for way, names in ways.items():
                 started = time.perf_counter()
-                result = train(homes, SynergyConfig(seed=seed), split=split, encoder=names)
+                result = train([homes[h] for h in chosen], SynergyConfig(seed=seed), split=split, encoder=names)
                 epochs[way].append(result.best_epoch)
                 for setting, share in (("New home", None), ("Known home", known)):
                     runs = scored.setdefault(f"{setting}, {way}", [])
