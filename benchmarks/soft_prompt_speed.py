@@ -68,7 +68,7 @@ def _measured(data: Path, rows: int, padded: bool, batch_size: int, alone: bool)
     read = open_source(json_input=str(data)).read(PromptRow)
     pairs = [TextPair(row.query, row.suggestion) for row in read][:rows]
     config = Seq2SeqConfig(base_model="scratch", batch_size=batch_size, epochs=1)
-    settings = config.fit._replace(at_once=Limits(1, 1)) if alone else config.fit
+    settings = config.fit_settings._replace(at_once=Limits(1, 1)) if alone else config.fit_settings
     base = scratch_base(pairs, 0)
     model = adapted(base, config, None)
     with tempfile.TemporaryDirectory() as name:

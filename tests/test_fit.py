@@ -127,10 +127,10 @@ def test_an_update_is_the_same_however_many_rows_are_computed_together(base_fold
 
 def test_rows_run_together_as_long_as_their_tokens_do_not_exceed_those_of_the_longest_allowed() -> None:
     config = Seq2SeqConfig(batch_size=1)
-    assert config.fit.batch_size == 4, "as production gathers the gradients of four"
+    assert config.fit_settings.batch_size == 4, "as production gathers the gradients of four"
     assert [rows_at_once(4, Limits(n, 10), config.at_once) for n in (10, 96, 97, 192, 193, 384)] == [4, 4, 3, 2, 1, 1]
     assert rows_at_once(4, Limits(10, 200), config.at_once) == 1
-    assert Seq2SeqConfig(batch_size=16).fit.batch_size == 16
+    assert Seq2SeqConfig(batch_size=16).fit_settings.batch_size == 16
     assert rows_at_once(16, Limits(384, 384), Seq2SeqConfig(batch_size=16).at_once) == 16
 
 

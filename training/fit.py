@@ -287,7 +287,7 @@ class _Trainer(transformers.Seq2SeqTrainer):  # type: ignore[misc]
         self, model: Any, inputs: Any, return_outputs: bool = False, num_items_in_batch: Any = None
     ) -> Any:
         """Mean over the target tokens of all processes: T5's own is over its process's, however few it has."""
-        # Of no use in training, and T5's decoder would ask its own copy of the configuration for a cache.
+        # A cache is of no use in training; T5's decoder would ask its own copy of the configuration for one.
         outputs = model(**{name: value for name, value in inputs.items() if name != "labels"}, use_cache=False)
         labels = inputs["labels"]
         total = functional.cross_entropy(outputs.logits.flatten(0, 1), labels.flatten(), reduction="sum")
@@ -321,12 +321,9 @@ class _Trainer(transformers.Seq2SeqTrainer):  # type: ignore[misc]
 
 @contextmanager
 def _cheap_steps(model: Any) -> Iterator[None]:
-    """The trainer asks for training mode and cleared gradients in every step: walk over the model only where needed.
-
-    Nor is a decoder's cache of any use in training.
-    """
+    """The trainer asks for training mode and cleared gradients in every step: walk over the model only where needed."""
     model.train()  # all of it: a base that was loaded is in evaluation mode inside a new adapter
-    plain, trained, use_cache = model.train, _parameters(model), model.config.use_cache
+    plain, trained = model.train, _parameters(model)
 
     def train(mode: bool = True) -> Any:
         return model if model.training == mode else plain(mode)
@@ -335,9 +332,8 @@ def _cheap_steps(model: Any) -> Iterator[None]:
         for value in trained:
             value.grad = None
 
-    model.train, model.zero_grad, model.config.use_cache = train, zero_grad, False
+    model.train, model.zero_grad = train, zero_grad
     try:
         yield
     finally:
         del model.train, model.zero_grad
-        model.config.use_cache = use_cache

@@ -84,7 +84,7 @@ class Seq2SeqConfig(BaseModel):
         return Limits(self.batch_size * self.source_max_tokens, self.batch_size * self.target_max_tokens)
 
     @property
-    def fit(self) -> FitSettings:
+    def fit_settings(self) -> FitSettings:
         """How an adapter is fitted; an update sees at least ``UPDATE_ROWS`` rows."""
         rows = max(UPDATE_ROWS, self.batch_size)
         return FitSettings(self.epochs, self.learning_rate, rows, self.seed, at_once=self.at_once)
@@ -224,13 +224,13 @@ def train(
     base = _base(config, rows, work, resume_from, scratch or Scratch())
     model = adapted(base, config, resume_from)
     with tokenized(rows, base.tokenizer, config.limits, work) as tables:
-        _log_memory(model, tables["train"], config.fit)
+        _log_memory(model, tables["train"], config.fit_settings)
         history = fit(
             model,
             base.tokenizer,
             tables["train"],
             tables["validation"],
-            config.fit,
+            config.fit_settings,
             work,
             checkpoints=True,
             on_epoch=on_epoch,
