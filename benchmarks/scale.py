@@ -17,7 +17,8 @@ sys.path.insert(0, str(ROOT))
 @click.command()
 @click.option("--sizes", default="1000,10000,100000", show_default=True, help="Entities, by comma.")
 @click.option("--pairs-share", default=0.4, show_default=True, help="Distinct pairs an entity.")
-def main(sizes: str, pairs_share: float) -> None:
+@click.option("--no-names", is_flag=True, help="Without what names mean, where the extra is installed.")
+def main(sizes: str, pairs_share: float, no_names: bool) -> None:
     """Generate a home of each size, train on it with the defaults, and print one table."""
     from data_sources import Home, open_source
     from simulation.homes import simulate_home
@@ -38,7 +39,8 @@ def main(sizes: str, pairs_share: float) -> None:
             graph = build_graph(home)
             edges = sum(e.shape[1] for e in graph.edges.values()) + len(graph.pairs)
             script = ROOT / "scripts" / "train_gnn_synergy.py"
-            used = run([script, "--json-input", "home.json", "--summary-path", "s.json"], folder)
+            names = ["--no-names"] if no_names else []
+            used = run([script, "--json-input", "home.json", "--summary-path", "s.json", *names], folder)
             summary = json.loads((folder / "s.json").read_text())
         metrics = summary["metrics"]
         model, count = metrics["test"]["model"], metrics["test"]["baselines"]["prior_x_same_area"]

@@ -10,6 +10,7 @@ from data_sources.base import (
     NotFoundError,
     UnsupportedKindError,
     UnusableRowsError,
+    sqlite_url,
 )
 from data_sources.homes import HomeBuilder
 from data_sources.records import (
@@ -56,4 +57,5 @@ __all__ = [
     "dump_automation",
     "open_source",
     "parse_automation",
+    "sqlite_url",
 ]

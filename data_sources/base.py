@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
+from urllib.parse import quote
 
 from pydantic import BaseModel, ValidationError
 
@@ -139,3 +140,8 @@ class DataSource(ABC):
     def location(self, kind: str) -> str:  # noqa: ARG002 - a folder of files needs it
         """How errors about records of ``kind`` name this source."""
         return self.describe()["location"]
+
+
+def sqlite_url(path: str) -> str:
+    """The address of a SQLite file, whatever characters its path holds."""
+    return f"sqlite:///{quote(path)}"

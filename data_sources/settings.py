@@ -5,7 +5,7 @@ from __future__ import annotations
 from pydantic import SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from data_sources.base import DataSourceError
+from data_sources.base import DataSourceError, sqlite_url
 
 
 class SettingsError(DataSourceError):
@@ -36,7 +36,7 @@ class ProductionSettings(BaseSettings):
         """DATABASE_URL, else the SQLite file DATABASE_PATH names, else production's default."""
         if self.database_url:
             return self.database_url
-        return f"sqlite:///{self.database_path or 'data/ai_automation.db'}"
+        return sqlite_url(self.database_path or "data/ai_automation.db")
 
 
 def production_settings() -> ProductionSettings:

@@ -24,6 +24,7 @@ import sqlalchemy as sa
 from postgres import PASSWORD, READER
 from sqlalchemy.exc import DBAPIError
 
+import data_sources
 from data_sources import (
     Entity,
     FormatError,
@@ -795,3 +796,10 @@ def test_pairs_are_distinct_and_never_of_one_entity() -> None:
     found = generated(*home)
     assert len(found) == len(set(found)) == MAX_PAIRS
     assert all(trigger != action for trigger, action in found)
+
+
+def test_a_path_of_any_characters_is_one_address(tmp_path: Path) -> None:
+    file = tmp_path / "50% off? #1 @home.db"
+    fill(data_sources.sqlite_url(str(file)), many(1))
+    assert file.is_file()
+    assert read(data_sources.sqlite_url(str(file))).rows == 1

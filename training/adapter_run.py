@@ -15,7 +15,7 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from data_sources import open_source
+from data_sources import open_source, sqlite_url
 from training.artifacts import (
     check_writable,
     explained,
@@ -109,7 +109,7 @@ def train_adapter(run: Run, options: AdapterOptions, job: Job) -> None:
         raise TrainingError(f"{base}: holds no model (no config.json); give --base-model a model's folder or hub name")
     flags = {"json_input": options.json_input, "data_source": options.data_source}
     if options.json_input is None and options.data_source is None and options.db_path is not None:
-        flags["data_source"] = f"sqlite:///{options.db_path}"
+        flags["data_source"] = sqlite_url(options.db_path)
     source = open_source(**flags, strict=options.strict, kind=job.record.kind, max_samples=options.max_samples)
     run.source = source
     rows: list[Any] = list(islice(source.read(job.record), options.max_samples))
