@@ -344,6 +344,9 @@ def test_a_shared_name_is_a_reason_and_a_room_is_not_said_twice(model: SynergyMo
     for entity in raw["entities"]:
         entity.pop("area_id", None)
     assert 'both names have "attic"' in reasons(model, raw, *pair)
+    light = next(e for e in raw["entities"] if e["entity_id"] == pair[1])
+    light |= {"entity_id": "light.dachboden", "name": "Dachboden"}
+    assert 'both names have "attic"' in reasons(model, raw, pair[0], "light.dachboden"), "in another language"
 
 
 def test_one_device_is_a_reason(model: SynergyModel) -> None:

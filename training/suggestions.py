@@ -25,7 +25,7 @@ from training.errors import TrainingError
 from training.graph import HomeGraph, build_graph
 from training.recipes import NoRecipeError, Recipe, name_of, one_line, with_article, write_automation
 from training.run import Run, log_source
-from training.words import words_of
+from training.words import fold, words_of
 
 if TYPE_CHECKING:
     from training.link_prediction import SynergyModel
@@ -334,10 +334,12 @@ class _View:
         said = {*_parts(self.classes[t.entity_id]), *_parts(self.classes[a.entity_id]), *GENERIC}
         if t.area_id is not None and t.area_id == a.area_id:
             said.update(words_of(f"{t.area_id} {self.area_names.get(t.area_id) or ''}"))
-        if not shared - said:
+        if not shared - {fold(word) for word in said}:
             return ""
-        ordered = dict.fromkeys(words_of(f"{t.entity_id.partition('.')[2]} {t.name or ''}"))
-        return " ".join(word for word in ordered if word in shared)
+        of_trigger, of_action = (words_of(f"{e.entity_id.partition('.')[2]} {e.name or ''}") for e in (t, a))
+        common = ((word, fold(word)) for word in of_trigger if fold(word) in shared)
+        # As both spell it, or, said in two languages, as it is folded.
+        return " ".join(dict.fromkeys(word if word in of_action else meaning for word, meaning in common))
 
     def _by_known(self, trigger: str, action: str) -> Iterable[str]:
         similar = [t for t in self.triggers_of[action] if t != trigger and self._similar(t, trigger)]
