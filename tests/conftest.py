@@ -6,17 +6,25 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from pytest_httpserver import HTTPServer
 from support import SCRIPT, environment
 
 pytest_plugins = ["postgres"]
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as the scripts set it, before torch is imported
 
 Result = subprocess.CompletedProcess[str]
+
+
+@pytest.fixture(scope="session")
+def make_httpserver() -> Iterator[HTTPServer]:
+    """As the real services, it answers several requests at a time: a slow one does not hold up the others."""
+    with HTTPServer(threaded=True) as server:
+        yield server
 
 
 @pytest.fixture
