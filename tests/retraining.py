@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import sys
 import time
 from pathlib import Path
@@ -120,6 +121,7 @@ if __name__ == "__main__":  # a manager as a process: FOLDER MODEL...
     from retraining_manager.cli import sigterm_as_interrupt
     from retraining_manager.pipeline import run_pipeline
 
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # as at a terminal, wherever the tests run
     logging.basicConfig(level=logging.INFO, stream=sys.stdout, format="%(message)s")
     with sigterm_as_interrupt():
         sys.stdout.write(json.dumps(run_pipeline(make_manager(Path(sys.argv[1])), sys.argv[2:])) + "\n")
