@@ -65,7 +65,7 @@ FIT_VIEWS = 4  # of each home with automations known, beside one in which nothin
 # Views of a home that are read once and shown again in later epochs, while all homes' take no more than these pairs.
 KEPT_VIEWS, KEPT_PAIRS = 6, 1_000_000
 WEIGHT_DECAY = 0.01
-EVIDENCE_PULL = 1.0  # of the evidence weights towards where they start
+EVIDENCE_PULL = 0.6  # of the evidence weights towards where they start
 FOLDS = 10  # statistics of a training pair come from the other folds
 # How often a training home is shown without any known pair, and else the share of its automations that are hidden.
 NEW_HOME_SHARE = 0.5
