@@ -153,11 +153,11 @@ class EncodedHome:
         self.by_word = _unit_rows(
             [[graph.words[w] for w in row if w < len(graph.words)] for row in graph.tokens.tolist()]
         )
-        self.by_token = _unit_rows([own + tokens_of(name) for own, name in zip(tokens, graph.names, strict=True)])
+        said = [own + tokens_of(name) for own, name in zip(tokens, graph.names, strict=True)]
+        self.by_token = _unit_rows(said)
         self.by_letters = _unit_rows([_letters(text, name) for text, name in zip(ids, graph.names, strict=True)])
-        named = [set(own) | set(tokens_of(name)) for own, name in zip(tokens, graph.names, strict=True)]
         # [n] one bit for each place that an entity's name or id tells.
-        self.places = np.array([sum(1 << i for i, p in enumerate(PLACES) if p in said) for said in named], np.int64)
+        self.places = np.array([sum(1 << i for i, p in enumerate(PLACES) if p in one) for one in said], np.int64)
         self.home_domain = np.unique(np.array(graph.domains, dtype=object), return_inverse=True)[1].ravel()
         first = [row[0] if row else "" for row in tokens]
         lengths = [len(words_of(text)) + len(words_of(name)) for text, name in zip(ids, graph.names, strict=True)]
