@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Cross-validation by home: the synergy model beside the baselines on homes it never saw, new and partly known.
 
-Where the ``names`` extra is installed, with and without it on the same folds.
+Where the ``names`` extra is installed, with and without it on the same folds; without it names are read word by word.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ sys.path.insert(0, str(ROOT))
 @click.option("--seeds", type=click.IntRange(1), default=5, show_default=True)
 @click.option("--known", type=click.FloatRange(0, 1, min_open=True, max_open=True), default=0.7, show_default=True)
 @click.option("--learn-from", type=click.IntRange(1), help="Homes of the training part at most: what more homes bring.")
-@click.option("--no-names", is_flag=True, help="Only without what names mean.")
+@click.option("--no-names", is_flag=True, help="Only without the names extra.")
 @click.option("--report", type=click.Path(dir_okay=False, path_type=Path), help="Also write the table as JSON.")
 def main(
     data: Path, folds: int, seeds: int, known: float, learn_from: int | None, no_names: bool, report: Path | None
@@ -40,14 +40,14 @@ def main(
     from training.evidence import names_of
     from training.graph import Split, build_graph
     from training.link_prediction import train
-    from training.names import encoder
+    from training.names import SENTENCES, WORDS, encoder
     from training.report import judged_lines
     from training.splits import PARTS
 
     homes = [home for home in open_source(json_input=str(data)).read(Home) if home.synergies]
     pairs = [len(build_graph(home).pairs) for home in homes]
-    read_names = None if no_names else encoder()
-    ways = {"without names": None} | ({"with names": read_names} if read_names is not None else {})
+    read_names = None if no_names else encoder(SENTENCES)
+    ways = {"without names": encoder(WORDS)} | ({"with names": read_names} if read_names is not None else {})
     if read_names is not None:
         texts = {text for home in homes for text in names_of(build_graph(home))}
         started = time.perf_counter()

@@ -17,7 +17,7 @@ sys.path.insert(0, str(ROOT))
 @click.command()
 @click.option("--sizes", default="1000,10000,100000", show_default=True, help="Entities, by comma.")
 @click.option("--pairs-share", default=0.4, show_default=True, help="Distinct pairs an entity.")
-@click.option("--no-names", is_flag=True, help="Without what names mean, where the extra is installed.")
+@click.option("--no-names", is_flag=True, help="Without the names extra, where it is installed.")
 def main(sizes: str, pairs_share: float, no_names: bool) -> None:
     """Generate a home of each size, train on it with the defaults, and print one table."""
     from data_sources import Home, open_source

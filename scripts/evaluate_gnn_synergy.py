@@ -27,7 +27,7 @@ from training.options import source_options
     "--seed", type=click.IntRange(0, 2**32 - 1), default=0, show_default=True, help="Which of them are known."
 )
 @click.option("--report", type=click.Path(dir_okay=False), default=None, help="Also write the scores as JSON.")
-@click.option("--no-names", is_flag=True, help="Do without what names mean, which the names extra reads.")
+@click.option("--no-names", is_flag=True, help="Read names without the encoder of the names extra.")
 @click.option("--verbose", is_flag=True, help="Debug messages, and the traceback of a failure.")
 def main(
     json_input: str | None,

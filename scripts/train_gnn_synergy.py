@@ -28,7 +28,7 @@ from training.options import run_options, source_options
     default=None,
     help="What training starts from; none starts from nothing.  [default: the base that ships with the project]",
 )
-@click.option("--no-names", is_flag=True, help="Do without what names mean, which the names extra reads.")
+@click.option("--no-names", is_flag=True, help="Read names without the encoder of the names extra.")
 @click.option("--force", is_flag=True, help="Train even where a model exists, and replace it.")
 @run_options
 def main(

