@@ -8,6 +8,7 @@ import math
 import re
 import subprocess
 import sys
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -31,7 +32,7 @@ from training.graph import READ_ONLY_DOMAINS
 from training.link_prediction import SynergyModel, train
 from training.recipes import NoRecipeError, write_automation
 from training.run import Run
-from training.suggestions import HomeProposals, SuggestOptions, suggest_automations, suggest_synergies, to_yaml
+from training.suggestions import HomeProposals, SuggestOptions, _View, suggest_automations, suggest_synergies, to_yaml
 
 SCRIPT = ROOT / "scripts" / "suggest_synergies.py"
 
@@ -305,6 +306,44 @@ def test_pairs_that_rules_made_up_are_no_automations(model: SynergyModel) -> Non
 
 
 # -- Why ---------------------------------------------------------------------------------------------------------------
+
+
+def view_of(model: SynergyModel, *entity_ids: str, known: Sequence[tuple[str, str]] = ()) -> _View:
+    raw = {"home_id": "x", "entities": [{"entity_id": e} for e in entity_ids], "synergies": [row(*p) for p in known]}
+    described = as_home(raw)
+    return _View(described, described.synergies, model)
+
+
+@pytest.mark.parametrize(
+    ("trigger", "action", "senseless"),
+    [
+        ("sensor.kettle_power", "switch.kettle", True),
+        ("sensor.kettle_energy_usage", "switch.kettle_plug", True),
+        ("sensor.kettle_temperature", "switch.kettle", False),
+        ("sensor.oven_power", "switch.kitchen_fan", False),
+        ("sensor.power", "switch.power", False),
+        ("binary_sensor.kettle_power", "switch.kettle", False),
+    ],
+)
+def test_a_meter_that_only_follows_what_it_measures_starts_nothing(
+    model: SynergyModel, trigger: str, action: str, senseless: bool
+) -> None:
+    view = view_of(model, trigger, action)
+    try:
+        why = str(view.recipe(trigger, [action]).adjust)
+    except NoRecipeError as error:
+        why = str(error)
+    assert ("only follows what it measures" in why) is senseless
+
+
+def test_lights_of_two_places_are_joined_only_where_the_home_does_so_already(model: SynergyModel) -> None:
+    kids, master, guest = "light.kids_bedroom", "light.master_bedroom", "light.guest_bedroom"
+    with pytest.raises(NoRecipeError, match="different places"):
+        view_of(model, kids, master).recipe(kids, [master])
+    assert view_of(model, kids, "light.kids_bedroom_lamp").recipe(kids, ["light.kids_bedroom_lamp"])
+    assert view_of(model, "light.bedroom", master).recipe("light.bedroom", [master]), "one place may be in the other"
+    assert view_of(model, "binary_sensor.hall_motion", master).recipe("binary_sensor.hall_motion", [master])
+    assert view_of(model, kids, master, guest, known=[(kids, guest)]).recipe(kids, [master])
 
 
 def reasons(model: SynergyModel, raw: dict[str, Any], trigger: str, action: str) -> tuple[str, ...]:

@@ -46,7 +46,7 @@ EVIDENCE: dict[str, float] = {
     "same_name": 0.0,
     "meaning": 0.3,  # of the names, by their vectors
     "same_place": 0.5,  # as the words of their names say: both in the kitchen
-    "other_place": -0.5,  # both of some place, and of none together
+    "other_place": -0.5,  # each of a place that the other is not of: master bedroom, guest bedroom
     "same_area": 1.0,
     "same_device": 1.0,
     "same_domain": 0.0,
@@ -183,10 +183,10 @@ class EncodedHome:
         return _cosine(self.by_word, triggers, actions)
 
     def by_place(self, triggers: Ints, actions: Ints) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_]]:
-        """``[t, a]`` twice: whether the names tell one place, and whether they tell places and none in common."""
+        """``[t, a]`` twice: whether the names tell one place, and whether each tells one that the other does not."""
         place, other = self.places[triggers][:, None], self.places[actions]
-        same = (place & other) != 0
-        return same, (place != 0) & (other != 0) & ~same
+        different = ((place & ~other) != 0) & ((other & ~place) != 0)
+        return ((place & other) != 0) & ~different, different
 
     def told_by_meaning(self, triggers: Ints, actions: Ints, table: Array) -> Array:
         """``[t, a]``: what ``table`` ``[dimensions, domains]`` makes of the triggers' names; 0 where none were read."""

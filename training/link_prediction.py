@@ -744,19 +744,26 @@ class _Trainer:
             evidence,
         )
 
-    def _tasks(self, part: Part) -> list[RankingTask]:
-        """What is ranked of ``part`` in training: a sample, of all homes together not more than a step can bear."""
+    def _tasks(self, part: Part, known_share: float | None = None) -> list[RankingTask]:
+        """What is ranked of ``part`` in training: a sample, of all homes together not more than a step can bear.
+
+        Of the training homes' automations ``known_share`` may be known, and the others asked for.
+        """
         homes = [h for h in range(len(self.graphs)) if self.split.select(h, part).any()]
         if part == "train":
             homes = homes[:: math.ceil(len(homes) / CALIBRATION_HOMES)]
         limit = VALIDATION_PAIRS // max(1, len(homes))
-        return list(self._ranked(homes, part, limit, VALIDATION_NEGATIVES))
+        return list(self._ranked(homes, part, limit, VALIDATION_NEGATIVES, known_share=known_share))
 
-    def _ranked(self, homes: Iterable[int], part: Part, *limits: int) -> Iterable[RankingTask]:
+    def _ranked(
+        self, homes: Iterable[int], part: Part, *limits: int, known_share: float | None = None
+    ) -> Iterable[RankingTask]:
         for h in homes:
-            task = ranking_task(
-                self.homes[h], self.graphs[h], h, self.split.select(h, part), self._known(h, part), *limits
-            )
+            asked, known = self.split.select(h, part), self._known(h, part)
+            if known_share is not None:
+                shown = keep_known([self.graphs[h]], known_share, self.config.seed)
+                asked, known = asked & shown.select(0, "test"), asked & shown.select(0, "train")
+            task = ranking_task(self.homes[h], self.graphs[h], h, asked, known, *limits)
             if task is not None:
                 yield task
 
@@ -790,12 +797,13 @@ class _Trainer:
     def calibrate(self) -> Calibration:
         """Platt scaling on training and validation pairs, the former with the statistics of the other folds.
 
-        Where nothing can be held out and there is a base, its calibration holds: in-sample scores tell no rates.
+        One for all homes, new or partly known, so training homes count as both. Where nothing can be held out and there
+        is a base, its calibration holds: in-sample scores tell no rates.
         """
         if self.base is not None and self.split.strategy == "none":
             return self.base.calibration
         scored = [(task, self._logits(number, task)) for number, task in enumerate(self.validation)]
-        for task in self._tasks("train"):
+        for task in (*self._tasks("train"), *self._tasks("train", 1 - HIDDEN_SHARE)):
             by_home = self.split.strategy == "home"  # then a home is of one fold
             log_odds = self.fold_log_odds[int(self.fold_of_pair[task.home][0])] if by_home else self.log_odds
             logits, _ = _scorer(self.network, log_odds, self.homes[task.home], task.known)(task.triggers, task.actions)

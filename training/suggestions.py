@@ -25,7 +25,7 @@ from training.errors import TrainingError
 from training.graph import HomeGraph, build_graph
 from training.recipes import NoRecipeError, Recipe, name_of, one_line, with_article, write_automation
 from training.run import Run, log_source
-from training.words import fold, words_of
+from training.words import PLACES, fold, tokens_of, words_of
 
 if TYPE_CHECKING:
     from training.link_prediction import SynergyModel
@@ -40,6 +40,7 @@ SAME_KIND = 0.1  # how alike two pairs are for joining the same kinds of entitie
 MIN_SCORE = 0.5  # below it a pair is more likely false than true, even beside one false pair
 UNEXPLAINED = 0.1  # how far a pair is put back for which nothing plain speaks: few people would take it
 GENERIC = frozenset("all ceiling home lamp light lights main room sensor smart state status switch".split())
+METERED = frozenset("amps consumption current electric electricity energy kwh power usage voltage watt watts".split())
 REGULATING = frozenset(("climate", "humidifier", "water_heater"))
 TIMES_AVERAGE = 1.5  # from here on a pairing counts as common
 RARE = 0.25  # a word that more than this share of a home's entities have does not join two of them
@@ -256,6 +257,9 @@ class _View:
         graph = build_graph(home)
         self.classes = dict(zip(graph.entity_ids, graph.classes, strict=True))
         self.words = _rare_words(graph)
+        self.said = {
+            e.entity_id: frozenset(tokens_of(f"{e.entity_id.partition('.')[2]} {e.name or ''}")) for e in home.entities
+        }
         self.area_names = {area.area_id: one_line(area.name or "") for area in home.areas}
         self.log_odds, vocabulary = model.log_odds, model.vocabulary
         self.domain_index = {text: i for i, text in enumerate(vocabulary.domains, start=1)}
@@ -301,6 +305,10 @@ class _View:
         of_device = device is not None and device == self.entities[actions[0]].device_id
         if of_device and trigger.startswith("sensor.") and self.entities[actions[0]].domain in REGULATING:
             raise NoRecipeError("a device minds its own sensor by itself")
+        if self._own_meter(trigger, actions[0]):
+            raise NoRecipeError("a meter only follows what it measures")
+        if self._elsewhere(trigger, actions[0]) and not any(self._by_known(trigger, actions[0])):
+            raise NoRecipeError("two of a kind in different places, which nothing known joins")
         return write_automation(
             self.entities[trigger],
             self._device_class(trigger),
@@ -308,6 +316,16 @@ class _View:
             self._device_class(actions[0]),
             self.entities,
         )
+
+    def _own_meter(self, trigger: str, action: str) -> bool:
+        """Whether a trigger's name is the action's and what it meters: ``sensor.kettle_power``, ``switch.kettle``."""
+        metered, switched = self.said[trigger], self.said[action]
+        return trigger.startswith("sensor.") and bool(metered & switched) and METERED >= metered - switched != set()
+
+    def _elsewhere(self, trigger: str, action: str) -> bool:
+        """Whether two entities of one domain each name a place that the other does not: two lights, two rooms."""
+        one, other = (self.said[i] & set(PLACES) for i in (trigger, action))
+        return self.entities[trigger].domain == self.entities[action].domain and bool(one - other and other - one)
 
     def _device_class(self, entity_id: str) -> str:
         domain, _, device_class = self.classes[entity_id].partition(":")
