@@ -146,7 +146,7 @@ def test_all_settings_are_also_read_from_dot_env_and_no_other_variable_is_needed
     assert done.returncode == 0, done.stderr
     config = json.loads((tmp_path / "s.json").read_text())["config"]
     assert config.pop("base_model")["name"] == "synergy", "what training starts from is said"
-    assert config.pop("names") is False, "too little is there to read names for"
+    assert config.pop("names") == "words", "too little is there to load the sentence encoder for"
     assert config == {
         "hidden_dim": 16,
         "num_layers": 1,
