@@ -17,7 +17,7 @@ from training.errors import ModelFileError, TrainingError
 from training.evaluation import Calibration, HomeScore, RankingTask, intervals, judge, rank, ranking_task
 from training.evidence import FIRST_KNOWN, NAMES, EncodedHome, KnownPairs, PairStatistics, Vocabulary
 from training.graph import Split, build_graph, keep_known, split_pairs
-from training.link_prediction import SynergyModel, TrainingResult, _Trainer, train
+from training.link_prediction import FIT_VIEWS, SynergyModel, TrainingResult, _Trainer, train
 from training.splits import Part
 
 QUICK = SynergyConfig(epochs=2)
@@ -234,6 +234,34 @@ def test_negatives_stay_inside_the_home_stand_for_all_and_none_is_a_known_pair()
     assert float(drawn.stands_for.exp().sum()) == pytest.approx(len(trainer.homes[0].candidates))
 
 
+def test_the_fit_shows_small_homes_whole_and_large_ones_within_the_bound(monkeypatch: pytest.MonkeyPatch) -> None:
+    small = [as_home(home(f"s{i}", rooms=("hall",))) for i in range(4)]
+    large = [as_home(home(f"l{i}", rooms=tuple(f"room{j}" for j in range(30)))) for i in range(2)]
+    graphs = [build_graph(one) for one in (*small, *large)]
+    split = Split("home", tuple(np.zeros(len(g.pairs), dtype=np.int8) for g in graphs), "", {})
+    monkeypatch.setattr("training.link_prediction.FIT_PAIRS", 20_000)
+    trainer = _Trainer(graphs, split, SynergyConfig())
+    homes = list(trainer.positives)
+    triggers = {h: len(np.unique(graphs[h].pairs[trainer.positives[h], 0])) for h in homes}
+    shown = trainer._bearable(homes)
+    assert [shown[h] for h in homes[:4]] == [triggers[h] for h in homes[:4]]
+    assert all(1 < shown[h] < triggers[h] for h in homes[4:])
+    pairs = sum(shown[h] * len(trainer.homes[h].candidates) for h in homes) * (1 + FIT_VIEWS)
+    assert 0.9 * 20_000 < pairs <= 20_000
+
+
+def test_the_more_pairs_the_less_the_weights_are_pulled_to_where_they_start(monkeypatch: pytest.MonkeyPatch) -> None:
+    graphs = [build_graph(as_home(home(f"h{i}", areas=False))) for i in range(6)]
+    split = Split("home", tuple(np.zeros(len(g.pairs), dtype=np.int8) for g in graphs), "", {})
+    moved = []
+    for few in (1_000_000, 10):
+        monkeypatch.setattr("training.link_prediction.PULL_PAIRS", few)
+        trainer = _Trainer(graphs, split, SynergyConfig())
+        trainer.fit_evidence()
+        moved.append(float((trainer.network.evidence_weight.detach() - trainer.start).norm()))
+    assert moved[1] > 1.5 * moved[0]
+
+
 def test_statistics_of_a_training_pair_leave_it_out() -> None:
     homes = [build_graph(as_home(home(f"h{i}"))) for i in range(6)]
     odd = home("odd")
@@ -314,6 +342,10 @@ def test_names_of_one_place_in_any_language_and_of_different_places_are_told_apa
     evidence = PairStatistics(nothing).log_odds().evidence(home, known, trigger, order)[0]
     assert evidence[:, NAMES.index("same_place")].tolist() == [1, 0, 0, 1]
     assert evidence[:, NAMES.index("other_place")].tolist() == [0, 1, 0, 0]
+    bedrooms = ["binary_sensor.master_bedroom", "light.bedroom", "light.guest_bedroom"]
+    graph = build_graph(as_home({"entities": [{"entity_id": e} for e in bedrooms], "synergies": []}))
+    same, different = EncodedHome(graph, nothing, ()).by_place(np.array([0]), np.array([1, 2]))
+    assert (same.tolist(), different.tolist()) == ([[True, False]], [[False, True]])
 
 
 def test_a_misspelt_setting_is_an_error() -> None:

@@ -9,7 +9,7 @@ triggers: hard ones (entities that another pair of the home acts on) and random 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,7 +24,7 @@ from training.evidence import NAMES, EncodedHome
 from training.graph import HomeGraph, Ints
 from training.metrics import METRICS, Array, average_precision, expected_calibration_error, mean_rank, roc_auc
 
-RANKED_PAIRS = 2_000_000  # of one home; beyond it triggers are sampled
+RANKED_PAIRS = 4_000_000
 BOOTSTRAP = 2_000  # resamplings of the homes
 
 Mask = npt.NDArray[np.bool_]
@@ -213,12 +213,17 @@ class HomeScore:
     probability: Array
 
 
-def score_home(task: RankingTask, scorer: Scorer, calibration: Calibration, block: int = 131_072) -> HomeScore:
-    """Rank one home by the model and by every baseline; triggers are taken as many at once as make ``block`` pairs."""
-    parts: dict[str, list[Array]] = {}
+def scored_by_block(task: RankingTask, scorer: Scorer, block: int = 131_072) -> Iterator[tuple[Tensor, Tensor]]:
+    """What ``scorer`` makes of a task, as many triggers at a time as make ``block`` pairs."""
     step = max(1, block // max(1, len(task.actions)))
     for start in range(0, len(task.triggers), step):
-        logits, evidence = scorer(task.triggers[start : start + step], task.actions)
+        yield scorer(task.triggers[start : start + step], task.actions)
+
+
+def score_home(task: RankingTask, scorer: Scorer, calibration: Calibration) -> HomeScore:
+    """Rank one home by the model and by every baseline."""
+    parts: dict[str, list[Array]] = {}
+    for logits, evidence in scored_by_block(task, scorer):
         for name, scores in {"model": logits.double().numpy(), **baselines(evidence)}.items():
             parts.setdefault(name, []).append(scores)
     whole = {name: np.concatenate(chunks) for name, chunks in parts.items()}

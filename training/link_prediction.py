@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import logging
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from itertools import groupby
 from pathlib import Path
@@ -30,6 +30,7 @@ from training.evaluation import (
     rank,
     ranking_task,
     score_home,
+    scored_by_block,
     table,
 )
 from training.evidence import (
@@ -70,13 +71,16 @@ STEP_TRIGGERS, STEP_ACTIONS = 32, 96
 # The same for the fit of the evidence's weights: of all homes together, and of one.
 FIT_TRIGGERS, FIT_ACTIONS = 6_000, 400
 FIT_HOMES = 300
-FIT_PAIRS = 2_000_000  # of all views of all homes, 136 bytes each: bounds memory where one home drives thousands
+FIT_PAIRS = 1_500_000  # of all views of all homes, 140 bytes each: bounds memory where one home drives thousands
+MOMENT_ROWS = 65_536  # whose squares are in memory at a time
 FIT_VIEWS = 4  # of each home with automations known, beside one in which nothing is
 # Views of a home that are read once and shown again in later epochs, while all homes' take no more than these pairs.
 KEPT_VIEWS, KEPT_PAIRS = 6, 1_000_000
 WEIGHT_DECAY = 0.01
-EVIDENCE_PULL = 0.6  # of the evidence weights towards where they start
-MEANING_PULL = 0.02  # the same, of what the vectors of names say of domains
+# Of the evidence's weights towards where they start, and of what the vectors of names say of domains; of more training
+# pairs than these in proportion less, as is the way of a prior.
+EVIDENCE_PULL, MEANING_PULL = 0.6, 0.02
+PULL_PAIRS = 2_000
 FOLDS = 10  # statistics of a training pair come from the other folds
 # How often a training home is shown without any known pair, and else the share of its automations that are hidden.
 NEW_HOME_SHARE = 0.5
@@ -565,34 +569,39 @@ class _Trainer:
         homes = list(self.positives)
         if len(homes) > FIT_HOMES:
             homes = sorted(self.rng.choice(homes, FIT_HOMES, replace=False).tolist())
-        triggers = max(STEP_TRIGGERS, FIT_TRIGGERS // len(homes))
-        blocks = []
-        for h in homes:
-            rows = self.positives[h]
-            compared = min(len(self.homes[h].candidates), len(np.unique(self.graphs[h].pairs[rows, 1])) + FIT_ACTIONS)
-            bearable = FIT_PAIRS // (len(homes) * (1 + FIT_VIEWS) * max(1, compared))
-            views = [(rows, self.graphs[h].pairs[:0]), *(self._part_known(h, rows) for _ in range(FIT_VIEWS))]
-            for supervised, known in views:
-                block = self._block(h, supervised, known, max(1, min(triggers, bearable)), FIT_ACTIONS)
-                block = block._replace(weight=block.weight if not len(known) else block.weight / FIT_VIEWS)
-                blocks.append((self.homes[h], block))
-        lines = _Lines.of([block for _, block in blocks])
-        scale = self._set_moments(blocks)
+        triggers = self._bearable(homes)
+        compared: list[tuple[EncodedHome, _Block]] = []
+
+        def blocks() -> Iterator[_Block]:
+            for h in homes:
+                rows = self.positives[h]
+                views = [(rows, self.graphs[h].pairs[:0]), *(self._part_known(h, rows) for _ in range(FIT_VIEWS))]
+                for supervised, known in views:
+                    block = self._block(h, supervised, known, triggers[h], FIT_ACTIONS)
+                    block = block._replace(weight=block.weight if not len(known) else block.weight / FIT_VIEWS)
+                    compared.append((self.homes[h], block._replace(evidence=torch.empty(0))))  # which is most of it
+                    yield block
+
+        lines = _Lines.of(blocks())
+        sizes = [int(block.compared.sum()) for _, block in compared]
+        share = torch.cat([torch.full((k,), block.weight / k) for k, (_, block) in zip(sizes, compared, strict=True)])
+        scale = self._set_moments(lines.evidence, share / share.sum())
         weight = self.start.clone().requires_grad_()
         bias = torch.full((), -3.0, requires_grad=True)
         # The vectors of names have too many numbers to be evidence; their weights are fitted beside the evidence's.
-        vectors, cell = _named(blocks, self.meaning_start.shape[1])
+        vectors, cell = _named(compared, self.meaning_start.shape[1])
         meaning = self.meaning_start.clone().requires_grad_()
+        fading = min(1.0, PULL_PAIRS / sum(len(rows) for rows in self.positives.values()))
         optimizer = torch.optim.LBFGS([weight, bias, meaning], max_iter=50, line_search_fn="strong_wolfe")
+
+        def told() -> Tensor:
+            return (vectors @ meaning).flatten()[cell] if len(meaning) else torch.zeros(())
 
         def loss() -> Tensor:
             optimizer.zero_grad()
-            logit = lines.evidence @ weight + bias
-            pull = EVIDENCE_PULL * ((weight - self.start) * scale).square().sum() + 1e-4 * bias.square()
-            if len(meaning):
-                logit = logit + (vectors @ meaning).flatten()[cell]
-                pull = pull + MEANING_PULL * (meaning - self.meaning_start).square().sum()
-            value = lines.loss(logit) + pull
+            pull = EVIDENCE_PULL * ((weight - self.start) * scale).square().sum()
+            pull = pull + MEANING_PULL * (meaning - self.meaning_start).square().sum()
+            value = lines.loss(lines.evidence @ weight + bias + told()) + fading * pull + 1e-4 * bias.square()
             value.backward()  # type: ignore[no-untyped-call]
             return value
 
@@ -600,21 +609,39 @@ class _Trainer:
         with torch.no_grad():
             self.network.evidence_weight.copy_(weight)
             self.network.bias.copy_(bias)
+            lines.evidence[:, TRIGGER_MEANING] = told()
         self.log_odds = replace(self.log_odds, meaning=meaning.detach())
         self.fold_log_odds = [replace(log_odds, meaning=meaning.detach()) for log_odds in self.fold_log_odds]
-        for home, block in blocks:
-            told = home.told_by_meaning(block.triggers, block.actions, self.log_odds.meaning.numpy())
-            block.evidence[:, :, TRIGGER_MEANING] = torch.from_numpy(told)
-        self._set_moments(blocks)
+        self._set_moments(lines.evidence, share / share.sum())
 
-    def _set_moments(self, blocks: Sequence[tuple[EncodedHome, _Block]]) -> Tensor:
+    def _bearable(self, homes: Sequence[int]) -> dict[int, int]:
+        """How many triggers of each home are shown, so that all blocks together make ``FIT_PAIRS`` pairs at most.
+
+        A trigger is compared with the actions that they all drive and ``FIT_ACTIONS`` more, at most with all that can
+        act. What small homes leave of their share goes to larger ones.
+        """
+        most = max(STEP_TRIGGERS, FIT_TRIGGERS // len(homes))
+        driven = {h: self.graphs[h].pairs[self.positives[h]] for h in homes}
+        triggers = {h: len(np.unique(pairs[:, 0])) for h, pairs in driven.items()}
+        actions = {h: len(np.unique(pairs[:, 1])) for h, pairs in driven.items()}
+
+        def pairs_of(h: int, count: int) -> float:
+            return count * min(len(self.homes[h].candidates), count * actions[h] / triggers[h] + FIT_ACTIONS)
+
+        left, shown = FIT_PAIRS / (1 + FIT_VIEWS), {}
+        for place, h in enumerate(sorted(homes, key=lambda h: pairs_of(h, min(most, triggers[h])))):
+            share, count = left / (len(homes) - place), min(most, triggers[h])
+            while count > 1 and pairs_of(h, count) > share:
+                count -= 1
+            shown[h] = count
+            left -= pairs_of(h, count)
+        return shown
+
+    def _set_moments(self, evidence: Tensor, share: Tensor) -> Tensor:
         """Tell the network the mean and standard deviation of each evidence; the latter is returned."""
-        share = 1 / sum(block.weight for _, block in blocks)
-        mean = torch.zeros(len(NAMES))
-        square = torch.zeros(len(NAMES))
-        for _, block in blocks:
-            mean += block.weight * share * block.evidence.mean((0, 1))
-            square += block.weight * share * block.evidence.square().mean((0, 1))
+        parts = list(zip(torch.split(evidence, MOMENT_ROWS), torch.split(share, MOMENT_ROWS), strict=True))
+        mean = torch.stack([part @ rows for rows, part in parts]).sum(0)
+        square = torch.stack([part @ rows.square() for rows, part in parts]).sum(0)
         scale = (square - mean.square()).clamp_min(0).sqrt()
         self.network.evidence_mean.copy_(mean)
         self.network.evidence_scale.copy_(scale.clamp_min(1e-2))
@@ -640,6 +667,7 @@ class _Trainer:
                 break
         self.network.load_state_dict(best_state)
         self.network.eval()
+        self.kept.clear()
         return history, best.number
 
     def _epoch(self, optimizer: torch.optim.Optimizer) -> float:
@@ -806,8 +834,9 @@ class _Trainer:
         for task in (*self._tasks("train"), *self._tasks("train", 1 - HIDDEN_SHARE)):
             by_home = self.split.strategy == "home"  # then a home is of one fold
             log_odds = self.fold_log_odds[int(self.fold_of_pair[task.home][0])] if by_home else self.log_odds
-            logits, _ = _scorer(self.network, log_odds, self.homes[task.home], task.known)(task.triggers, task.actions)
-            scored.append((task, logits.double().numpy()))
+            scorer = _scorer(self.network, log_odds, self.homes[task.home], task.known)
+            logits = [block.double().numpy() for block, _ in scored_by_block(task, scorer)]
+            scored.append((task, np.concatenate(logits)))
         return Calibration.of(scored)
 
     def evaluate(self, calibration: Calibration) -> dict[str, Any]:
@@ -855,7 +884,7 @@ class _Lines(NamedTuple):
     weight: Tensor
 
     @classmethod
-    def of(cls, blocks: Sequence[_Block]) -> _Lines:
+    def of(cls, blocks: Iterable[_Block]) -> _Lines:
         parts, first = [], 0
         for block in blocks:
             negative = block.negative * block.stands_for.exp()
