@@ -2,7 +2,7 @@
 """Build the table of word vectors that ships with the project, out of the sentence encoder of the names extra.
 
 The words are those of the encoder's vocabulary that have most to do with a house, and the ones below. No data of
-anybody's home goes into it, and no first names.
+anybody's home goes into it, and a first name only where it is a word too (dawn, rose, june).
 """
 
 import json
