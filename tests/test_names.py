@@ -17,7 +17,7 @@ import training.link_prediction
 import training.names
 from data_sources import Home
 from training.config import SynergyConfig
-from training.evidence import MEANING, EncodedHome, KnownPairs, PairStatistics, Vocabulary, names_of
+from training.evidence import NAMES, EncodedHome, KnownPairs, PairStatistics, Vocabulary, names_of
 from training.graph import build_graph
 from training.link_prediction import SynergyModel, TrainingResult, train
 from training.names import BATCH, PACKAGE, SENTENCES, TABLE, WORDS, Array, Encoder, WordTable, best_encoder, encoder
@@ -103,7 +103,7 @@ def test_without_an_encoder_the_evidence_of_names_is_0_and_with_one_it_is_not() 
         encoded = EncodedHome(graph, Vocabulary((), (), ()), (), given)
         odds = PairStatistics(Vocabulary((), (), ())).log_odds()
         known = KnownPairs(encoded, graph.pairs[:2])
-        evidence = odds.evidence(encoded, known, everything, encoded.candidates)[:, :, MEANING]
+        evidence = odds.evidence(encoded, known, everything, encoded.candidates)[:, :, NAMES.index("meaning")]
         assert evidence.any() == (given is not None)
 
 

@@ -24,7 +24,8 @@ from training.evidence import NAMES, EncodedHome
 from training.graph import HomeGraph, Ints
 from training.metrics import METRICS, Array, average_precision, expected_calibration_error, mean_rank, roc_auc
 
-RANKED_PAIRS = 4_000_000
+RANKED_PAIRS = 4_000_000  # of one home; beyond it triggers are sampled
+BLOCK = 131_072  # pairs scored at a time
 BOOTSTRAP = 2_000  # resamplings of the homes
 
 Mask = npt.NDArray[np.bool_]
@@ -213,9 +214,9 @@ class HomeScore:
     probability: Array
 
 
-def scored_by_block(task: RankingTask, scorer: Scorer, block: int = 131_072) -> Iterator[tuple[Tensor, Tensor]]:
-    """What ``scorer`` makes of a task, as many triggers at a time as make ``block`` pairs."""
-    step = max(1, block // max(1, len(task.actions)))
+def scored_by_block(task: RankingTask, scorer: Scorer) -> Iterator[tuple[Tensor, Tensor]]:
+    """What ``scorer`` makes of a task, as many triggers at a time as make ``BLOCK`` pairs."""
+    step = max(1, BLOCK // max(1, len(task.actions)))
     for start in range(0, len(task.triggers), step):
         yield scorer(task.triggers[start : start + step], task.actions)
 

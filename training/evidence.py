@@ -21,7 +21,7 @@ from torch import Tensor
 
 from training.graph import HomeGraph, Ints
 from training.names import Encoder
-from training.words import PLACES, tokens_of, words_of
+from training.words import apart, places_of, tokens_of, words_of
 
 Array = npt.NDArray[np.float32]
 
@@ -71,7 +71,7 @@ EVIDENCE: dict[str, float] = {
 NAMES = tuple(EVIDENCE)
 STARTING_WEIGHTS = tuple(EVIDENCE.values())
 FIRST_KNOWN = NAMES.index("driven")  # the evidences from here on come from known automations
-MEANING, TRIGGER_MEANING = NAMES.index("meaning"), NAMES.index("trigger_meaning")
+TRIGGER_MEANING = NAMES.index("trigger_meaning")
 OVERLAP_FLOOR = 0.02
 OVERLAP_STEPS = (0.001, 0.15, 0.35, 0.6)  # edges of the bins of ``overlap_of_domains``
 BINS = len(OVERLAP_STEPS) + 1
@@ -158,7 +158,7 @@ class EncodedHome:
         self.by_token = _unit_rows(said)
         self.by_letters = _unit_rows([_letters(text, name) for text, name in zip(ids, graph.names, strict=True)])
         # [n] one bit for each place that an entity's name or id tells.
-        self.places = np.array([sum(1 << i for i, p in enumerate(PLACES) if p in one) for one in said], np.int64)
+        self.places = np.array([places_of(one) for one in said], dtype=np.int64)
         self.home_domain = np.unique(np.array(graph.domains, dtype=object), return_inverse=True)[1].ravel()
         first = [row[0] if row else "" for row in tokens]
         lengths = [len(words_of(text)) + len(words_of(name)) for text, name in zip(ids, graph.names, strict=True)]
@@ -185,7 +185,7 @@ class EncodedHome:
     def by_place(self, triggers: Ints, actions: Ints) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_]]:
         """``[t, a]`` twice: whether the names tell one place, and whether each tells one that the other does not."""
         place, other = self.places[triggers][:, None], self.places[actions]
-        different = ((place & ~other) != 0) & ((other & ~place) != 0)
+        different = apart(place, other)
         return ((place & other) != 0) & ~different, different
 
     def told_by_meaning(self, triggers: Ints, actions: Ints, table: Array) -> Array:

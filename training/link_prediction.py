@@ -21,6 +21,7 @@ from data_sources import Entity, Home, HomeBuilder, LoadReport, Synergy
 from training.config import SynergyConfig
 from training.errors import ModelFileError, TrainingError
 from training.evaluation import (
+    BLOCK,
     Calibration,
     HomeScore,
     Mask,
@@ -65,7 +66,6 @@ log = logging.getLogger("training.link_prediction")
 FORMAT = "gnn_synergy"
 FORMAT_VERSION = 5
 
-BLOCK = 131_072  # pairs scored at a time
 # Triggers of one home in one step, and actions beside those they drive; the sampled ones stand for all.
 STEP_TRIGGERS, STEP_ACTIONS = 32, 96
 # The same for the fit of the evidence's weights: of all homes together, and of one.
@@ -585,7 +585,8 @@ class _Trainer:
         lines = _Lines.of(blocks())
         sizes = [int(block.compared.sum()) for _, block in compared]
         share = torch.cat([torch.full((k,), block.weight / k) for k, (_, block) in zip(sizes, compared, strict=True)])
-        scale = self._set_moments(lines.evidence, share / share.sum())
+        share /= share.sum()
+        scale = self._set_moments(lines.evidence, share)
         weight = self.start.clone().requires_grad_()
         bias = torch.full((), -3.0, requires_grad=True)
         # The vectors of names have too many numbers to be evidence; their weights are fitted beside the evidence's.
@@ -612,7 +613,7 @@ class _Trainer:
             lines.evidence[:, TRIGGER_MEANING] = told()
         self.log_odds = replace(self.log_odds, meaning=meaning.detach())
         self.fold_log_odds = [replace(log_odds, meaning=meaning.detach()) for log_odds in self.fold_log_odds]
-        self._set_moments(lines.evidence, share / share.sum())
+        self._set_moments(lines.evidence, share)
 
     def _bearable(self, homes: Sequence[int]) -> dict[int, int]:
         """How many triggers of each home are shown, so that all blocks together make ``FIT_PAIRS`` pairs at most.
@@ -667,7 +668,7 @@ class _Trainer:
                 break
         self.network.load_state_dict(best_state)
         self.network.eval()
-        self.kept.clear()
+        self.kept, self.room = {}, KEPT_PAIRS  # nothing that comes now shows them again
         return history, best.number
 
     def _epoch(self, optimizer: torch.optim.Optimizer) -> float:
@@ -920,12 +921,12 @@ def _named(blocks: Sequence[tuple[EncodedHome, _Block]], domains: int) -> tuple[
 
     Blocks of one home stand together, and share the vectors of their triggers.
     """
-    vectors, cells, first = [np.zeros((0, 0), dtype=np.float32)], [torch.zeros(0, dtype=torch.long)], 0
+    vectors, cells, first = [], [], 0
     for _, group in groupby(blocks, key=lambda one: id(one[0])):
         of_home = list(group)
         home = of_home[0][0]
-        if home.meaning is None:  # no names were read
-            break
+        if home.meaning is None:  # no names were read, of this home or any other
+            return torch.zeros(0, 0), torch.zeros(0, dtype=torch.long)
         named = np.unique(np.concatenate([block.triggers for _, block in of_home]))
         vectors.append(home.meaning.rows[named])
         for _, block in of_home:
@@ -933,7 +934,7 @@ def _named(blocks: Sequence[tuple[EncodedHome, _Block]], domains: int) -> tuple[
             place = torch.from_numpy(first + np.searchsorted(named, block.triggers))
             cells.append(place[line] * domains + torch.from_numpy(home.domain[block.actions])[column])
         first += len(named)
-    return torch.from_numpy(np.concatenate(vectors[1:] or vectors)), torch.cat(cells)
+    return torch.from_numpy(np.concatenate(vectors)), torch.cat(cells)
 
 
 def _read(scorer: Scorer, rows: Ints, read: Callable[[Tensor, Tensor], Tensor]) -> npt.NDArray[np.float64]:

@@ -111,10 +111,14 @@ class WordTable:
         return None if row is None else self._vectors[row]
 
 
+def _folder() -> Path:
+    folder: Path = importlib.import_module(PACKAGE).get_model_path()
+    return folder
+
+
 def vocabulary_of_sentences() -> list[str]:
     """What the sentence encoder knows as one piece, most frequent first."""
-    folder: Path = importlib.import_module(PACKAGE).get_model_path()
-    return (folder / "vocab.txt").read_text(encoding="utf-8").split("\n")
+    return (_folder() / "vocab.txt").read_text(encoding="utf-8").split("\n")
 
 
 def _mini_lm() -> Read:
@@ -123,7 +127,7 @@ def _mini_lm() -> Read:
     from tokenizers import Tokenizer
     from transformers import BertConfig, BertModel
 
-    folder: Path = importlib.import_module(PACKAGE).get_model_path()
+    folder = _folder()
     log.debug("reading names with %s", folder)
     tokenizer: Any = Tokenizer.from_file(str(folder / "tokenizer.json"))
     tokenizer.enable_truncation(MAX_TOKENS)

@@ -25,7 +25,7 @@ from training.errors import TrainingError
 from training.graph import HomeGraph, build_graph
 from training.recipes import NoRecipeError, Recipe, name_of, one_line, with_article, write_automation
 from training.run import Run, log_source
-from training.words import PLACES, fold, tokens_of, words_of
+from training.words import apart, fold, places_of, tokens_of, words_of
 
 if TYPE_CHECKING:
     from training.link_prediction import SynergyModel
@@ -257,9 +257,7 @@ class _View:
         graph = build_graph(home)
         self.classes = dict(zip(graph.entity_ids, graph.classes, strict=True))
         self.words = _rare_words(graph)
-        self.said = {
-            e.entity_id: frozenset(tokens_of(f"{e.entity_id.partition('.')[2]} {e.name or ''}")) for e in home.entities
-        }
+        self.said = {entity.entity_id: frozenset(tokens_of(_spelt(entity))) for entity in home.entities}
         self.area_names = {area.area_id: one_line(area.name or "") for area in home.areas}
         self.log_odds, vocabulary = model.log_odds, model.vocabulary
         self.domain_index = {text: i for i, text in enumerate(vocabulary.domains, start=1)}
@@ -324,8 +322,8 @@ class _View:
 
     def _elsewhere(self, trigger: str, action: str) -> bool:
         """Whether two entities of one domain each name a place that the other does not: two lights, two rooms."""
-        one, other = (self.said[i] & set(PLACES) for i in (trigger, action))
-        return self.entities[trigger].domain == self.entities[action].domain and bool(one - other and other - one)
+        places = (places_of(self.said[entity_id]) for entity_id in (trigger, action))
+        return self.entities[trigger].domain == self.entities[action].domain and bool(apart(*places))
 
     def _device_class(self, entity_id: str) -> str:
         domain, _, device_class = self.classes[entity_id].partition(":")
@@ -354,7 +352,7 @@ class _View:
             said.update(words_of(f"{t.area_id} {self.area_names.get(t.area_id) or ''}"))
         if not shared - {fold(word) for word in said}:
             return ""
-        of_trigger, of_action = (words_of(f"{e.entity_id.partition('.')[2]} {e.name or ''}") for e in (t, a))
+        of_trigger, of_action = (words_of(_spelt(e)) for e in (t, a))
         common = ((word, fold(word)) for word in of_trigger if fold(word) in shared)
         # As both spell it, or, said in two languages, as it is folded.
         return " ".join(dict.fromkeys(word if word in of_action else meaning for word, meaning in common))
@@ -410,6 +408,10 @@ class _View:
 
     def _named(self, entity_id: str) -> str:
         return name_of(self.entities[entity_id])
+
+
+def _spelt(entity: Entity) -> str:
+    return f"{entity.entity_id.partition('.')[2]} {entity.name or ''}"
 
 
 def _rare_words(graph: HomeGraph) -> dict[str, set[str]]:

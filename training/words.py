@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import functools
+import operator
 import re
+from collections.abc import Iterable
+from typing import Any
 
 _TOKEN = re.compile(r"[^\W\d_]+|\d+")
 _WORD = re.compile(r"[^\W\d_]{2,}")
@@ -67,7 +71,7 @@ _OF_THINGS = {
     "window": "fenetre fenêtre fenster finestra fonster fönster okno raam ventana windows окно",
 }
 _FOLDED = {word: meaning for meaning, words in (_OF_PLACES | _OF_THINGS).items() for word in words.split()}
-PLACES = tuple(_OF_PLACES)
+_PLACES = {place: 1 << i for i, place in enumerate(_OF_PLACES)}
 
 
 def words_of(text: str) -> list[str]:
@@ -78,6 +82,16 @@ def words_of(text: str) -> list[str]:
 def tokens_of(text: str) -> list[str]:
     """Words and numbers in order, lower case, words folded."""
     return [fold(token) for token in _TOKEN.findall(text.lower())]
+
+
+def places_of(tokens: Iterable[str]) -> int:
+    """The places that folded words tell, one bit for each."""
+    return functools.reduce(operator.or_, (_PLACES.get(token, 0) for token in tokens), 0)
+
+
+def apart(one: Any, other: Any) -> Any:
+    """Whether each tells a place that the other does not, as two bedrooms: of ``places_of``, or of arrays of it."""
+    return ((one & ~other) != 0) & ((other & ~one) != 0)
 
 
 def fold(word: str) -> str:
