@@ -48,7 +48,7 @@ def main(data: Path, folds: int, seeds: int) -> None:
 def _cross_validate(rows: Sequence, names: Sequence[str], label: object, folds: int, seeds: int, unit: str) -> None:
     import numpy as np
 
-    from training.pattern_detection import fit, scores_of
+    from training.patterns.trainer import fit, scores_of
 
     label = np.asarray(label)
     units, number = np.unique(names, return_inverse=True)

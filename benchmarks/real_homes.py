@@ -34,15 +34,16 @@ def main(
     import numpy as np
 
     from data_sources import Home, open_source
-    from training.artifacts import to_json
-    from training.config import SynergyConfig
-    from training.evaluation import HomeScore, judge
-    from training.evidence import names_of
-    from training.graph import Split, build_graph
-    from training.link_prediction import train
-    from training.names import SENTENCES, WORDS, encoder
-    from training.report import judged_lines
-    from training.splits import PARTS
+    from training.judging.splits import PARTS
+    from training.runs.artifacts import to_json
+    from training.synergy.config import SynergyConfig
+    from training.synergy.encoded_home import names_of
+    from training.synergy.evaluation import HomeScore, judge
+    from training.synergy.graph import build_graph
+    from training.synergy.name_encoders import SENTENCES, WORDS, encoder
+    from training.synergy.report import judged_lines
+    from training.synergy.splits import Split
+    from training.synergy.trainer import train
 
     homes = [home for home in open_source(json_input=str(data)).read(Home) if home.synergies]
     pairs = [len(build_graph(home).pairs) for home in homes]

@@ -22,7 +22,7 @@ def main(sizes: str, pairs_share: float, no_names: bool) -> None:
     """Generate a home of each size, train on it with the defaults, and print one table."""
     from data_sources import Home, open_source
     from simulation.homes import simulate_home
-    from training.graph import build_graph
+    from training.synergy.graph import build_graph
 
     base = run(["-c", "import torch_geometric.nn"])
     print(f"import torch_geometric.nn alone: {base.seconds:.1f} s, {base.peak_mb:.0f} MB")

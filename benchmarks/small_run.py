@@ -51,7 +51,7 @@ def _median(measured: list[Measured]) -> float:
 
 def _scores(model_path: Path, data: Path) -> tuple[dict[str, float], dict[str, float]]:
     from data_sources import Home, open_source
-    from training.link_prediction import SynergyModel
+    from training.synergy.model import SynergyModel
 
     model = SynergyModel.load(model_path)
     (home,) = open_source(json_input=str(data)).read(Home)

@@ -45,10 +45,11 @@ def _measured(name: str, rows: int, source: int, target: int) -> tuple[float, fl
     import datasets
     import transformers
 
-    from training.base_model import Base, TextPair, scratch_base
-    from training.fit import FitSettings, fit
-    from training.memory import expected_bytes
-    from training.seq2seq import Seq2SeqConfig, adapted
+    from training.text.backbone import Base, TextPair, scratch_base
+    from training.text.config import Seq2SeqConfig
+    from training.text.fit import FitSettings, fit
+    from training.text.memory_forecast import expected_bytes
+    from training.text.trainer import adapted
 
     base = scratch_base([TextPair("turn on the light", "light on the lamp")], 0)
     if name != "scratch":

@@ -23,8 +23,8 @@ BATCH = 8  # of all processes together
 def main(data: Path | None, epochs: int) -> None:
     """Train on as many rows of DATA (default: the sample) as fill whole batches, without dropout: it would differ."""
     from data_sources import PromptRow, open_source
-    from training.base_model import TextPair, scratch_base
-    from training.seq2seq import split_by_query
+    from training.text.backbone import TextPair, scratch_base
+    from training.text.splits import split_by_query
 
     rows = [row.model_dump() for row in open_source(json_input="" if data is None else str(data)).read(PromptRow)][:200]
     pairs = [TextPair(row["query"], row["suggestion"]) for row in rows]

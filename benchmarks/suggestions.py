@@ -12,9 +12,9 @@ from measure import ROOT
 sys.path.insert(0, str(ROOT))
 
 from data_sources import Home, open_source
-from training.automation_schema import check_automation
-from training.link_prediction import SynergyModel
-from training.suggestions import suggest_automations
+from home_assistant.automation_schema import check_automation
+from training.suggestions.ranking import suggest_automations
+from training.synergy.model import SynergyModel
 
 TOP = 20
 

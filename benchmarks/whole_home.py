@@ -21,8 +21,8 @@ sys.path.insert(0, str(ROOT))
 def main(sizes: str, model_path: Path | None, repeat: int) -> None:
     """Suggest the 20 best pairs of a generated home of each size, a third of whose pairs are known."""
     from simulation.homes import simulate_home
-    from training.link_prediction import SynergyModel
-    from training.synergy_run import SHIPPED_BASE
+    from training.synergy.job import SHIPPED_BASE
+    from training.synergy.model import SynergyModel
 
     started = time.perf_counter()
     model = SynergyModel.load(model_path or SHIPPED_BASE)

@@ -26,9 +26,9 @@ sys.path.insert(0, str(ROOT))
 def main(data: Path, homes: Path | None, folds: int, fold: int | None, seed: int) -> None:
     """Train on DATA, hold whole homes out, and print the scores of each fold and their mean by rows."""
     from data_sources import Home, YamlRow, open_source
-    from training.seq2seq import Seq2SeqConfig
-    from training.yaml_generation import learn, split_by_home
-    from training.yaml_run import score_lines
+    from training.automations.report import score_lines
+    from training.automations.trainer import learn, split_by_home
+    from training.text.config import Seq2SeqConfig
 
     rows = list(open_source(json_input=str(data)).read(YamlRow))
     if homes is not None:

@@ -18,10 +18,12 @@ sys.path.insert(0, str(ROOT))
 @click.argument("data", type=click.Path(exists=True, path_type=Path))
 def main(data: Path) -> None:
     """The share of DATA's automations that come back the same, and how many pass the schema."""
-    from data_sources import AutomationError, YamlRow, dump_automation, open_source, parse_automation
-    from training.automation import from_linear, modernized, to_linear
-    from training.automation_schema import check_automation
-    from training.base_model import TextPair, scratch_base
+    from data_sources import YamlRow, open_source
+    from home_assistant import AutomationError, dump_automation, parse_automation
+    from home_assistant.automation import modernized
+    from home_assistant.automation_schema import check_automation
+    from training.automations.linear import from_linear, to_linear
+    from training.text.backbone import TextPair, scratch_base
 
     rows = list(open_source(json_input=str(data)).read(YamlRow))
     automations = [parse_automation(row.output) for row in rows]

@@ -1,6 +1,5 @@
 """Training data behind one interface: ``open_source(...).read(Home)`` streams records from wherever they lie."""
 
-from data_sources.automation import AutomationError, Tagged, dump_automation, parse_automation
 from data_sources.base import (
     DataSource,
     DataSourceError,
@@ -33,7 +32,6 @@ __all__ = [
     "KINDS",
     "PATTERN_TYPES",
     "Area",
-    "AutomationError",
     "DataSource",
     "DataSourceError",
     "Device",
@@ -49,13 +47,10 @@ __all__ = [
     "PromptRow",
     "SourceNotAvailableError",
     "Synergy",
-    "Tagged",
     "UnsupportedKindError",
     "UnusableRowsError",
     "YamlRow",
     "default_directory",
-    "dump_automation",
     "open_source",
-    "parse_automation",
     "sqlite_url",
 ]

@@ -26,7 +26,7 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
-from data_sources.automation import AutomationError, parse_automation
+from home_assistant.automation_yaml import AutomationError, parse_automation
 
 KindName = Literal["gnn_synergy", "soft_prompt", "pattern_detection", "yaml_generation"]
 KINDS: tuple[KindName, ...] = ("gnn_synergy", "soft_prompt", "pattern_detection", "yaml_generation")

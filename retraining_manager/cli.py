@@ -14,10 +14,11 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from training.options import source_options
+from training.runs.options import source_options
 
 if TYPE_CHECKING:
-    from retraining_manager.manager import ModelSettings, Options, RetrainingManager, Source
+    from retraining_manager.manager import RetrainingManager
+    from retraining_manager.settings import ModelSettings, Options, Source
 
 F = TypeVar("F", bound=Callable[..., Any])
 FAILED = 1
@@ -60,7 +61,7 @@ def main() -> None:
 @_common
 def check(models: tuple[str, ...], require_distinct: bool, **options: Any) -> None:
     """Say which models have enough data, and why not; of all where none is named."""
-    from retraining_manager.manager import Options
+    from retraining_manager.settings import Options
 
     as_json = options.pop("as_json")
     manager = _manager(options, Options(require_distinct=require_distinct))
@@ -110,8 +111,8 @@ def run(
     **options: Any,
 ) -> None:
     """Train, judge, and publish what is better than what is live."""
-    from retraining_manager.manager import Options
     from retraining_manager.pipeline import PAGE, Interrupted, run_pipeline
+    from retraining_manager.settings import Options
 
     if bool(models) == all_models:
         raise click.UsageError("Name the MODELs to train, or give --all.")
@@ -259,7 +260,7 @@ def _manager(options: Mapping[str, Any], chosen: Options | None = None) -> Retra
 
 
 def _source(options: Mapping[str, Any]) -> Source:
-    from retraining_manager.manager import Source
+    from retraining_manager.settings import Source
 
     for value in (options.get("json_input"), options.get("data_source")):
         if value == "-":
@@ -281,7 +282,7 @@ def _chosen(models: Sequence[str]) -> list[str]:
 
 def _settings(path: Path | None, optional: Sequence[str]) -> dict[str, ModelSettings]:
     from retraining_manager.errors import ManagerError
-    from retraining_manager.manager import ModelSettings, read_settings
+    from retraining_manager.settings import ModelSettings, read_settings
 
     try:
         settings = {} if path is None else read_settings(path)
@@ -357,11 +358,11 @@ def _one_line(verbose: bool) -> Iterator[None]:
         raise
     except Exception as error:
         from retraining_manager.errors import ManagerError
-        from training.errors import TrainingError
+        from training.runs.errors import TrainingError
 
         known = isinstance(error, ManagerError | TrainingError)
         text = str(error) if known else f"unexpected {type(error).__name__}: {error}; --verbose shows where"
-        logging.getLogger("retraining").debug("traceback", exc_info=error if verbose else None)
+        logging.getLogger(__name__).debug("traceback", exc_info=error if verbose else None)
         click.echo(f"Error: {' '.join(text.split())}", err=True)
         sys.exit(FAILED)
 

@@ -9,10 +9,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from retraining_manager.manager import ModelSummary, RetrainingManager
+from retraining_manager.manager import RetrainingManager
 from retraining_manager.models import METRIC_TITLES
 from retraining_manager.registry import utc_now, whoami
-from training.artifacts import to_json, write_atomically
+from retraining_manager.settings import ModelSummary
+from training.runs.artifacts import to_json, write_atomically
 
 PIPELINE_SUMMARY, PAGE = "pipeline_summary.json", "pipeline_report.html"
 _NOT_RUN = "not run: the run was interrupted before it"

@@ -33,16 +33,28 @@ from typing import Any
 import filelock
 
 from retraining_manager.errors import BusyError, RegistryError
+from retraining_manager.links import (
+    flush,
+    follow,
+    is_inside,
+    make_link,
+    name_of_target,
+    replace_link,
+    seal,
+    sha256_of,
+    target_of_file,
+    try_link,
+)
 from retraining_manager.models import Place
-from training.artifacts import flush_folder, to_json, write_atomically
-from training.errors import ArtifactError
+from training.runs.artifacts import flush_folder, to_json, write_atomically
+from training.runs.errors import ArtifactError
 
 MANIFEST = "manifest.json"
 MANIFEST_FORMAT = 1
 CHAMPION, PREVIOUS = "champion", "previous"
-MOVE_SECONDS = 30.0  # a move takes milliseconds; longer means that something is stuck
 _VERSION = re.compile(r"\d{8}T\d{9}Z-[0-9a-f]{8}")
-_CHUNK = 1 << 20
+
+MOVE_SECONDS = 30.0  # a move takes milliseconds; longer means that something is stuck
 
 
 @dataclass(frozen=True)
@@ -81,7 +93,7 @@ class Registry:
     def names(self) -> Names:
         """What is live and what was before."""
         state = self._state()
-        return Names() if state is None else Names(*(_name(state / name) for name in (CHAMPION, PREVIOUS)))
+        return Names() if state is None else Names(*(name_of_target(state / name) for name in (CHAMPION, PREVIOUS)))
 
     def path(self, version: str) -> Path:
         """The folder of a version. Raises RegistryError where the name is none or there is no such version."""
@@ -106,7 +118,7 @@ class Registry:
             content = json.loads(path.read_bytes())
             newer = content["format"]
             files = content["files"]
-            if newer == MANIFEST_FORMAT and all(_is_inside(name) for name in [*files, content.get("entry", "")]):
+            if newer == MANIFEST_FORMAT and all(is_inside(name) for name in [*files, content.get("entry", "")]):
                 return dict(content)
         except FileNotFoundError:
             raise RegistryError(f"{path}: missing: this version was never finished; `prune` removes it") from None
@@ -132,7 +144,7 @@ class Registry:
         problems = []
         for name, expected in files.items():
             try:
-                if _sha256(folder / name) != expected:
+                if sha256_of(folder / name) != expected:
                     problems.append(f"{folder / name}: has changed since it was published")
             except OSError as error:
                 problems.append(f"{folder / name}: cannot be read ({error.strerror})")
@@ -212,7 +224,7 @@ class Registry:
                     shutil.copyfile(origin, staging / name)
                 for name, content in documents.items():
                     (staging / name).write_bytes(content)
-                hashes = {name: _seal(staging / name) for name in sorted({*files, *documents})}
+                hashes = {name: seal(staging / name) for name in sorted({*files, *documents})}
                 digest = hashlib.sha256(json.dumps(hashes).encode()).hexdigest()
                 created = datetime.now(UTC)
                 version = f"{created:%Y%m%dT%H%M%S}{created.microsecond // 1000:03}Z-{digest[:8]}"
@@ -220,7 +232,7 @@ class Registry:
                     facts["entry"] = self.production.name
                 described = {"format": MANIFEST_FORMAT, "version": version, **facts, "files": hashes}
                 (staging / MANIFEST).write_bytes(to_json(described))
-                _seal(staging / MANIFEST)
+                seal(staging / MANIFEST)
                 for folder in {(staging / name).parent for name in hashes}:
                     flush_folder(folder)
                 staging.chmod(0o755)
@@ -282,7 +294,7 @@ class Registry:
             raise RegistryError(f"{self.path(version)}: has no {self.production.name}, which production looks for")
 
     def _state(self) -> Path | None:
-        target = _follow(self._live)
+        target = follow(self._live)
         return None if target is None else self.folder / target
 
     @contextmanager
@@ -312,15 +324,15 @@ class Registry:
             state.mkdir(parents=True)
             for name, version in vars(names).items():
                 if version is not None:
-                    _link(state / name, f"../../versions/{version}")
+                    make_link(state / name, f"../../versions/{version}")
             record = {"time": utc_now(), "from": self.names().champion, "to": names.champion, "reason": reason}
             (state / "move.json").write_bytes(to_json({**record, "who": whoami(), "state": identity}))
-            _flush(state / "move.json")
+            flush(state / "move.json")
             flush_folder(state)
             flush_folder(state.parent)
             assert names.champion is not None
             self._show(names.champion, moved=False)  # links that `live` is about to fill
-            _replace_link(self._live, f"states/{identity}")
+            replace_link(self._live, f"states/{identity}")
             self._show(names.champion, moved=True)
             self._write_history()
             if before is not None and before != state:
@@ -377,8 +389,8 @@ class Registry:
             return False
         original = self.versions_folder / version / inside
         if self.place == "run":
-            return _target_of_file(shown) == original.resolve()
-        return original.is_file() and _sha256(original) == _sha256(shown)
+            return target_of_file(shown) == original.resolve()
+        return original.is_file() and sha256_of(original) == sha256_of(shown)
 
     def _foreign(self) -> list[Path]:
         """Production's paths that show something which this registry did not put there."""
@@ -401,10 +413,10 @@ class Registry:
                     shown.unlink()
             elif not moved:
                 if holds and not shown.exists():
-                    _try_link(shown, self._target(shown, inside))
+                    try_link(shown, self._target(shown, inside))
             elif not holds:
                 shown.unlink(missing_ok=True)
-            elif not _try_link(shown, self._target(shown, inside)) and not self._is_copy(shown, inside, version):
+            elif not try_link(shown, self._target(shown, inside)) and not self._is_copy(shown, inside, version):
                 self._copy(shown, inside, version)
         flush_folder(self.production.parent)
 
@@ -442,7 +454,7 @@ class Registry:
             return found if self.production.name in found else {}
         if self.production.is_dir() and not self.production.is_symlink():
             raise RegistryError(f"{self.production}: is a folder, not a link to a run; move it away")
-        run = _target_of_file(self.production) if self.production.is_file() else self.production.resolve()
+        run = target_of_file(self.production) if self.production.is_file() else self.production.resolve()
         return {
             path.relative_to(run).as_posix(): path
             for path in sorted(run.rglob("*"))
@@ -451,7 +463,7 @@ class Registry:
 
     def _known(self, files: Mapping[str, Path]) -> str | None:
         """The newest version that holds these files, where there is one."""
-        hashes = {name: _sha256(path) for name, path in files.items()}
+        hashes = {name: sha256_of(path) for name, path in files.items()}
         for version in reversed(self.versions()):
             try:
                 held = self.manifest(version)["files"]
@@ -484,79 +496,6 @@ def _holder(path: Path) -> str:
         except (OSError, ValueError, KeyError, TypeError):
             time.sleep(0.05)
     return "another process that does not say which"
-
-
-def _sha256(path: Path) -> str:
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _flush(path: Path) -> None:
-    with open(path, "rb") as file:
-        os.fsync(file.fileno())
-
-
-def _seal(path: Path) -> str:
-    """Flush a file to disk and forbid writing it: production's links lead here. Its SHA-256."""
-    _flush(path)
-    path.chmod(0o444)
-    return _sha256(path)
-
-
-def _is_inside(name: str) -> bool:
-    path = Path(name)
-    return not path.is_absolute() and ".." not in path.parts
-
-
-def _follow(link: Path) -> str | None:
-    """Where a link leads, or the file that stands in for one."""
-    try:
-        return str(link.readlink()) if link.is_symlink() else link.read_text(encoding="utf-8").strip()
-    except FileNotFoundError:
-        return None
-    except IsADirectoryError:
-        raise RegistryError(
-            f"{link}: is a folder, not a link: the registry was copied without its links (cp -a keeps them); "
-            "remove this folder and `promote` a version"
-        ) from None
-    except (OSError, ValueError) as error:
-        raise RegistryError(f"{link}: cannot be read ({error!s:.120})") from error
-
-
-def _name(link: Path) -> str | None:
-    target = _follow(link)
-    return None if target is None else Path(target).name
-
-
-def _target_of_file(path: Path) -> Path:
-    return (path.parent / path.read_text(encoding="utf-8").strip()).resolve()
-
-
-def _link(path: Path, target: str) -> None:
-    """A symlink, or where the system allows none a file with the path."""
-    try:
-        path.symlink_to(target)
-    except (OSError, NotImplementedError):
-        path.write_text(target, encoding="utf-8")
-        _flush(path)
-
-
-def _replace_link(path: Path, target: str) -> None:
-    staged = path.with_name(f".{path.name}-{uuid.uuid4().hex}")
-    _link(staged, target)
-    staged.replace(path)
-    flush_folder(path.parent)
-
-
-def _try_link(path: Path, target: str) -> bool:
-    """A symlink in place of whatever is there, in one step; False where the system allows none."""
-    staged = path.with_name(f".{path.name}-{uuid.uuid4().hex}")
-    try:
-        staged.symlink_to(target)
-    except (OSError, NotImplementedError):
-        return False
-    staged.replace(path)
-    return True
 
 
 @contextmanager

@@ -81,7 +81,7 @@ def main(kept: int, dimensions: int, output: Path | None) -> None:
     import numpy as np
     from safetensors.numpy import save
 
-    from training.names import INSTALL, SENTENCES, TABLE, encoder, vocabulary_of_sentences
+    from training.synergy.name_encoders import INSTALL, SENTENCES, TABLE, encoder, vocabulary_of_sentences
 
     read = encoder(SENTENCES)
     if read is None:

@@ -8,7 +8,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # run from anyw
 
 import click
 
-from training.options import source_options
+from training.runs.options import source_options
 
 
 @click.command()
@@ -39,7 +39,7 @@ def main(
     Exit codes: 0 compared (a model that cannot be loaded is said so in the output), 1 failed, 2 wrong usage.
     """
     from training.compare import CompareOptions, compare_and_write
-    from training.run import Run, execute
+    from training.runs.run import Run, execute
 
     run = Run(model, dry_run=False, verbose=verbose)
     options = CompareOptions(json_input, data_source, strict, candidate, champion, output, keep, kept)

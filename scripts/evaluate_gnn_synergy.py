@@ -8,7 +8,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # run from anyw
 
 import click
 
-from training.options import source_options
+from training.runs.options import source_options
 
 
 @click.command()
@@ -47,8 +47,8 @@ def main(
 
     Exit codes: 0 judged, 1 failed (one line on stderr), 2 wrong usage.
     """
-    from training.run import Run, execute
-    from training.synergy_run import EvaluationOptions, evaluate_gnn_synergy
+    from training.runs.run import Run, execute
+    from training.synergy.job import EvaluationOptions, evaluate_gnn_synergy
 
     options = EvaluationOptions(model_path, json_input, data_source, strict, known, seed, report, no_names)
     run = Run("gnn_synergy", verbose=verbose)

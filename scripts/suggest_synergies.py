@@ -8,7 +8,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # run from anyw
 
 import click
 
-from training.options import source_options
+from training.runs.options import source_options
 
 
 def _known_ending(_context: click.Context, _option: click.Parameter, value: str | None) -> str | None:
@@ -67,8 +67,8 @@ def main(
 
     Exit codes: 0 done, 1 failed (one line on stderr), 2 wrong usage.
     """
-    from training.run import Run, execute
-    from training.suggestions import SuggestOptions, suggest_synergies
+    from training.runs.run import Run, execute
+    from training.suggestions.job import SuggestOptions, suggest_synergies
 
     options = SuggestOptions(json_input, data_source, strict, model_path, home, top, min_score, diverse, output)
     run = Run("gnn_synergy", verbose=verbose, prints_result=output is None)

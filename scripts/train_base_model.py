@@ -41,10 +41,10 @@ def main(
     """Write the base model and its card: same input, seed and versions, same bytes."""
     from data_sources import Home, HomeBuilder, LoadReport, open_source
     from simulation.homes import simulate_home
-    from training.config import SynergyConfig
-    from training.link_prediction import train_base
-    from training.synergy_base import MIN_HOMES
-    from training.synergy_run import SHIPPED_BASE
+    from training.synergy.config import SynergyConfig
+    from training.synergy.job import SHIPPED_BASE
+    from training.synergy.pretrained import MIN_HOMES
+    from training.synergy.trainer import train_base
 
     real = [] if json_input is None else [h for h in open_source(json_input=str(json_input)).read(Home) if h.synergies]
     made = []

@@ -8,7 +8,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # run from anyw
 
 import click
 
-from training.options import run_options, source_options
+from training.runs.options import run_options, source_options
 
 
 @click.command()
@@ -49,8 +49,8 @@ def main(
 
     Exit codes: 0 trained or already trained, 1 failed (one line on stderr, the old model untouched), 2 wrong usage.
     """
-    from training.run import Run, execute
-    from training.synergy_run import LOG_FILE, SynergyOptions, train_gnn_synergy
+    from training.runs.run import Run, execute
+    from training.synergy.job import LOG_FILE, SynergyOptions, train_gnn_synergy
 
     options = SynergyOptions(json_input, data_source, strict, model_path, epochs, seed, force, base_model, no_names)
     run = Run("gnn_synergy", Path(summary_path) if summary_path else None, dry_run, verbose)

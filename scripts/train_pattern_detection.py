@@ -8,7 +8,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # run from anyw
 
 import click
 
-from training.options import run_options, source_options
+from training.runs.options import run_options, source_options
 
 
 @click.command()
@@ -35,8 +35,8 @@ def main(
 
     Exit codes: 0 trained, 1 failed (one line on stderr, the old model untouched), 2 wrong usage.
     """
-    from training.pattern_run import PatternOptions, train_pattern_detection
-    from training.run import Run, execute
+    from training.patterns.job import PatternOptions, train_pattern_detection
+    from training.runs.run import Run, execute
 
     options = PatternOptions(json_input, data_source, strict, model_path, seed)
     run = Run("pattern_detection", Path(summary_path) if summary_path else None, dry_run, verbose)

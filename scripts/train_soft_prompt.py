@@ -10,7 +10,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # run from anyw
 import click
 from click.core import ParameterSource
 
-from training.options import adapter_options, run_options, source_options
+from training.runs.options import adapter_options, run_options, source_options
 
 
 @click.command(context_settings={"show_default": True})
@@ -24,9 +24,9 @@ def main(context: click.Context, /, summary_path: str | None, dry_run: bool, ver
 
     Exit codes: 0 trained, 1 failed (one line on stderr, `latest` untouched), 2 wrong usage.
     """
-    from training.adapter_run import options_of
-    from training.run import Run, execute
-    from training.soft_prompt_run import train_soft_prompt
+    from training.runs.run import Run, execute
+    from training.text.adapter_job import options_of
+    from training.text.job import train_soft_prompt
 
     explicit = [name for name in options if context.get_parameter_source(name) is ParameterSource.COMMANDLINE]
     chosen = options_of(options, os.environ.get("SOFT_PROMPT_BASE_MODEL"), explicit)

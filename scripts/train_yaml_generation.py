@@ -10,7 +10,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # run from anyw
 import click
 from click.core import ParameterSource
 
-from training.options import adapter_options, run_options, source_options
+from training.runs.options import adapter_options, run_options, source_options
 
 
 @click.command(context_settings={"show_default": True})
@@ -23,9 +23,9 @@ def main(context: click.Context, /, summary_path: str | None, dry_run: bool, ver
 
     Exit codes: 0 trained, 1 failed (one line on stderr, `latest` untouched), 2 wrong usage.
     """
-    from training.adapter_run import options_of
-    from training.run import Run, execute
-    from training.yaml_run import train_yaml_generation
+    from training.automations.job import train_yaml_generation
+    from training.runs.run import Run, execute
+    from training.text.adapter_job import options_of
 
     explicit = [name for name in options if context.get_parameter_source(name) is ParameterSource.COMMANDLINE]
     base = os.environ.get("YAML_BASE_MODEL") or os.environ.get("SOFT_PROMPT_BASE_MODEL")

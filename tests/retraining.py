@@ -12,7 +12,8 @@ from typing import Any
 
 import psutil
 
-from retraining_manager.manager import Options, RetrainingManager, Source
+from retraining_manager.manager import RetrainingManager
+from retraining_manager.settings import Options, Source
 
 # As the training scripts: reads its flags, leaves a model and a summary. What it does besides is in FAKE, as JSON.
 SCRIPT = """

@@ -6,6 +6,8 @@ import os
 from pathlib import Path
 from typing import Any
 
+from data_sources import Home, HomeBuilder, LoadReport
+
 ROOT = Path(__file__).resolve().parent.parent
 SCRIPT = ROOT / "scripts" / "train_gnn_synergy.py"
 
@@ -19,6 +21,17 @@ def environment(**extra: str) -> dict[str, str]:
 def row(trigger: str, action: str, confidence: float = 0.8, **extra: Any) -> dict[str, Any]:
     """A flat synergy row."""
     return {"entity_1": trigger, "entity_2": action, "synergy_type": "t", "confidence": confidence, **extra}
+
+
+def as_home(raw: dict[str, Any], home_id: str = "") -> Home:
+    """The record of a whole home in the JSON format."""
+    builder = HomeBuilder(LoadReport(where="x", strict=True), home_id or raw.get("home_id", "home"))
+    builder.add_places(raw.get("areas", []), raw.get("devices", []))
+    for entity in raw.get("entities", []):
+        builder.add_entity(entity, "")
+    for synergy in raw.get("synergies", []):
+        builder.add_row(synergy, "")
+    return builder.build()
 
 
 ROOMS = ("kitchen", "hall", "office", "bedroom", "bathroom", "garage")

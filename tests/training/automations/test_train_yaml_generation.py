@@ -1,0 +1,210 @@
+"""Requests -> automations: trained over a small base, held to the schema and to the home's entities."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from support import ROOT, environment
+
+from data_sources import YamlRow, open_source
+from home_assistant import parse_automation
+from home_assistant.automation import structure
+from home_assistant.automation_schema import check_automation
+from training.automations import trainer
+from training.automations.evaluation import automation_scores
+from training.automations.job import train_yaml_generation
+from training.automations.linear import to_linear
+from training.automations.model import YamlGenerator, examples
+from training.automations.report import score_lines, verdict
+from training.automations.trainer import learn, split_by_home
+from training.compare import compare
+from training.runs.run import Run
+from training.text.adapter_job import options_of
+from training.text.config import Scratch, Seq2SeqConfig
+
+SCRIPT = ROOT / "scripts" / "train_yaml_generation.py"
+ROOMS = ("kitchen", "hall", "office", "bedroom", "bathroom", "garage", "attic", "cellar", "porch", "loft", "den", "gym")
+
+
+def row(room: str, state: str = "on", **more: Any) -> dict[str, Any]:
+    output = f"""
+triggers:
+  - trigger: state
+    entity_id: binary_sensor.{room}_motion
+    to: "{state}"
+actions:
+  - action: light.turn_{state}
+    target:
+      entity_id: light.{room}_lamp
+"""
+    entities = [f"light.{room}_lamp", f"binary_sensor.{room}_motion", "light.unused"]
+    request = f"turn the {room} lamp {state} when {room} motion is {state}"
+    return {"input": request, "output": output, "home_id": room, "entities": entities, **more}
+
+
+ROWS = [row(room, state) for room in ROOMS for state in ("on", "off")]
+
+
+def run_script(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, str(SCRIPT), *arguments],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        timeout=280,
+        env=environment(HF_HUB_OFFLINE="1", HF_HOME=str(folder / "hf"), OMP_NUM_THREADS="1"),
+    )
+
+
+class Lines:
+    """A model that answers with these lines: the likeliest alone, or all of them."""
+
+    def __init__(self, *lines: str) -> None:
+        self._lines = list(lines)
+
+    def candidates(self, sources: list[str], beams: int) -> list[list[str]]:
+        return [self._lines[:beams] for _ in sources]
+
+
+GOOD = (
+    "|0 triggers =1 trigger state |2 entity_id binary_sensor.1 |2 to on "
+    "|0 actions =1 action light.turn_on |2 target |3 entity_id light.1"
+)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        "|0 triggers =1 trigger",  # no line of an automation
+        GOOD.replace("|2 to on", "|2 to true"),  # not valid
+        GOOD.replace("light.1", "light.9"),  # of another home
+        GOOD.replace("light.1", "binary_sensor.1"),  # no light
+        GOOD.replace("to on", "to n4"),  # a number that nobody asked for
+        "|0 triggers [ ] |0 actions [ ] |0 colour red",
+    ],
+)
+def test_only_what_passes_the_schema_and_names_the_home_s_entities_is_answered(wrong: str) -> None:
+    entities = ["light.hall_lamp", "binary_sensor.hall_motion"]
+    request = "hall lamp on at hall motion"
+    assert YamlGenerator(Lines(wrong)).generate(request, entities) is None  # type: ignore[arg-type]
+    text = YamlGenerator(Lines(wrong, GOOD)).generate(request, entities)  # type: ignore[arg-type]
+    assert text is not None
+    automation = parse_automation(text)
+    check_automation(automation)
+    assert automation["alias"] == request
+    assert structure(automation).entities == set(entities)
+    objects = [{"entity_id": entity} for entity in entities]
+    assert YamlGenerator(Lines(GOOD)).generate(request, objects) == text  # type: ignore[arg-type]
+    assert YamlGenerator(Lines(GOOD)).generate(request, []) is None  # type: ignore[arg-type]
+
+
+def test_homes_are_held_out_whole_and_queries_where_homes_are_unknown() -> None:
+    rows = [YamlRow.model_validate(raw) for raw in ROWS]
+    parts, described = split_by_home(rows)
+    assert described["strategy"] == "home"
+    part_of = {home: {p for p, r in zip(parts, rows, strict=True) if r.home_id == home} for home in ROOMS}
+    assert all(len(seen) == 1 for seen in part_of.values())
+    assert {part for seen in part_of.values() for part in seen} == {"train", "validation", "test"}
+    unknown = [YamlRow.model_validate({**raw, "home_id": None}) for raw in ROWS]
+    assert split_by_home(unknown)[1]["strategy"] == "query"
+
+
+def test_scores_count_no_answer_as_wrong_and_tell_structure_apart() -> None:
+    wanted = examples([YamlRow.model_validate(raw) for raw in ROWS[:2]])
+    right, other = (example.automation for example in wanted)
+    assert automation_scores([right, other], wanted) == {
+        "answered": 1.0, "valid": 1.0, "triggers_f1": 1.0, "services_f1": 1.0, "entities_f1": 1.0,
+        "entities_exist": 1.0, "chrf": 100.0, "exact_match": 1.0,
+    }  # fmt: skip
+    scores = automation_scores([other, None], wanted)
+    assert (scores["answered"], scores["triggers_f1"], scores["services_f1"]) == (0.5, 0.5, 0.0)
+
+
+def test_the_job_trains_judges_and_publishes_a_run_that_loads_and_generates(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(trainer, "SCRATCH", Scratch(pieces="bpe", epochs=2))
+    parts, _ = split_by_home([YamlRow.model_validate(raw) for raw in ROWS])
+    long = next(raw for raw, part in zip(ROWS, parts, strict=True) if part == "train")
+    long = {**long, "output": f"{long['output']}variables: {{note: {'x' * 200}}}\n"}
+    (tmp_path / "rows.json").write_text(json.dumps([*ROWS, long]))
+    config = Seq2SeqConfig().model_dump() | {"epochs": 1, "batch_size": 8, "target_max_tokens": 48}
+    given = {
+        **config, "base_model": "scratch", "json_input": str(tmp_path / "rows.json"), "data_source": None,
+        "strict": False, "output_dir": str(tmp_path / "out"), "run_directory": None, "run_id": "one",
+        "resume_from": None, "resume_run": None, "max_samples": 100,
+    }  # fmt: skip
+    run = Run("yaml_generation")
+    train_yaml_generation(run, options_of(given, None))
+    assert run.saved
+    described = json.loads((tmp_path / "out" / "latest" / "training_run.json").read_text())
+    assert described["metrics"]["split"]["strategy"] == "home"
+    assert described["metrics"]["split"]["too_long"] == 1
+    measured = described["metrics"]["test"]
+    assert set(measured["baselines"]) == {"nearest_request", "nearest_grounded"}
+    assert measured["baselines"]["nearest_request"]["entities_f1"] == 0.0, "no id of one home is in another"
+    assert measured["baselines"]["nearest_grounded"]["exact_match"] == 1.0
+    assert "does NOT beat" in verdict(described["metrics"]), "two epochs teach nothing"
+    assert any("nearest request" in line for line in score_lines(described["metrics"]))
+    answer = YamlGenerator.load(tmp_path / "out" / "latest").generate(ROWS[0]["input"], ROWS[0]["entities"])
+    if answer is not None:
+        check_automation(parse_automation(answer))
+    # What the manager compares it by is what its own training measured, on homes that it has not seen.
+    latest, source = tmp_path / "out" / "latest", open_source(json_input=str(tmp_path / "rows.json"))
+    found = compare("yaml_generation", latest, latest, source)
+    assert found.champion is not None
+    assert found.candidate.scores == found.champion.scores
+    assert found.candidate.scores is not None
+    assert {name: found.candidate.scores[name] for name in measured["model"]} == measured["model"]
+    assert (found.rows, found.candidate.left_out, found.candidate.notes) == (measured["rows"], 0, [])
+
+
+BAD = {
+    "no data": ([], "holds no yaml_generation rows"),
+    "one bad row of three": ([*ROWS[:2], {**ROWS[0], "output": "a: !!python/name:os.system"}], "build an object"),
+    "missing field": ([{"input": "x"}], "row 0: output: missing"),
+}
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_bad_rows_are_one_line_and_exit_1(tmp_path: Path, name: str) -> None:
+    rows, message = BAD[name]
+    (tmp_path / "rows.json").write_text(json.dumps(rows))
+    done = run_script(tmp_path, "--json-input", "rows.json", "--base-model", "scratch")
+    assert done.returncode == 1
+    assert message in done.stderr
+    assert done.stderr.count("\n") == 1, done.stderr
+    assert not list(tmp_path.rglob("latest"))
+
+
+@pytest.mark.slow
+def test_on_the_sample_the_model_beats_the_nearest_request_in_homes_it_never_saw(tmp_path: Path) -> None:
+    done = run_script(tmp_path, "--json-input", "--base-model", "scratch", "--batch-size", "16", "--epochs", "1")
+    assert done.returncode == 0, done.stderr
+    run = json.loads((tmp_path / "models" / "yaml_generation" / "latest" / "training_run.json").read_text())
+    measured = run["metrics"]["test"]
+    mine, nearest = measured["model"], measured["baselines"]["nearest_request"]
+    for name in ("triggers_f1", "services_f1", "entities_f1", "entities_exist", "chrf", "exact_match"):
+        assert mine[name] > nearest[name], name
+    rows = list(open_source(json_input=str(ROOT / "simulation" / "training_data")).read(YamlRow))
+    generator = YamlGenerator.load(tmp_path / "models" / "yaml_generation" / "latest")
+    answers = [generator.generate(row.input, row.entities) for row in rows[:20]]
+    assert sum(answer is not None for answer in answers) > 10
+
+
+@pytest.mark.slow
+def test_a_scratch_model_learns_a_handful_of_automations_by_heart(tmp_path: Path) -> None:
+    monkey = Scratch(pieces="bpe", epochs=40)
+    rows = [YamlRow.model_validate(raw) for raw in ROWS[:4]]
+    before, trainer.SCRATCH = trainer.SCRATCH, monkey
+    try:
+        result = learn(rows, Seq2SeqConfig(base_model="scratch", epochs=1, batch_size=8), tmp_path)
+    finally:
+        trainer.SCRATCH = before
+    assert result.metrics["in_sample"]["model"]["exact_match"] == 1.0
+    assert to_linear(examples(rows)[0].automation) == result.metrics["in_sample"]["examples"][0]["generated"]

@@ -1,0 +1,540 @@
+"""Suggestions people can use: automations that Home Assistant takes, true reasons, not one light over and over."""
+
+from __future__ import annotations
+
+import json
+import logging
+import math
+import re
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from click.testing import CliRunner
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from support import ROOT, as_home, environment, home, row
+
+from data_sources import Entity, Home
+from home_assistant.automation_schema import check_automation
+from home_assistant.domains import READ_ONLY_DOMAINS
+from scripts.suggest_synergies import main
+from training.runs.artifacts import to_json
+from training.runs.errors import ArtifactError, ModelFileError, TrainingError
+from training.runs.run import Run
+from training.suggestions.actions import NoRecipeError
+from training.suggestions.events import BINARY_EVENTS, NUMBER_EVENTS
+from training.suggestions.home_view import HomeView
+from training.suggestions.job import SuggestOptions, suggest_synergies
+from training.suggestions.ranking import HomeProposals, suggest_automations
+from training.suggestions.recipes import write_automation
+from training.suggestions.writing import to_yaml
+from training.synergy.config import SynergyConfig
+from training.synergy.model import SynergyModel
+from training.synergy.trainer import train
+
+SCRIPT = ROOT / "scripts" / "suggest_synergies.py"
+
+# Every domain of Home Assistant that has entities, and one that it does not have yet.
+DOMAINS = """air_quality alarm_control_panel alert automation binary_sensor button calendar camera climate conversation
+counter cover date device_tracker event fan group humidifier image input_boolean input_button input_datetime
+input_number input_select input_text lawn_mower light lock media_player notify number person plant remote scene schedule
+script select sensor siren sun switch tag text timer tts update vacuum valve water_heater weather zone x_new""".split()
+CLASSES = {
+    "binary_sensor": ["", *BINARY_EVENTS],
+    "sensor": ["", "energy", "enum", "timestamp", "wind_direction", *NUMBER_EVENTS],
+    "cover": ["", "garage"],
+}
+
+
+@pytest.fixture(scope="module")
+def model() -> SynergyModel:
+    return train([as_home(home(f"h{i}", areas=i % 3 > 0)) for i in range(8)], SynergyConfig(epochs=1)).model
+
+
+@pytest.fixture(scope="module")
+def model_path(model: SynergyModel, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("model") / "m.pth"
+    path.write_bytes(model.to_bytes())
+    return path
+
+
+def new_home(**changes: Any) -> dict[str, Any]:
+    raw = home("new", rooms=("attic", "cellar", "studio"))
+    raw["synergies"] = []
+    return {**raw, **changes}
+
+
+def suggested(model: SynergyModel, raw: dict[str, Any], **options: Any) -> HomeProposals:
+    return suggest_automations(model, as_home(raw), **options)
+
+
+def automation(trigger: str, trigger_class: str, action: str, action_class: str = "", **more: Any) -> dict[str, Any]:
+    ends = Entity(entity_id=trigger), Entity(entity_id=action)
+    return write_automation(ends[0], trigger_class, [ends[1]], action_class, **more).automation
+
+
+# -- Recipes -----------------------------------------------------------------------------------------------------------
+
+
+def test_every_automation_is_one_that_home_assistant_takes_and_none_opens_or_disarms_anything() -> None:
+    services = set()
+    for trigger in DOMAINS:
+        for trigger_class in CLASSES.get(trigger, [""]):
+            for action in DOMAINS:
+                for action_class in CLASSES.get(action, [""])[:2]:
+                    try:
+                        made = automation(
+                            f"{trigger}.night_a", trigger_class, f"{action}.b", action_class, entity_ids=["tts.g"]
+                        )
+                    except NoRecipeError:
+                        continue
+                    check_automation(made)
+                    assert action not in READ_ONLY_DOMAINS
+                    called = {step["action"] for step in made["actions"] if "action" in step}
+                    services |= called
+                    if action_class == "garage":
+                        assert called == {"cover.close_cover"}
+    assert {s.partition(".")[0] for s in services} >= {"light", "lock", "climate", "notify", "scene", "homeassistant"}
+    assert not {s for s in services if re.search("unlock|disarm|install|delete", s)}
+
+
+@pytest.mark.parametrize(
+    ("trigger", "trigger_class", "action", "begins", "service"),
+    [
+        ("binary_sensor.m", "motion", "light.l", {"to": "on"}, "light.turn_on"),
+        ("binary_sensor.m", "motion", "lock.l", {"to": "off", "for": {"minutes": 10}}, "lock.lock"),
+        ("binary_sensor.d", "door", "light.l", {"to": "on"}, "light.turn_on"),
+        ("binary_sensor.d", "door", "lock.l", {"to": "off", "for": {"minutes": 1}}, "lock.lock"),
+        ("binary_sensor.w", "window", "climate.c", {"to": "on"}, "climate.turn_off"),
+        ("binary_sensor.s", "smoke", "siren.s", {"to": "on"}, "siren.turn_on"),
+        ("binary_sensor.l", "moisture", "valve.v", {"to": "on"}, "valve.close_valve"),
+        ("person.p", "", "lock.l", {"from": "home"}, "lock.lock"),
+        ("person.p", "", "vacuum.v", {"from": "home"}, "vacuum.start"),
+        ("device_tracker.p", "", "light.l", {"to": "home"}, "light.turn_on"),
+        ("zone.home", "", "alarm_control_panel.a", {"below": 1}, "alarm_control_panel.alarm_arm_away"),
+        ("sun.sun", "", "cover.c", {"event": "sunset"}, "cover.close_cover"),
+        ("sensor.h", "humidity", "fan.f", {"above": 65}, "fan.turn_on"),
+        ("sensor.t", "temperature", "climate.c", {"below": 19}, "climate.set_hvac_mode"),
+        ("sensor.t", "temperature", "cover.c", {"above": 25}, "cover.close_cover"),
+        ("button.b", "", "light.l", {"not_from": ["unavailable", "unknown"]}, "light.toggle"),
+        ("event.e", "", "scene.s", {"trigger": "state"}, "scene.turn_on"),
+        ("timer.t", "", "switch.s", {"event_type": "timer.finished"}, "switch.turn_off"),
+        ("input_datetime.i", "", "script.s", {"at": "input_datetime.i"}, "script.turn_on"),
+        ("input_boolean.night_mode", "", "light.l", {"to": "on"}, "light.turn_off"),
+        ("input_boolean.night_light", "", "light.l", {"to": "on"}, "light.turn_on"),
+        ("media_player.m", "", "light.l", {"to": "playing"}, "light.turn_on"),
+        ("sensor.b", "battery", "notify.n", {"below": 20}, "notify.send_message"),
+        ("input_select.i", "", "select.s", {"trigger": "state"}, "select.select_option"),
+        ("binary_sensor.m", "motion", "group.g", {"to": "on"}, "homeassistant.turn_on"),
+    ],
+)
+def test_a_pair_becomes_what_its_kinds_mean(
+    trigger: str, trigger_class: str, action: str, begins: dict[str, Any], service: str
+) -> None:
+    made = automation(trigger, trigger_class, action)
+    (begun,) = made["triggers"]
+    assert begins.items() <= begun.items()
+    assert made["actions"][0]["action"] == service
+    assert made["actions"][0]["target"] == {"entity_id": action}
+
+
+def test_motion_switches_a_light_off_again_and_restarts() -> None:
+    made = automation("binary_sensor.m", "motion", "light.l")
+    assert made["mode"] == "restart"
+    assert made["actions"][1]["wait_for_trigger"] == [
+        {"trigger": "state", "entity_id": "binary_sensor.m", "to": "off", "for": {"minutes": 5}}
+    ]
+    assert made["actions"][2] == {"action": "light.turn_off", "target": {"entity_id": "light.l"}}
+
+
+def test_coming_home_lights_up_only_in_the_dark_and_a_panel_is_triggered_only_when_armed() -> None:
+    assert automation("person.p", "", "light.l")["conditions"][0]["state"] == "below_horizon"
+    triggered = automation("binary_sensor.d", "door", "alarm_control_panel.a")
+    assert triggered["conditions"] == [
+        {"condition": "state", "entity_id": "alarm_control_panel.a", "state": "armed_away"}
+    ]
+
+
+def test_a_heater_is_never_told_to_cool_nor_an_air_conditioner_to_heat() -> None:
+    heats = automation("sensor.t", "temperature", "climate.hall_radiator")
+    cools = automation("sensor.t", "temperature", "climate.hall_ac")
+    assert (heats["triggers"][0]["below"], heats["actions"][0]["data"]) == (19, {"hvac_mode": "heat"})
+    assert (cools["triggers"][0]["above"], cools["actions"][0]["data"]) == (25, {"hvac_mode": "cool"})
+
+
+def test_a_guess_says_that_it_is_one() -> None:
+    def notes(trigger: str, trigger_class: str, action: str) -> str:
+        ends = Entity(entity_id=trigger), Entity(entity_id=action)
+        return " ".join(write_automation(ends[0], trigger_class, [ends[1]], "").adjust)
+
+    assert "65 is a guess" in notes("sensor.h", "humidity", "fan.f")
+    assert "a fallback" in notes("binary_sensor.m", "motion", "group.g")
+    assert "fires at every change" in notes("sensor.s", "", "script.s")
+    assert "read off the trigger's name" in notes("input_boolean.sleeping", "", "light.l")
+    assert notes("binary_sensor.m", "motion", "light.l") == ""
+
+
+@pytest.mark.parametrize(
+    ("trigger", "trigger_class", "action", "why"),
+    [
+        ("light.l", "", "sensor.s", "a sensor only reports"),
+        ("sensor.b", "battery", "light.l", "nothing sensible comes of a battery sensor and a light"),
+        ("sensor.e", "energy", "switch.s", "nothing sensible comes of an energy sensor"),
+        ("light.l", "", "update.u", "an update only reports"),
+        ("binary_sensor.d", "door", "media_player.m", "nothing sensible"),
+        ("light.küche", "", "light.l", "does not accept the entity's id"),
+    ],
+)
+def test_what_has_no_sensible_automation_says_why(trigger: str, trigger_class: str, action: str, why: str) -> None:
+    with pytest.raises(NoRecipeError, match=why):
+        automation(trigger, trigger_class, action)
+
+
+def test_a_door_is_announced_where_the_home_can_speak() -> None:
+    made = automation("binary_sensor.front_door", "door", "media_player.m", entity_ids=["tts.piper"])
+    assert made["actions"] == [
+        {
+            "action": "tts.speak",
+            "target": {"entity_id": "tts.piper"},
+            "data": {"media_player_entity_id": "media_player.m", "message": "Front door opens"},
+        }
+    ]
+
+
+# -- Which, and in what order ------------------------------------------------------------------------------------------
+
+
+def test_suggestions_are_pairs_the_home_lacks_with_the_model_s_scores(model: SynergyModel) -> None:
+    raw = new_home()
+    known = [row("binary_sensor.attic_motion", "light.attic"), row("media_player.cellar", "light.cellar")]
+    found = suggested(model, {**raw, "synergies": known}, top=50, min_score=0.0)
+    pairs = [(p.trigger, a) for p in found.proposals for a in p.actions]
+    assert len(set(pairs)) == len(pairs) > 10
+    forbidden = {(s["entity_1"], s["entity_2"]) for s in known}
+    assert forbidden.isdisjoint(pairs)
+    assert {(a, t) for t, a in forbidden}.isdisjoint(pairs), "the other way round would chase the first"
+    assert found.left_out["automated the other way round, so that the two would chase each other"] >= 1
+    firsts = [(p.trigger, p.actions[0]) for p in found.proposals]
+    assert [p.score for p in found.proposals] == pytest.approx(model.score(raw["entities"], known, firsts), abs=1e-4)
+
+
+def test_the_room_s_own_motion_sensor_comes_first(model: SynergyModel) -> None:
+    first = suggested(model, new_home(), top=6).proposals
+    assert {("binary_sensor.attic_motion", "light.attic"), ("binary_sensor.studio_motion", "light.studio")} <= {
+        (p.trigger, p.actions[0]) for p in first
+    }
+
+
+def crowded() -> dict[str, Any]:
+    """One motion sensor beside many lamps of one room, and another room with one of each."""
+    lamps = "desk shelf floor wall corner reading picture piano window mirror".split()
+    place = {"area_id": "attic"}
+    return new_home(
+        entities=[
+            {"entity_id": "binary_sensor.attic_motion", "device_class": "motion", **place},
+            *({"entity_id": f"light.attic_{lamp}", **place} for lamp in lamps),
+            {"entity_id": "binary_sensor.cellar_motion", "device_class": "motion", "area_id": "cellar"},
+            {"entity_id": "light.cellar", "area_id": "cellar"},
+            {"entity_id": "lock.cellar", "area_id": "cellar"},
+        ]
+    )
+
+
+def test_diverse_suggestions_are_not_one_trigger_over_again_and_plain_ones_follow_the_model(
+    model: SynergyModel,
+) -> None:
+    plain = suggested(model, crowded(), top=6, min_score=0.0, diverse=False).proposals
+    diverse = suggested(model, crowded(), top=6, min_score=0.0).proposals
+    raw = crowded()
+    order = [(s.trigger, s.action) for s in model.suggest(raw["entities"], [], 500)]
+    places = [order.index((p.trigger, p.actions[0])) for p in plain]
+    assert places == sorted(places)
+    assert diverse[0] == plain[0]
+    assert len({p.trigger for p in diverse}) > len({p.trigger for p in plain})
+    assert len({p.actions for p in diverse}) >= len({p.actions for p in plain})
+    assert not {(p.trigger, p.actions[0]) for p in diverse} & {(p.actions[0], p.trigger) for p in diverse}
+
+
+def test_what_scores_low_is_not_suggested_and_the_note_says_so(model: SynergyModel) -> None:
+    found = suggested(model, new_home(), top=500, min_score=0.6)
+    assert 0 < len(found.proposals) < 100
+    assert min(p.score for p in found.proposals) >= 0.6
+    assert "score at least 0.6" in found.notes[0]
+
+
+def bulbs(*, group: bool, area: str | None = "attic", name: str = "attic_spot") -> dict[str, Any]:
+    place = {} if area is None else {"area_id": area}
+    entities = [{"entity_id": f"light.{name}_{i}", **place} for i in range(1, 13)]
+    entities.append({"entity_id": "binary_sensor.attic_motion", "device_class": "motion", **place})
+    if group:
+        entities.append({"entity_id": f"light.{name}", **place})
+    return new_home(entities=entities)
+
+
+def test_twelve_bulbs_of_one_room_are_one_suggestion(model: SynergyModel) -> None:
+    found = suggested(model, bulbs(group=False), top=50, min_score=0.0)
+    (proposal,) = [p for p in found.proposals if p.trigger == "binary_sensor.attic_motion"]
+    assert len(proposal.actions) == 12
+    assert proposal.automation["actions"][0]["target"]["entity_id"] == list(proposal.actions)
+    assert proposal.automation["alias"].endswith("and 11 like it")
+
+
+def test_a_group_stands_for_its_numbered_members(model: SynergyModel) -> None:
+    raw = bulbs(group=True)
+    found = suggested(model, raw, top=50, min_score=0.0)
+    (proposal,) = [p for p in found.proposals if p.trigger == "binary_sensor.attic_motion"]
+    assert (proposal.actions, proposal.alternatives) == (("light.attic_spot",), ())
+    raw["synergies"] = [row("binary_sensor.attic_motion", "light.attic_spot")]
+    after = suggested(model, raw, top=50, min_score=0.0)
+    assert not [p for p in after.proposals if p.trigger == "binary_sensor.attic_motion"]
+    assert after.left_out["their group is automated already"] == 12
+
+
+def test_bulbs_that_nothing_places_are_named_and_not_switched_together(model: SynergyModel) -> None:
+    found = suggested(model, bulbs(group=False, area=None, name="hue_bulb"), top=50, min_score=0.0)
+    (proposal,) = [p for p in found.proposals if p.trigger == "binary_sensor.attic_motion"]
+    assert (len(proposal.actions), len(proposal.alternatives)) == (1, 11)
+
+
+def test_pairs_that_rules_made_up_are_no_automations(model: SynergyModel) -> None:
+    raw = new_home(synergies=[row("binary_sensor.attic_motion", "light.attic")])
+    found = suggest_automations(model, replace(as_home(raw), generated=1))
+    assert ("binary_sensor.attic_motion", ("light.attic",)) in [(p.trigger, p.actions) for p in found.proposals]
+    assert (found.known_pairs, found.notes[-1][:22]) == (0, "the 1 known pairs were")
+
+
+# -- Why ---------------------------------------------------------------------------------------------------------------
+
+
+def view_of(model: SynergyModel, *entity_ids: str, known: Sequence[tuple[str, str]] = ()) -> HomeView:
+    raw = {"home_id": "x", "entities": [{"entity_id": e} for e in entity_ids], "synergies": [row(*p) for p in known]}
+    described = as_home(raw)
+    return HomeView(described, described.synergies, model)
+
+
+@pytest.mark.parametrize(
+    ("trigger", "action", "senseless"),
+    [
+        ("sensor.kettle_power", "switch.kettle", True),
+        ("sensor.kettle_energy_usage", "switch.kettle_plug", True),
+        ("sensor.kettle_temperature", "switch.kettle", False),
+        ("sensor.oven_power", "switch.kitchen_fan", False),
+        ("sensor.power", "switch.power", False),
+        ("binary_sensor.kettle_power", "switch.kettle", False),
+    ],
+)
+def test_a_meter_that_only_follows_what_it_measures_starts_nothing(
+    model: SynergyModel, trigger: str, action: str, senseless: bool
+) -> None:
+    view = view_of(model, trigger, action)
+    try:
+        why = str(view.recipe(trigger, [action]).adjust)
+    except NoRecipeError as error:
+        why = str(error)
+    assert ("only follows what it measures" in why) is senseless
+
+
+def test_lights_of_two_places_are_joined_only_where_the_home_does_so_already(model: SynergyModel) -> None:
+    kids, master, guest = "light.kids_bedroom", "light.master_bedroom", "light.guest_bedroom"
+    with pytest.raises(NoRecipeError, match="different places"):
+        view_of(model, kids, master).recipe(kids, [master])
+    assert view_of(model, kids, "light.kids_bedroom_lamp").recipe(kids, ["light.kids_bedroom_lamp"])
+    assert view_of(model, "light.bedroom", master).recipe("light.bedroom", [master]), "one place may be in the other"
+    assert view_of(model, "binary_sensor.hall_motion", master).recipe("binary_sensor.hall_motion", [master])
+    assert view_of(model, kids, master, guest, known=[(kids, guest)]).recipe(kids, [master])
+
+
+def reasons(model: SynergyModel, raw: dict[str, Any], trigger: str, action: str) -> tuple[str, ...]:
+    found = suggested(model, raw, top=500, min_score=0.0, diverse=False)
+    (proposal,) = [p for p in found.proposals if (p.trigger, p.actions[0]) == (trigger, action)]
+    return proposal.reasons
+
+
+def test_reasons_say_what_the_home_and_the_model_hold(model: SynergyModel) -> None:
+    raw = new_home(areas=[{"area_id": "attic", "name": "The attic"}])
+    pair = "binary_sensor.attic_motion", "light.attic"
+    place, common = reasons(model, raw, *pair)
+    assert place == "same room (The attic)"
+    odds, words = model.log_odds, model.vocabulary
+    t, a = (words.domains.index(kind) + 1 for kind in ("binary_sensor", "light"))
+    c, d = (words.classes.index(kind) + 1 for kind in ("binary_sensor:motion", "light:"))
+    times = math.exp(float(odds.action_domain[a] + odds.domain_pair[t, a] + odds.class_pair[c, d]))
+    assert times > 1.5
+    said = f"{times:.0f}" if times >= 10 else f"{times:.1f}"
+    assert common == f"common where the model learnt: a motion sensor drives a light ({said} times the average pair)"
+
+
+def test_known_automations_are_reasons_and_only_they(model: SynergyModel) -> None:
+    raw = new_home()
+    pair = "binary_sensor.attic_motion", "light.attic"
+    assert not [r for r in reasons(model, raw, *pair) if "already" in r]
+    raw["synergies"] = [row("binary_sensor.cellar_motion", "light.attic")]
+    assert reasons(model, raw, *pair)[0] == "Cellar motion, also a motion sensor, already drives it"
+    raw["synergies"] = [row("binary_sensor.attic_motion", "light.cellar")]
+    assert reasons(model, raw, *pair)[0] == "this trigger already drives another light, Cellar ceiling"
+
+
+def test_a_shared_name_is_a_reason_and_a_room_is_not_said_twice(model: SynergyModel) -> None:
+    raw = new_home()
+    pair = "binary_sensor.attic_motion", "light.attic"
+    assert not [r for r in reasons(model, raw, *pair) if "names" in r]
+    for entity in raw["entities"]:
+        entity.pop("area_id", None)
+    assert 'both names have "attic"' in reasons(model, raw, *pair)
+    light = next(e for e in raw["entities"] if e["entity_id"] == pair[1])
+    light |= {"entity_id": "light.dachboden", "name": "Dachboden"}
+    assert 'both names have "attic"' in reasons(model, raw, pair[0], "light.dachboden"), "in another language"
+
+
+def test_one_device_is_a_reason(model: SynergyModel) -> None:
+    raw = new_home()
+    next(e for e in raw["entities"] if e["entity_id"] == "light.attic")["device_id"] = "m0"
+    assert "both belong to one device" in reasons(model, raw, "binary_sensor.attic_motion", "light.attic")
+
+
+def test_where_nothing_plain_speaks_for_a_pair_that_is_said(model: SynergyModel) -> None:
+    raw = new_home(entities=[{"entity_id": "vacuum.robbie"}, {"entity_id": "remote.sofa"}])
+    assert reasons(model, raw, "vacuum.robbie", "remote.sofa")[0].startswith("no plain reason")
+
+
+# -- What is written ---------------------------------------------------------------------------------------------------
+
+
+def test_the_yaml_is_a_list_that_home_assistant_includes(model: SynergyModel) -> None:
+    found = suggested(model, new_home(), top=20, min_score=0.0)
+    text = to_yaml(found)
+    loaded = yaml.safe_load(text)
+    assert loaded == [p.automation for p in found.proposals]
+    assert len({item["id"] for item in loaded}) == len(loaded) == 20
+    for item in loaded:
+        check_automation(item)
+    states = {str(item["triggers"][0].get("to")) for item in loaded}
+    assert "on" in states, "quoted, or it would be read as true"
+    assert re.search(r"(?m)^# \d+\. \d\.\d\d  Attic motion \(binary_sensor\.attic_motion\) -> ", text)
+    assert "#    why: same room (attic)" in text
+    assert re.search(r"Suggested with a score of \d\.\d\d: ", loaded[0]["description"])
+
+
+def test_a_home_with_nothing_to_suggest_is_an_empty_list(model: SynergyModel) -> None:
+    found = suggested(model, new_home(entities=[{"entity_id": "sensor.a"}, {"entity_id": "sun.sun"}]))
+    assert yaml.safe_load(to_yaml(found)) == []
+    assert "the best of all scores 0.00" in found.notes[0]
+
+
+@settings(deadline=None, max_examples=10)
+@given(name=st.text(min_size=1, max_size=30), area=st.text(min_size=1, max_size=10))
+def test_no_name_breaks_the_yaml(model: SynergyModel, name: str, area: str) -> None:
+    entities = [
+        {"entity_id": "binary_sensor.a", "device_class": "motion", "name": name, "area_id": area},
+        {"entity_id": "input_text.b", "name": name, "area_id": area},
+        {"entity_id": "light.b", "name": "{{ states('x') }}", "area_id": area},
+    ]
+    raw = new_home(entities=entities, areas=[{"area_id": area, "name": name}])
+    found = replace(suggested(model, raw, min_score=0.0), home_id=name)
+    for ascii_only in (False, True):
+        text = to_yaml(found, ascii_only=ascii_only)
+        assert yaml.safe_load(text) == [p.automation for p in found.proposals]
+    for proposal in found.proposals:
+        check_automation(proposal.automation)
+
+
+def run_job(model_path: Path, raw: Any, tmp_path: Path, **options: Any) -> Run:
+    (tmp_path / "homes.json").write_text(json.dumps(raw), encoding="utf-8")
+    run = Run("gnn_synergy")
+    given = {"json_input": str(tmp_path / "homes.json"), "model_path": str(model_path), **options}
+    suggest_synergies(run, SuggestOptions(**given))
+    return run
+
+
+HOMES = [new_home(), new_home(home_id="flat/2"), new_home(home_id="bare", entities=[], synergies=[])]
+
+
+def test_json_has_everything_by_home(model_path: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    run_job(model_path, HOMES, tmp_path, output=str(tmp_path / "s.json"), top=3)
+    written = json.loads((tmp_path / "s.json").read_text())
+    assert list(written) == ["new", "flat/2"]
+    first = written["new"]["proposals"][0]
+    assert {"trigger", "actions", "score", "reasons", "adjust", "alternatives", "automation"} <= set(first)
+    assert len(written["new"]["proposals"]) == 3
+    assert "they have no entities: 'bare'" in caplog.text
+    assert "6 suggestions for 2 homes" in caplog.text
+
+
+def test_yaml_of_one_home_is_one_file_and_of_several_one_each(model_path: Path, tmp_path: Path) -> None:
+    run_job(model_path, HOMES, tmp_path, output=str(tmp_path / "one" / "s.yaml"), home="flat/2")
+    assert [p.name for p in (tmp_path / "one").iterdir()] == ["s.yaml"]
+    run_job(model_path, HOMES, tmp_path, output=str(tmp_path / "all" / "s.yaml"))
+    assert sorted(p.name for p in (tmp_path / "all").iterdir()) == ["s-flat_2.yaml", "s-new.yaml"]
+    for path in (tmp_path / "all").iterdir():
+        for item in yaml.safe_load(path.read_text(encoding="utf-8")):
+            check_automation(item)
+
+
+def test_a_run_that_fails_leaves_the_file_that_was_there(model_path: Path, tmp_path: Path) -> None:
+    output = tmp_path / "s.yaml"
+    output.write_text("mine")
+    with pytest.raises(TrainingError):
+        run_job(model_path, HOMES, tmp_path, output=str(output), home="none")
+    assert output.read_text() == "mine"
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["homes.json", "s.yaml"]
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "message"),
+    [
+        ({"home": "none"}, TrainingError, r"--home 'none': .*homes\.json has no such home; it has 'new', 'flat/2', 'b"),
+        ({"home": "bare"}, TrainingError, "home 'bare' has no entities: nothing can be suggested"),
+        ({"model_path": "no.pth"}, TrainingError, r"no\.pth: no such model file; scripts/train_gnn_synergy\.py"),
+        ({"model_path": __file__}, ModelFileError, "is not a model file that can be loaded"),
+        ({"output": str(ROOT / "tests")}, ArtifactError, "is a folder"),
+    ],
+)
+def test_what_cannot_be_suggested_is_one_line(
+    model_path: Path, tmp_path: Path, options: dict[str, Any], error: type[Exception], message: str
+) -> None:
+    with pytest.raises(error, match=message) as failure:
+        run_job(**{"model_path": model_path, "raw": HOMES, "tmp_path": tmp_path, **options})
+    assert "\n" not in str(failure.value)
+
+
+def test_homes_without_any_entity_are_an_error(model_path: Path, tmp_path: Path) -> None:
+    with pytest.raises(TrainingError, match="no home has any entities"):
+        run_job(model_path, HOMES[2:], tmp_path)
+
+
+@pytest.mark.slow
+def test_the_script_prints_yaml_alone_and_fails_in_one_line(model_path: Path, tmp_path: Path) -> None:
+    (tmp_path / "homes.json").write_bytes(to_json({"home_id": "h", "entities": new_home()["entities"]}))
+    command = [sys.executable, str(SCRIPT), "--json-input", "homes.json", "--model-path", str(model_path), "--top", "2"]
+
+    def run(*more: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [*command, *more], cwd=tmp_path, capture_output=True, text=True, timeout=120, env=environment()
+        )
+
+    done = run()
+    assert done.returncode == 0, done.stderr
+    assert len(yaml.safe_load(done.stdout)) == 2
+    assert done.stderr.startswith("Source: homes.json")
+    failed = run("--model-path", "none.pth")
+    assert (failed.returncode, failed.stdout) == (1, "")
+    assert re.fullmatch(r"Error: none\.pth: no such model file; .*\n", failed.stderr)
+
+
+def test_an_output_of_another_kind_is_wrong_usage() -> None:
+    done = CliRunner().invoke(main, ["--output", "x.txt"])
+    assert done.exit_code == 2
+    assert "ends in .yaml or .json" in done.output
+
+
+def test_a_home_is_never_asked_for_more_than_it_has(model: SynergyModel) -> None:
+    raw: dict[str, Any] = new_home(entities=[{"entity_id": "light.a"}])
+    assert isinstance(as_home(raw), Home)
+    assert suggested(model, raw).proposals == ()

@@ -1,0 +1,238 @@
+"""Two models on the same rows, which neither was trained on."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from support import ROOT, home
+
+from data_sources import KINDS, Home, KindName, PatternRow, open_source
+from training.compare import CompareOptions, compare, compare_and_write, kind_of
+from training.judging.comparison import Comparison
+from training.judging.splits import sealed, unseen
+from training.patterns.trainer import split_by_entity
+from training.runs.errors import TrainingError
+from training.synergy.config import SynergyConfig
+from training.synergy.graph import build_graph
+from training.synergy.splits import describe_split, split_pairs, without_seen
+from training.synergy.trainer import TrainingResult, train
+
+CONFIG = SynergyConfig(hidden_dim=8, num_layers=1, epochs=1)
+HOMES = [home(f"home{i}") for i in range(8)]
+
+
+@settings(max_examples=40)
+@given(st.sets(st.text(max_size=5), max_size=20), st.sets(st.text(max_size=5), max_size=20))
+def test_what_was_trained_on_is_told_apart_from_the_rest(trained: set[str], others: set[str]) -> None:
+    left, right = sealed(list(trained)[::2]), sealed(list(trained)[1::2])
+    assert unseen(trained | others, left, right) == others - trained
+    assert sealed(trained) == sealed(sorted(trained))
+
+
+def write(path: Path, homes: list[dict[str, Any]]) -> Path:
+    path.write_text(json.dumps(homes))
+    return path
+
+
+def model(path: Path, data: Path, sealed_too: bool = True) -> TrainingResult:
+    """Train on ``data`` and save, as the training script does."""
+    result = train(list(open_source(json_input=str(data)).read(Home)), CONFIG)
+    result.model.provenance = {"trained_on": result.trained_on} if sealed_too else {}
+    path.write_bytes(result.model.to_bytes())
+    return result
+
+
+def compared(candidate: Path, champion: Path | None, data: Path) -> Comparison:
+    return compare("gnn_synergy", candidate, champion, open_source(json_input=str(data)))
+
+
+def test_a_candidate_scores_as_in_its_own_training_and_as_itself(tmp_path: Path) -> None:
+    data = write(tmp_path / "homes.json", HOMES)
+    result = model(tmp_path / "m.pth", data)
+    found = compared(tmp_path / "m.pth", tmp_path / "m.pth", data)
+    measured = result.metrics["test"]
+    assert found.held_out
+    assert found.candidate.scores == measured["model"]
+    assert found.champion is not None
+    assert found.champion.scores == found.candidate.scores
+    assert found.baselines == measured["baselines"]
+    assert (found.rows, found.fingerprint) == (measured["pairs"], result.split["test_fingerprint"])
+    assert (found.candidate.left_out, found.champion.left_out, found.candidate.notes) == (0, 0, [])
+
+
+def test_homes_that_the_champion_was_trained_on_are_left_out_whole_for_both(tmp_path: Path) -> None:
+    data = write(tmp_path / "homes.json", HOMES)
+    graphs = [build_graph(h) for h in open_source(json_input=str(data)).read(Home)]
+    split = split_pairs(graphs)
+    held_out = [g.home_id for h, g in enumerate(graphs) if split.select(h, "test").any()]
+    seen = [h for h in HOMES if h["home_id"] in held_out][:1]
+    one = model(tmp_path / "champion.pth", write(tmp_path / "old.json", seen))
+    model(tmp_path / "candidate.pth", data)
+    fewer, left_out = without_seen(split, graphs, one.trained_on)
+    assert left_out == sum(int(split.select(h, "test").sum()) for h, g in enumerate(graphs) if g.home_id in held_out)
+    assert len(held_out) == 1, "so nothing is left"
+    assert describe_split(fewer, graphs)["directed_pairs"]["test"] == 0
+    found = compared(tmp_path / "candidate.pth", tmp_path / "champion.pth", data)
+    assert (found.rows, found.candidate.scores, found.candidate.left_out) == (0, None, left_out)
+    assert "left out as trained on" in found.reason
+    assert found.fingerprint != split_fingerprint(split, graphs)
+
+
+def split_fingerprint(split: Any, graphs: Any) -> str:
+    return str(describe_split(split, graphs)["test_fingerprint"])
+
+
+def test_one_direction_seen_is_both_directions_seen() -> None:
+    whole = home("h", rooms=tuple(f"r{i}" for i in range(30)))
+    for synergy in whole["synergies"]:
+        synergy["relationship"] = {"direction": "bidirectional"}
+        del synergy["automation_id"]
+    from data_sources import HomeBuilder, LoadReport
+
+    builder = HomeBuilder(LoadReport(where="x"), "h")
+    for entity in whole["entities"]:
+        builder.add_entity(entity, "")
+    for synergy in whole["synergies"]:
+        builder.add_row(synergy, "")
+    graph = build_graph(builder.build())
+    split = split_pairs([graph])
+    assert split.strategy == "pair"
+    test = graph.pairs[split.select(0, "test")]
+    trigger, action = (graph.entity_ids[i] for i in test[0])
+    first, second = sorted((trigger, action))
+    fewer, left_out = without_seen(split, [graph], sealed([f"h {first} {second}"]))
+    assert left_out == 2
+    assert fewer.select(0, "test").sum() == len(test) - 2
+    assert replace(fewer, parts=split.parts) == split, "nothing else has changed"
+
+
+def test_a_champion_that_says_nothing_of_its_training_is_compared_with_a_note(tmp_path: Path) -> None:
+    data = write(tmp_path / "homes.json", HOMES)
+    model(tmp_path / "old.pth", data, sealed_too=False)
+    model(tmp_path / "new.pth", data)
+    found = compared(tmp_path / "new.pth", tmp_path / "old.pth", data)
+    assert found.champion is not None
+    assert found.champion.scores is not None
+    assert "does not say what it was trained on" in found.champion.notes[0]
+
+
+def test_a_file_that_is_no_model_has_an_error_and_the_other_its_scores(tmp_path: Path) -> None:
+    data = write(tmp_path / "homes.json", HOMES)
+    model(tmp_path / "new.pth", data)
+    (tmp_path / "old.pth").write_text("not a model")
+    output = tmp_path / "out" / "c.json"
+    options = CompareOptions(str(data), None, False, tmp_path / "new.pth", tmp_path / "old.pth", output)
+    compare_and_write("gnn_synergy", options)
+    written = json.loads(output.read_text())
+    assert written["champion"]["scores"] is None
+    assert "old.pth: is not a model file" in written["champion"]["error"]
+    assert written["candidate"]["scores"]["mrr"] > 0
+
+
+def test_four_pairs_are_compared_in_sample_under_that_name(tmp_path: Path) -> None:
+    data = write(tmp_path / "few.json", [home("h", rooms=("kitchen", "hall"))])
+    model(tmp_path / "m.pth", data)
+    found = compared(tmp_path / "m.pth", tmp_path / "m.pth", data)
+    assert not found.held_out
+    assert "nothing can be held out" in found.reason
+    assert found.candidate.scores is not None
+
+
+def detections(entities: int, rows: int = 4) -> list[dict[str, Any]]:
+    """Genuine where the confidence is high; whole entities are held out."""
+    return [
+        {
+            "entity_id": f"light.l{i}",
+            "pattern_type": "time_of_day",
+            "confidence": 0.2 + 0.6 * (j % 2) + 0.01 * (i % 7),
+            "occurrences": 5 + i,
+            "ground_truth": {"expected_pattern": "time_of_day" if j % 2 else "sequence"},
+        }
+        for i in range(entities)
+        for j in range(rows)
+    ]
+
+
+def pattern_model(path: Path, data: Path) -> Any:
+    from training.patterns.trainer import train as train_patterns
+
+    result = train_patterns(list(open_source(json_input=str(data), kind="pattern_detection").read(PatternRow)))
+    path.write_bytes(replace(result.model, provenance={"trained_on": result.trained_on}).to_bytes())
+    return result
+
+
+def test_patterns_are_compared_on_entities_that_neither_saw(tmp_path: Path) -> None:
+    data = write(tmp_path / "all.json", detections(30))
+    result = pattern_model(tmp_path / "new.skops", data)
+    source = open_source(json_input=str(data), kind="pattern_detection")
+    same = compare("pattern_detection", tmp_path / "new.skops", tmp_path / "new.skops", source)
+    assert same.champion is not None
+    assert same.candidate.scores == same.champion.scores == result.metrics["test"]["model"]
+    assert same.baselines == result.metrics["test"]["baselines"]
+    held_out = split_by_entity(list(source.read(PatternRow)))
+    tested = {row.entity_id for row, test in zip(*held_out[:2], strict=True) if test}
+    assert unseen(tested, result.trained_on) == tested
+    # Another one was trained on few entities, two of which are held out here.
+    old = [r for r in detections(30) if r["entity_id"] in sorted(tested)[:2]]
+    pattern_model(tmp_path / "old.skops", write(tmp_path / "old.json", old))
+    found = compare("pattern_detection", tmp_path / "new.skops", tmp_path / "old.skops", source)
+    assert (found.rows, found.candidate.left_out) == (4 * (len(tested) - 2), 8)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_rows_that_were_kept_are_read_back_as_they_were(kind: KindName) -> None:
+    folder = str(ROOT / "simulation" / "training_data")
+    rows = kind_of(kind).select(open_source(json_input=folder, kind=kind))
+    assert rows.held_out
+    back = [kind_of(kind).load(json.loads(json.dumps(kind_of(kind).dump(row)))) for row in rows.judged]
+    if kind != "gnn_synergy":
+        assert back == list(rows.judged)
+        return
+    for one, other in zip(back, rows.judged, strict=True):
+        assert (one.test, one.graph.pairs.tolist()) == (list(other.test), other.graph.pairs.tolist())
+        assert one.home.entities == other.home.entities
+
+
+def test_a_night_of_damaged_data_is_told_by_the_rows_kept_before(tmp_path: Path) -> None:
+    data, kept = write(tmp_path / "homes.json", HOMES), tmp_path / "kept.json.gz"
+    result = model(tmp_path / "old.pth", data)
+    source = open_source(json_input=str(data))
+    first = compare("gnn_synergy", tmp_path / "old.pth", None, source, keep=kept)
+    assert compare("gnn_synergy", tmp_path / "old.pth", None, source, kept=kept).kept is None, "they are the same rows"
+    damaged = json.loads(json.dumps(HOMES))
+    for one in damaged:
+        actions = [synergy["entity_2"] for synergy in one["synergies"]]
+        for synergy, action in zip(one["synergies"], [*actions[1:], actions[0]], strict=True):
+            synergy["entity_2"] = action
+    bad = write(tmp_path / "bad.json", damaged)
+    model(tmp_path / "new.pth", bad)
+    source = open_source(json_input=str(bad))
+    found = compare("gnn_synergy", tmp_path / "new.pth", tmp_path / "old.pth", source, kept=kept)
+    assert found.kept is not None
+    assert found.kept.champion is not None
+    assert found.kept.champion.scores == result.metrics["test"]["model"] == first.candidate.scores
+    assert (found.kept.rows, found.kept.fingerprint) == (first.rows, first.fingerprint)
+    assert found.kept.candidate.scores is not None
+    assert found.kept.candidate.scores["mrr"] < 0.9 * found.kept.champion.scores["mrr"]  # type: ignore[operator]
+
+
+@pytest.mark.parametrize("content", [b"", b"no gzip", gzip.compress(b"{}"), gzip.compress(b'{"format": 1}')])
+def test_kept_rows_that_cannot_be_read_are_an_error_in_one_line(tmp_path: Path, content: bytes) -> None:
+    data = write(tmp_path / "homes.json", HOMES)
+    model(tmp_path / "m.pth", data)
+    (tmp_path / "kept").write_bytes(content)
+    with pytest.raises(TrainingError, match="kept: holds no evaluation rows that can be read"):
+        compare("gnn_synergy", tmp_path / "m.pth", None, open_source(json_input=str(data)), kept=tmp_path / "kept")
+
+
+def test_another_kind_is_an_error_in_one_line(tmp_path: Path) -> None:
+    options = CompareOptions(None, None, False, tmp_path, None, tmp_path / "x")
+    with pytest.raises(TrainingError, match="no such model; there are gnn_synergy"):
+        compare_and_write("nothing", options)

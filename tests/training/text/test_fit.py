@@ -1,0 +1,197 @@
+"""Fitting adapters: stopping and going on, the best epoch, batches by length, bases from a cache, a made tokenizer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from training.runs.artifacts import move_link, pointed_at
+from training.runs.errors import TrainingError
+from training.text import memory_forecast as memory
+from training.text.backbone import Base, TextPair, load_base, scratch_base
+from training.text.config import Seq2SeqConfig
+from training.text.fit import FitSettings, Limits, _GroupedByLength, fit, newest_checkpoint, rows_at_once, tokenized
+from training.text.trainer import adapted
+
+PAIRS = [
+    TextPair(f"switch {state} the {thing} in the {room}", f"Turn {state} the {room} {thing}.")
+    for room in ("kitchen", "hall", "big old bedroom")
+    for thing in ("light", "fan")
+    for state in ("on", "off")
+]
+ROWS = {"train": PAIRS[:9], "validation": PAIRS[9:]}
+
+
+class StoppedError(Exception):
+    pass
+
+
+@pytest.fixture(scope="module")
+def base_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small base as a folder, as from_pretrained wants it."""
+    folder = tmp_path_factory.mktemp("base")
+    base = scratch_base(PAIRS, 0)
+    base.model.save_pretrained(folder)
+    base.tokenizer.save_pretrained(folder)
+    return folder
+
+
+def fitted(
+    base: Base, work: Path, method: Any, settings: FitSettings, stop: int | None = None, rows: Any = ROWS
+) -> dict[str, Any]:
+    """The trained numbers and the history of an adapter over ``base``, stopped as ``stop`` would be logged."""
+    model = adapted(base, Seq2SeqConfig(method=method), None)
+    done: list[int] = []
+
+    def on_epoch(epoch: int, _numbers: dict[str, float]) -> None:
+        done.append(epoch)
+        if epoch == stop:
+            raise StoppedError
+
+    with tokenized(rows, base.tokenizer, Limits(64, 64), work) as tables:
+        parts = tables["train"], tables["validation"]
+        history = fit(model, base.tokenizer, *parts, settings, work, checkpoints=True, on_epoch=on_epoch)
+    trained = {name: value.detach() for name, value in model.named_parameters() if value.requires_grad}
+    return {"trained": trained, "history": history, "epochs": done}
+
+
+@pytest.mark.parametrize("method", ["lora", pytest.param("p-tuning", marks=pytest.mark.slow)])
+def test_a_fit_that_was_stopped_goes_on_to_the_weights_of_one_that_was_not(
+    base_folder: Path, tmp_path: Path, method: str
+) -> None:
+    settings = FitSettings(epochs=3, learning_rate=5e-3, batch_size=2, seed=1)
+    (tmp_path / "whole").mkdir()
+    (tmp_path / "stopped").mkdir()
+    whole = fitted(load_base(str(base_folder)), tmp_path / "whole", method, settings)
+    with pytest.raises(StoppedError):
+        fitted(load_base(str(base_folder)), tmp_path / "stopped", method, settings, stop=2)
+    assert newest_checkpoint(tmp_path / "stopped") is not None
+    resumed = fitted(load_base(str(base_folder)), tmp_path / "stopped", method, settings)
+    assert resumed["epochs"][-1] == 3
+    assert resumed["epochs"][0] > 1, "what was done is not done again"
+    assert whole["history"][0]["loss"] > whole["history"][-1]["loss"]
+    for name, value in whole["trained"].items():
+        assert torch.equal(value, resumed["trained"][name]), name
+
+
+def test_the_weights_are_those_of_the_epoch_with_the_lowest_validation_loss(base_folder: Path, tmp_path: Path) -> None:
+    contradicted = {**ROWS, "validation": [TextPair(pair.source, "big big bed on hall") for pair in PAIRS[:4]]}
+    settings = FitSettings(epochs=4, learning_rate=0.02, batch_size=2, seed=0)
+    done = fitted(load_base(str(base_folder)), tmp_path, "lora", settings, rows=contradicted)
+    losses = [row["eval_loss"] for row in done["history"]]
+    best = losses.index(min(losses)) + 1
+    assert best < 4, f"what is learnt should have contradicted the validation part: {losses}"
+    newest = newest_checkpoint(tmp_path)
+    assert newest is not None
+    last = load_file(newest / "trainable.safetensors")
+    assert any(not torch.equal(value, last[name]) for name, value in done["trained"].items())
+    kept = load_file(tmp_path / "best.safetensors")
+    assert all(torch.equal(value, kept[name]) for name, value in done["trained"].items())
+
+
+def test_a_loss_that_is_no_number_names_the_flag(base_folder: Path, tmp_path: Path) -> None:
+    base = load_base(str(base_folder))
+    base.model.lm_head.weight.data.fill_(float("inf"))
+    with pytest.raises(TrainingError, match="no longer a number; lower --learning-rate"):
+        fitted(base, tmp_path, "lora", FitSettings(1, 1e-3, 4, 0))
+
+
+def test_an_update_is_the_same_however_many_rows_are_computed_together(base_folder: Path, tmp_path: Path) -> None:
+    plain = load_base(str(base_folder))
+    plain.model.config.dropout_rate = 0.0
+    plain.model.save_pretrained(tmp_path / "plain")
+    plain.tokenizer.save_pretrained(tmp_path / "plain")
+    learnt = {}
+    for at_once in (None, Limits(30, 30), Limits(1, 1)):
+        base = load_base(str(tmp_path / "plain"))
+        settings = FitSettings(2, 5e-3, 4, 0, at_once=at_once)
+        work = tmp_path / str(at_once)
+        work.mkdir()
+        model = adapted(base, Seq2SeqConfig(lora_dropout=0.0), None)
+        with tokenized(ROWS, base.tokenizer, Limits(64, 64), work) as tables:
+            longest = max(len(row) for row in tables["train"]["input_ids"])
+            history = fit(model, base.tokenizer, tables["train"], None, settings, work)
+        learnt[at_once] = history, {n: p.detach() for n, p in model.named_parameters() if p.requires_grad}
+    assert rows_at_once(4, Limits(longest, longest), Limits(30, 30)) in (1, 2, 3), "else nothing was taken apart"
+    (whole, weights), *others = learnt.values()
+    assert whole[0]["loss"] > whole[-1]["loss"]
+    for history, theirs in others:
+        assert [row["loss"] for row in history] == pytest.approx([row["loss"] for row in whole], abs=1e-4)
+        for name, value in weights.items():
+            torch.testing.assert_close(theirs[name], value, atol=1e-4, rtol=1e-3)
+
+
+def test_rows_run_together_as_long_as_their_tokens_do_not_exceed_those_of_the_longest_allowed() -> None:
+    config = Seq2SeqConfig(batch_size=1)
+    assert config.fit_settings.batch_size == 4, "as production gathers the gradients of four"
+    assert [rows_at_once(4, Limits(n, 10), config.at_once) for n in (10, 96, 97, 192, 193, 384)] == [4, 4, 3, 2, 1, 1]
+    assert rows_at_once(4, Limits(10, 200), config.at_once) == 1
+    assert Seq2SeqConfig(batch_size=16).fit_settings.batch_size == 16
+    assert rows_at_once(16, Limits(384, 384), Seq2SeqConfig(batch_size=16).at_once) == 16
+
+
+def test_batches_are_of_like_length_and_each_epoch_has_its_own_order() -> None:
+    lengths = [n % 40 + 1 for n in range(400)]
+    sampler = _GroupedByLength(lengths, 8, seed=0)
+    first = list(sampler)
+    sampler.epoch = 1
+    second = list(sampler)
+    sampler.epoch = 0
+    assert first == list(sampler)
+    assert first != second
+    assert sorted(first) == sorted(second) == list(range(400))
+    batches = [[lengths[i] for i in first[start : start + 8]] for start in range(0, 400, 8)]
+    spread = [max(batch) - min(batch) for batch in batches]
+    assert sorted(spread)[len(spread) // 2] <= 5, "in any order it would be about 30"
+
+
+def test_one_text_gives_one_tokenizer_however_often_it_is_made() -> None:
+    texts = [TextPair(f"wake {a}{b} at {n} °C", f"Ünlock {b}{a} - {n}!") for n, (a, b) in enumerate(("xy", "yx", "zz"))]
+    made = [scratch_base(texts, 0).tokenizer.backend_tokenizer.to_str() for _ in range(4)]
+    assert len(set(made)) == 1
+
+
+def test_a_base_is_found_in_the_older_cache_variable_s_folder(
+    base_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = tmp_path / "models--somebody--small"
+    (model / "refs").mkdir(parents=True)
+    (model / "refs" / "main").write_text("abc")
+    (model / "snapshots").mkdir()
+    (model / "snapshots" / "abc").symlink_to(base_folder, target_is_directory=True)
+    monkeypatch.delenv("HF_HOME", raising=False)
+    monkeypatch.setenv("TRANSFORMERS_CACHE", str(tmp_path))
+    base = load_base("somebody/small")
+    assert base.name == "somebody/small"
+    assert base.model.dtype == torch.float32
+
+
+def test_where_no_symlink_can_be_made_a_file_names_the_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise OSError("a privilege is missing")
+
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+        with monkeypatch.context() as patched:
+            patched.setattr(Path, "symlink_to", refuse)
+            move_link(tmp_path / "latest", tmp_path / name)
+        assert (tmp_path / "latest").read_text() == name
+        assert pointed_at(tmp_path / "latest") == tmp_path / name
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["latest", "one", "two"]
+
+
+def test_the_forecast_grows_with_what_costs_memory(base_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    model = adapted(load_base(str(base_folder)), Seq2SeqConfig(), None)
+    monkeypatch.setattr(memory, "resident_bytes", lambda: 0)
+    forecast: Callable[..., int] = memory.expected_bytes
+    one = forecast(model, 1, 100, 100)
+    assert one > 50_000_000
+    fixed = 2 * one - forecast(model, 2, 100, 100)
+    assert forecast(model, 4, 100, 100) == pytest.approx(fixed + 4 * (one - fixed), rel=1e-6), "linear in rows"
+    assert forecast(model, 1, 200, 100) - fixed > 1.3 * (one - fixed)
+    assert memory.available_bytes() is None or memory.available_bytes() > 100_000_000

@@ -1,0 +1,1 @@
+"""The YAML generator: a request in plain words gives a Home Assistant automation."""

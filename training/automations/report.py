@@ -1,0 +1,45 @@
+"""The YAML generator's scores in words and in a table."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from training.automations.evaluation import structure_score
+
+_COLUMNS = {
+    "answered": "answered", "valid": "valid", "entities exist": "entities_exist", "triggers": "triggers_f1",
+    "services": "services_f1", "entities": "entities_f1", "chrF": "chrf", "exact": "exact_match",
+}  # fmt: skip
+
+
+def verdict(metrics: dict[str, Any]) -> str:
+    """One sentence: does the model beat looking up?"""
+    measured = metrics.get("test")
+    if measured is None:
+        return "Nothing was held out, so nothing is known of requests that were not seen."
+    best = max(structure_score(row) for row in measured["baselines"].values())
+    mine = structure_score(measured["model"])
+    beats = "beats" if mine > best else "does NOT beat"
+    return f"The model {beats} the best baseline on held-out structure (mean F1): {mine:.3f} against {best:.3f}."
+
+
+def score_lines(metrics: dict[str, Any]) -> list[str]:
+    """The closing table and the examples."""
+    name = "test" if "test" in metrics else "in_sample"
+    measured = metrics[name]
+    title = "Held-out" if name == "test" else "In-sample (NOT held out)"
+    lines = [f"{title} scores, {measured['rows']} rows; triggers, services and entities are F1"]
+    lines.append(f"  {'':<20}" + "".join(f"{column:>{len(column) + 2}}" for column in _COLUMNS))
+    rows = {"this model": measured["model"], "nearest request": measured["baselines"]["nearest_request"]}
+    rows["nearest, grounded"] = measured["baselines"]["nearest_grounded"]
+    for label, row in rows.items():
+        cells = (_cell(row.get(key), key, len(column) + 2) for column, key in _COLUMNS.items())
+        lines.append(f"  {label:<20}" + "".join(cells))
+    for example in measured["examples"]:
+        lines += [f"  asked:     {example['request']}", f"  wanted:    {example['wanted']}"]
+        lines.append(f"  generated: {example['generated'] or '(none)'}")
+    return [line.encode("ascii", "backslashreplace").decode() for line in lines]
+
+
+def _cell(value: float | None, key: str, width: int) -> str:
+    return f"{'-' if value is None else f'{value:.1f}' if key == 'chrf' else f'{value:.3f}':>{width}}"

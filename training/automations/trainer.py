@@ -1,0 +1,76 @@
+"""Train the YAML generator: which rows, how they are split, and what is judged."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from data_sources import YamlRow
+from training.automations.evaluation import judge
+from training.automations.model import Example, YamlGenerator, examples
+from training.judging.splits import PARTS, Part, sealed
+from training.text.backbone import TextPair
+from training.text.config import Scratch, Seq2SeqConfig
+from training.text.model import Suggester
+from training.text.splits import MIN_GROUPS, Split, plain, split_by_query, split_by_unit
+from training.text.trainer import Result, train
+
+log = logging.getLogger(__name__)
+CHARACTERS_A_TOKEN = 3  # of a line, at least: a longer one would be cut, and teach to stop anywhere
+SCRATCH = Scratch(pieces="bpe", epochs=60, rows=20_000)
+
+
+def split_by_home(rows: Sequence[YamlRow]) -> Split:
+    """Whole homes are held out where they are known and enough, else whole queries."""
+    homes = [row.home_id for row in rows if row.home_id is not None]
+    distinct = len(set(homes))
+    if distinct < MIN_GROUPS or len(homes) < len(rows):
+        return split_by_query([TextPair(row.input, row.output) for row in rows])
+    return split_by_unit(homes, "home", f"{distinct} homes: whole homes are held out")
+
+
+def learn(
+    rows: Sequence[YamlRow],
+    config: Seq2SeqConfig,
+    work: Path,
+    *,
+    split: Split | None = None,
+    **options: Any,
+) -> Result:
+    """Train on ``rows`` and judge what is generated for homes that were held out; ``options`` are ``train``'s."""
+    parts, described = split or split_by_home(rows)
+    longest = CHARACTERS_A_TOKEN * config.target_max_tokens
+    made = [_Made(*one, one[1].pair) for one in zip(rows, examples(rows), parts, strict=True)]
+    kept = [one for one in made if one.part == "test" or len(one.pair.target) <= longest]
+    if len(kept) < len(rows):
+        described = {**described, "too_long": len(rows) - len(kept)}
+        log.info(
+            "Left out of training: %d automations of more than %d characters; --target-max-tokens takes longer ones",
+            described["too_long"],
+            longest,
+        )
+    by_part = {part: [one.example for one in kept if one.part == part] for part in PARTS}
+
+    def judged_by(model: Any, tokenizer: Any, _training: Any, _judged: Any, config: Seq2SeqConfig) -> dict[str, Any]:
+        generator = YamlGenerator(Suggester(model, tokenizer, config))
+        return judge(generator, by_part["train"], by_part["test"] or by_part["train"])
+
+    pairs, kept_split = [one.pair for one in kept], ([one.part for one in kept], described)
+    result = train(pairs, config, work, split=kept_split, judged_by=judged_by, scratch=SCRATCH, **options)
+    seen = [one.row for one in kept if one.part != "test"]
+    return replace(result, trained_on=sealed(unit for row in seen for unit in row_units(row)))
+
+
+class _Made(NamedTuple):
+    row: YamlRow
+    example: Example
+    part: Part
+    pair: TextPair
+
+
+def row_units(row: YamlRow) -> tuple[str, str]:
+    """What a row is a unit of, for ``splits.sealed``: its home, and its request."""
+    return f"home {row.home_id}", f"request {plain(row.input)}"

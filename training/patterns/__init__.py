@@ -1,0 +1,1 @@
+"""The pattern model: how likely a detected usage pattern is genuine."""

@@ -1,0 +1,100 @@
+"""What detected patterns can and cannot support, counted before training."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict
+
+from data_sources import PatternRow
+from training.judging.splits import MIN_ENTITIES
+from training.runs.wording import many
+
+
+class PatternAudit(BaseModel):
+    """Counts of detected patterns and their truths.
+
+    ``judged_rows`` have a ground truth, ``genuine_rows`` of them are right and ``other_device_rows`` right but for the
+    device. ``duplicate_rows`` repeat another row whole; ``conflicting_rows`` are judged otherwise than a row that tells
+    the same.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    rows: int
+    judged_rows: int
+    genuine_rows: int
+    genuine_share: float | None
+    other_device_rows: int
+    entities: int
+    homes: int
+    pattern_types: dict[str, int]
+    duplicate_rows: int
+    conflicting_rows: int
+    fingerprint: str
+    cannot_show: tuple[str, ...]
+
+
+FEW_ROWS_OF_A_CLASS = 50
+
+
+def audit_patterns(rows: Sequence[PatternRow]) -> PatternAudit:
+    """Count, fingerprint and judge detected patterns; the fingerprint does not depend on their order or source."""
+    outcomes: dict[str, Counter[bool]] = defaultdict(Counter)
+    written = []
+    for row in rows:
+        written.append(row.model_dump_json())
+        if row.genuine is not None:
+            told = row.model_dump_json(exclude={"expected_pattern", "expected_device"})
+            outcomes[told][row.genuine] += 1
+    digest = hashlib.sha256()
+    for line in sorted(written):
+        digest.update(line.encode())
+    judged = sum(seen.total() for seen in outcomes.values())
+    genuine = sum(seen[True] for seen in outcomes.values())
+    counts: dict[str, Any] = {
+        "rows": len(rows),
+        "judged_rows": judged,
+        "genuine_rows": genuine,
+        "other_device_rows": sum(row.genuine is False and row.expected_pattern == row.pattern_type for row in rows),
+        "entities": len({row.entity_id for row in rows}),
+        "homes": len({row.home_id for row in rows if row.home_id is not None}),
+        "duplicate_rows": len(rows) - len(set(written)),
+        "conflicting_rows": sum(seen.total() for seen in outcomes.values() if len(seen) > 1),
+    }
+    return PatternAudit(
+        **counts,
+        genuine_share=round(genuine / judged, 6) if judged else None,
+        pattern_types=dict(sorted(Counter(row.pattern_type for row in rows).items())),
+        fingerprint=digest.hexdigest(),
+        cannot_show=tuple(_cannot_show_of_patterns(counts)),
+    )
+
+
+def _cannot_show_of_patterns(n: Mapping[str, int]) -> Iterable[str]:
+    judged, genuine = n["judged_rows"], n["genuine_rows"]
+    wrong = judged - genuine
+    if judged < n["rows"]:
+        yield f"{n['rows'] - judged} of {n['rows']} rows have no ground truth: nothing is learnt from them."
+    if judged and not (genuine and wrong):
+        kind, other = ("genuine", "reject") if genuine else ("wrong", "accept")
+        yield (
+            f"Every one of {many(judged, 'judged row')} is {kind}: one class, so there is nothing to learn to "
+            f"{other}, and the model is the constant that it has learnt."
+        )
+    elif min(genuine, wrong) < FEW_ROWS_OF_A_CLASS:
+        yield f"Only {many(min(genuine, wrong), 'row')} of one outcome: what tells the two apart is roughly known."
+    if n["entities"] < MIN_ENTITIES:
+        yield (
+            f"{many(n['rows'], 'row')} are of {n['entities']} entities, fewer than {MIN_ENTITIES}: nothing is held "
+            "out, so no score says how the model does on an entity not seen."
+        )
+    if n["homes"] < 2:
+        yield "At most one home is named: nothing shows how the model does in another home."
+    if n["duplicate_rows"]:
+        yield f"{many(n['duplicate_rows'], 'row')} repeat another one whole: they weigh it, they are no new evidence."
+    if n["conflicting_rows"]:
+        yield f"{n['conflicting_rows']} rows are judged otherwise than a row that tells the same."

@@ -1,0 +1,223 @@
+"""How likely a detected usage pattern is genuine: what a detection tells, choice of a model, calibration, judgement.
+
+Candidates are compared by cross-validation over entities; the one of least log loss is fitted on the whole training
+part and its log-odds calibrated on the predictions that the folds made (Platt, 1999).
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import zipfile
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import skops.io
+from pydantic import ValidationError
+from sklearn.compose import ColumnTransformer
+from sklearn.ensemble import HistGradientBoostingClassifier
+from sklearn.feature_extraction import DictVectorizer
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import KFold
+from sklearn.pipeline import Pipeline
+from sklearn.preprocessing import OrdinalEncoder, TargetEncoder
+
+from data_sources import PatternRow
+from data_sources.records import explain
+from home_assistant.domains import class_of
+from home_assistant.household_words import words_of
+from training.judging.metrics import Array
+from training.runs.errors import ModelFileError
+
+FORMAT = 1
+FOLDS = 5
+MIN_FOR_TREES = 50  # rows; a tree of fewer has no leaves to speak of
+ENOUGH = 15  # occurrences at which half of the evidence that repetition can give is there
+MANY = 10**9  # occurrences beyond it count as so many
+TEXTS = 5  # of what a detection tells
+NUMBER_SCALE = 4.0  # brings numbers from 0 to 1 on the penalty's scale of the one-hot columns
+BASE_RATE = "base rate"
+# What skops does not trust by itself and a model file may hold all the same.
+TRUSTED_TYPES = frozenset(
+    {"sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor", "sklearn.model_selection._split.KFold"}
+)
+
+
+@dataclass(frozen=True)
+class _Candidate:
+    linear: bool  # linear ones read each value of a text as a column, trees the mean outcome of rows with that value
+    classifier: Callable[[int], Any]  # of a seed
+
+
+def _logistic(penalty: float) -> _Candidate:
+    return _Candidate(True, lambda _seed: LogisticRegression(C=penalty, max_iter=2000))
+
+
+def _boosting(**options: Any) -> _Candidate:
+    def classifier(seed: int) -> Pipeline:
+        means = TargetEncoder(target_type="binary", cv=KFold(FOLDS, shuffle=True, random_state=seed))
+        return Pipeline(
+            [
+                ("means", ColumnTransformer([("texts", means, slice(0, TEXTS))], remainder="passthrough")),
+                ("trees", HistGradientBoostingClassifier(early_stopping=False, random_state=seed, **options)),
+            ]
+        )
+
+    return _Candidate(False, classifier)
+
+
+CANDIDATES: Mapping[str, _Candidate] = {
+    "logistic regression, C=0.1": _logistic(0.1),
+    "logistic regression, C=1": _logistic(1.0),
+    "logistic regression, C=10": _logistic(10.0),
+    "gradient boosting, depth 3": _boosting(max_depth=3, max_iter=100, learning_rate=0.05, min_samples_leaf=10),
+    "gradient boosting, 15 leaves": _boosting(max_leaf_nodes=15, max_iter=150, learning_rate=0.1),
+}
+
+
+def _told_by(row: PatternRow) -> dict[str, float | str]:
+    """What a detection tells before anybody judged it: ``TEXTS`` texts, then numbers."""
+    pattern, occurrences = row.pattern_type, min(row.occurrences, MANY)
+    words = words_of(row.entity_id.partition(".")[2]) + words_of(row.name or "")
+    entity_class = class_of(row.domain, row.device_class, words)
+    return {
+        "pattern_type": pattern,
+        "domain": row.domain,
+        "class": entity_class,
+        "pattern_type x domain": f"{pattern} {row.domain}",
+        "pattern_type x class": f"{pattern} {entity_class}",
+        "confidence": NUMBER_SCALE * row.confidence,
+        "log_occurrences": math.log1p(occurrences),
+        "repetition": NUMBER_SCALE * occurrences / (occurrences + ENOUGH),
+    }
+
+
+def columns_of(rows: Sequence[PatternRow], *, linear: bool) -> Any:
+    """What the encoders read: a dict a row for ``linear`` ones, else an object array ``[n, 8]``."""
+    told = [_told_by(row) for row in rows]
+    return told if linear else np.array([list(values.values()) for values in told], dtype=object)
+
+
+def make_encoder(*, linear: bool) -> Any:
+    """Texts to numbers without a look at any label."""
+    if linear:
+        return DictVectorizer()
+    texts = OrdinalEncoder(handle_unknown="use_encoded_value", unknown_value=-1)
+    return ColumnTransformer([("texts", texts, slice(0, TEXTS))], remainder="passthrough")
+
+
+@dataclass(frozen=True)
+class PatternModel:
+    """P(genuine) of detected patterns: ``pipeline`` and the calibration of its log-odds, or a constant without them."""
+
+    chosen: str
+    constant: float
+    pipeline: Pipeline | None = None
+    calibration: LogisticRegression | None = None
+    provenance: dict[str, Any] = field(default_factory=dict)
+
+    def score(self, rows: Sequence[PatternRow | Mapping[str, Any]]) -> Array:
+        """``[n]`` probability, from 0 to 1, that each pattern is genuine.
+
+        Args:
+            rows: Records, or plain rows in any spelling of docs/data.md; a ground truth is not looked at. Pattern
+                types, domains and classes may be ones that training never saw.
+
+        Raises:
+            ValueError: A row cannot be used; the message says which, which field and why.
+        """
+        records = [_record(number, row) for number, row in enumerate(rows)]
+        if self.pipeline is None or self.calibration is None or not records:
+            return np.full(len(records), self.constant)
+        log_odds = self.pipeline.decision_function(columns_of(records, linear=CANDIDATES[self.chosen].linear))
+        return calibrated(self.calibration, log_odds)
+
+    def to_bytes(self) -> bytes:
+        """A skops file; equal models give equal bytes."""
+        held = {
+            "format": FORMAT,
+            "model_type": PatternRow.kind,
+            "chosen": self.chosen,
+            "constant": self.constant,
+            "pipeline": self.pipeline,
+            "calibration": self.calibration,
+            "provenance": json.dumps(self.provenance),
+        }
+        return _canonical(skops.io.dumps(held))
+
+    @classmethod
+    def load(cls, path: str | Path) -> PatternModel:
+        """Load a published model. Raises ModelFileError; types not in TRUSTED_TYPES are never built."""
+        path = Path(path)
+        again = "train it again with scripts/train_pattern_detection.py"
+        try:
+            content = path.read_bytes()
+        except OSError as error:
+            raise ModelFileError(f"{path}: cannot be read ({error.strerror}); {again}") from error
+        try:
+            foreign = sorted(set(skops.io.get_untrusted_types(data=content)) - TRUSTED_TYPES)
+            held = None if foreign else skops.io.loads(content, trusted=sorted(TRUSTED_TYPES))
+        except Exception as error:
+            raise ModelFileError(f"{path}: is no model file ({type(error).__name__}); {again}") from error
+        if foreign:
+            raise ModelFileError(f"{path}: holds {foreign[0]}, which a pattern model does not; {again}")
+        if not isinstance(held, dict) or held.get("model_type") != PatternRow.kind:
+            raise ModelFileError(f"{path}: holds no pattern model; {again}")
+        if held.get("format") != FORMAT:
+            raise ModelFileError(f"{path}: is of format {held.get('format')}, this program reads {FORMAT}; {again}")
+        try:
+            model = cls(
+                held["chosen"], held["constant"], held["pipeline"], held["calibration"], json.loads(held["provenance"])
+            )
+            fitted = isinstance(model.pipeline, Pipeline) and isinstance(model.calibration, LogisticRegression)
+            sound = isinstance(model.constant, float) and (fitted or model.pipeline is None)
+            sound = sound and model.chosen in {BASE_RATE, *CANDIDATES}
+        except (KeyError, TypeError, ValueError):
+            sound = False
+        if not sound:
+            raise ModelFileError(f"{path}: is broken; {again}")
+        return model
+
+
+def _record(number: int, row: PatternRow | Mapping[str, Any]) -> PatternRow:
+    if isinstance(row, PatternRow):
+        return row
+    try:
+        return PatternRow.model_validate(row)
+    except ValidationError as error:
+        raise ValueError(f"row {number}: {explain(error, PatternRow)}") from error
+
+
+def calibrated(calibration: LogisticRegression, log_odds: Array) -> Array:
+    """``[n]`` probabilities of log-odds."""
+    return np.asarray(calibration.predict_proba(log_odds.reshape(-1, 1))[:, 1], dtype=np.float64)
+
+
+def _canonical(content: bytes) -> bytes:
+    """A skops file with its objects numbered in order and no times: skops writes memory addresses and the clock."""
+    numbers: dict[str, int] = {}
+
+    def renumber(node: Any) -> Any:
+        if isinstance(node, list):
+            return [renumber(item) for item in node]
+        if not isinstance(node, dict):
+            return node
+        if "__id__" in node:
+            node["__id__"] = numbers.setdefault(str(node["__id__"]), len(numbers))
+        if isinstance(node.get("file"), str):
+            address, dot, ending = node["file"].partition(".")
+            files[node["file"]] = f"{numbers.setdefault(address, len(numbers))}{dot}{ending}"
+            node["file"] = files[node["file"]]
+        return {key: renumber(value) for key, value in node.items()}
+
+    files: dict[str, str] = {}
+    written = BytesIO()
+    with zipfile.ZipFile(BytesIO(content)) as found, zipfile.ZipFile(written, "w") as made:
+        schema = json.dumps(renumber(json.loads(found.read("schema.json"))), indent=1)
+        for name, text in [*((new, found.read(old)) for old, new in files.items()), ("schema.json", schema.encode())]:
+            made.writestr(zipfile.ZipInfo(name), text, zipfile.ZIP_DEFLATED)
+    return written.getvalue()

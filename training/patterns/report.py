@@ -1,0 +1,100 @@
+"""The pattern model's audit and scores in words, a table and a plot."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from typing import Any
+
+from training.judging.plots import png
+from training.patterns.audit import PatternAudit
+
+_NAMES = {"model": "this model", "base_rate": "base rate", "confidence": "detector's confidence"}
+_COLUMNS = {"brier": "Brier", "average_precision": "AP", "roc_auc": "AUC", "ece": "calib. error"}
+
+
+def audit_lines(audit: PatternAudit) -> Iterable[str]:
+    """The counts on two lines, then what they cannot show."""
+    share = "" if audit.genuine_share is None else f" ({audit.genuine_share:.1%} genuine)"
+    yield (
+        f"Data: {audit.rows} rows, {audit.judged_rows} with a ground truth{share}, {audit.entities} entities, "
+        f"{audit.homes} named homes, {audit.duplicate_rows} repeated rows"
+    )
+    yield "      " + ", ".join(f"{name} {count}" for name, count in audit.pattern_types.items())
+    for line in audit.cannot_show:
+        yield f"Note: {line}"
+
+
+def score_lines(metrics: dict[str, Any]) -> Iterable[str]:
+    """What the candidates scored in cross-validation, then the closing table."""
+    compared = metrics["cross_validation"]
+    if compared:
+        yield f"Cross-validation by {compared['grouped_by']}, {compared['folds']} folds of the training part"
+        yield from _table(compared["candidates"], chosen=metrics["chosen"])
+    measured = metrics.get("test") or metrics["in_sample"]
+    title = "Held-out scores" if "test" in metrics else "In-sample scores (NOT held out)"
+    yield f"{title}: {measured['rows']} rows of {measured['entities']} entities"
+    yield from _table(
+        {_NAMES[name]: row for name, row in [("model", measured["model"]), *measured["baselines"].items()]}
+    )
+
+
+def _table(rows: dict[str, dict[str, float | None]], chosen: str = "") -> Iterable[str]:
+    width = max(map(len, rows))
+    yield f"  {'':<{width}}  " + "  ".join(f"{title:>12}" for title in _COLUMNS.values())
+    for name, row in rows.items():
+        cells = "  ".join(f"{'-' if row[key] is None else format(row[key], '.3f'):>12}" for key in _COLUMNS)
+        yield f"  {name:<{width}}  {cells}{'  <- chosen' * (name == chosen)}"
+
+
+def verdict(metrics: dict[str, Any]) -> str:
+    """One sentence: does the model beat the base rate and the detector's confidence?"""
+    measured = metrics.get("test")
+    if metrics["chosen"] == "base rate" and not metrics["cross_validation"]:
+        share = (measured or metrics["in_sample"])["genuine_share"]
+        return (
+            f"Nothing could be learnt that tells genuine patterns from wrong ones: the constant {share:.3f} is saved."
+        )
+    if measured is None:
+        return "Nothing was held out, so nothing is known of entities that were not seen."
+    model, rivals = measured["model"], measured["baselines"]
+    if model["average_precision"] is None:
+        return "The patterns held out are of one class: too few to compare with the baselines."
+    brier = min(row["brier"] for row in rivals.values())
+    precision = max(row["average_precision"] for row in rivals.values())
+    beats = "beats" if model["brier"] < brier and model["average_precision"] > precision else "does NOT beat"
+    return (
+        f"The model {beats} the base rate and the detector's confidence on held-out patterns: Brier score "
+        f"{model['brier']:.3f} against {brier:.3f} (less is better), average precision "
+        f"{model['average_precision']:.3f} against {precision:.3f}."
+    )
+
+
+def plot_reliability(metrics: dict[str, Any]) -> bytes | None:
+    """PNG of predicted against observed shares of genuine patterns; None where matplotlib is not installed."""
+
+    def draw(figure: Any) -> None:
+        measured = metrics.get("test") or metrics["in_sample"]
+        bins = measured["reliability"]
+        axes, counts = figure.subplots(2, 1, height_ratios=(3, 1), sharex=True)
+        axes.plot([0, 1], [0, 1], color="grey", linestyle=":", label="perfectly calibrated")
+        predicted = [place["predicted"] for place in bins]
+        observed = [place["observed"] for place in bins]
+        ends = [_wilson(place["observed"], place["rows"]) for place in bins]
+        below = [share - low for share, (low, _) in zip(observed, ends, strict=True)]
+        above = [high - share for share, (_, high) in zip(observed, ends, strict=True)]
+        axes.errorbar(predicted, observed, yerr=[below, above], fmt="o", capsize=3, label="this model, 95 % interval")
+        axes.set(ylabel="share that is genuine", ylim=(-0.05, 1.05))
+        axes.set_title("Held-out patterns" if "test" in metrics else "In-sample (nothing held out)")
+        axes.legend(loc="lower right", frameon=False, fontsize="small")
+        counts.bar(predicted, [place["rows"] for place in bins], width=0.06, color="tab:blue")
+        counts.set(xlabel="predicted probability", ylabel="rows", xlim=(-0.05, 1.05))
+
+    return png(draw, (5, 6))
+
+
+def _wilson(share: float, rows: float, z: float = 1.96) -> tuple[float, float]:
+    """Interval of a share counted in few rows (Wilson, 1927); it holds the share."""
+    middle = (share + z * z / (2 * rows)) / (1 + z * z / rows)
+    half = z / (1 + z * z / rows) * math.sqrt(share * (1 - share) / rows + z * z / (4 * rows * rows))
+    return min(share, middle - half), max(share, middle + half)

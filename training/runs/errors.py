@@ -1,0 +1,15 @@
+"""Failures a person can act on: the message is one line that says what happened, where, and what to do."""
+
+from __future__ import annotations
+
+
+class TrainingError(Exception):
+    """Training cannot start or go on."""
+
+
+class ModelFileError(TrainingError):
+    """A model file is missing, broken, of another kind or of a newer format."""
+
+
+class ArtifactError(TrainingError):
+    """A result cannot be written; what was published before is untouched."""

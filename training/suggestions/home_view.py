@@ -1,0 +1,227 @@
+"""A home and the model's tables, ready for look-ups: families, places, reasons in words."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from data_sources import Entity, Home
+from home_assistant.household_words import apart, fold, places_of, tokens_of, words_of
+from training.suggestions.actions import NoRecipeError, with_article
+from training.suggestions.recipes import Recipe, name_of, one_line, write_automation
+from training.synergy.graph import HomeGraph, build_graph
+
+if TYPE_CHECKING:
+    from training.synergy.model import SynergyModel
+
+
+ALIKE = 0.5  # how alike two entities of one family or one device are; the same entity is 1
+GENERIC = frozenset("all ceiling home lamp light lights main room sensor smart state status switch".split())
+METERED = frozenset("amps consumption current electric electricity energy kwh power usage voltage watt watts".split())
+REGULATING = frozenset(("climate", "humidifier", "water_heater"))
+TIMES_AVERAGE = 1.5  # from here on a pairing counts as common
+RARE = 0.25  # a word that more than this share of a home's entities have does not join two of them
+REASONS = 3
+
+_NUMBER_AT_END = re.compile(r"(?:_?\d+)+$")
+
+
+# -- What is known of a home and a pair --------------------------------------------------------------------------------
+
+
+class HomeView:
+    """A home and the model's tables, ready for look-ups of its pairs."""
+
+    def __init__(self, home: Home, known: Iterable[Any], model: SynergyModel) -> None:
+        self.entities = {entity.entity_id: entity for entity in home.entities}
+        self.known = {
+            pair
+            for s in known
+            for pair in ((s.trigger, s.action), *(((s.action, s.trigger),) if s.bidirectional else ()))
+        }
+        self.triggers_of: dict[str, list[str]] = defaultdict(list)
+        self.actions_of: dict[str, list[str]] = defaultdict(list)
+        for t, a in sorted(self.known):
+            self.triggers_of[a].append(t)
+            self.actions_of[t].append(a)
+        graph = build_graph(home)
+        self.classes = dict(zip(graph.entity_ids, graph.classes, strict=True))
+        self.words = _rare_words(graph)
+        self.said = {entity.entity_id: frozenset(tokens_of(_spelt(entity))) for entity in home.entities}
+        self.area_names = {area.area_id: one_line(area.name or "") for area in home.areas}
+        self.log_odds, vocabulary = model.log_odds, model.vocabulary
+        self.domain_index = {text: i for i, text in enumerate(vocabulary.domains, start=1)}
+        self.class_index = {text: i for i, text in enumerate(vocabulary.classes, start=1)}
+        self.word_index = {text: i for i, text in enumerate(vocabulary.words, start=1)}
+
+    def family(self, entity_id: str) -> str:
+        """The id without the number at its end: ``light.spot`` for ``light.spot_1`` and ``light.spot_2``."""
+        domain, _, name = entity_id.partition(".")
+        return f"{domain}.{_NUMBER_AT_END.sub('', name) or name}"
+
+    def head(self, entity_id: str) -> str:
+        """What stands for a family: ``light.spot`` beside ``light.spot_1`` and on, else the entity itself.
+
+        Home Assistant numbers a second entity of one name from 2, so ``light.spot`` and ``light.spot_2`` are equals.
+        """
+        family = self.family(entity_id)
+        group = family in self.entities and any(f"{family}{first}" in self.entities for first in ("_1", "1"))
+        return family if group else entity_id
+
+    def alike(self, one: str, other: str) -> float:
+        """1 for the same entity, ``ALIKE`` for one family or device, else 0."""
+        if one == other:
+            return 1.0
+        device = self.entities[one].device_id
+        same = self.family(one) == self.family(other) or (device and device == self.entities[other].device_id)
+        return ALIKE if same else 0.0
+
+    def kinds(self, trigger: str, action: str) -> tuple[str, str]:
+        """What a pair joins: classes of its trigger and its action."""
+        return self.classes[trigger], self.classes[action]
+
+    def act_together(self, trigger: str, one: str, other: str) -> bool:
+        """Whether two of a family are in one place: a known room, else a word that the trigger's name has too."""
+        areas = self.entities[one].area_id, self.entities[other].area_id
+        if areas != (None, None):
+            return areas[0] == areas[1]
+        return bool(self.words[trigger] & self.words[one] & self.words[other])
+
+    def recipe(self, trigger: str, actions: Sequence[str]) -> Recipe:
+        """Raises NoRecipeError."""
+        device = self.entities[trigger].device_id
+        of_device = device is not None and device == self.entities[actions[0]].device_id
+        if of_device and trigger.startswith("sensor.") and self.entities[actions[0]].domain in REGULATING:
+            raise NoRecipeError("a device minds its own sensor by itself")
+        if self._own_meter(trigger, actions[0]):
+            raise NoRecipeError("a meter only follows what it measures")
+        if self._elsewhere(trigger, actions[0]) and not any(self._by_known(trigger, actions[0])):
+            raise NoRecipeError("two of a kind in different places, which nothing known joins")
+        return write_automation(
+            self.entities[trigger],
+            self._device_class(trigger),
+            [self.entities[action] for action in actions],
+            self._device_class(actions[0]),
+            self.entities,
+        )
+
+    def _own_meter(self, trigger: str, action: str) -> bool:
+        """Whether a trigger's name is the action's and what it meters: ``sensor.kettle_power``, ``switch.kettle``."""
+        metered, switched = self.said[trigger], self.said[action]
+        return trigger.startswith("sensor.") and bool(metered & switched) and METERED >= metered - switched != set()
+
+    def _elsewhere(self, trigger: str, action: str) -> bool:
+        """Whether two entities of one domain each name a place that the other does not: two lights, two rooms."""
+        places = (places_of(self.said[entity_id]) for entity_id in (trigger, action))
+        return self.entities[trigger].domain == self.entities[action].domain and bool(apart(*places))
+
+    def _device_class(self, entity_id: str) -> str:
+        domain, _, device_class = self.classes[entity_id].partition(":")
+        guessed = domain in ("binary_sensor", "cover", "sensor")  # what a light's name says is not what it measures
+        return self.entities[entity_id].device_class or (device_class if guessed else "")
+
+    def reasons(self, trigger: str, action: str) -> tuple[str, ...]:
+        """Why a pair was suggested, the strongest kind first: known automations, place, names, other homes."""
+        t, a = self.entities[trigger], self.entities[action]
+        found = [*self._by_known(trigger, action)]
+        if t.device_id is not None and t.device_id == a.device_id:
+            found.append("both belong to one device")
+        if t.area_id is not None and t.area_id == a.area_id:
+            found.append(f"same room ({self.area_names.get(t.area_id) or one_line(t.area_id)})")
+        shared = self._shared_words(t, a)
+        if shared:
+            found.append(f'both names have "{shared}"')
+        found += self._by_other_homes(trigger, action)
+        return tuple(found[:REASONS])
+
+    def _shared_words(self, t: Entity, a: Entity) -> str:
+        """What two names have in common, in their order, unless it is their room or says no more than what they are."""
+        shared = self.words[t.entity_id] & self.words[a.entity_id]
+        said = {*_parts(self.classes[t.entity_id]), *_parts(self.classes[a.entity_id]), *GENERIC}
+        if t.area_id is not None and t.area_id == a.area_id:
+            said.update(words_of(f"{t.area_id} {self.area_names.get(t.area_id) or ''}"))
+        if not shared - {fold(word) for word in said}:
+            return ""
+        of_trigger, of_action = (words_of(_spelt(e)) for e in (t, a))
+        common = ((word, fold(word)) for word in of_trigger if fold(word) in shared)
+        # As both spell it, or, said in two languages, as it is folded.
+        return " ".join(dict.fromkeys(word if word in of_action else meaning for word, meaning in common))
+
+    def _by_known(self, trigger: str, action: str) -> Iterable[str]:
+        similar = [t for t in self.triggers_of[action] if t != trigger and self._similar(t, trigger)]
+        if similar:
+            near = max(similar, key=lambda t: self._nearness(t, trigger))
+            yield f"{self._named(near)}, also {with_article(self._kind(near))}, already drives it"
+        driven = [a for a in self.actions_of[trigger] if self._kind(a) == self._kind(action)]
+        if driven:
+            near = max(driven, key=lambda a: self._nearness(a, action))
+            yield f"this trigger already drives another {self._kind(near)}, {self._named(near)}"
+
+    def _similar(self, one: str, other: str) -> bool:
+        """Whether two are of one class; sensors of which no class is known need a word in common too."""
+        told = self._kind(one) != "sensor" or bool(self.words[one] & self.words[other])
+        return self.classes[one] == self.classes[other] and told
+
+    def _nearness(self, one: str, other: str) -> tuple[bool, int]:
+        area = self.entities[one].area_id
+        return (area is not None and area == self.entities[other].area_id, len(self.words[one] & self.words[other]))
+
+    def _by_other_homes(self, trigger: str, action: str) -> Iterable[str]:
+        """Log-odds that the model holds; each table is relative to the next coarser one, so that they add up."""
+        odds = self.log_odds
+        t, a = (self.domain_index.get(self.entities[i].domain, 0) for i in (trigger, action))
+        if not (t and a):
+            return
+        common = float(odds.action_domain[a]) + float(odds.domain_pair[t, a])
+        kinds = (with_article(self.entities[i].domain) for i in (trigger, action))
+        classes = tuple(self.class_index.get(self.classes[i], 0) for i in (trigger, action))
+        if all(classes):
+            common += float(odds.class_pair[classes])
+            kinds = (with_article(self._kind(i)) for i in (trigger, action))
+        driver, driven = kinds
+        if common >= math.log(TIMES_AVERAGE):
+            yield f"common where the model learnt: {driver} drives {driven} ({_times(common)} times the average pair)"
+        told = [(float(odds.trigger_word[w, a]), word) for word, w in self._known_words(trigger) if word not in driver]
+        best, word = max(told, default=(0.0, ""))
+        if best >= math.log(TIMES_AVERAGE):
+            yield f'where the model learnt, triggers called "{word}" drive {driven} ({_times(best)} times the average)'
+
+    def _known_words(self, entity_id: str) -> Iterable[tuple[str, int]]:
+        return ((word, self.word_index[word]) for word in sorted(self.words[entity_id]) if word in self.word_index)
+
+    def _kind(self, entity_id: str) -> str:
+        """``motion sensor``, ``temperature sensor``, ``light``: what a person would call it."""
+        domain, device_class = self.entities[entity_id].domain, self._device_class(entity_id)
+        if domain in ("binary_sensor", "sensor"):
+            return f"{device_class.replace('_', ' ')} sensor".strip()
+        return domain.replace("_", " ")
+
+    def _named(self, entity_id: str) -> str:
+        return name_of(self.entities[entity_id])
+
+
+def _spelt(entity: Entity) -> str:
+    return f"{entity.entity_id.partition('.')[2]} {entity.name or ''}"
+
+
+def _rare_words(graph: HomeGraph) -> dict[str, set[str]]:
+    """The words of each entity's name that not too many of the home's entities share."""
+    of = {
+        entity_id: {graph.words[w] for w in row if w < len(graph.words)}
+        for entity_id, row in zip(graph.entity_ids, graph.tokens.tolist(), strict=True)
+    }
+    frequency = Counter(word for words in of.values() for word in words)
+    limit = max(4, RARE * graph.size)
+    return {entity_id: {w for w in words if frequency[w] <= limit} for entity_id, words in of.items()}
+
+
+def _parts(entity_class: str) -> list[str]:
+    return entity_class.replace(":", "_").split("_")
+
+
+def _times(log_odds: float) -> str:
+    times = math.exp(log_odds)
+    return f"{times:.0f}" if times >= 10 else f"{times:.1f}"

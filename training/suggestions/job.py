@@ -1,0 +1,114 @@
+"""The script's body: read homes, suggest, print and write."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from data_sources import Home, open_source
+from training.runs import artifacts
+from training.runs.errors import TrainingError
+from training.runs.run import Run, log_source
+from training.suggestions.ranking import MIN_SCORE, HomeProposals, suggest_automations
+from training.suggestions.writing import paths_of, to_dict, to_yaml
+from training.synergy.config import read_settings
+
+if TYPE_CHECKING:
+    from training.synergy.model import SynergyModel
+
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class SuggestOptions:
+    """The command line; None means not given."""
+
+    json_input: str | None = None
+    data_source: str | None = None
+    strict: bool = False
+    model_path: str | None = None
+    home: str | None = None
+    top: int = 20
+    min_score: float = MIN_SCORE
+    diverse: bool = True
+    output: str | None = None
+
+
+# -- The job -----------------------------------------------------------------------------------------------------------
+
+
+def suggest_synergies(run: Run, options: SuggestOptions) -> None:
+    """The job: load the model, read the homes, print or write. Raises DataSourceError or TrainingError."""
+    path = Path(options.model_path) if options.model_path else read_settings().model_path
+    output = Path(options.output) if options.output else None
+    if output is not None:
+        artifacts.check_writable(output)
+    if not path.is_file():
+        raise TrainingError(
+            f"{path}: no such model file; scripts/train_gnn_synergy.py makes one, --model-path names it"
+        )
+    from training.synergy.model import SynergyModel
+
+    model = SynergyModel.load(path)
+    found = _suggest_all(model, run, options)
+    if output is None:
+        _print("---\n".join(to_yaml(home, ascii_only=not _writes_unicode()) for home in found))
+        return
+    if output.suffix == ".json":
+        artifacts.write_atomically(output, artifacts.to_json({home.home_id: to_dict(home) for home in found}))
+        written = [output]
+    else:
+        written = paths_of(output, found)
+        for file, home in zip(written, found, strict=True):
+            artifacts.write_atomically(file, to_yaml(home).encode("utf-8"))
+    run.saved = True
+    proposals = sum(len(home.proposals) for home in found)
+    log.info("%d suggestions for %d home%s", proposals, len(found), "s" * (len(found) != 1))
+    log.info("Saved: %s", ", ".join(map(str, written)))
+
+
+def _suggest_all(model: SynergyModel, run: Run, options: SuggestOptions) -> list[HomeProposals]:
+    source = open_source(json_input=options.json_input, data_source=options.data_source, strict=options.strict)
+    run.source = source
+    found, names, empty = [], [], []
+    for home in source.read(Home):
+        names.append(home.home_id)
+        if options.home not in (None, home.home_id):
+            continue
+        if not home.entities and options.home is None:
+            empty.append(home.home_id)
+            continue
+        found.append(
+            suggest_automations(model, home, options.top, min_score=options.min_score, diverse=options.diverse)
+        )
+    log_source(source)
+    where = source.report.where
+    if options.home is not None and options.home not in names:
+        raise TrainingError(f"--home {options.home!a}: {where} has no such home; it has {_listed(names)}")
+    if not found:
+        raise TrainingError(f"{where}: no home has any entities; give them their entities (docs/data.md)")
+    if empty:
+        log.warning("Left out, for they have no entities: %s", _listed(empty))
+    return found
+
+
+def _listed(names: Sequence[str]) -> str:
+    more = len(names) - 10
+    return ", ".join(f"{name!a}" for name in names[:10]) + (f" and {more} more" if more > 0 else "")
+
+
+def _writes_unicode() -> bool:
+    return (sys.stdout.encoding or "").lower().replace("-", "").startswith("utf")
+
+
+def _print(text: str) -> None:
+    try:
+        sys.stdout.write(text)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        log.debug("the reader of the suggestions has gone")

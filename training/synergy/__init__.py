@@ -1,0 +1,1 @@
+"""The synergy model: which entity should act when another one triggers."""

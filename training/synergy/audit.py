@@ -1,0 +1,171 @@
+"""What the data can and cannot support, counted before training and said in plain words."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict
+
+from data_sources import Home
+from home_assistant.domains import READ_ONLY_DOMAINS
+from training.runs.wording import many
+from training.synergy.graph import ACTING_SHARE
+from training.synergy.splits import MIN_GROUPS, MIN_HOMES
+
+FEW_PAIRS = 100  # below it a held-out score rests on a dozen pairs
+
+
+class SynergyAudit(BaseModel):
+    """Counts of the synergy data and what follows from them.
+
+    ``rows`` are synergy rows read; ``duplicate_rows`` those beyond the first of their (trigger, action) pair;
+    ``distinct_pairs`` pairs as written and ``directed_pairs`` with both directions of bidirectional ones;
+    ``implied_entities`` are named by a synergy only. ``conflicting_*`` count pairs whose rows disagree.
+    ``generated_pairs`` were made up by rules. ``one_class`` maps a target that takes a single value to that value.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    rows: int
+    distinct_pairs: int
+    directed_pairs: int
+    duplicate_rows: int
+    homes: int
+    homes_with_pairs: int
+    enabled_entities: int
+    disabled_entities: int
+    implied_entities: int
+    rows_with_disabled_entities: int
+    generated_pairs: int
+    entities_in_pairs: int
+    entities_with_area: int
+    entities_with_device: int
+    areas: int
+    automations: int
+    conflicting_direction: int
+    conflicting_relationship: int
+    conflicting_synergy_type: int
+    synergy_types: dict[str, int]
+    one_class: dict[str, str]
+    fingerprint: str
+    cannot_show: tuple[str, ...]
+
+
+def audit_homes(homes: Sequence[Home]) -> SynergyAudit:
+    """Count, fingerprint and judge homes; the fingerprint does not depend on their order or their source."""
+    totals: Counter[str] = Counter()
+    types: Counter[str] = Counter()
+    confidences: set[float] = set()
+    read_only_actions = actions = 0
+    for home in homes:
+        values: dict[tuple[str, str], dict[str, set[str | None]]] = defaultdict(lambda: defaultdict(set))
+        directed: set[tuple[str, str]] = set()
+        automations: set[str] = set()
+        for s in home.synergies:
+            pair = (s.trigger, s.action)
+            directed.add(pair)
+            if s.bidirectional:
+                directed.add((s.action, s.trigger))
+            values[pair]["direction"].add(s.direction)
+            values[pair]["relationship"].add(s.relationship_type)
+            values[pair]["synergy_type"].add(s.synergy_type)
+            types[s.synergy_type or "none"] += s.rows
+            confidences.add(s.confidence)
+            if s.automation_id is not None:
+                automations.add(s.automation_id)
+        areas = {e.area_id for e in home.entities if e.area_id is not None}
+        rows = sum(s.rows for s in home.synergies)
+        totals.update(
+            rows=home.rows,
+            distinct_pairs=len(values),
+            directed_pairs=len(directed),
+            duplicate_rows=rows - len(values),
+            homes_with_pairs=int(bool(values)),
+            enabled_entities=len(home.entities),
+            disabled_entities=home.disabled,
+            implied_entities=home.implied,
+            rows_with_disabled_entities=home.disabled_rows,
+            generated_pairs=home.generated,
+            entities_in_pairs=len({entity for pair in values for entity in pair}),
+            entities_with_area=sum(e.area_id is not None for e in home.entities),
+            entities_with_device=sum(e.device_id is not None for e in home.entities),
+            areas=len(areas),
+            automations=len(automations),
+            **{
+                f"conflicting_{name}": sum(len(seen[name]) > 1 for seen in values.values())
+                for name in ("direction", "relationship", "synergy_type")
+            },
+        )
+        domains = [action.partition(".")[0] for _, action in directed]
+        actions += len(domains)
+        read_only_actions += sum(domain in READ_ONLY_DOMAINS for domain in domains)
+    counts: dict[str, Any] = {name: totals[name] for name in SynergyAudit.model_fields if name in totals}
+    counts["homes"] = len(homes)
+    one_class = {"synergy_type": next(iter(types))} if len(types) == 1 else {}
+    if len(confidences) == 1 and totals["distinct_pairs"] > 1:
+        one_class["confidence"] = repr(next(iter(confidences)))
+    return SynergyAudit(
+        **{**dict.fromkeys(_COUNTS, 0), **counts},
+        synergy_types=dict(sorted(types.items())),
+        one_class=one_class,
+        fingerprint=fingerprint(homes),
+        cannot_show=tuple(_cannot_show(Counter(counts), one_class, read_only_actions, actions)),
+    )
+
+
+_COUNTS = tuple(name for name, info in SynergyAudit.model_fields.items() if info.annotation is int)
+
+
+def fingerprint(homes: Iterable[Home]) -> str:
+    """SHA-256 of the homes' fingerprints, sorted."""
+    digest = hashlib.sha256()
+    for value in sorted(home.fingerprint() for home in homes):
+        digest.update(value.encode())
+    return digest.hexdigest()
+
+
+def _cannot_show(n: Counter[str], one_class: dict[str, str], read_only: int, actions: int) -> Iterable[str]:
+    pairs, groups = n["distinct_pairs"], n["automations"] or n["distinct_pairs"]
+    if n["generated_pairs"]:
+        yield (
+            f"{n['generated_pairs']} pairs were generated from rules, for no synergy is known yet: nobody has "
+            "validated them, and every score below only says how well the rules are repeated."
+        )
+    if n["homes_with_pairs"] < MIN_HOMES and groups < MIN_GROUPS:
+        yield (
+            f"{n['rows']} rows are only {many(pairs, 'distinct pair')}: "
+            f"{many(pairs, 'distinct pair')} allow no held-out score, so every number below is in-sample "
+            "and says nothing about pairs not seen."
+        )
+    elif pairs < FEW_PAIRS:
+        yield f"{many(pairs, 'distinct pair')}: a held-out score rests on few pairs and moves a lot with each of them."
+    if n["duplicate_rows"] > pairs:
+        yield f"{n['duplicate_rows']} of {n['rows']} rows repeat a pair: they weigh it, they are no further evidence."
+    if 0 < n["homes_with_pairs"] < MIN_HOMES:
+        yield (
+            f"{many(n['homes_with_pairs'], 'home')} with pairs: nothing shows how the model does in another home "
+            f"(that needs {MIN_HOMES})."
+        )
+    without = n["homes"] - n["homes_with_pairs"]
+    if without:
+        yield f"{many(without, 'home')} without a synergy: nothing is learnt from or judged on them."
+    if not n["entities_with_area"]:
+        yield "No entity has an area: what rooms tell cannot be learnt; only names may carry the room."
+    elif n["entities_with_area"] < 0.5 * n["enabled_entities"]:
+        yield f"Only {n['entities_with_area']} of {n['enabled_entities']} entities have an area."
+    for target, value in one_class.items():
+        yield f"Every {target} is {value}: one class, so kinds of {target} cannot be told apart."
+    for name in ("direction", "relationship", "synergy_type"):
+        if n[f"conflicting_{name}"]:
+            yield f"{many(n[f'conflicting_{name}'], 'pair')} with rows that disagree on {name}."
+    if n["rows_with_disabled_entities"]:
+        yield f"{many(n['rows_with_disabled_entities'], 'row')} left out: they name a disabled entity."
+    if 0 < read_only < ACTING_SHARE * actions:
+        yield (
+            f"{read_only} of {actions} directed pairs act on sensors and the like, which take no action: "
+            "some of these are not trained on or ranked."
+        )
+    yield "A pair that is missing does not prove that two entities are unrelated."

@@ -1,0 +1,62 @@
+"""What requests and answers can and cannot support, counted before training."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+
+from pydantic import BaseModel, ConfigDict
+
+from training.runs.wording import many
+
+
+class PromptAudit(BaseModel):
+    """Counts of requests and answers; queries are distinct without case and punctuation."""
+
+    model_config = ConfigDict(frozen=True)
+
+    rows: int
+    distinct_queries: int
+    distinct_answers: int
+    duplicate_rows: int
+    conflicting_queries: int
+    fingerprint: str
+    cannot_show: tuple[str, ...]
+
+
+FEW_QUERIES = 50
+
+
+def audit_prompts(rows: Sequence[tuple[str, str]]) -> PromptAudit:
+    """Count and judge (query, answer) rows; the fingerprint does not depend on their order."""
+    answers: dict[str, set[str]] = defaultdict(set)
+    for query, answer in rows:
+        answers[" ".join(re.findall(r"\w+", query.lower()))].add(answer)
+    digest = hashlib.sha256()
+    for row in sorted(rows):
+        digest.update(json.dumps(row).encode())
+    counts = {
+        "rows": len(rows),
+        "distinct_queries": len(answers),
+        "distinct_answers": len({answer for _, answer in rows}),
+        "duplicate_rows": len(rows) - len(set(rows)),
+        "conflicting_queries": sum(len(seen) > 1 for seen in answers.values()),
+    }
+    return PromptAudit(**counts, fingerprint=digest.hexdigest(), cannot_show=tuple(_cannot_show_of_prompts(counts)))
+
+
+def _cannot_show_of_prompts(n: Mapping[str, int]) -> Iterable[str]:
+    if n["distinct_answers"] == 1:
+        yield (
+            f"{n['rows']} rows have one distinct answer: repeating that one sentence is all that can be learnt, and "
+            "every score below is that of repeating it."
+        )
+    if n["distinct_queries"] < FEW_QUERIES:
+        yield f"{many(n['rows'], 'row')} of {n['distinct_queries']} distinct queries: a held-out score is rough."
+    if n["duplicate_rows"] * 2 > n["rows"]:
+        yield f"{n['duplicate_rows']} of {n['rows']} rows are repeated."
+    if n["conflicting_queries"]:
+        yield f"{n['conflicting_queries']} queries have more than one answer: none of them can be right every time."

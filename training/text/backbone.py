@@ -1,0 +1,157 @@
+"""The encoder-decoder that an adapter is trained over: one that exists, or a small T5 made from the data."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from itertools import pairwise, takewhile
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+import huggingface_hub
+import torch
+import transformers
+
+from training.runs.errors import TrainingError
+from training.runs.wording import one_line
+
+BASE_FOLDER = "base_model"  # of a scratch base, inside the run directory
+
+
+@contextmanager
+def peft_warnings_ignored() -> Iterator[None]:
+    """PEFT 0.21 reads a property that transformers 5 renamed; nothing of ours does."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="`is_gradient_checkpointing` is deprecated", category=FutureWarning)
+        yield
+
+
+transformers.utils.logging.disable_progress_bar()
+transformers.utils.logging.set_verbosity_error()
+logging.getLogger("huggingface_hub").setLevel(logging.ERROR)  # what fails is said in one line of ours
+
+SCRATCH = "scratch"
+SCRATCH_VOCABULARY = 1_000
+_TRAINER_STEP = 1e-4
+SCRATCH_WIDTH, SCRATCH_LAYERS, SCRATCH_HEADS = 128, 2, 4
+
+
+Pieces = Literal["unigram", "bpe"]
+
+
+class TextPair(NamedTuple):
+    """What is given and what is wanted."""
+
+    source: str
+    target: str
+
+
+class Base(NamedTuple):
+    """A model to adapt, its tokenizer, and where an adapter's config may find it again."""
+
+    model: Any
+    tokenizer: Any
+    name: str
+
+
+def load_base(name: str) -> Base:
+    """A base model from a folder, the cache or the hub, in this order, in float32.
+
+    Raises TrainingError in one line: not there, no model, not an encoder-decoder.
+    """
+    # transformers reads HF_HOME itself; the older variable is production's.
+    cache = None if os.environ.get("HF_HOME") else os.environ.get("TRANSFORMERS_CACHE") or None
+    last: Exception | None = None
+    for place in dict.fromkeys((_cached(name, cache), name)):
+        try:
+            return _loaded(place, name, cache)
+        except (OSError, ValueError) as error:
+            last = error
+            if Path(name).is_dir():
+                raise TrainingError(f"{name}: cannot be loaded as a model ({one_line(error)})") from error
+    raise TrainingError(
+        f"{name}: is not in the Hugging Face cache and cannot be fetched ({one_line(last)}); go online once, set "
+        f"HF_HOME to a cache that has it, give --base-model a folder, or --base-model {SCRATCH} to train one on the "
+        "data"
+    ) from last
+
+
+def _cached(name: str, cache: str | None) -> str:
+    """The folder of a model that the cache has, else its name: from a folder nothing is asked of the hub."""
+    if Path(name).is_dir():
+        return name
+    try:
+        return str(huggingface_hub.snapshot_download(name, cache_dir=cache, local_files_only=True))
+    except (OSError, ValueError):
+        return name
+
+
+def _loaded(place: str, name: str, cache: str | None) -> Base:
+    config = transformers.AutoConfig.from_pretrained(place, cache_dir=cache)
+    if not config.is_encoder_decoder:
+        raise TrainingError(
+            f"{name}: is a decoder-only or encoder-only model ({config.model_type}); "
+            "--base-model needs an encoder-decoder such as google/flan-t5-small"
+        )
+    tokenizer = transformers.AutoTokenizer.from_pretrained(place, cache_dir=cache)
+    model = transformers.AutoModelForSeq2SeqLM.from_pretrained(place, cache_dir=cache, dtype=torch.float32)
+    model.name_or_path = name  # an adapter is to name it so, not the cache's folder
+    return Base(model, tokenizer, name)
+
+
+def scratch_base(rows: Sequence[TextPair], seed: int, pieces: Pieces = "unigram") -> Base:
+    """A small T5 with random weights, and a tokenizer trained on ``rows``: SentencePiece-like, or byte-pair encoding.
+
+    Of a few hundred texts Unigram keeps pieces of two or three letters; byte-pair encoding keeps the words that a
+    formal language repeats, so that a line of it is half as long.
+    """
+    from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
+
+    unigram = pieces == "unigram"
+    made = Tokenizer(models.Unigram() if unigram else models.BPE(unk_token="<unk>"))
+    made.normalizer = normalizers.NFKC()
+    made.pre_tokenizer = pre_tokenizers.Metaspace()
+    made.decoder = decoders.Metaspace()
+    special = ["<pad>", "</s>", "<unk>"]
+    texts = sorted({text for row in rows for text in row})
+    settings: dict[str, Any] = {"vocab_size": SCRATCH_VOCABULARY, "special_tokens": special, "show_progress": False}
+    if unigram:
+        made.train_from_iterator(texts, trainers.UnigramTrainer(unk_token="<unk>", **settings))
+        made.model = models.Unigram(_in_order(json.loads(made.to_str())["model"]["vocab"], len(special)), unk_id=2)
+    else:
+        made.train_from_iterator(texts, trainers.BpeTrainer(min_frequency=2, **settings))
+    made.post_processor = processors.TemplateProcessing(single="$A </s>", special_tokens=[("</s>", 1)])
+    tokenizer = transformers.PreTrainedTokenizerFast(
+        tokenizer_object=made, pad_token="<pad>", eos_token="</s>", unk_token="<unk>"
+    )
+    torch.manual_seed(seed)
+    config = transformers.T5Config(
+        vocab_size=len(tokenizer),
+        d_model=SCRATCH_WIDTH,
+        d_kv=SCRATCH_WIDTH // SCRATCH_HEADS,
+        d_ff=2 * SCRATCH_WIDTH,
+        num_layers=SCRATCH_LAYERS,
+        num_decoder_layers=SCRATCH_LAYERS,
+        num_heads=SCRATCH_HEADS,
+        feed_forward_proj="gated-gelu",
+        pad_token_id=0,
+        eos_token_id=1,
+        decoder_start_token_id=0,
+    )
+    return Base(transformers.T5ForConditionalGeneration(config), tokenizer, SCRATCH)
+
+
+def _in_order(vocabulary: list[list[Any]], special: int) -> list[tuple[str, float]]:
+    """The pieces in one order with one score each, whatever order the trainer's hash tables had in this process.
+
+    It gives pieces that the last pruning would have lost scores below all others, a step apart, in that order.
+    """
+    scored = sorted((round(score, 6), piece) for piece, score in vocabulary[special:])
+    steps = takewhile(lambda pair: pair[1][0] - pair[0][0] < 1.5 * _TRAINER_STEP, pairwise(scored))
+    floor = max((higher[0] for _, higher in steps), default=scored[0][0])
+    settled = [(piece, max(score, floor)) for score, piece in scored]
+    return [*((piece, score) for piece, score in vocabulary[:special]), *sorted(settled, key=lambda p: (-p[1], p[0]))]

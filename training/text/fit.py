@@ -1,0 +1,339 @@
+"""Fit a sequence-to-sequence model or an adapter over one: tokenize once, batch by length, pad to the batch.
+
+Padding every row to the limit is where a naive run's time goes. A fit may be stopped at any step and gone on with:
+a checkpoint holds the weights, the optimizer, the schedule, the random numbers and the place in the data.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import tempfile
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import datasets
+import torch
+import transformers
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+from torch.nn import functional
+
+from training.runs.errors import TrainingError
+from training.text.backbone import TextPair
+
+datasets.disable_progress_bars()
+
+CHECKPOINTS = "checkpoints"
+CHECKPOINT_STEPS = 500  # a checkpoint within an epoch, besides the one at its end
+_TRAINABLE, _BEST, _STATE = "trainable.safetensors", "best.safetensors", "trainer_state.json"
+
+OnEpoch = Callable[[int, dict[str, float]], None]
+
+
+class Limits(NamedTuple):
+    """Tokens of source and of target at most: of a row, which is cut there, or of rows together with their padding."""
+
+    source: int
+    target: int
+
+
+class FitSettings(NamedTuple):
+    """What a fit needs beside the model and the data.
+
+    ``batch_size`` are the rows of an update in each process. They are computed together, or, given ``at_once``, as many
+    at a time as take no more tokens than that; the update is the same. ``warmup`` is a share of the steps.
+    """
+
+    epochs: int
+    learning_rate: float
+    batch_size: int
+    seed: int
+    warmup: float = 0.0
+    at_once: Limits | None = None
+
+
+def rows_at_once(rows: int, longest: Limits, at_once: Limits | None) -> int:
+    """How many of ``rows`` are computed together where the ``longest`` source and target have so many tokens."""
+    if at_once is None:
+        return rows
+    return max(1, min(rows, at_once.source // max(1, longest.source), at_once.target // max(1, longest.target)))
+
+
+@contextmanager
+def tokenized(
+    rows: Mapping[Any, Sequence[TextPair]], tokenizer: Any, limits: Limits, work: Path
+) -> Iterator[dict[Any, Any]]:
+    """Each part as a table on disk, tokenized once: ``input_ids``, ``labels``, ``length``; None for an empty part."""
+    with tempfile.TemporaryDirectory(prefix=".tokens-", dir=work) as folder:
+
+        def encode(batch: dict[str, list[str]]) -> dict[str, Any]:
+            source = tokenizer(batch["source"], truncation=True, max_length=limits.source)["input_ids"]
+            target = tokenizer(text_target=batch["target"], truncation=True, max_length=limits.target)["input_ids"]
+            lengths = [len(s) + len(t) for s, t in zip(source, target, strict=True)]
+            return {"input_ids": source, "labels": target, "length": lengths}
+
+        def table(part: Any) -> Any:
+            if not rows[part]:
+                return None
+            raw = datasets.Dataset.from_list([pair._asdict() for pair in rows[part]])
+            cache = str(Path(folder) / f"{part}.arrow")
+            return raw.map(encode, batched=True, remove_columns=raw.column_names, cache_file_name=cache)
+
+        yield {part: table(part) for part in rows}
+
+
+def fit(
+    model: Any,
+    tokenizer: Any,
+    train_table: Any,
+    validation_table: Any,
+    settings: FitSettings,
+    work: Path,
+    *,
+    checkpoints: bool = False,
+    on_epoch: OnEpoch = lambda *_: None,
+) -> list[dict[str, float]]:
+    """Train in place, ending with the weights of the epoch that validation found best.
+
+    With ``checkpoints``, states are kept in ``work`` and a fit that was stopped there goes on from the newest.
+
+    Returns:
+        A row an epoch: ``epoch``, ``loss`` (mean over the epoch) and ``eval_loss``.
+
+    Raises:
+        TrainingError: The loss is no longer a number.
+    """
+    gpu = torch.cuda.is_available()
+    arguments = transformers.Seq2SeqTrainingArguments(
+        output_dir=str(work / CHECKPOINTS),
+        num_train_epochs=settings.epochs,
+        learning_rate=settings.learning_rate,
+        warmup_steps=settings.warmup,
+        per_device_train_batch_size=settings.batch_size,
+        per_device_eval_batch_size=max(8, settings.batch_size),
+        train_sampling_strategy="group_by_length",
+        eval_strategy="epoch" if validation_table is not None else "no",
+        save_strategy="epoch" if checkpoints else "no",
+        save_total_limit=1,
+        logging_strategy="epoch",
+        logging_nan_inf_filter=False,  # a loss that is no number is said, not averaged away
+        report_to="none",
+        disable_tqdm=True,
+        seed=settings.seed,
+        use_cpu=not gpu,
+        bf16=gpu and torch.cuda.is_bf16_supported(),
+        dataloader_pin_memory=gpu,
+        ddp_find_unused_parameters=False,
+    )
+    best = _BestEpoch(model, work / _BEST)
+    validating = validation_table is not None
+    trainer = _Trainer(
+        model=model,
+        args=arguments,
+        train_dataset=train_table.remove_columns("length"),
+        eval_dataset=validation_table,
+        processing_class=tokenizer,
+        data_collator=transformers.DataCollatorForSeq2Seq(tokenizer, model=model),
+        at_once=settings.at_once,
+        callbacks=[best, _EpochLines(on_epoch, "eval_loss")] if validating else [_EpochLines(on_epoch, "loss")],
+    )
+    trainer.remove_callback(transformers.PrinterCallback)
+    trainer.group_by_length(train_table["length"])
+    trainer.model_accepts_loss_kwargs = trainer.loss_is_scaled_for_ga = True  # as compute_loss has it
+    if checkpoints:
+        trainer.add_callback(_MidEpochCheckpoints())
+    newest = newest_checkpoint(work) if checkpoints else None
+    with _cheap_steps(model):
+        trainer.train(resume_from_checkpoint=None if newest is None else str(newest))
+    history = _history(trainer.state.log_history)
+    if any(not math.isfinite(row.get("loss", 0.0)) for row in history):
+        raise TrainingError("the loss is no longer a number; lower --learning-rate")
+    if validating:
+        best.restore(history)
+    return history
+
+
+def newest_checkpoint(work: Path) -> Path | None:
+    """The newest whole checkpoint of a fit in ``work``; its state file is written last."""
+    folders = (work / CHECKPOINTS).glob("checkpoint-*")
+    for folder in sorted(folders, key=lambda folder: -int(folder.name.rpartition("-")[2])):
+        try:
+            json.loads((folder / _STATE).read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            continue
+        return folder
+    return None
+
+
+def _history(entries: Sequence[Mapping[str, float]]) -> list[dict[str, float]]:
+    rows: dict[int, dict[str, float]] = defaultdict(dict)
+    for entry in entries:
+        rows[round(entry["epoch"])] |= {k: entry[k] for k in ("loss", "eval_loss") if k in entry}
+    return [{"epoch": float(epoch), **rows[epoch]} for epoch in sorted(rows)]
+
+
+def _trainable(model: Any) -> dict[str, Tensor]:
+    """What training changes: all that a checkpoint of an adapter needs, whatever the method."""
+    return {
+        name: value.detach().cpu().clone().contiguous()
+        for name, value in model.named_parameters()
+        if value.requires_grad
+    }
+
+
+def _parameters(model: Any) -> list[Tensor]:
+    return [value for value in model.parameters() if value.requires_grad]
+
+
+def _restore(model: Any, path: Path) -> None:
+    model.load_state_dict(load_file(path), strict=False)
+
+
+class _GroupedByLength(torch.utils.data.Sampler[int]):
+    """Rows of like length together, by the batches of all processes; an order of its own for each epoch.
+
+    Transformers' sampler would go on with one generator, so that a resumed epoch would see another order.
+    """
+
+    def __init__(self, lengths: Sequence[int], batch_size: int, seed: int) -> None:
+        self._lengths, self._batch_size, self._seed = lengths, batch_size, seed
+        self.epoch = 0
+
+    def __len__(self) -> int:
+        return len(self._lengths)
+
+    def __iter__(self) -> Iterator[int]:
+        generator = torch.Generator().manual_seed(self._seed * 1_000_003 + self.epoch)
+        grouped = transformers.trainer_pt_utils.get_length_grouped_indices
+        return iter(grouped(self._lengths, self._batch_size, generator=generator))
+
+
+class _SetEpoch(transformers.TrainerCallback):  # type: ignore[misc]
+    def __init__(self, sampler: _GroupedByLength) -> None:
+        self._sampler = sampler
+
+    def on_epoch_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:  # noqa: ARG002
+        self._sampler.epoch = int(state.epoch or 0)
+
+
+class _EpochLines(transformers.TrainerCallback):  # type: ignore[misc]
+    """One call an epoch, with both losses."""
+
+    def __init__(self, on_epoch: OnEpoch, last: str) -> None:
+        self._on_epoch, self._last = on_epoch, last
+        self._numbers: dict[str, float] = {}
+
+    def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **_: Any) -> None:  # noqa: ARG002
+        self._numbers |= {key: value for key, value in (logs or {}).items() if key in ("loss", "eval_loss")}
+        if self._last in self._numbers and state.is_world_process_zero:
+            self._on_epoch(round(state.epoch or 0), self._numbers)
+            self._numbers = {}
+
+
+class _MidEpochCheckpoints(transformers.TrainerCallback):  # type: ignore[misc]
+    def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:  # noqa: ARG002
+        steps_an_epoch = state.max_steps // state.num_train_epochs
+        if state.global_step % CHECKPOINT_STEPS == 0 and state.global_step % steps_an_epoch:
+            control.should_save = True
+
+
+class _BestEpoch(transformers.TrainerCallback):  # type: ignore[misc]
+    """Keeps the weights of the epoch with the lowest validation loss on disk, where a resumed fit finds them."""
+
+    def __init__(self, model: Any, path: Path) -> None:
+        self._model, self._path = model, path
+
+    def on_evaluate(self, args: Any, state: Any, control: Any, metrics: Any = None, **_: Any) -> None:  # noqa: ARG002
+        earlier = [entry["eval_loss"] for entry in state.log_history[:-1] if "eval_loss" in entry]
+        if state.is_world_process_zero and metrics["eval_loss"] < min(earlier, default=math.inf):
+            save_file(_trainable(self._model), self._path)
+
+    def restore(self, history: Sequence[Mapping[str, float]]) -> None:
+        last = history[-1].get("eval_loss", math.inf)
+        if self._path.exists() and last > min(row.get("eval_loss", math.inf) for row in history):
+            _restore(self._model, self._path)
+
+
+class _Trainer(transformers.Seq2SeqTrainer):  # type: ignore[misc]
+    _sampler: _GroupedByLength
+
+    def __init__(self, *, at_once: Limits | None, **arguments: Any) -> None:
+        super().__init__(**arguments)
+        self._at_once = at_once
+
+    def training_step(self, model: Any, inputs: Any, num_items_in_batch: Any = None) -> Tensor:
+        """One update's gradients, of as many rows at a time as ``at_once`` allows; the processes meet at the last."""
+        longest = Limits(inputs["input_ids"].shape[1], inputs["labels"].shape[1])
+        rows = len(inputs["labels"])
+        together = rows_at_once(rows, longest, self._at_once)
+        loss = torch.zeros((), device=self.args.device)
+        for start in range(0, rows, together):
+            some = {name: value[start : start + together] for name, value in inputs.items()}
+            last = start + together >= rows
+            with nullcontext() if last else self.accelerator.no_sync(model):
+                loss = loss + super().training_step(model, some, num_items_in_batch)
+        return loss
+
+    def group_by_length(self, lengths: Sequence[int]) -> None:
+        together = self.args.train_batch_size * self.args.gradient_accumulation_steps * self.args.world_size
+        self._sampler = _GroupedByLength(list(lengths), together, self.args.seed)
+        self.add_callback(_SetEpoch(self._sampler))
+
+    def compute_loss(
+        self, model: Any, inputs: Any, return_outputs: bool = False, num_items_in_batch: Any = None
+    ) -> Any:
+        """Mean over the target tokens of all processes: T5's own is over its process's, however few it has."""
+        # A cache is of no use in training; T5's decoder would ask its own copy of the configuration for one.
+        outputs = model(**{name: value for name, value in inputs.items() if name != "labels"}, use_cache=False)
+        labels = inputs["labels"]
+        total = functional.cross_entropy(outputs.logits.flatten(0, 1), labels.flatten(), reduction="sum")
+        processes = self.args.world_size  # whose gradients are averaged
+        tokens = (labels != -100).sum() if num_items_in_batch is None else num_items_in_batch / processes
+        loss = total / tokens
+        return (loss, outputs) if return_outputs else loss
+
+    def _get_train_sampler(self, train_dataset: Any = None) -> Any:  # noqa: ARG002
+        return self._sampler
+
+    def _save(self, output_dir: str | None = None, state_dict: Any = None) -> None:  # noqa: ARG002
+        # PEFT's own file of a prompt encoder holds its output, which training cannot go on from.
+        if self.args.should_save:
+            folder = Path(output_dir or self.args.output_dir)
+            folder.mkdir(parents=True, exist_ok=True)
+            save_file(_trainable(self.model), folder / _TRAINABLE)
+
+    def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:
+        _restore(model or self.model, Path(resume_from_checkpoint) / _TRAINABLE)
+
+    # An adapter trains few of the parameters, and most rows are short: walking over all modules several times in
+    # each step took a third of its time.
+    def _clip_grad_norm(self, model: Any) -> Any:  # noqa: ARG002
+        trained = [value for group in self.optimizer.param_groups for value in group["params"]]
+        return torch.nn.utils.clip_grad_norm_(trained, self.args.max_grad_norm)
+
+    def floating_point_ops(self, inputs: Any) -> int:  # noqa: ARG002
+        return 0
+
+
+@contextmanager
+def _cheap_steps(model: Any) -> Iterator[None]:
+    """The trainer asks for training mode and cleared gradients in every step: walk over the model only where needed."""
+    model.train()  # all of it: a base that was loaded is in evaluation mode inside a new adapter
+    plain, trained = model.train, _parameters(model)
+
+    def train(mode: bool = True) -> Any:
+        return model if model.training == mode else plain(mode)
+
+    def zero_grad(set_to_none: bool = True) -> None:  # noqa: ARG001
+        for value in trained:
+            value.grad = None
+
+    model.train, model.zero_grad = train, zero_grad
+    try:
+        yield
+    finally:
+        del model.train, model.zero_grad

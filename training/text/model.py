@@ -1,0 +1,175 @@
+"""Use and judge a trained adapter: request in, answer out."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from peft import (
+    PeftModel,
+)
+
+from training.runs.artifacts import pointed_at
+from training.runs.errors import ModelFileError, TrainingError
+from training.runs.wording import one_line
+from training.text.backbone import (
+    BASE_FOLDER,
+    SCRATCH,
+    TextPair,
+    load_base,
+    peft_warnings_ignored,
+)
+from training.text.config import Seq2SeqConfig
+
+JUDGED_ROWS = 200  # generated at most
+GENERATED_AT_ONCE = 32  # answers, counting each beam
+EXAMPLES = 5
+
+
+def generate(model: Any, tokenizer: Any, sources: Sequence[str], config: Seq2SeqConfig) -> list[str]:
+    """The model's answers, greedily."""
+    return [best for (best,) in candidates(model, tokenizer, sources, config, 1)]
+
+
+def candidates(
+    model: Any, tokenizer: Any, sources: Sequence[str], config: Seq2SeqConfig, beams: int
+) -> list[list[str]]:
+    """For each source as many answers as there are beams, the likeliest first."""
+    model.eval()
+    batch = max(1, GENERATED_AT_ONCE // beams)
+    answers: list[str] = []
+    for start in range(0, len(sources), batch):
+        encoded = tokenizer(
+            list(sources[start : start + batch]),
+            truncation=True,
+            max_length=config.source_max_tokens,
+            padding=True,
+            return_tensors="pt",
+        )
+        with torch.no_grad():
+            output = model.generate(
+                input_ids=encoded["input_ids"].to(model.device),
+                attention_mask=encoded["attention_mask"].to(model.device),
+                max_new_tokens=config.target_max_tokens,
+                num_beams=beams,
+                num_return_sequences=beams,
+                do_sample=False,
+            )
+        answers += [text.strip() for text in tokenizer.batch_decode(output, skip_special_tokens=True)]
+    return [answers[start : start + beams] for start in range(0, len(answers), beams)]
+
+
+def judge(
+    model: Any, tokenizer: Any, training: Sequence[TextPair], judged: Sequence[TextPair], config: Seq2SeqConfig
+) -> dict[str, Any]:
+    """Loss, perplexity, chrF and exact match of generated answers, beside two baselines that only look up.
+
+    The baselines are the commonest answer and the answer of the nearest query (cosine of TF-IDF vectors).
+    """
+    distinct = list(dict.fromkeys(judged))
+    if len(distinct) > JUDGED_ROWS:
+        chosen = np.random.default_rng(0).choice(len(distinct), JUDGED_ROWS, replace=False)
+        distinct = [distinct[i] for i in sorted(chosen.tolist())]
+    wanted = [pair.target for pair in distinct]
+    answers = generate(model, tokenizer, [pair.source for pair in distinct], config)
+    commonest = Counter(pair.target for pair in training).most_common(1)[0][0]
+    loss = _mean_loss(model, tokenizer, distinct, config)
+    return {
+        "rows": len(distinct),
+        "model": {
+            "loss": round(loss, 6),
+            "perplexity": round(math.exp(min(loss, 50.0)), 4),
+            **text_scores(answers, wanted),
+        },
+        "baselines": {
+            "commonest_answer": text_scores([commonest] * len(wanted), wanted),
+            "nearest_query": text_scores(nearest_answers(training, [p.source for p in distinct]), wanted),
+        },
+        "examples": [
+            {"query": pair.source, "wanted": pair.target, "generated": answer}
+            for pair, answer in list(zip(distinct, answers, strict=True))[:EXAMPLES]
+        ],
+    }
+
+
+def text_scores(answers: Sequence[str], wanted: Sequence[str]) -> dict[str, float]:
+    """ChrF (Popovic, 2015; 0 to 100, sacrebleu's defaults) and the share of answers that are exactly right."""
+    import sacrebleu
+
+    exact = sum(answer == right for answer, right in zip(answers, wanted, strict=True)) / len(wanted)
+    return {
+        "chrf": round(sacrebleu.corpus_chrf(list(answers), [list(wanted)]).score, 4),
+        "exact_match": round(exact, 6),
+    }
+
+
+def nearest_answers(training: Sequence[TextPair], queries: Sequence[str]) -> list[str]:
+    """For each query the answer of the training query whose TF-IDF vector is nearest."""
+    from sklearn.feature_extraction.text import TfidfVectorizer
+
+    vectorizer = TfidfVectorizer(token_pattern=r"\w+", ngram_range=(1, 2))
+    known = vectorizer.fit_transform([pair.source or "-" for pair in training])
+    nearest = np.asarray((vectorizer.transform(list(queries)) @ known.T).argmax(axis=1)).ravel()
+    return [training[i].target for i in nearest.tolist()]
+
+
+def _mean_loss(model: Any, tokenizer: Any, pairs: Sequence[TextPair], config: Seq2SeqConfig) -> float:
+    """Mean cross-entropy a target token."""
+    model.eval()
+    total, tokens = 0.0, 0
+    for pair in pairs:
+        source = tokenizer(pair.source, truncation=True, max_length=config.source_max_tokens, return_tensors="pt")
+        target = tokenizer(text_target=pair.target, truncation=True, max_length=config.target_max_tokens)["input_ids"]
+        labels = torch.tensor([target], device=model.device)
+        with torch.no_grad():
+            output = model(
+                input_ids=source["input_ids"].to(model.device),
+                attention_mask=source["attention_mask"].to(model.device),
+                labels=labels,
+            )
+        total += float(output.loss) * len(target)
+        tokens += len(target)
+    return total / max(tokens, 1)
+
+
+class Suggester:
+    """A trained adapter over its base, for use; ``described`` is what ``training_run.json`` says of it."""
+
+    def __init__(
+        self, model: Any, tokenizer: Any, config: Seq2SeqConfig, described: Mapping[str, Any] | None = None
+    ) -> None:
+        self._model, self._tokenizer, self._config = model, tokenizer, config
+        self.described = described or {}
+
+    @classmethod
+    def load(cls, directory: str | Path) -> Suggester:
+        """A run directory (or ``latest``). Raises ModelFileError where it is none, or its base cannot be had."""
+        folder = Path(directory)
+        try:
+            folder = pointed_at(folder)
+            run = json.loads((folder / "training_run.json").read_text(encoding="utf-8"))
+            config = Seq2SeqConfig(**run["config"])
+            name = str(folder / BASE_FOLDER) if config.base_model == SCRATCH else config.base_model
+            base = load_base(name)
+            with peft_warnings_ignored():
+                return cls(PeftModel.from_pretrained(base.model, str(folder)), base.tokenizer, config, run)
+        except (OSError, ValueError, KeyError, TypeError, RuntimeError, TrainingError) as error:
+            raise ModelFileError(f"{folder}: is not a run directory that can be loaded ({one_line(error)})") from error
+
+    def candidates(self, texts: Sequence[str], beams: int) -> list[list[str]]:
+        """For each text as many answers as there are beams, the likeliest first."""
+        return candidates(self._model, self._tokenizer, texts, self._config, beams)
+
+    def suggest(self, text: str) -> str:
+        """The suggested automation, in plain words, for a request in plain words."""
+        return generate(self._model, self._tokenizer, [text], self._config)[0]
+
+    def judge(self, training: Sequence[TextPair], judged: Sequence[TextPair]) -> dict[str, Any]:
+        """What ``judge`` says of this adapter."""
+        return judge(self._model, self._tokenizer, training, judged, self._config)

@@ -1,0 +1,32 @@
+"""The soft prompt's scores in words and in a table."""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+def verdict(metrics: dict[str, Any]) -> str:
+    """One sentence: does the model beat looking up?"""
+    measured = metrics.get("test")
+    if measured is None:
+        return "Nothing was held out, so nothing is known of requests that were not seen."
+    best = max(row["chrf"] for row in measured["baselines"].values())
+    mine = measured["model"]["chrf"]
+    beats = "beats" if mine > best else "does NOT beat"
+    return f"The model {beats} the best baseline on held-out chrF: {mine:.1f} against {best:.1f}."
+
+
+def score_lines(metrics: dict[str, Any]) -> list[str]:
+    """The closing table and the examples."""
+    name = "test" if "test" in metrics else "in_sample"
+    measured = metrics[name]
+    title = "Held-out" if name == "test" else "In-sample (NOT held out)"
+    lines = [f"{title} scores, {measured['rows']} distinct rows", f"  {'':<18}{'chrF':>8}{'exact':>8}"]
+    rows = {"this model": measured["model"], "commonest answer": measured["baselines"]["commonest_answer"]}
+    rows["nearest query"] = measured["baselines"]["nearest_query"]
+    lines += [f"  {label:<18}{row['chrf']:>8.1f}{row['exact_match']:>8.3f}" for label, row in rows.items()]
+    lines.append(f"  loss {measured['model']['loss']:.4f}, perplexity {measured['model']['perplexity']:.2f}")
+    for example in measured["examples"]:
+        lines += [f"  asked:     {example['query']}", f"  wanted:    {example['wanted']}"]
+        lines.append(f"  generated: {example['generated']}")
+    return lines

@@ -1,0 +1,194 @@
+"""Adapt a sequence-to-sequence model to pairs of texts with a PEFT adapter."""
+
+from __future__ import annotations
+
+import logging
+import shutil
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from peft import (
+    PeftConfig,
+    PeftModel,
+    get_peft_model,
+    set_peft_model_state_dict,
+)
+from peft.utils.save_and_load import load_peft_weights
+
+from training.judging.splits import PARTS, Part, sealed
+from training.runs.distributed import first_says, is_first
+from training.runs.errors import TrainingError
+from training.runs.wording import one_line
+from training.text.backbone import (
+    BASE_FOLDER,
+    SCRATCH,
+    Base,
+    TextPair,
+    load_base,
+    peft_warnings_ignored,
+    scratch_base,
+)
+from training.text.config import SCRATCH_BATCH, SCRATCH_LEARNING_RATE, Scratch, Seq2SeqConfig, adapter_config
+from training.text.fit import FitSettings, Limits, OnEpoch, fit, rows_at_once, tokenized
+from training.text.memory_forecast import available_bytes, expected_bytes
+from training.text.model import judge
+from training.text.splits import Split, plain, split_by_query
+
+log = logging.getLogger("training.seq2seq")
+
+
+@dataclass(frozen=True)
+class Result:
+    """A trained adapter over its base. ``metrics`` are held out, or in-sample under that name.
+
+    Only the first of several processes judges; in the others ``metrics`` is empty. ``own_base`` is the folder of a
+    base that was made from the data. ``trained_on`` seals (``splits.sealed``) the queries that training and the choice
+    of an epoch saw.
+    """
+
+    model: Any
+    tokenizer: Any
+    own_base: Path | None
+    final_loss: float
+    history: tuple[dict[str, float], ...]
+    metrics: dict[str, Any]
+    split: dict[str, Any]
+    trained_on: str
+
+    def save(self, folder: Path) -> None:
+        """Write what ``Suggester.load`` needs besides ``training_run.json``."""
+        self.model.save_pretrained(str(folder), save_embedding_layers=False)
+        self.tokenizer.save_pretrained(str(folder))
+        if self.own_base is not None:
+            shutil.copytree(self.own_base, folder / BASE_FOLDER)
+
+
+def train(
+    pairs: Sequence[TextPair],
+    config: Seq2SeqConfig,
+    work: Path,
+    *,
+    resume_from: Path | None = None,
+    on_epoch: OnEpoch = lambda *_: None,
+    split: Split | None = None,
+    judged_by: Callable[..., dict[str, Any]] | None = None,
+    scratch: Scratch | None = None,
+) -> Result:
+    """Split (by query where no ``split`` is given), adapt the base and judge it (as ``judge`` does, or instead of it).
+
+    ``work`` takes a scratch base and the states of the fit; called again with the ``work`` of a training that was
+    stopped, and the same data and config, it goes on there and ends with the same weights. Under torchrun every
+    process calls it, and ``batch_size`` is each one's.
+
+    Raises TrainingError where the base or the adapter to resume from cannot be used.
+    """
+    parts, described = split or split_by_query(pairs)
+    rows = {part: [pair for pair, its in zip(pairs, parts, strict=True) if its == part] for part in PARTS}
+    base = _base(config, rows, work, resume_from, scratch or Scratch())
+    model = adapted(base, config, resume_from)
+    with tokenized(rows, base.tokenizer, config.limits, work) as tables:
+        _log_memory(model, tables["train"], config.fit_settings)
+        history = fit(
+            model,
+            base.tokenizer,
+            tables["train"],
+            tables["validation"],
+            config.fit_settings,
+            work,
+            checkpoints=True,
+            on_epoch=on_epoch,
+        )
+    metrics = {}
+    if is_first():
+        judged = rows["test"] or rows["train"]
+        name = "test" if rows["test"] else "in_sample"
+        metrics = {name: (judged_by or judge)(model, base.tokenizer, rows["train"], judged, config)}
+    final_loss = next((row["loss"] for row in reversed(history) if "loss" in row), float("nan"))
+    own_base = work / BASE_FOLDER if config.base_model == SCRATCH else None
+    trained_on = sealed(plain(pair.source) for pair in rows["train"] + rows["validation"])
+    return Result(model, base.tokenizer, own_base, final_loss, tuple(history), metrics, described, trained_on)
+
+
+def _base(
+    config: Seq2SeqConfig,
+    rows: dict[Part, list[TextPair]],
+    work: Path,
+    resume_from: Path | None,
+    scratch: Scratch,
+) -> Base:
+    """The base to adapt; a scratch one is trained once and kept in ``work``, for an adapter is nothing without it."""
+    if config.base_model != SCRATCH:
+        return load_base(config.base_model)
+    kept = work / BASE_FOLDER
+    if first_says(kept.is_dir()):
+        return load_base(str(kept))
+    if resume_from is not None:
+        base = load_base(str(resume_from / BASE_FOLDER))
+    else:
+        base = scratch_base(rows["train"], config.seed, scratch.pieces)
+        epochs = max(1, min(scratch.epochs, scratch.rows // len(rows["train"])))
+        log.info("Scratch base: training a small T5 on %d rows, %d epochs", len(rows["train"]), epochs)
+        settings = FitSettings(epochs, SCRATCH_LEARNING_RATE, SCRATCH_BATCH, config.seed, warmup=0.1)
+        with tokenized({"train": rows["train"]}, base.tokenizer, config.limits, work) as tables:
+            fit(base.model, base.tokenizer, tables["train"], None, settings, work)
+    if is_first():
+        staged = work / f".{BASE_FOLDER}"
+        shutil.rmtree(staged, ignore_errors=True)
+        base.model.save_pretrained(staged)
+        base.tokenizer.save_pretrained(staged)
+        staged.rename(kept)
+    first_says(None)
+    return base
+
+
+def forecast(model: Any, table: Any, settings: FitSettings) -> tuple[int, Limits, int]:
+    """Bytes that a fit is expected to need, the longest source and target, and how many such rows run together."""
+    longest = Limits(*(max(map(len, table[column])) for column in ("input_ids", "labels")))
+    rows = settings.batch_size
+    together = rows_at_once(rows, longest, settings.at_once)
+    shapes = [(together, longest)]
+    if settings.at_once is not None and together < rows:  # of shorter rows more run together
+        shorter = (min(tokens, most // rows) for tokens, most in zip(longest, settings.at_once, strict=True))
+        shapes.append((rows, Limits(*shorter)))
+    return max(expected_bytes(model, count, *tokens) for count, tokens in shapes), longest, together
+
+
+def _log_memory(model: Any, table: Any, settings: FitSettings) -> None:
+    (expected, longest, together), available = forecast(model, table, settings), available_bytes()
+    log.info(
+        "Memory: expects to need about %.1f GB (longest row %d + %d tokens, %d at once)%s",
+        expected / 1e9,
+        longest.source,
+        longest.target,
+        together,
+        "" if available is None else f", {available / 1e9:.1f} GB are there",
+    )
+    if available is not None and expected > available:
+        log.warning(
+            "Memory: that is more than there is; lower --batch-size, --source-max-tokens or --target-max-tokens"
+        )
+
+
+def adapted(base: Base, config: Seq2SeqConfig, resume_from: Path | None) -> Any:
+    """The base with a new adapter, or with the one in ``resume_from``. Raises TrainingError where that does not fit."""
+    torch.manual_seed(config.seed)
+    if resume_from is None:
+        with peft_warnings_ignored():
+            return get_peft_model(base.model, adapter_config(config))
+    try:
+        with peft_warnings_ignored():
+            saved = PeftConfig.from_pretrained(str(resume_from))
+            if not saved.is_prompt_learning:
+                return PeftModel.from_pretrained(base.model, str(resume_from), is_trainable=True)
+            saved.inference_mode = False  # PEFT itself would load a prompt for use only
+            model = get_peft_model(base.model, saved)
+            set_peft_model_state_dict(model, load_peft_weights(str(resume_from), device="cpu"))
+            return model
+    except (OSError, ValueError, RuntimeError, KeyError, TypeError) as error:
+        raise TrainingError(
+            f"{resume_from}: this adapter does not fit the base model {base.name} ({one_line(error)}); "
+            "give --resume-from an adapter of the same base, or leave it out"
+        ) from error
