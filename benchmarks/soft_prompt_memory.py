@@ -46,7 +46,7 @@ def _measured(name: str, rows: int, source: int, target: int) -> tuple[float, fl
     import transformers
 
     from training.text.backbone import Base, TextPair, scratch_base
-    from training.text.config import Seq2SeqConfig
+    from training.text.config import AdapterConfig
     from training.text.fit import FitSettings, fit
     from training.text.memory_forecast import expected_bytes
     from training.text.trainer import adapted
@@ -57,7 +57,7 @@ def _measured(name: str, rows: int, source: int, target: int) -> tuple[float, fl
         ids = {"pad_token_id": 0, "eos_token_id": 1, "decoder_start_token_id": 0}
         config = transformers.T5Config(**size, **ids, num_decoder_layers=8, feed_forward_proj="gated-gelu")
         base = Base(transformers.T5ForConditionalGeneration(config), base.tokenizer, name)
-    model = adapted(base, Seq2SeqConfig(), None)
+    model = adapted(base, AdapterConfig(), None)
     row = {"input_ids": [3] * source, "labels": [3] * target, "length": source + target}
     table = datasets.Dataset.from_list([row] * (2 * rows))
     forecast = expected_bytes(model, rows, source, target)

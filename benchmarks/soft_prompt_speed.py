@@ -61,14 +61,14 @@ def main(data: Path, rows: int, batch_size: int, rounds: int, variant: tuple[boo
 def _measured(data: Path, rows: int, padded: bool, batch_size: int, alone: bool) -> dict[str, float]:
     from data_sources import PromptRow, open_source
     from training.text.backbone import TextPair, scratch_base
-    from training.text.config import Seq2SeqConfig
+    from training.text.config import AdapterConfig
     from training.text.fit import Limits, fit, tokenized
     from training.text.memory_forecast import resident_bytes
     from training.text.trainer import adapted, forecast
 
     read = open_source(json_input=str(data)).read(PromptRow)
     pairs = [TextPair(row.query, row.suggestion) for row in read][:rows]
-    config = Seq2SeqConfig(base_model="scratch", batch_size=batch_size, epochs=1)
+    config = AdapterConfig(base_model="scratch", batch_size=batch_size, epochs=1)
     settings = config.fit_settings._replace(at_once=Limits(1, 1)) if alone else config.fit_settings
     base = scratch_base(pairs, 0)
     model = adapted(base, config, None)

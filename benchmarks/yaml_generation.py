@@ -28,7 +28,7 @@ def main(data: Path, homes: Path | None, folds: int, fold: int | None, seed: int
     from data_sources import Home, YamlRow, open_source
     from training.automations.report import score_lines
     from training.automations.trainer import learn, split_by_home
-    from training.text.config import Seq2SeqConfig
+    from training.text.config import AdapterConfig
 
     rows = list(open_source(json_input=str(data)).read(YamlRow))
     if homes is not None:
@@ -37,7 +37,7 @@ def main(data: Path, homes: Path | None, folds: int, fold: int | None, seed: int
         }
         rows = [row.model_copy(update={"entities": known.get(row.home_id or "", ())}) for row in rows]
     splits = [split_by_home(rows)] if not folds else [_fold(rows, folds, i) for i in range(folds)]
-    config = Seq2SeqConfig(base_model="scratch", epochs=1, batch_size=16, seed=seed)
+    config = AdapterConfig(base_model="scratch", epochs=1, batch_size=16, seed=seed)
     measured = []
     for number, split in enumerate(splits):
         if fold not in (None, number):

@@ -39,11 +39,10 @@ def main(
     Exit codes: 0 compared (a model that cannot be loaded is said so in the output), 1 failed, 2 wrong usage.
     """
     from training.compare import CompareOptions, compare_and_write
-    from training.runs.run import Run, execute
+    from training.runs.process import execute
 
-    run = Run(model, dry_run=False, verbose=verbose)
     options = CompareOptions(json_input, data_source, strict, candidate, champion, output, keep, kept)
-    execute(run, None, lambda _: compare_and_write(model, options))
+    execute(lambda: compare_and_write(model, options), verbose=verbose)
 
 
 if __name__ == "__main__":

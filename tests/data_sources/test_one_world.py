@@ -14,8 +14,9 @@ from services import TABLE, api_entity, serve, table_rows, write_database
 from support import ROOMS, row
 
 from data_sources import Home, open_source
-from training.runs.run import Run
-from training.synergy.job import SynergyOptions, train_gnn_synergy
+from training.runs.job import SourceChoice
+from training.runs.run import Training
+from training.synergy.job import SynergyJob
 
 DEVICES = [{"device_id": f"d{i}", "name": f"Thing {i}", "area_id": room} for i, room in enumerate(ROOMS)]
 ENTITIES = [
@@ -107,8 +108,9 @@ def test_every_source_trains_the_same_bytes(
         for variable in ("DATABASE_URL", "DATA_API_URL"):
             monkeypatch.setenv(variable, world.get(variable, ""))
         flags = {key: value for key, value in world.items() if key.islower()}
-        run = Run("gnn_synergy")
-        train_gnn_synergy(run, SynergyOptions(**flags, model_path=f"m{number}.pth", epochs=3, seed=7))  # type: ignore[arg-type]
+        given = {"model_path": f"m{number}.pth", "epochs": 3, "seed": 7}
+        run = Training(SynergyJob, SourceChoice(**flags), given)  # type: ignore[arg-type]
+        run.perform()
         models[name] = (tmp_path / f"m{number}.pth").read_bytes()
         fingerprints[name] = run.summary().data_fingerprint
     assert len(set(fingerprints.values())) == 1

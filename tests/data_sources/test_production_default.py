@@ -160,18 +160,20 @@ def test_all_settings_are_also_read_from_dot_env_and_no_other_variable_is_needed
     assert requests_of(httpserver)[0].headers["Authorization"] == "Bearer k"
 
 
-def test_the_defaults_are_production_s() -> None:
-    from training.synergy.config import GnnSettings
+def test_the_defaults_and_the_variables_are_production_s() -> None:
+    from training.runs.settings import settings_of
+    from training.synergy.config import SynergyConfig, SynergyOptions
 
-    defaults = {name: field.default for name, field in GnnSettings.model_fields.items()}
+    fields = {**settings_of(SynergyConfig), **settings_of(SynergyOptions)}
+    defaults = {name: field.default for field, setting in fields.values() for name in setting.variables}
     assert defaults == {
-        "hidden_dim": 64,
-        "num_layers": 2,
-        "learning_rate": 0.001,
-        "batch_size": 32,
-        "epochs": 30,
-        "early_stopping_patience": 5,
-        "model_path": Path("models/gnn_synergy.pth"),
+        "GNN_HIDDEN_DIM": 64,
+        "GNN_NUM_LAYERS": 2,
+        "GNN_LEARNING_RATE": 0.001,
+        "GNN_BATCH_SIZE": 32,
+        "GNN_EPOCHS": 30,
+        "GNN_EARLY_STOPPING_PATIENCE": 5,
+        "GNN_MODEL_PATH": Path("models/gnn_synergy.pth"),
     }
 
 

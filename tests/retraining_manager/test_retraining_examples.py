@@ -15,6 +15,7 @@ import pytest
 import yaml
 from support import ROOT
 
+from home_synergy.cli import train
 from retraining_manager.cli import main
 from retraining_manager.settings import read_settings
 
@@ -75,18 +76,9 @@ def test_systemd_accepts_the_units(name: str) -> None:
 def test_the_settings_are_ones_that_the_manager_reads_and_scripts_take() -> None:
     settings = read_settings(EXAMPLES / "retrain.yaml")
     assert settings["yaml_generation"].optional
-    import importlib.util
-
     for model, chosen in settings.items():
-        script = ROOT / "scripts" / f"train_{model}.py"
-        if not chosen.flags:
-            continue
-        spec = importlib.util.spec_from_file_location(f"script_{model}", script)
-        assert spec is not None
-        assert spec.loader is not None
-        module = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(module)
-        command: click.Command = module.main
+        command = train.get_command(click.Context(train), model.replace("_", "-"))
+        assert command is not None
         command.make_context(model, list(chosen.flags))
 
 

@@ -161,7 +161,7 @@ def detections(entities: int, rows: int = 4) -> list[dict[str, Any]]:
 
 
 def pattern_model(path: Path, data: Path) -> Any:
-    from training.patterns.trainer import train as train_patterns
+    from training.patterns.trainer import train_patterns
 
     result = train_patterns(list(open_source(json_input=str(data), kind="pattern_detection").read(PatternRow)))
     path.write_bytes(replace(result.model, provenance={"trained_on": result.trained_on}).to_bytes())

@@ -13,10 +13,10 @@ from training.automations.evaluation import judge
 from training.automations.model import Example, YamlGenerator, examples
 from training.judging.splits import PARTS, Part, sealed
 from training.text.backbone import TextPair
-from training.text.config import Scratch, Seq2SeqConfig
+from training.text.config import AdapterConfig
 from training.text.model import Suggester
 from training.text.splits import MIN_GROUPS, Split, plain, split_by_query, split_by_unit
-from training.text.trainer import Result, train
+from training.text.trainer import Scratch, TrainedAdapter, train_adapter
 
 log = logging.getLogger(__name__)
 CHARACTERS_A_TOKEN = 3  # of a line, at least: a longer one would be cut, and teach to stop anywhere
@@ -34,13 +34,16 @@ def split_by_home(rows: Sequence[YamlRow]) -> Split:
 
 def learn(
     rows: Sequence[YamlRow],
-    config: Seq2SeqConfig,
+    config: AdapterConfig,
     work: Path,
     *,
     split: Split | None = None,
     **options: Any,
-) -> Result:
-    """Train on ``rows`` and judge what is generated for homes that were held out; ``options`` are ``train``'s."""
+) -> TrainedAdapter:
+    """Train on ``rows`` and judge what is generated for homes that are held out.
+
+    ``options`` are those of ``train_adapter``.
+    """
     parts, described = split or split_by_home(rows)
     longest = CHARACTERS_A_TOKEN * config.target_max_tokens
     made = [_Made(*one, one[1].pair) for one in zip(rows, examples(rows), parts, strict=True)]
@@ -54,12 +57,12 @@ def learn(
         )
     by_part = {part: [one.example for one in kept if one.part == part] for part in PARTS}
 
-    def judged_by(model: Any, tokenizer: Any, _training: Any, _judged: Any, config: Seq2SeqConfig) -> dict[str, Any]:
+    def judged_by(model: Any, tokenizer: Any, _training: Any, _judged: Any, config: AdapterConfig) -> dict[str, Any]:
         generator = YamlGenerator(Suggester(model, tokenizer, config))
         return judge(generator, by_part["train"], by_part["test"] or by_part["train"])
 
     pairs, kept_split = [one.pair for one in kept], ([one.part for one in kept], described)
-    result = train(pairs, config, work, split=kept_split, judged_by=judged_by, scratch=SCRATCH, **options)
+    result = train_adapter(pairs, config, work, split=kept_split, judged_by=judged_by, scratch=SCRATCH, **options)
     seen = [one.row for one in kept if one.part != "test"]
     return replace(result, trained_on=sealed(unit for row in seen for unit in row_units(row)))
 

@@ -2,95 +2,97 @@
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from pathlib import Path
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from data_sources import PatternRow, open_source
-from training.patterns.audit import audit_patterns
+from data_sources import DataSource, PatternRow
+from training.patterns.audit import PatternAudit, audit_patterns
+from training.patterns.config import PatternConfig, PatternOptions
 from training.patterns.report import audit_lines, plot_reliability, score_lines, verdict
 from training.runs import artifacts
 from training.runs.errors import TrainingError
-from training.runs.run import Run, log_source, utc_now
+from training.runs.job import Published, SourceChoice, Trained, TrainingJob
+from training.runs.run import provenance
+from training.runs.settings import read_config
+from training.runs.summary import TrainingSummary
 
 if TYPE_CHECKING:
-    from training.patterns.trainer import Result
+    from training.patterns.trainer import TrainedPatterns
 
 
-log = logging.getLogger(__name__)
+class PatternJob(TrainingJob[list[PatternRow], "TrainedPatterns"]):
+    """The training of the pattern model on judged detections."""
 
+    model_type = PatternRow.kind
 
-@dataclass(frozen=True)
-class PatternOptions:
-    """The command line; None means not given."""
+    def __init__(self, source: SourceChoice, given: Mapping[str, Any]) -> None:
+        self.source = source
+        self.config = read_config(PatternConfig, given).model_dump()
+        self.model_path = read_config(PatternOptions, given).model_path
 
-    json_input: str | None = None
-    data_source: str | None = None
-    strict: bool = False
-    model_path: str = "models/pattern_detection.skops"
-    seed: int = 0
+    def open(self) -> DataSource:
+        """The source that the flags name."""
+        return self.source.open(self.model_type)
 
+    def check_target(self, dry_run: bool) -> None:
+        """The model's place is written, so it has to be writable."""
+        if not dry_run:
+            artifacts.check_writable(self.model_path)
 
-def train_pattern_detection(run: Run, options: PatternOptions) -> None:
-    """The job, filling in ``run``. Raises DataSourceError or TrainingError with one line for a person."""
-    path = Path(options.model_path)
-    run.config, run.model_path = {"seed": options.seed}, path
-    source = open_source(
-        json_input=options.json_input, data_source=options.data_source, strict=options.strict, kind=PatternRow.kind
-    )
-    run.source = source
-    if not run.dry_run:
-        artifacts.check_writable(path)
-    rows = list(source.read(PatternRow))
-    audit = audit_patterns(rows)
-    run.audit, run.notes = audit.model_dump(mode="json"), [*source.report.notes, *audit.cannot_show]
-    log_source(source)
-    for line in audit_lines(audit):
-        log.info("%s", line)
-    if not audit.judged_rows:
-        raise TrainingError(
-            f"{source.report.where}: none of {len(rows)} rows has a ground truth, so nothing says which patterns are "
-            "genuine; give rows with ground_truth.expected_pattern (docs/data.md)"
+    def read(self, source: DataSource) -> list[PatternRow]:
+        """The rows; training puts them in order."""
+        return list(source.read(PatternRow))
+
+    def audit(self, rows: list[PatternRow]) -> PatternAudit:
+        """Judged and genuine rows, entities and homes, and what they cannot show."""
+        return audit_patterns(rows)
+
+    def audit_lines(self, audit: PatternAudit) -> Iterable[str]:
+        """The counts, then what they cannot show."""
+        return audit_lines(audit)
+
+    def check_audit(self, audit: PatternAudit, where: str) -> None:
+        """Rows that nobody judged teach nothing."""
+        if not audit.judged_rows:
+            raise TrainingError(
+                f"{where}: none of {audit.rows} rows has a ground truth, so nothing says which patterns are "
+                "genuine; give rows with ground_truth.expected_pattern (docs/data.md)"
+            )
+
+    def train(self, rows: list[PatternRow]) -> Trained[TrainedPatterns]:
+        """Choose a model by cross-validation, fit it, and judge it on entities that are held out."""
+        from training.patterns.trainer import train_patterns
+
+        result = train_patterns(rows, self.config["seed"])
+        judgement = verdict(result.metrics)
+        return Trained(
+            model=result,
+            metrics=result.metrics,
+            config=self.config,
+            notes=[judgement],
+            lines=[f"Split: {result.split['reason']}", *score_lines(result.metrics), judgement],
         )
-    if run.dry_run:
-        run.end_dry()
-        return
-    _train_and_publish(run, rows, options.seed, path)
 
-
-def _train_and_publish(run: Run, rows: Sequence[PatternRow], seed: int, path: Path) -> None:
-    from training.patterns.trainer import train
-
-    result = train(rows, seed)
-    judgement = verdict(result.metrics)
-    run.metrics = result.metrics
-    run.notes.append(judgement)
-    provenance = run.provenance(result.split, result.trained_on)
-    image = plot_reliability(result.metrics)
-    published = artifacts.publish(
-        path,
-        replace(result.model, provenance=provenance).to_bytes(),
-        _metadata(run, result),
-        {} if image is None else {f"{path.stem}_reliability.png": image},
-    )
-    run.saved = True
-    log.info("Split: %s", result.split["reason"])
-    for line in (*score_lines(result.metrics), judgement):
-        log.info("%s", line)
-    run.message = f"trained on {result.split['rows']['train']} rows ({result.model.chosen}), saved to {path}"
-    log.info("Saved: %s", ", ".join(str(path.parent / name) for name in published["files"]))
-
-
-def _metadata(run: Run, result: Result) -> dict[str, Any]:
-    return {
-        "training_date": utc_now(),
-        "model_type": run.model_type,
-        "chosen": result.model.chosen,
-        **run.summary().model_dump(include={"source", "data_fingerprint", "audit", "load_report", "versions"}),
-        "config": run.config,
-        "split": result.split,
-        "metrics": run.metrics,
-        "notes": run.notes,
-    }
+    def publish(self, trained: Trained[TrainedPatterns], summary: TrainingSummary) -> Published:
+        """The model file, its metadata and, where matplotlib is installed, a reliability plot."""
+        result, path = trained.model, self.model_path
+        model = replace(result.model, provenance=provenance(summary, result.split, result.trained_on))
+        image = plot_reliability(result.metrics)
+        metadata = {
+            "training_date": summary.timestamp,
+            "model_type": summary.model_type,
+            "chosen": model.chosen,
+            **summary.model_dump(include={"source", "data_fingerprint", "audit", "load_report", "versions"}),
+            "config": summary.config,
+            "split": result.split,
+            "metrics": summary.metrics,
+            "notes": summary.notes,
+        }
+        published = artifacts.publish(
+            path, model.to_bytes(), metadata, {} if image is None else {f"{path.stem}_reliability.png": image}
+        )
+        return Published(
+            f"trained on {result.split['rows']['train']} rows ({model.chosen}), saved to {path}",
+            [str(path.parent / name) for name in published["files"]],
+        )

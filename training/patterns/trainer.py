@@ -32,7 +32,7 @@ from training.runs.errors import TrainingError
 
 
 @dataclass(frozen=True)
-class Result:
+class TrainedPatterns:
     """A trained model, what it scores, how the entities were split, and which it saw (``splits.sealed``)."""
 
     model: PatternModel
@@ -41,7 +41,7 @@ class Result:
     trained_on: str
 
 
-def train(rows: Sequence[PatternRow], seed: int = 0) -> Result:
+def train_patterns(rows: Sequence[PatternRow], seed: int = 0) -> TrainedPatterns:
     """Choose, fit, calibrate and judge. The order of the rows does not matter.
 
     Args:
@@ -63,7 +63,7 @@ def train(rows: Sequence[PatternRow], seed: int = 0) -> Result:
         "cross_validation": compared,
     }
     trained_on = sealed(judged[i].entity_id for i in learnt)
-    return Result(model, metrics, described, trained_on)
+    return TrainedPatterns(model, metrics, described, trained_on)
 
 
 def split_by_entity(rows: Sequence[PatternRow]) -> tuple[list[PatternRow], npt.NDArray[np.bool_], dict[str, Any]]:

@@ -1,31 +1,26 @@
-"""One training run's life: logging, interrupts, timing, provenance, and a summary whatever happens."""
+"""One training run from its data to its published model, and a summary of it whatever happens."""
 
 from __future__ import annotations
 
 import logging
-import os
 import platform
-import signal
-import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
-from types import FrameType
-from typing import Any, NoReturn, TextIO
+from typing import Any, NoReturn
 
-from data_sources import DataSource, DataSourceError
+from data_sources import DataSource
 from training.runs.artifacts import check_writable, to_json, write_atomically
 from training.runs.distributed import is_first
 from training.runs.errors import ArtifactError, TrainingError
+from training.runs.job import SourceChoice, TrainingJob
+from training.runs.process import Stopped, execute, failure_line
 from training.runs.summary import Status, TrainingSummary
 
-log = logging.getLogger(__name__)
+log = logging.getLogger("training")
 
-FAILED = 1  # any failure; 2, wrong usage, is click's
 _PACKAGES = (
     "home-synergy-training",
     "torch",
@@ -40,70 +35,136 @@ _PACKAGES = (
 )
 
 
-class _Stopped(BaseException):
-    """A signal asks the run to stop."""
+def run_training(
+    job_type: type[TrainingJob[Any, Any]],
+    *,
+    json_input: str | None = None,
+    data_source: str | None = None,
+    strict: bool = False,
+    summary_path: str | None = None,
+    dry_run: bool = False,
+    verbose: bool = False,
+    **given: Any,
+) -> NoReturn:
+    """Run a job as a process and exit: 0 trained or skipped, 1 failed with one line on stderr.
+
+    The arguments are the flags of a training command; ``given`` are the job's own. A summary is written to
+    ``summary_path`` whether it succeeds or fails.
+    """
+    training = Training(job_type, SourceChoice(json_input, data_source, strict), given, dry_run=dry_run)
+    path = Path(summary_path) if summary_path and is_first() else None
+
+    def body() -> None:
+        if path is not None:
+            check_writable(path)  # before training rather than after it
+        failure: BaseException | None = None
+        try:
+            training.perform()
+        # The night's cron needs a summary, whatever it was.
+        except (Exception, KeyboardInterrupt, Stopped) as error:  # noqa: BLE001
+            failure = error
+        if path is not None:
+            try:
+                write_atomically(path, to_json(training.summary().model_dump()))
+            except ArtifactError as error:
+                if failure is None:
+                    raise
+                log.error("%s", error)
+        if failure is not None:
+            raise TrainingError(training.message) from failure
+
+    execute(body, verbose=verbose, log_file=job_type.log_file, memory_hint=job_type.memory_hint)
 
 
-@dataclass
-class Run:
-    """What a script's body fills in while it works; the summary is made of it."""
+class Training:
+    """One run of a job. ``summary()`` says at any time what is known so far.
 
-    model_type: str
-    summary_path: Path | None = None
-    dry_run: bool = False
-    verbose: bool = False
-    prints_result: bool = False  # stdout is the result itself, so messages go to stderr
-    status: Status = "success"
-    message: str = ""
-    saved: bool = False
-    memory_hint: str = "train on less data"
-    go_on: Callable[[], str] = lambda: ""  # how a run that was stopped is gone on with, once it can be
-    model_path: Path | None = None
-    metrics: dict[str, Any] = field(default_factory=dict)
-    audit: dict[str, Any] = field(default_factory=dict)
-    config: dict[str, Any] = field(default_factory=dict)
-    notes: list[str] = field(default_factory=list)
-    errors: list[str] = field(default_factory=list)
-    source: DataSource | None = None
-    started: float = field(default_factory=time.perf_counter)
+    Attributes:
+        status: ``success`` until something else is known.
+        saved: Whether the model was published.
+    """
 
-    def end_dry(self) -> None:
-        """Say that a dry run ends where training would begin."""
-        self.message = "dry run: the data was read and audited, nothing was trained"
-        log.info("Dry run: nothing was trained.")
+    def __init__(
+        self,
+        job_type: type[TrainingJob[Any, Any]],
+        source: SourceChoice,
+        given: Mapping[str, Any],
+        *,
+        dry_run: bool = False,
+    ) -> None:
+        self.job_type = job_type
+        self.job: TrainingJob[Any, Any] | None = None
+        self.dry_run = dry_run
+        self._choice, self._given = source, given
+        self.status: Status = "success"
+        self.saved = False
+        self.message = ""
+        self.errors: list[str] = []
+        self.notes: list[str] = []
+        self.metrics: dict[str, Any] = {}
+        self.audit: dict[str, Any] = {}
+        self.config: dict[str, Any] = {}
+        self.source: DataSource | None = None
+        self._started = time.perf_counter()
 
-    def described_source(self) -> dict[str, str]:
-        """Where the data came from and, where it was not named, why."""
-        if self.source is None:
-            return {}
-        chosen = {} if self.source.choice is None else {"choice": self.source.choice}
-        return {**self.source.describe(), **chosen}
+    def perform(self) -> None:
+        """Take the job through its stages; ``message`` says in one line how it ended, also where a stage raises."""
+        try:
+            self._perform()
+        except (Exception, KeyboardInterrupt, Stopped) as error:
+            left = " after the model was saved" if self.saved else "; nothing was published and the model that was "
+            left += "" if self.saved else "there is untouched"
+            line = failure_line(error, self.job_type.memory_hint, left)
+            hint = "" if self.saved or self.job is None else self.job.resume_hint()
+            self.status, self.message = "failed", line + hint
+            self.errors.append(self.message)
+            raise
 
-    def provenance(self, split: dict[str, Any], trained_on: str) -> dict[str, Any]:
-        """What travels inside a model file, so that it says where it comes from wherever it is."""
-        return {
-            "config": self.config,
-            "data_fingerprint": self.audit["fingerprint"],
-            "audit": self.audit,
-            "metrics": self.metrics,
-            "split": split,
-            "trained_on": trained_on,
-            "versions": versions(),
-        }
+    def _perform(self) -> None:
+        job = self.job = self.job_type(self._choice, self._given)
+        self.config = job.config
+        source = self.source = job.open()
+        skipped = job.check_target(self.dry_run)
+        if skipped is not None:
+            self.status, self.message = "skipped", skipped
+            log.info("%s", skipped)
+            return
+        rows = job.read(source)
+        audit = job.audit(rows)
+        self.audit, self.notes = audit.model_dump(mode="json"), [*source.report.notes, *audit.cannot_show]
+        log_source(source)
+        for line in job.audit_lines(audit):
+            log.info("%s", line)
+        job.check_audit(audit, source.report.where)
+        if self.dry_run:
+            self.message = "dry run: the data was read and audited, nothing was trained"
+            log.info("Dry run: nothing was trained.")
+            return
+        trained = job.train(rows)
+        if not is_first():  # of several processes, one publishes
+            return
+        self.metrics, self.config = trained.metrics, trained.config
+        self.notes += trained.notes
+        published = job.publish(trained, self.summary())
+        self.saved, self.message = True, published.message
+        job.move_names()
+        for line in trained.lines:
+            log.info("%s", line)
+        log.info("Saved: %s", ", ".join(published.paths))
 
     def summary(self) -> TrainingSummary:
         """The summary as of now."""
         return TrainingSummary(
             timestamp=utc_now(),
-            model_type=self.model_type,
+            model_type=self.job_type.model_type,
             status=self.status,
             metrics=self.metrics,
-            model_path=None if self.model_path is None else str(self.model_path),
-            training_time_seconds=round(time.perf_counter() - self.started, 3),
+            model_path=None if self.job is None else str(self.job.model_path),
+            training_time_seconds=round(time.perf_counter() - self._started, 3),
             errors=self.errors,
             dry_run=self.dry_run,
             message=self.message,
-            source=self.described_source(),
+            source={} if self.source is None else described_source(self.source),
             load_report={} if self.source is None else self.source.report.as_dict(),
             data_fingerprint=self.audit.get("fingerprint"),
             audit=self.audit,
@@ -113,119 +174,23 @@ class Run:
         )
 
 
-def execute(run: Run, log_file: str | None, body: Callable[[Run], None]) -> NoReturn:
-    """Run ``body`` and exit: 0, or 1 with one line on stderr. A summary is written where one was asked for."""
-    # Threads that spin while they wait for each other make a run ten times slower on a machine that does other work.
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # read when torch is imported, which is later
-    _configure_logging(log_file, run.verbose, sys.stderr if run.prints_result else sys.stdout)
-    if not is_first():  # of several processes, one speaks for all
-        run.summary_path = None
-        logging.getLogger().setLevel(logging.ERROR)
-    error: BaseException | None = None
-    try:
-        with _stop_signals():
-            _check_summary_path(run)
-            body(run)
-    except (DataSourceError, TrainingError) as failure:
-        error = failure
-        _fail(run, str(failure))
-    except (KeyboardInterrupt, _Stopped) as failure:
-        error = failure
-        name = str(failure) or "SIGINT"
-        _fail(
-            run,
-            f"interrupted ({name}) after the model was saved"
-            if run.saved
-            else f"interrupted ({name}); nothing was published and the model that was there is untouched",
-        )
-    except MemoryError as failure:
-        error = failure
-        _fail(run, f"out of memory; {run.memory_hint}")
-    except Exception as failure:  # noqa: BLE001 - the night's cron needs a line and a summary, whatever it was
-        error = failure
-        if isinstance(failure, RuntimeError) and "allocate memory" in str(failure):  # how torch says it
-            _fail(run, f"out of memory; {run.memory_hint}")
-        else:
-            _fail(run, f"unexpected {type(failure).__name__}: {failure}; --verbose shows where")
-    if error is not None and run.verbose:
-        log.error("traceback", exc_info=error)
-    if run.summary_path is not None:
-        try:
-            write_atomically(run.summary_path, to_json(run.summary().model_dump()))
-        except ArtifactError as failure:
-            _fail(run, str(failure))
-    sys.exit(_flushed(0 if run.status != "failed" else FAILED))
+def provenance(summary: TrainingSummary, split: dict[str, Any], trained_on: str) -> dict[str, Any]:
+    """What travels inside a model file, so that it says where it comes from wherever it is."""
+    return {
+        "config": summary.config,
+        "data_fingerprint": summary.data_fingerprint,
+        "audit": summary.audit,
+        "metrics": summary.metrics,
+        "split": split,
+        "trained_on": trained_on,
+        "versions": summary.versions,
+    }
 
 
-def _check_summary_path(run: Run) -> None:
-    if run.summary_path is None:
-        return
-    try:
-        check_writable(run.summary_path)
-    except ArtifactError:
-        run.summary_path = None  # said once, before training rather than after it
-        raise
-
-
-def _fail(run: Run, message: str) -> None:
-    line = " ".join(f"{message}{'' if run.saved else run.go_on()}".split())
-    run.status = "failed"
-    run.errors.append(line)
-    run.message = line
-    log.error("%s", line)
-
-
-def _flushed(code: int) -> int:
-    # A reader that has gone (| head) must not turn a trained model into a failure at exit.
-    for stream in (sys.stdout, sys.stderr):
-        try:
-            stream.flush()
-        except BrokenPipeError:
-            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
-    return code
-
-
-@contextmanager
-def _stop_signals() -> Iterator[None]:
-    """Ctrl-C and SIGTERM unwind the run, so that staging folders are removed and the summary is written."""
-
-    def stop(number: int, _frame: FrameType | None) -> None:
-        raise _Stopped(signal.Signals(number).name)
-
-    previous = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield
-    finally:
-        for number, handler in previous.items():
-            signal.signal(number, handler)
-
-
-def _configure_logging(log_file: str | None, verbose: bool, messages: TextIO) -> None:
-    """INFO to ``messages`` and the log file, errors as one line to stderr."""
-    logging.raiseExceptions = verbose
-    for stream in (sys.stdout, sys.stderr):
-        if hasattr(stream, "reconfigure"):
-            stream.reconfigure(errors="backslashreplace")
-    root = logging.getLogger()
-    root.setLevel(logging.DEBUG if verbose else logging.INFO)
-    console = logging.StreamHandler(messages)
-    console.addFilter(lambda record: record.levelno < logging.ERROR and not getattr(record, "file_only", False))
-    console.setFormatter(logging.Formatter("%(message)s"))
-    errors = logging.StreamHandler(sys.stderr)
-    errors.setLevel(logging.ERROR)
-    errors.setFormatter(logging.Formatter("Error: %(message)s"))
-    root.handlers[:] = [console, errors]
-    for noisy in ("matplotlib", "PIL", "filelock", "fsspec", "httpx", "httpcore"):
-        logging.getLogger(noisy).setLevel(logging.WARNING)
-    if log_file is None:
-        return
-    try:
-        file = logging.FileHandler(log_file, encoding="utf-8", delay=False)
-    except OSError as error:
-        log.warning("%s: cannot be written (%s); this run is logged to the console only", log_file, error.strerror)
-        return
-    file.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
-    root.addHandler(file)
+def described_source(source: DataSource) -> dict[str, str]:
+    """Where the data came from and, where it was not named, why."""
+    chosen = {} if source.choice is None else {"choice": source.choice}
+    return {**source.describe(), **chosen}
 
 
 def log_source(source: DataSource) -> None:

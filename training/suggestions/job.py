@@ -5,17 +5,16 @@ from __future__ import annotations
 import logging
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from data_sources import Home, open_source
+from data_sources import DataSource, Home
 from training.runs import artifacts
 from training.runs.errors import TrainingError
-from training.runs.run import Run, log_source
-from training.suggestions.ranking import MIN_SCORE, HomeProposals, suggest_automations
+from training.runs.job import SourceChoice
+from training.runs.run import log_source
+from training.suggestions.config import SuggestOptions
+from training.suggestions.ranking import HomeProposals, suggest_automations
 from training.suggestions.writing import paths_of, to_dict, to_yaml
-from training.synergy.config import read_settings
 
 if TYPE_CHECKING:
     from training.synergy.model import SynergyModel
@@ -24,28 +23,9 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True)
-class SuggestOptions:
-    """The command line; None means not given."""
-
-    json_input: str | None = None
-    data_source: str | None = None
-    strict: bool = False
-    model_path: str | None = None
-    home: str | None = None
-    top: int = 20
-    min_score: float = MIN_SCORE
-    diverse: bool = True
-    output: str | None = None
-
-
-# -- The job -----------------------------------------------------------------------------------------------------------
-
-
-def suggest_synergies(run: Run, options: SuggestOptions) -> None:
-    """The job: load the model, read the homes, print or write. Raises DataSourceError or TrainingError."""
-    path = Path(options.model_path) if options.model_path else read_settings().model_path
-    output = Path(options.output) if options.output else None
+def suggest(source: SourceChoice, options: SuggestOptions) -> None:
+    """Load the model, read the homes, print or write suggestions. Raises DataSourceError or TrainingError."""
+    path, output = options.model_path, options.output
     if output is not None:
         artifacts.check_writable(output)
     if not path.is_file():
@@ -55,7 +35,7 @@ def suggest_synergies(run: Run, options: SuggestOptions) -> None:
     from training.synergy.model import SynergyModel
 
     model = SynergyModel.load(path)
-    found = _suggest_all(model, run, options)
+    found = _suggest_all(model, source.open(Home.kind), options)
     if output is None:
         _print("---\n".join(to_yaml(home, ascii_only=not _writes_unicode()) for home in found))
         return
@@ -66,15 +46,12 @@ def suggest_synergies(run: Run, options: SuggestOptions) -> None:
         written = paths_of(output, found)
         for file, home in zip(written, found, strict=True):
             artifacts.write_atomically(file, to_yaml(home).encode("utf-8"))
-    run.saved = True
     proposals = sum(len(home.proposals) for home in found)
     log.info("%d suggestions for %d home%s", proposals, len(found), "s" * (len(found) != 1))
     log.info("Saved: %s", ", ".join(map(str, written)))
 
 
-def _suggest_all(model: SynergyModel, run: Run, options: SuggestOptions) -> list[HomeProposals]:
-    source = open_source(json_input=options.json_input, data_source=options.data_source, strict=options.strict)
-    run.source = source
+def _suggest_all(model: SynergyModel, source: DataSource, options: SuggestOptions) -> list[HomeProposals]:
     found, names, empty = [], [], []
     for home in source.read(Home):
         names.append(home.home_id)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from data_sources import Home
 from training.runs.errors import TrainingError
 from training.suggestions.actions import NoRecipeError
+from training.suggestions.config import MIN_SCORE
 from training.suggestions.home_view import HomeView
 from training.suggestions.recipes import Recipe, name_of
 
@@ -25,7 +26,6 @@ POOL = 3000  # best pairs of the model that are looked at; more where more sugge
 RELEVANCE = 0.7  # the weight of a pair's score, beside that of its likeness to what was chosen before it
 TOGETHER = 0.1  # members of a family act together where their scores are this close
 SAME_KIND = 0.1  # how alike two pairs are for joining the same kinds of entities, such as a motion sensor and a light
-MIN_SCORE = 0.5  # below it a pair is more likely false than true, even beside one false pair
 UNEXPLAINED = 0.1  # how far a pair is put back for which nothing plain speaks: few people would take it
 
 

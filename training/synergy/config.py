@@ -1,76 +1,69 @@
-"""Typed configuration of a run: what a model is trained with, and where production's environment says so."""
+"""What the synergy model is trained with, and where its flags and production's environment say so."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import Field
 
-from training.runs.errors import TrainingError
+from training.runs.settings import Config, Positive, PositiveFloat, Setting
 
-Positive = Annotated[int, Field(gt=0)]
-
-
-class SynergyConfig(BaseModel):
-    """How the synergy model is trained. A misspelt name is an error.
-
-    ``batch_size`` counts homes in one optimizer step, ``patience`` epochs without a better validation score.
-    """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    hidden_dim: Positive = 64
-    num_layers: Annotated[int, Field(ge=1, le=8)] = 2
-    learning_rate: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 0.001
-    batch_size: Positive = 32
-    epochs: Positive = 30
-    patience: Positive = 5
-    seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
+NO_BASE = "none"
 
 
-class GnnSettings(BaseSettings):
-    """Production's ``GNN_*`` variables, from the environment or ``.env`` in the working directory."""
+class SynergyConfig(Config):
+    """How the synergy model is trained."""
 
-    model_config = SettingsConfigDict(
-        env_prefix="GNN_",
-        env_file=".env",
-        env_file_encoding="utf-8",
-        extra="ignore",
-        env_ignore_empty=True,
-        protected_namespaces=(),
-    )
-
-    hidden_dim: Positive = 64
-    num_layers: Annotated[int, Field(ge=1, le=8)] = 2
-    learning_rate: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 0.001
-    batch_size: Positive = 32
-    epochs: Positive = 30
-    early_stopping_patience: Positive = 5
-    model_path: Path = Path("models/gnn_synergy.pth")
+    hidden_dim: Annotated[Positive, Setting("Width of the network.", ("GNN_HIDDEN_DIM",), flag=False)] = 64
+    num_layers: Annotated[
+        int, Field(ge=1, le=8), Setting("Layers of messages in the network.", ("GNN_NUM_LAYERS",), flag=False)
+    ] = 2
+    learning_rate: Annotated[PositiveFloat, Setting("AdamW's step.", ("GNN_LEARNING_RATE",), flag=False)] = 0.001
+    batch_size: Annotated[Positive, Setting("Homes in one optimizer step.", ("GNN_BATCH_SIZE",), flag=False)] = 32
+    epochs: Annotated[Positive, Setting("Training epochs at most.", ("GNN_EPOCHS",))] = 30
+    patience: Annotated[
+        Positive,
+        Setting("Epochs without a better validation score.", ("GNN_EARLY_STOPPING_PATIENCE",), flag=False),
+    ] = 5
+    seed: Annotated[
+        int, Field(ge=0, lt=2**32), Setting("Same seed, data and versions: the same model, byte for byte.")
+    ] = 0
 
 
-def read_settings() -> GnnSettings:
-    """The environment's settings. Raises TrainingError that names the variable at fault."""
-    try:
-        return GnnSettings()
-    except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        name = f"GNN_{'_'.join(map(str, first['loc']))}".upper()
-        raise TrainingError(f"{name}={first['input']!a} in the environment or .env: {first['msg']}") from error
-    except (OSError, UnicodeDecodeError) as error:
-        raise TrainingError(f".env: cannot be read ({error})") from error
+class SynergyModelPath(Config):
+    """Where the model is: training writes it there, and what uses it reads it there."""
+
+    model_path: Annotated[Path, Setting("The model file.", ("GNN_MODEL_PATH",))] = Path("models/gnn_synergy.pth")
 
 
-def synergy_config(settings: GnnSettings, **overrides: Any) -> SynergyConfig:
-    """Settings under the flags that were given; ``None`` means not given."""
-    values = {
-        "hidden_dim": settings.hidden_dim,
-        "num_layers": settings.num_layers,
-        "learning_rate": settings.learning_rate,
-        "batch_size": settings.batch_size,
-        "epochs": settings.epochs,
-        "patience": settings.early_stopping_patience,
-    }
-    return SynergyConfig(**{**values, **{key: value for key, value in overrides.items() if value is not None}})
+class SynergyOptions(SynergyModelPath):
+    """What a training run is told beside its configuration."""
+
+    base_model: Annotated[
+        str | None,
+        Setting(
+            "The pretrained model that training starts from; none starts from nothing.",
+            default="the one that ships with the project",
+            metavar="[PATH|none]",
+        ),
+    ] = None
+    no_names: Annotated[bool, Setting("Read names without the encoder of the names extra.")] = False
+    force: Annotated[bool, Setting("Train even where a model exists, and replace it.")] = False
+
+
+class EvaluationOptions(Config):
+    """What an evaluation is told."""
+
+    model_path: Annotated[Path, Setting("The model to judge; a base model will do.")]
+    known_share: Annotated[
+        float,
+        Field(gt=0, lt=1),
+        Setting(
+            "Share of a known home's automations that the model is told of; it has to find the pairs of the rest.",
+            former=("--known",),
+        ),
+    ] = 0.7
+    seed: Annotated[int, Field(ge=0, lt=2**32), Setting("Which of the automations are known.")] = 0
+    report: Annotated[Path | None, Setting("Also write the scores as JSON.", default="nowhere", metavar="FILE")] = None
+    no_names: Annotated[bool, Setting("Read names without the encoder of the names extra.")] = False

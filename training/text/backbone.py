@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from itertools import pairwise, takewhile
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 import huggingface_hub
 import torch
@@ -18,6 +18,7 @@ import transformers
 
 from training.runs.errors import TrainingError
 from training.runs.wording import one_line
+from training.text.config import SCRATCH, Pieces
 
 BASE_FOLDER = "base_model"  # of a scratch base, inside the run directory
 
@@ -34,13 +35,9 @@ transformers.utils.logging.disable_progress_bar()
 transformers.utils.logging.set_verbosity_error()
 logging.getLogger("huggingface_hub").setLevel(logging.ERROR)  # what fails is said in one line of ours
 
-SCRATCH = "scratch"
 SCRATCH_VOCABULARY = 1_000
 _TRAINER_STEP = 1e-4
 SCRATCH_WIDTH, SCRATCH_LAYERS, SCRATCH_HEADS = 128, 2, 4
-
-
-Pieces = Literal["unigram", "bpe"]
 
 
 class TextPair(NamedTuple):

@@ -13,7 +13,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import datasets
 import torch
@@ -24,6 +24,7 @@ from torch.nn import functional
 
 from training.runs.errors import TrainingError
 from training.text.backbone import TextPair
+from training.text.config import FitSettings, Limits
 
 datasets.disable_progress_bars()
 
@@ -32,28 +33,6 @@ CHECKPOINT_STEPS = 500  # a checkpoint within an epoch, besides the one at its e
 _TRAINABLE, _BEST, _STATE = "trainable.safetensors", "best.safetensors", "trainer_state.json"
 
 OnEpoch = Callable[[int, dict[str, float]], None]
-
-
-class Limits(NamedTuple):
-    """Tokens of source and of target at most: of a row, which is cut there, or of rows together with their padding."""
-
-    source: int
-    target: int
-
-
-class FitSettings(NamedTuple):
-    """What a fit needs beside the model and the data.
-
-    ``batch_size`` are the rows of an update in each process. They are computed together, or, given ``at_once``, as many
-    at a time as take no more tokens than that; the update is the same. ``warmup`` is a share of the steps.
-    """
-
-    epochs: int
-    learning_rate: float
-    batch_size: int
-    seed: int
-    warmup: float = 0.0
-    at_once: Limits | None = None
 
 
 def rows_at_once(rows: int, longest: Limits, at_once: Limits | None) -> int:

@@ -3,33 +3,51 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from data_sources import PromptRow
-from training.runs.run import Run
-from training.text.adapter_job import AdapterOptions, Job, train_adapter
+from data_sources import DataSource, PromptRow, sqlite_url
+from training.runs.job import SourceChoice
+from training.text.adapter_job import AdapterJob
+from training.text.config import SoftPromptConfig, SoftPromptOptions
 from training.text.report import score_lines, verdict
 
 if TYPE_CHECKING:
-    from training.text.trainer import Result
+    from training.text.trainer import TrainedAdapter
 
 
-def train_soft_prompt(run: Run, options: AdapterOptions) -> None:
-    """The job, filling in ``run``. Raises DataSourceError or TrainingError with one line for a person."""
-    job = Job(
-        record=PromptRow,
-        texts=lambda row: (row.query, row.suggestion),
-        learn=_learn,
-        verdict=verdict,
-        score_lines=score_lines,
-        title="Request to suggested automation",
-        about="a request in plain words gives a suggested automation in plain words",
-    )
-    train_adapter(run, options, job)
+class SoftPromptJob(AdapterJob):
+    """Requests and suggestions, both in plain words. Without a source flag it reads production's SQLite file."""
 
+    model_type = PromptRow.kind
+    record = PromptRow
+    config_type, options_type = SoftPromptConfig, SoftPromptOptions
+    options: SoftPromptOptions
+    title = "Request to suggested automation"
+    about = "a request in plain words gives a suggested automation in plain words"
 
-def _learn(rows: Sequence[PromptRow], *arguments: Any, **options: Any) -> Result:
-    from training.text.backbone import TextPair
-    from training.text.trainer import train
+    def open(self) -> DataSource:
+        """The source that the flags name, else the file of ``--db-path``."""
+        if self.source.json_input is None and self.source.data_source is None:
+            database = SourceChoice(data_source=sqlite_url(str(self.options.db_path)), strict=self.source.strict)
+            return database.open(self.model_type, self.options.max_samples)
+        return super().open()
 
-    return train([TextPair(row.query, row.suggestion) for row in rows], *arguments, **options)
+    def texts(self, row: PromptRow) -> tuple[str, str]:
+        """The request and the suggestion."""
+        return row.query, row.suggestion
+
+    def learn(self, rows: Sequence[PromptRow], work: Path, **options: Any) -> TrainedAdapter:
+        """Train on the pairs of texts."""
+        from training.text.backbone import TextPair
+        from training.text.trainer import train_adapter
+
+        return train_adapter([TextPair(row.query, row.suggestion) for row in rows], self.adapter, work, **options)
+
+    def verdict(self, metrics: dict[str, Any]) -> str:
+        """Whether chrF beats looking up."""
+        return verdict(metrics)
+
+    def score_lines(self, metrics: dict[str, Any]) -> list[str]:
+        """ChrF and exact matches, beside the look-ups."""
+        return score_lines(metrics)

@@ -20,25 +20,24 @@ from training.runs.errors import ModelFileError, TrainingError
 from training.runs.wording import one_line
 from training.text.backbone import (
     BASE_FOLDER,
-    SCRATCH,
     TextPair,
     load_base,
     peft_warnings_ignored,
 )
-from training.text.config import Seq2SeqConfig
+from training.text.config import SCRATCH, AdapterConfig
 
 JUDGED_ROWS = 200  # generated at most
 GENERATED_AT_ONCE = 32  # answers, counting each beam
 EXAMPLES = 5
 
 
-def generate(model: Any, tokenizer: Any, sources: Sequence[str], config: Seq2SeqConfig) -> list[str]:
+def generate(model: Any, tokenizer: Any, sources: Sequence[str], config: AdapterConfig) -> list[str]:
     """The model's answers, greedily."""
     return [best for (best,) in candidates(model, tokenizer, sources, config, 1)]
 
 
 def candidates(
-    model: Any, tokenizer: Any, sources: Sequence[str], config: Seq2SeqConfig, beams: int
+    model: Any, tokenizer: Any, sources: Sequence[str], config: AdapterConfig, beams: int
 ) -> list[list[str]]:
     """For each source as many answers as there are beams, the likeliest first."""
     model.eval()
@@ -66,7 +65,7 @@ def candidates(
 
 
 def judge(
-    model: Any, tokenizer: Any, training: Sequence[TextPair], judged: Sequence[TextPair], config: Seq2SeqConfig
+    model: Any, tokenizer: Any, training: Sequence[TextPair], judged: Sequence[TextPair], config: AdapterConfig
 ) -> dict[str, Any]:
     """Loss, perplexity, chrF and exact match of generated answers, beside two baselines that only look up.
 
@@ -119,7 +118,7 @@ def nearest_answers(training: Sequence[TextPair], queries: Sequence[str]) -> lis
     return [training[i].target for i in nearest.tolist()]
 
 
-def _mean_loss(model: Any, tokenizer: Any, pairs: Sequence[TextPair], config: Seq2SeqConfig) -> float:
+def _mean_loss(model: Any, tokenizer: Any, pairs: Sequence[TextPair], config: AdapterConfig) -> float:
     """Mean cross-entropy a target token."""
     model.eval()
     total, tokens = 0.0, 0
@@ -142,7 +141,7 @@ class Suggester:
     """A trained adapter over its base, for use; ``described`` is what ``training_run.json`` says of it."""
 
     def __init__(
-        self, model: Any, tokenizer: Any, config: Seq2SeqConfig, described: Mapping[str, Any] | None = None
+        self, model: Any, tokenizer: Any, config: AdapterConfig, described: Mapping[str, Any] | None = None
     ) -> None:
         self._model, self._tokenizer, self._config = model, tokenizer, config
         self.described = described or {}
@@ -154,7 +153,7 @@ class Suggester:
         try:
             folder = pointed_at(folder)
             run = json.loads((folder / "training_run.json").read_text(encoding="utf-8"))
-            config = Seq2SeqConfig(**run["config"])
+            config = AdapterConfig(**run["config"])
             name = str(folder / BASE_FOLDER) if config.base_model == SCRATCH else config.base_model
             base = load_base(name)
             with peft_warnings_ignored():

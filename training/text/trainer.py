@@ -7,12 +7,17 @@ import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from peft import (
+    LoraConfig,
     PeftConfig,
     PeftModel,
+    PrefixTuningConfig,
+    PromptEncoderConfig,
+    PromptTuningConfig,
+    TaskType,
     get_peft_model,
     set_peft_model_state_dict,
 )
@@ -24,24 +29,36 @@ from training.runs.errors import TrainingError
 from training.runs.wording import one_line
 from training.text.backbone import (
     BASE_FOLDER,
-    SCRATCH,
+    SCRATCH_WIDTH,
     Base,
     TextPair,
     load_base,
     peft_warnings_ignored,
     scratch_base,
 )
-from training.text.config import SCRATCH_BATCH, SCRATCH_LEARNING_RATE, Scratch, Seq2SeqConfig, adapter_config
-from training.text.fit import FitSettings, Limits, OnEpoch, fit, rows_at_once, tokenized
+from training.text.config import SCRATCH, AdapterConfig, FitSettings, Limits, Pieces
+from training.text.fit import OnEpoch, fit, rows_at_once, tokenized
 from training.text.memory_forecast import available_bytes, expected_bytes
 from training.text.model import judge
 from training.text.splits import Split, plain, split_by_query
 
-log = logging.getLogger("training.seq2seq")
+log = logging.getLogger(__name__)
+
+VIRTUAL_TOKENS = 20
+SCRATCH_EPOCHS, SCRATCH_BATCH, SCRATCH_LEARNING_RATE = 30, 16, 3e-3
+SCRATCH_ROWS = 40_000  # rows seen at most, so that large data takes fewer epochs
+
+
+class Scratch(NamedTuple):
+    """How a scratch base is made; ``rows`` are those seen at most, so that large data takes fewer epochs."""
+
+    pieces: Pieces = "unigram"
+    epochs: int = SCRATCH_EPOCHS
+    rows: int = SCRATCH_ROWS
 
 
 @dataclass(frozen=True)
-class Result:
+class TrainedAdapter:
     """A trained adapter over its base. ``metrics`` are held out, or in-sample under that name.
 
     Only the first of several processes judges; in the others ``metrics`` is empty. ``own_base`` is the folder of a
@@ -66,9 +83,9 @@ class Result:
             shutil.copytree(self.own_base, folder / BASE_FOLDER)
 
 
-def train(
+def train_adapter(
     pairs: Sequence[TextPair],
-    config: Seq2SeqConfig,
+    config: AdapterConfig,
     work: Path,
     *,
     resume_from: Path | None = None,
@@ -76,11 +93,11 @@ def train(
     split: Split | None = None,
     judged_by: Callable[..., dict[str, Any]] | None = None,
     scratch: Scratch | None = None,
-) -> Result:
+) -> TrainedAdapter:
     """Split (by query where no ``split`` is given), adapt the base and judge it (as ``judge`` does, or instead of it).
 
     ``work`` takes a scratch base and the states of the fit; called again with the ``work`` of a training that was
-    stopped, and the same data and config, it goes on there and ends with the same weights. Under torchrun every
+    stopped, and the same data and config, it resumes there and ends with the same weights. Under torchrun every
     process calls it, and ``batch_size`` is each one's.
 
     Raises TrainingError where the base or the adapter to resume from cannot be used.
@@ -109,11 +126,11 @@ def train(
     final_loss = next((row["loss"] for row in reversed(history) if "loss" in row), float("nan"))
     own_base = work / BASE_FOLDER if config.base_model == SCRATCH else None
     trained_on = sealed(plain(pair.source) for pair in rows["train"] + rows["validation"])
-    return Result(model, base.tokenizer, own_base, final_loss, tuple(history), metrics, described, trained_on)
+    return TrainedAdapter(model, base.tokenizer, own_base, final_loss, tuple(history), metrics, described, trained_on)
 
 
 def _base(
-    config: Seq2SeqConfig,
+    config: AdapterConfig,
     rows: dict[Part, list[TextPair]],
     work: Path,
     resume_from: Path | None,
@@ -172,12 +189,33 @@ def _log_memory(model: Any, table: Any, settings: FitSettings) -> None:
         )
 
 
-def adapted(base: Base, config: Seq2SeqConfig, resume_from: Path | None) -> Any:
+def peft_config(config: AdapterConfig) -> PeftConfig:
+    """The PEFT configuration of a method."""
+    if config.method in ("lora", "dora", "rslora"):
+        return LoraConfig(
+            task_type=TaskType.SEQ_2_SEQ_LM,
+            r=config.lora_r,
+            lora_alpha=config.lora_alpha,
+            lora_dropout=config.lora_dropout,
+            target_modules=["q", "v"],
+            use_dora=config.method == "dora",
+            use_rslora=config.method == "rslora",
+        )
+    # One submodule: generate ignores the decoder's half of a prompt, which is PEFT's default.
+    prompt = {"task_type": TaskType.SEQ_2_SEQ_LM, "num_virtual_tokens": VIRTUAL_TOKENS, "num_transformer_submodules": 1}
+    if config.method == "prompt":
+        return PromptTuningConfig(**prompt)
+    if config.method == "p-tuning":
+        return PromptEncoderConfig(**prompt, encoder_hidden_size=SCRATCH_WIDTH)
+    return PrefixTuningConfig(task_type=TaskType.SEQ_2_SEQ_LM, num_virtual_tokens=VIRTUAL_TOKENS)
+
+
+def adapted(base: Base, config: AdapterConfig, resume_from: Path | None) -> Any:
     """The base with a new adapter, or with the one in ``resume_from``. Raises TrainingError where that does not fit."""
     torch.manual_seed(config.seed)
     if resume_from is None:
         with peft_warnings_ignored():
-            return get_peft_model(base.model, adapter_config(config))
+            return get_peft_model(base.model, peft_config(config))
     try:
         with peft_warnings_ignored():
             saved = PeftConfig.from_pretrained(str(resume_from))

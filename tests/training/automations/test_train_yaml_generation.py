@@ -17,15 +17,16 @@ from home_assistant.automation import structure
 from home_assistant.automation_schema import check_automation
 from training.automations import trainer
 from training.automations.evaluation import automation_scores
-from training.automations.job import train_yaml_generation
+from training.automations.job import YamlJob
 from training.automations.linear import to_linear
 from training.automations.model import YamlGenerator, examples
 from training.automations.report import score_lines, verdict
 from training.automations.trainer import learn, split_by_home
 from training.compare import compare
-from training.runs.run import Run
-from training.text.adapter_job import options_of
-from training.text.config import Scratch, Seq2SeqConfig
+from training.runs.job import SourceChoice
+from training.runs.run import Training
+from training.text.config import AdapterConfig
+from training.text.trainer import Scratch
 
 SCRIPT = ROOT / "scripts" / "train_yaml_generation.py"
 ROOMS = ("kitchen", "hall", "office", "bedroom", "bathroom", "garage", "attic", "cellar", "porch", "loft", "den", "gym")
@@ -133,14 +134,12 @@ def test_the_job_trains_judges_and_publishes_a_run_that_loads_and_generates(
     long = next(raw for raw, part in zip(ROWS, parts, strict=True) if part == "train")
     long = {**long, "output": f"{long['output']}variables: {{note: {'x' * 200}}}\n"}
     (tmp_path / "rows.json").write_text(json.dumps([*ROWS, long]))
-    config = Seq2SeqConfig().model_dump() | {"epochs": 1, "batch_size": 8, "target_max_tokens": 48}
-    given = {
-        **config, "base_model": "scratch", "json_input": str(tmp_path / "rows.json"), "data_source": None,
-        "strict": False, "output_dir": str(tmp_path / "out"), "run_directory": None, "run_id": "one",
-        "resume_from": None, "resume_run": None, "max_samples": 100,
+    flags = {
+        "base_model": "scratch", "epochs": 1, "batch_size": 8, "target_max_tokens": 48, "max_samples": 100,
+        "output_dir": tmp_path / "out", "run_id": "one",
     }  # fmt: skip
-    run = Run("yaml_generation")
-    train_yaml_generation(run, options_of(given, None))
+    run = Training(YamlJob, SourceChoice(str(tmp_path / "rows.json")), flags)
+    run.perform()
     assert run.saved
     described = json.loads((tmp_path / "out" / "latest" / "training_run.json").read_text())
     assert described["metrics"]["split"]["strategy"] == "home"
@@ -203,7 +202,7 @@ def test_a_scratch_model_learns_a_handful_of_automations_by_heart(tmp_path: Path
     rows = [YamlRow.model_validate(raw) for raw in ROWS[:4]]
     before, trainer.SCRATCH = trainer.SCRATCH, monkey
     try:
-        result = learn(rows, Seq2SeqConfig(base_model="scratch", epochs=1, batch_size=8), tmp_path)
+        result = learn(rows, AdapterConfig(base_model="scratch", epochs=1, batch_size=8), tmp_path)
     finally:
         trainer.SCRATCH = before
     assert result.metrics["in_sample"]["model"]["exact_match"] == 1.0

@@ -21,7 +21,7 @@ from training.judging.metrics import expected_calibration_error, reliability
 from training.patterns.audit import audit_patterns
 from training.patterns.model import CANDIDATES, PatternModel
 from training.patterns.report import score_lines, verdict
-from training.patterns.trainer import train
+from training.patterns.trainer import train_patterns
 from training.runs.errors import ModelFileError, TrainingError
 
 Row = dict[str, Any]
@@ -57,7 +57,7 @@ def learnable(entities: int = 40, seed: int = 0) -> list[PatternRow]:
 
 @pytest.fixture(scope="module")
 def result() -> Any:
-    return train(learnable())
+    return train_patterns(learnable())
 
 
 def test_genuine_is_the_expected_pattern_of_the_expected_device_where_one_is_given() -> None:
@@ -98,7 +98,7 @@ def test_held_out_entities_are_in_no_training_row_and_the_model_beats_both_basel
 def test_where_nothing_tells_genuine_from_wrong_the_base_rate_is_saved_and_beats_nothing() -> None:
     rng = random.Random(1)
     rows = [pattern(f"light.l_{n // 4}", genuine=rng.random() < 0.6) for n in range(160)]
-    noise = train(records(rows))
+    noise = train_patterns(records(rows))
     assert noise.model.chosen == "base rate"
     assert set(noise.model.score(rows)) == {noise.model.constant}
     assert "does NOT beat" in verdict(noise.metrics)
@@ -114,7 +114,7 @@ def test_scores_are_calibrated(result: Any) -> None:
 @pytest.mark.parametrize(("genuine", "word"), [(True, "reject"), (False, "accept")])
 def test_one_class_trains_saves_its_constant_and_says_so(genuine: bool, word: str, tmp_path: Path) -> None:
     rows = records([pattern(f"light.l{n % 4}", genuine=genuine, occurrences=n) for n in range(60)])
-    trained = train(rows)
+    trained = train_patterns(rows)
     (tmp_path / "m.skops").write_bytes(trained.model.to_bytes())
     scores = PatternModel.load(tmp_path / "m.skops").score(rows[:7])
     assert scores.tolist() == [float(genuine)] * 7
@@ -123,7 +123,7 @@ def test_one_class_trains_saves_its_constant_and_says_so(genuine: bool, word: st
 
 
 def test_few_entities_are_judged_in_sample_under_that_name() -> None:
-    trained = train(learnable(entities=8))
+    trained = train_patterns(learnable(entities=8))
     assert "test" not in trained.metrics
     assert trained.metrics["in_sample"]["rows"] == 48
     assert trained.metrics["cross_validation"]["grouped_by"] == "entity"
@@ -140,12 +140,12 @@ def test_few_entities_are_judged_in_sample_under_that_name() -> None:
     ],
 )
 def test_too_little_for_two_folds_is_a_constant(rows: list[Row], constant: float) -> None:
-    assert train(records(rows)).model.score(rows) == pytest.approx([constant] * len(rows))
+    assert train_patterns(records(rows)).model.score(rows) == pytest.approx([constant] * len(rows))
 
 
 def test_one_entity_is_cross_validated_by_row() -> None:
     rows = [pattern(genuine=n % 20 > 8, occurrences=n % 20) for n in range(100)]
-    trained = train(records(rows))
+    trained = train_patterns(records(rows))
     assert trained.metrics["cross_validation"]["grouped_by"] == "row"
     assert trained.model.score([pattern(occurrences=19), pattern(occurrences=0)])[0] > 0.7
 
@@ -153,17 +153,17 @@ def test_one_entity_is_cross_validated_by_row() -> None:
 def test_rows_without_a_truth_are_left_out_and_none_at_all_is_an_error() -> None:
     known = learnable(entities=8)
     unknown = records([pattern(genuine=None, occurrences=n) for n in range(9)])
-    assert train([*unknown, *known]).model.to_bytes() == train(known).model.to_bytes()
+    assert train_patterns([*unknown, *known]).model.to_bytes() == train_patterns(known).model.to_bytes()
     assert "9 of 57 rows have no ground truth" in " ".join(audit_patterns([*unknown, *known]).cannot_show)
     with pytest.raises(TrainingError, match="none of 9 patterns has a ground truth"):
-        train(unknown)
+        train_patterns(unknown)
 
 
 def test_the_same_rows_in_any_order_give_the_same_bytes_and_another_seed_others(result: Any) -> None:
     rows = learnable()
     random.Random(3).shuffle(rows)
-    assert train(rows).model.to_bytes() == result.model.to_bytes()
-    assert train(rows, seed=1).model.to_bytes() != result.model.to_bytes()
+    assert train_patterns(rows).model.to_bytes() == result.model.to_bytes()
+    assert train_patterns(rows, seed=1).model.to_bytes() != result.model.to_bytes()
 
 
 @pytest.mark.parametrize("name", [*CANDIDATES])
@@ -172,12 +172,12 @@ def test_every_candidate_can_be_saved_loaded_and_scores_the_same(
 ) -> None:
     monkeypatch.setattr("training.patterns.trainer.CANDIDATES", {name: CANDIDATES[name]})
     rows = learnable(entities=14)
-    model = train(rows).model
+    model = train_patterns(rows).model
     assert model.chosen == name
     path = tmp_path / "m.skops"
     path.write_bytes(model.to_bytes())
     assert PatternModel.load(path).score(rows).tolist() == model.score(rows).tolist()
-    assert train(rows).model.to_bytes() == path.read_bytes()
+    assert train_patterns(rows).model.to_bytes() == path.read_bytes()
 
 
 @given(

@@ -15,11 +15,12 @@ import pytest
 from support import ROOT, environment
 
 from data_sources import DataSourceError, FormatError, NotFoundError, PatternRow, UnsupportedKindError, open_source
-from training.patterns.job import PatternOptions, train_pattern_detection
+from training.patterns.job import PatternJob
 from training.patterns.model import PatternModel
 from training.runs.artifacts import verify
 from training.runs.errors import ArtifactError, TrainingError
-from training.runs.run import Run
+from training.runs.job import SourceChoice
+from training.runs.run import Training
 
 SCRIPT = ROOT / "scripts" / "train_pattern_detection.py"
 SAMPLE = ROOT / "simulation" / "training_data"
@@ -38,12 +39,12 @@ def run_script(cwd: Path, *arguments: str, **env: str) -> subprocess.CompletedPr
     )
 
 
-def job(tmp_path: Path, **options: Any) -> Run:
+def job(tmp_path: Path, *, dry_run: bool = False, model_path: str | None = None, **source: Any) -> Training:
     """The job in this process: what the script does between its options and its exit code."""
-    run = Run("pattern_detection", dry_run=options.pop("dry_run", False))
-    options.setdefault("model_path", str(tmp_path / "models" / "pattern_detection.skops"))
-    train_pattern_detection(run, PatternOptions(**options))
-    return run
+    given = {"model_path": model_path or str(tmp_path / "models" / "pattern_detection.skops")}
+    training = Training(PatternJob, SourceChoice(**source), given, dry_run=dry_run)
+    training.perform()
+    return training
 
 
 def rows(count: int = 40, **more: Any) -> list[dict[str, Any]]:
@@ -83,7 +84,7 @@ def test_the_sample_trains_as_a_process_beats_the_baselines_and_repeats_byte_for
 
 
 def test_help_is_quick_and_a_failure_is_one_line_with_a_summary(tmp_path: Path) -> None:
-    modules = "torch transformers sklearn skops numpy sqlalchemy pydantic"
+    modules = "torch transformers sklearn skops numpy sqlalchemy httpx"
     code = f"import sys, runpy; sys.argv = ['x', '--help']\ntry: runpy.run_path({str(SCRIPT)!r}, run_name='__main__')\n"
     code += f"except SystemExit: print([m for m in {modules.split()} if m in sys.modules])"
     shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True).stdout
@@ -178,7 +179,7 @@ def test_without_a_flag_the_production_database_is_read_and_equal_rows_give_the_
     monkeypatch.delenv("DATABASE_URL", raising=False)
     monkeypatch.setenv("DATABASE_PATH", str(database))
     path = tmp_path / "models" / "pattern_detection.skops"
-    assert job(tmp_path).described_source()["type"] == "production"
+    assert job(tmp_path).summary().source["type"] == "production"
     from_sql = path.read_bytes()
     job(tmp_path, json_input=str(write("same.json", rows())))
     assert path.read_bytes() == from_sql

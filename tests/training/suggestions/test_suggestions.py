@@ -23,14 +23,15 @@ from support import ROOT, as_home, environment, home, row
 from data_sources import Entity, Home
 from home_assistant.automation_schema import check_automation
 from home_assistant.domains import READ_ONLY_DOMAINS
-from scripts.suggest_synergies import main
 from training.runs.artifacts import to_json
 from training.runs.errors import ArtifactError, ModelFileError, TrainingError
-from training.runs.run import Run
+from training.runs.job import SourceChoice
 from training.suggestions.actions import NoRecipeError
+from training.suggestions.command import suggest as main
+from training.suggestions.config import SuggestOptions
 from training.suggestions.events import BINARY_EVENTS, NUMBER_EVENTS
 from training.suggestions.home_view import HomeView
-from training.suggestions.job import SuggestOptions, suggest_synergies
+from training.suggestions.job import suggest
 from training.suggestions.ranking import HomeProposals, suggest_automations
 from training.suggestions.recipes import write_automation
 from training.suggestions.writing import to_yaml
@@ -444,12 +445,9 @@ def test_no_name_breaks_the_yaml(model: SynergyModel, name: str, area: str) -> N
         check_automation(proposal.automation)
 
 
-def run_job(model_path: Path, raw: Any, tmp_path: Path, **options: Any) -> Run:
+def run_job(model_path: Path, raw: Any, tmp_path: Path, **options: Any) -> None:
     (tmp_path / "homes.json").write_text(json.dumps(raw), encoding="utf-8")
-    run = Run("gnn_synergy")
-    given = {"json_input": str(tmp_path / "homes.json"), "model_path": str(model_path), **options}
-    suggest_synergies(run, SuggestOptions(**given))
-    return run
+    suggest(SourceChoice(str(tmp_path / "homes.json")), SuggestOptions(model_path=model_path, **options))
 
 
 HOMES = [new_home(), new_home(home_id="flat/2"), new_home(home_id="bare", entities=[], synergies=[])]
@@ -457,7 +455,7 @@ HOMES = [new_home(), new_home(home_id="flat/2"), new_home(home_id="bare", entiti
 
 def test_json_has_everything_by_home(model_path: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
-    run_job(model_path, HOMES, tmp_path, output=str(tmp_path / "s.json"), top=3)
+    run_job(model_path, HOMES, tmp_path, output=tmp_path / "s.json", top=3)
     written = json.loads((tmp_path / "s.json").read_text())
     assert list(written) == ["new", "flat/2"]
     first = written["new"]["proposals"][0]
@@ -468,9 +466,9 @@ def test_json_has_everything_by_home(model_path: Path, tmp_path: Path, caplog: p
 
 
 def test_yaml_of_one_home_is_one_file_and_of_several_one_each(model_path: Path, tmp_path: Path) -> None:
-    run_job(model_path, HOMES, tmp_path, output=str(tmp_path / "one" / "s.yaml"), home="flat/2")
+    run_job(model_path, HOMES, tmp_path, output=tmp_path / "one" / "s.yaml", home="flat/2")
     assert [p.name for p in (tmp_path / "one").iterdir()] == ["s.yaml"]
-    run_job(model_path, HOMES, tmp_path, output=str(tmp_path / "all" / "s.yaml"))
+    run_job(model_path, HOMES, tmp_path, output=tmp_path / "all" / "s.yaml")
     assert sorted(p.name for p in (tmp_path / "all").iterdir()) == ["s-flat_2.yaml", "s-new.yaml"]
     for path in (tmp_path / "all").iterdir():
         for item in yaml.safe_load(path.read_text(encoding="utf-8")):
@@ -481,7 +479,7 @@ def test_a_run_that_fails_leaves_the_file_that_was_there(model_path: Path, tmp_p
     output = tmp_path / "s.yaml"
     output.write_text("mine")
     with pytest.raises(TrainingError):
-        run_job(model_path, HOMES, tmp_path, output=str(output), home="none")
+        run_job(model_path, HOMES, tmp_path, output=output, home="none")
     assert output.read_text() == "mine"
     assert sorted(p.name for p in tmp_path.iterdir()) == ["homes.json", "s.yaml"]
 
@@ -491,9 +489,9 @@ def test_a_run_that_fails_leaves_the_file_that_was_there(model_path: Path, tmp_p
     [
         ({"home": "none"}, TrainingError, r"--home 'none': .*homes\.json has no such home; it has 'new', 'flat/2', 'b"),
         ({"home": "bare"}, TrainingError, "home 'bare' has no entities: nothing can be suggested"),
-        ({"model_path": "no.pth"}, TrainingError, r"no\.pth: no such model file; scripts/train_gnn_synergy\.py"),
-        ({"model_path": __file__}, ModelFileError, "is not a model file that can be loaded"),
-        ({"output": str(ROOT / "tests")}, ArtifactError, "is a folder"),
+        ({"model_path": Path("no.pth")}, TrainingError, r"no\.pth: no such model file; scripts/train_gnn_synergy\.py"),
+        ({"model_path": Path(__file__)}, ModelFileError, "is not a model file that can be loaded"),
+        ({"output": ROOT / "tests"}, ArtifactError, "is a folder"),
     ],
 )
 def test_what_cannot_be_suggested_is_one_line(

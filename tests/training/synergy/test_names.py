@@ -15,18 +15,13 @@ from support import as_home, home, row
 import training.synergy.model
 import training.synergy.name_encoders
 from data_sources import Home
-from training.runs.run import Run
-from training.synergy.config import SynergyConfig
+from training.runs.job import SourceChoice
+from training.runs.run import Training
+from training.synergy.config import EvaluationOptions, SynergyConfig
 from training.synergy.encoded_home import EncodedHome, Vocabulary, names_of
 from training.synergy.features import NAMES
 from training.synergy.graph import build_graph
-from training.synergy.job import (
-    SHIPPED_BASE,
-    EvaluationOptions,
-    SynergyOptions,
-    evaluate_gnn_synergy,
-    train_gnn_synergy,
-)
+from training.synergy.job import SHIPPED_BASE, SynergyJob, evaluate
 from training.synergy.known_pairs import KnownPairs
 from training.synergy.model import SynergyModel
 from training.synergy.name_encoders import (
@@ -161,7 +156,7 @@ def test_a_model_that_knows_names_says_once_that_it_does_without_where_the_extra
     data = tmp_path / "homes.json"
     rows = [row(*pair, automation_id=i) for i, pair in enumerate(asked)]
     data.write_text(json.dumps([{"home_id": "x", "entities": entities, "synergies": rows}]))
-    evaluate_gnn_synergy(Run("gnn_synergy"), EvaluationOptions(str(path), str(data), report=str(report), no_names=True))
+    evaluate(SourceChoice(str(data)), EvaluationOptions(model_path=path, report=report, no_names=True))
     assert json.loads(report.read_text())["names"] is None
     assert caplog.text.count("scores without") == 1, "who switched names off knows"
     monkeypatch.setattr(training.synergy.model, "names_encoder", lambda kind: STAND_IN)
@@ -224,9 +219,9 @@ def test_a_summary_says_how_names_were_read_and_sentences_take_pairs_to_hold_out
     monkeypatch.setattr("importlib.util.find_spec", lambda name: name == PACKAGE)
     data, path = tmp_path / "x.json", tmp_path / "m.pth"
     data.write_text(json.dumps([home(f"h{i}", rooms=("kitchen", "hall")) for i in range(homes)]))
-    run = Run("gnn_synergy")
-    options = SynergyOptions(str(data), model_path=str(path), epochs=1, force=True, no_names=no_names)
-    train_gnn_synergy(run, options)
+    flags = {"model_path": path, "epochs": 1, "force": True, "no_names": no_names}
+    run = Training(SynergyJob, SourceChoice(str(data)), flags)
+    run.perform()
     assert run.summary().config["names"] == kind
     assert json.loads((tmp_path / "m_metadata.json").read_text())["config"]["names"] == kind
     assert bool(asked) is (kind == SENTENCES)

@@ -10,17 +10,11 @@ import pytest
 from support import as_home, home, row
 
 from training.runs.errors import ModelFileError, TrainingError
-from training.runs.run import Run
-from training.synergy.config import SynergyConfig
+from training.runs.job import SourceChoice
+from training.runs.run import Training
+from training.synergy.config import NO_BASE, EvaluationOptions, SynergyConfig
 from training.synergy.graph import build_graph
-from training.synergy.job import (
-    NO_BASE,
-    SHIPPED_BASE,
-    EvaluationOptions,
-    SynergyOptions,
-    evaluate_gnn_synergy,
-    train_gnn_synergy,
-)
+from training.synergy.job import SHIPPED_BASE, SynergyJob, evaluate
 from training.synergy.model import SynergyModel
 from training.synergy.pretrained import MIN_HOMES, SynergyBase
 from training.synergy.trainer import train, train_base
@@ -86,9 +80,9 @@ def test_every_summary_says_which_base_was_used(tmp_path: Path) -> None:
     data = tmp_path / "x.json"
     data.write_text(json.dumps([row("binary_sensor.hall_motion", "light.hall"), row("sun.sun", "light.porch")]))
     for given, name in ((None, "synergy"), (NO_BASE, None)):
-        run = Run("gnn_synergy")
-        model = str(tmp_path / "m.pth")
-        train_gnn_synergy(run, SynergyOptions(str(data), model_path=model, epochs=1, force=True, base_model=given))
+        flags = {"model_path": tmp_path / "m.pth", "epochs": 1, "force": True, "base_model": given}
+        run = Training(SynergyJob, SourceChoice(str(data)), flags)
+        run.perform()
         described = run.summary().config["base_model"]
         assert (described and described["name"]) == name
         assert json.loads((tmp_path / "m_metadata.json").read_text())["config"]["base_model"] == described
@@ -118,7 +112,7 @@ def test_evaluating_judges_both_settings_and_says_what_flatters(
     homes[0]["home_id"] = min(SynergyBase.load(SHIPPED_BASE).home_ids)
     data, report = tmp_path / "homes.json", tmp_path / "r.json"
     data.write_text(json.dumps(homes))
-    evaluate_gnn_synergy(Run("gnn_synergy"), EvaluationOptions(str(SHIPPED_BASE), str(data), report=str(report)))
+    evaluate(SourceChoice(str(data)), EvaluationOptions(model_path=SHIPPED_BASE, report=report))
     content = json.loads(report.read_text())
     assert content["new_home"]["pairs_a_run"] == 27
     assert 0 < content["known_home"]["pairs_a_run"] < 14
@@ -128,4 +122,4 @@ def test_evaluating_judges_both_settings_and_says_what_flatters(
     assert "95 % of this model" in caplog.text
     data.write_text(json.dumps({"entities": homes[0]["entities"], "synergies": []}))
     with pytest.raises(TrainingError, match="no home has a pair"):
-        evaluate_gnn_synergy(Run("gnn_synergy"), EvaluationOptions(str(SHIPPED_BASE), str(data)))
+        evaluate(SourceChoice(str(data)), EvaluationOptions(model_path=SHIPPED_BASE))

@@ -386,20 +386,17 @@ def test_a_reader_that_goes_away_does_not_make_a_trained_model_a_failure(write: 
     verify(tmp_path / "models" / "gnn_synergy.pth")
 
 
-def test_help_is_instant_and_imports_no_heavy_library() -> None:
-    for script in (ROOT / "scripts").glob("*.py"):
-        timed = [sys.executable, "-X", "importtime", str(script), "--help"]
-        fastest = float("inf")
-        for _ in range(3):
-            started = time.perf_counter()
-            done = subprocess.run(timed, capture_output=True, text=True, timeout=60, env=environment())
-            fastest = min(fastest, time.perf_counter() - started)
-        assert done.returncode == 0
-        imported = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines()}
-        assert "click" in imported
-        heavy = {"torch", "torch_geometric", "numpy", "pydantic", "sqlalchemy", "transformers", "httpx", "argparse"}
-        assert imported.isdisjoint(heavy)
-        assert fastest < 0.5
+@pytest.mark.parametrize("script", sorted(path.name for path in (ROOT / "scripts").glob("*.py")))
+def test_help_imports_no_heavy_library(script: str) -> None:
+    heavy = (
+        "argparse httpx matplotlib numpy pandas scipy sklearn sqlalchemy torch torch_geometric transformers voluptuous"
+    )
+    path = str(ROOT / "scripts" / script)
+    code = f"import sys, runpy; sys.argv = ['x', '--help']\ntry: runpy.run_path({path!r}, run_name='__main__')\n"
+    code += f"except SystemExit: print([m for m in {heavy.split()} if m in sys.modules])"
+    shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True).stdout
+    assert shown.startswith("Usage:")
+    assert shown.endswith("[]\n")
 
 
 def test_dry_run_imports_no_torch(write: Write, tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from training.runs.artifacts import move_link, pointed_at
 from training.runs.errors import TrainingError
 from training.text import memory_forecast as memory
 from training.text.backbone import Base, TextPair, load_base, scratch_base
-from training.text.config import Seq2SeqConfig
+from training.text.config import AdapterConfig
 from training.text.fit import FitSettings, Limits, _GroupedByLength, fit, newest_checkpoint, rows_at_once, tokenized
 from training.text.trainer import adapted
 
@@ -45,7 +45,7 @@ def fitted(
     base: Base, work: Path, method: Any, settings: FitSettings, stop: int | None = None, rows: Any = ROWS
 ) -> dict[str, Any]:
     """The trained numbers and the history of an adapter over ``base``, stopped as ``stop`` would be logged."""
-    model = adapted(base, Seq2SeqConfig(method=method), None)
+    model = adapted(base, AdapterConfig(method=method), None)
     done: list[int] = []
 
     def on_epoch(epoch: int, _numbers: dict[str, float]) -> None:
@@ -112,7 +112,7 @@ def test_an_update_is_the_same_however_many_rows_are_computed_together(base_fold
         settings = FitSettings(2, 5e-3, 4, 0, at_once=at_once)
         work = tmp_path / str(at_once)
         work.mkdir()
-        model = adapted(base, Seq2SeqConfig(lora_dropout=0.0), None)
+        model = adapted(base, AdapterConfig(lora_dropout=0.0), None)
         with tokenized(ROWS, base.tokenizer, Limits(64, 64), work) as tables:
             longest = max(len(row) for row in tables["train"]["input_ids"])
             history = fit(model, base.tokenizer, tables["train"], None, settings, work)
@@ -127,12 +127,12 @@ def test_an_update_is_the_same_however_many_rows_are_computed_together(base_fold
 
 
 def test_rows_run_together_as_long_as_their_tokens_do_not_exceed_those_of_the_longest_allowed() -> None:
-    config = Seq2SeqConfig(batch_size=1)
+    config = AdapterConfig(batch_size=1)
     assert config.fit_settings.batch_size == 4, "as production gathers the gradients of four"
     assert [rows_at_once(4, Limits(n, 10), config.at_once) for n in (10, 96, 97, 192, 193, 384)] == [4, 4, 3, 2, 1, 1]
     assert rows_at_once(4, Limits(10, 200), config.at_once) == 1
-    assert Seq2SeqConfig(batch_size=16).fit_settings.batch_size == 16
-    assert rows_at_once(16, Limits(384, 384), Seq2SeqConfig(batch_size=16).at_once) == 16
+    assert AdapterConfig(batch_size=16).fit_settings.batch_size == 16
+    assert rows_at_once(16, Limits(384, 384), AdapterConfig(batch_size=16).at_once) == 16
 
 
 def test_batches_are_of_like_length_and_each_epoch_has_its_own_order() -> None:
@@ -186,7 +186,7 @@ def test_where_no_symlink_can_be_made_a_file_names_the_run(tmp_path: Path, monke
 
 
 def test_the_forecast_grows_with_what_costs_memory(base_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    model = adapted(load_base(str(base_folder)), Seq2SeqConfig(), None)
+    model = adapted(load_base(str(base_folder)), AdapterConfig(), None)
     monkeypatch.setattr(memory, "resident_bytes", lambda: 0)
     forecast: Callable[..., int] = memory.expected_bytes
     one = forecast(model, 1, 100, 100)

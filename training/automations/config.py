@@ -1,0 +1,25 @@
+"""What the YAML generator is trained with, and what a training run is told beside it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+from training.runs.settings import Positive, Setting
+from training.text.config import DEFAULT_BASE, AdapterConfig, AdapterOptions
+
+
+class YamlConfig(AdapterConfig):
+    """How the YAML generator is trained."""
+
+    base_model: Annotated[
+        str,
+        Setting("A model's folder or hub name, or scratch.", ("YAML_BASE_MODEL", "SOFT_PROMPT_BASE_MODEL")),
+    ] = DEFAULT_BASE
+
+
+class YamlOptions(AdapterOptions):
+    """What a training of the YAML generator is told beside its configuration."""
+
+    output_dir: Annotated[Path, Setting("Where runs and the link `latest` are.")] = Path("models/yaml_generation")
+    max_samples: Annotated[Positive, Setting("Rows at most, the newest of a database.")] = 20_000

@@ -1,0 +1,125 @@
+"""One command as a process: logging, interrupts, and every failure as one line and an exit code."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import FrameType
+from typing import NoReturn, TextIO
+
+from data_sources import DataSourceError
+from training.runs.distributed import is_first
+from training.runs.errors import TrainingError
+
+log = logging.getLogger("training")
+
+FAILED = 1  # any failure; 2, wrong usage, is click's
+
+
+class Stopped(BaseException):
+    """A signal asks the process to stop; its text is the signal's name."""
+
+
+def execute(
+    body: Callable[[], None],
+    *,
+    verbose: bool = False,
+    log_file: str | None = None,
+    prints_result: bool = False,
+    memory_hint: str = "",
+) -> NoReturn:
+    """Run ``body`` and exit: 0, or 1 with one line on stderr.
+
+    Args:
+        body: What the command does. It raises DataSourceError or TrainingError with one line for a person.
+        verbose: Log debug messages, and the traceback of a failure.
+        log_file: A file in the working directory that gets every message too.
+        prints_result: Standard output is the result itself, so messages go to standard error.
+        memory_hint: What to do where memory runs out.
+    """
+    # Threads that spin while they wait for each other make a run ten times slower on a machine that does other work.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # read when torch is imported, which is later
+    _configure_logging(log_file, verbose, sys.stderr if prints_result else sys.stdout)
+    if not is_first():  # of several processes, one speaks for all
+        logging.getLogger().setLevel(logging.ERROR)
+    code = 0
+    try:
+        with _stop_signals():
+            body()
+    except (Exception, KeyboardInterrupt, Stopped) as error:
+        code = FAILED
+        log.error("%s", failure_line(error, memory_hint))
+        if verbose:
+            log.error("traceback", exc_info=error)
+    sys.exit(_flushed(code))
+
+
+def failure_line(error: BaseException, memory_hint: str = "", interrupted: str = "") -> str:
+    """One line that says what went wrong; ``interrupted`` says what an interrupt leaves behind."""
+    out_of_memory = f"out of memory; {memory_hint}" if memory_hint else "out of memory"
+    if isinstance(error, DataSourceError | TrainingError):
+        line = str(error)
+    elif isinstance(error, KeyboardInterrupt | Stopped):
+        line = f"interrupted ({str(error) or 'SIGINT'}){interrupted}"
+    elif isinstance(error, MemoryError) or (isinstance(error, RuntimeError) and "allocate memory" in str(error)):
+        line = out_of_memory
+    else:
+        line = f"unexpected {type(error).__name__}: {error}; --verbose shows where"
+    return " ".join(line.split())
+
+
+def _flushed(code: int) -> int:
+    # A reader that has gone (| head) must not turn a trained model into a failure at exit.
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except BrokenPipeError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+    return code
+
+
+@contextmanager
+def _stop_signals() -> Iterator[None]:
+    """Ctrl-C and SIGTERM unwind the run, so that staging folders are removed and the summary is written."""
+
+    def stop(number: int, _frame: FrameType | None) -> None:
+        raise Stopped(signal.Signals(number).name)
+
+    previous = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)
+
+
+def _configure_logging(log_file: str | None, verbose: bool, messages: TextIO) -> None:
+    """INFO to ``messages`` and the log file, errors as one line to stderr."""
+    logging.raiseExceptions = verbose
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
+    root = logging.getLogger()
+    root.setLevel(logging.DEBUG if verbose else logging.INFO)
+    console = logging.StreamHandler(messages)
+    console.addFilter(lambda record: record.levelno < logging.ERROR and not getattr(record, "file_only", False))
+    console.setFormatter(logging.Formatter("%(message)s"))
+    errors = logging.StreamHandler(sys.stderr)
+    errors.setLevel(logging.ERROR)
+    errors.setFormatter(logging.Formatter("Error: %(message)s"))
+    root.handlers[:] = [console, errors]
+    for noisy in ("matplotlib", "PIL", "filelock", "fsspec", "httpx", "httpcore"):
+        logging.getLogger(noisy).setLevel(logging.WARNING)
+    if log_file is None:
+        return
+    try:
+        file = logging.FileHandler(log_file, encoding="utf-8", delay=False)
+    except OSError as error:
+        log.warning("%s: cannot be written (%s); this run is logged to the console only", log_file, error.strerror)
+        return
+    file.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+    root.addHandler(file)

@@ -1,0 +1,165 @@
+"""One typed configuration a model: its flags, variables and documentation all come from the same fields."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeVar, get_args, get_origin
+
+import click
+from annotated_types import Ge, Gt, Le, Lt
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic.fields import FieldInfo
+
+from training.runs.errors import TrainingError
+
+C = TypeVar("C", bound="Config")
+F = TypeVar("F", bound=Callable[..., Any])
+
+Positive = Annotated[int, Field(gt=0)]
+PositiveFloat = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+
+
+class Config(BaseModel):
+    """Base of every configuration. A misspelt name is an error; no value changes once it is set."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=())
+
+
+@dataclass(frozen=True)
+class Setting:
+    """How one field of a ``Config`` can be set from outside; it stands in the field's ``Annotated``.
+
+    Attributes:
+        help: What it does, for ``--help`` and the reference.
+        variables: Environment variables, or names in ``.env``, that set it; the first one that is set counts.
+        flag: Whether it has a flag, named after the field.
+        default: The default in words, where the field's own value does not say it.
+        metavar: What stands for the value in ``--help``.
+        former: Flags of an earlier version that mean the same, accepted for one more version.
+    """
+
+    help: str
+    variables: tuple[str, ...] = ()
+    flag: bool = True
+    default: str | None = None
+    metavar: str | None = None
+    former: tuple[str, ...] = ()
+
+    def shown_default(self, field: FieldInfo) -> str:
+        """The default as ``--help`` and the reference show it: the variables first."""
+        value = self.default or ("none" if field.default is None else str(field.default))
+        return ", else ".join([*(f"${name}" for name in self.variables), value])
+
+
+def settings_of(config: type[Config]) -> dict[str, tuple[FieldInfo, Setting]]:
+    """The fields that can be set from outside, in their order."""
+    found = {}
+    for name, field in config.model_fields.items():
+        setting = next((part for part in field.metadata if isinstance(part, Setting)), None)
+        if setting is not None:
+            found[name] = (field, setting)
+    return found
+
+
+def flags(*configs: type[Config]) -> Callable[[F], F]:
+    """A decorator that gives a click command the flags of ``configs``. A flag that is not given is None."""
+
+    def decorated(command: F) -> F:
+        options = [
+            _option(name, field, setting)
+            for config in configs
+            for name, (field, setting) in settings_of(config).items()
+            if setting.flag
+        ]
+        for option in reversed(options):
+            command = option(command)
+        return command
+
+    return decorated
+
+
+def read_config(config: type[C], given: Mapping[str, Any]) -> C:
+    """A configuration from the flags that were ``given``, else the environment, else ``.env``, else the defaults.
+
+    Names in ``given`` that are no field of ``config`` are left alone; None means that a flag was not given.
+
+    Raises:
+        TrainingError: A value cannot be used. The message names its flag or its variable.
+    """
+    values: dict[str, Any] = {}
+    origin: dict[str, str] = {}
+    variables = _variables() if any(setting.variables for _, setting in settings_of(config).values()) else {}
+    for name, (_, setting) in settings_of(config).items():
+        if given.get(name) is not None:
+            values[name], origin[name] = given[name], flag_of(name)
+            continue
+        variable = next((variable for variable in setting.variables if variables.get(variable)), None)
+        if variable is not None:
+            values[name], origin[name] = variables[variable], variable
+    try:
+        return config(**values)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        name = str(first["loc"][0]) if first["loc"] else ""
+        where = origin.get(name, name)
+        if where.startswith("--"):
+            raise TrainingError(f"{where} {first['input']!a}: {first['msg']}") from error
+        raise TrainingError(f"{where}={first['input']!a} in the environment or .env: {first['msg']}") from error
+
+
+def flag_of(name: str) -> str:
+    """``batch_size`` -> ``--batch-size``."""
+    return f"--{name.replace('_', '-')}"
+
+
+def _variables() -> dict[str, str | None]:
+    """The environment over ``.env`` in the working directory."""
+    from dotenv import dotenv_values
+
+    try:
+        return {**dotenv_values(".env"), **{name: value for name, value in os.environ.items() if value}}
+    except (OSError, UnicodeDecodeError) as error:
+        raise TrainingError(f".env: cannot be read ({error})") from error
+
+
+def _option(name: str, field: FieldInfo, setting: Setting) -> Callable[[F], F]:
+    if field.annotation is bool:
+        flag = flag_of(name)
+        both = f"{flag}/--no-{flag.removeprefix('--')}" if field.default else flag
+        return click.option(both, default=None, is_flag=True, help=setting.help)
+    default = "" if field.is_required() else f"  [default: {setting.shown_default(field)}]"
+    return click.option(
+        flag_of(name),
+        *setting.former,
+        name,
+        type=_type(field),
+        default=None,
+        required=field.is_required(),
+        metavar=setting.metavar,
+        help=f"{setting.help}{default}",
+    )
+
+
+def _type(field: FieldInfo) -> click.ParamType[Any]:
+    kind = next((part for part in get_args(field.annotation) if part is not type(None)), field.annotation)
+    if get_origin(field.annotation) is Literal:
+        return click.Choice(get_args(field.annotation))
+    if kind not in (int, float):
+        return click.Path() if kind is Path else click.STRING
+    low = next((part for part in field.metadata if isinstance(part, Gt | Ge)), None)
+    high = next((part for part in field.metadata if isinstance(part, Lt | Le)), None)
+    bounds: dict[str, Any] = {
+        "min": low.gt if isinstance(low, Gt) else low.ge if low else None,
+        "max": high.lt if isinstance(high, Lt) else high.le if high else None,
+        "min_open": isinstance(low, Gt),
+        "max_open": isinstance(high, Lt),
+    }
+    if kind is float:
+        return click.FloatRange(**bounds)
+    # 1<=x says more than 0<x of a whole number.
+    least = bounds["min"] + 1 if bounds.pop("min_open") else bounds["min"]
+    most = bounds["max"] - 1 if bounds.pop("max_open") else bounds["max"]
+    return click.IntRange(least, most)

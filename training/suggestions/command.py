@@ -1,0 +1,34 @@
+"""``home-synergy suggest``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from training.runs.options import source_options, verbose_option
+from training.runs.settings import flags, read_config
+from training.suggestions.config import SuggestOptions
+
+
+@click.command("suggest")
+@source_options
+@flags(SuggestOptions)
+@verbose_option
+def suggest(json_input: str | None, data_source: str | None, strict: bool, verbose: bool, **given: Any) -> None:
+    """Suggest automations that a home does not have yet, best first, with the reasons, as Home Assistant YAML.
+
+    Without a source flag it reads production's services. Messages go to stderr where the YAML goes to stdout.
+
+    Exit codes: 0 done, 1 failed (one line on stderr), 2 wrong usage.
+    """
+    from training.runs.job import SourceChoice
+    from training.runs.process import execute
+    from training.suggestions.job import suggest
+
+    output = given["output"]
+    if output is not None and Path(output).suffix not in (".json", ".yaml", ".yml"):
+        raise click.BadParameter("expected a file that ends in .yaml or .json", param_hint="--output")
+    source = SourceChoice(json_input, data_source, strict)
+    execute(lambda: suggest(source, read_config(SuggestOptions, given)), verbose=verbose, prints_result=output is None)
