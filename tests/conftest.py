@@ -12,10 +12,13 @@ from typing import Any
 
 import pytest
 from pytest_httpserver import HTTPServer
-from support import SCRIPT, environment
+from support import SCRIPT, call, environment
+
+from training.synergy.command import train as train_synergy
 
 pytest_plugins = ["postgres"]
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as the scripts set it, before torch is imported
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # as ``environment`` sets it for a process
 
 Result = subprocess.CompletedProcess[str]
 
@@ -29,13 +32,28 @@ def make_httpserver() -> Iterator[HTTPServer]:
 
 @pytest.fixture
 def train(tmp_path: Path) -> Callable[..., Result]:
-    """Run scripts/train_gnn_synergy.py in an empty working directory."""
+    """Call the training of the synergy model in an empty working directory, in this process."""
 
     def run(*arguments: str, env: dict[str, str] | None = None, **options: Any) -> Result:
-        options.setdefault("cwd", tmp_path)
+        return call(train_synergy, *arguments, cwd=tmp_path, env=env, **options)
+
+    return run
+
+
+@pytest.fixture
+def train_process(tmp_path: Path) -> Callable[..., Result]:
+    """Run scripts/train_gnn_synergy.py in an empty working directory, as a process."""
+
+    def run(*arguments: str, env: dict[str, str] | None = None, **options: Any) -> Result:
         command = [sys.executable, str(SCRIPT), *arguments]
         return subprocess.run(
-            command, capture_output=True, text=True, timeout=240, env=environment(**(env or {})), **options
+            command,
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            timeout=240,
+            env=environment(**(env or {})),
+            **options,
         )
 
     return run

@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+import io
+import logging
 import os
+import subprocess
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+
+import click
+from click.testing import CliRunner
 
 from data_sources import Home, HomeBuilder, LoadReport
 
@@ -16,6 +23,35 @@ def environment(**extra: str) -> dict[str, str]:
     """This process's environment without what would steer a training run."""
     kept = {k: v for k, v in os.environ.items() if not k.startswith(("GNN_", "TRAINING_DATA", "PYTHON"))}
     return {**kept, "OMP_NUM_THREADS": "1", **extra}
+
+
+def call(
+    command: click.Command,
+    *arguments: str,
+    cwd: Path,
+    env: Mapping[str, str] | None = None,
+    input: str | None = None,  # noqa: A002 - as subprocess.run has it
+) -> subprocess.CompletedProcess[str]:
+    """Run a command in this process as ``environment`` would run it in its own: its exit code, its two streams.
+
+    Importing torch takes a process seconds. What only a process can show (signals, limits, closed streams) is tested
+    in one.
+    """
+    kept = environment(**(env or {}))
+    changed = {name: None for name in os.environ if name not in kept} | dict(kept)
+    root, before = logging.getLogger(), Path.cwd()
+    handlers, level = root.handlers[:], root.level
+    os.chdir(cwd)
+    try:
+        stdin = None if input is None else io.BufferedReader(io.BytesIO(input.encode()))  # it peeks, as a real one
+        result = CliRunner().invoke(command, arguments, env=changed, input=stdin, catch_exceptions=False)
+    finally:
+        os.chdir(before)
+        for handler in set(root.handlers) - set(handlers):
+            handler.close()
+        root.handlers[:] = handlers
+        root.setLevel(level)
+    return subprocess.CompletedProcess(list(arguments), result.exit_code, result.stdout, result.stderr)
 
 
 def row(trigger: str, action: str, confidence: float = 0.8, **extra: Any) -> dict[str, Any]:

@@ -32,23 +32,26 @@ SYNERGIES = [row(f"binary_sensor.{room}_motion", f"light.{room}") for room in RO
 
 
 @pytest.fixture
-def cron(tmp_path: Path, httpserver: HTTPServer, train: Train) -> Callable[..., Any]:
-    """The cron's call in a service root that has a database and a Data API, and nothing else."""
-    url = serve(httpserver, ENTITIES)
+def service(tmp_path: Path, httpserver: HTTPServer) -> dict[str, str]:
+    """A service root that has a database and a Data API, and nothing else; the variables that lead there."""
     write_database(tmp_path / "data" / "ai_automation.db", SYNERGIES)
+    return {"DATA_API_URL": serve(httpserver, ENTITIES), "GNN_EPOCHS": "2"}
 
-    def run(*arguments: str, **env: str) -> Any:
-        return train(*arguments, env={"DATA_API_URL": url, "GNN_EPOCHS": "2", **env})
 
-    return run
+@pytest.fixture
+def cron(service: dict[str, str], train: Train) -> Callable[..., Any]:
+    """The cron's call there."""
+    return lambda *arguments, **env: train(*arguments, env={**service, **env})
 
 
 def requests_of(server: HTTPServer) -> list[Any]:
     return [request for request, _ in server.log]
 
 
-def test_the_weekly_call_trains_and_writes_where_it_always_did(cron: Train, tmp_path: Path) -> None:
-    done = cron("--force")
+def test_the_weekly_call_trains_and_writes_where_it_always_did(
+    service: dict[str, str], train_process: Train, tmp_path: Path
+) -> None:
+    done = train_process("--force", env=service)
     assert done.returncode == 0, done.stderr
     assert done.stderr == ""
     content = torch.load(tmp_path / "models" / "gnn_synergy.pth", weights_only=True)

@@ -9,13 +9,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support import ROOT, environment
+from support import ROOT, call, environment
 
 from data_sources import YamlRow, open_source
 from home_assistant import parse_automation
 from home_assistant.automation import structure
 from home_assistant.automation_schema import check_automation
 from training.automations import trainer
+from training.automations.command import train as train_yaml
 from training.automations.evaluation import automation_scores
 from training.automations.job import YamlJob
 from training.automations.linear import to_linear
@@ -174,7 +175,7 @@ BAD = {
 def test_bad_rows_are_one_line_and_exit_1(tmp_path: Path, name: str) -> None:
     rows, message = BAD[name]
     (tmp_path / "rows.json").write_text(json.dumps(rows))
-    done = run_script(tmp_path, "--json-input", "rows.json", "--base-model", "scratch")
+    done = call(train_yaml, "--json-input", "rows.json", "--base-model", "scratch", cwd=tmp_path)
     assert done.returncode == 1
     assert message in done.stderr
     assert done.stderr.count("\n") == 1, done.stderr
