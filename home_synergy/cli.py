@@ -8,15 +8,17 @@ from typing import Any
 
 import click
 
+from training.runs.models import MODELS
+
 PACKAGE = "home-synergy-training"
 
 
 class LazyGroup(click.Group):
-    """A group of commands named by where they are: ``name -> module:attribute``."""
+    """A group of commands, each named by where it is: ``name -> module:attribute``."""
 
-    def __init__(self, *args: Any, places: Mapping[str, str], **options: Any) -> None:
+    def __init__(self, *args: Any, commands: Mapping[str, str], **options: Any) -> None:
         super().__init__(*args, **options)
-        self._places = places
+        self._places = commands
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
         """The commands in the table's order."""
@@ -33,20 +35,15 @@ class LazyGroup(click.Group):
 
 @click.group(
     cls=LazyGroup,
-    places={
-        "gnn-synergy": "training.synergy.command:train",
-        "soft-prompt": "training.text.command:train",
-        "pattern-detection": "training.patterns.command:train",
-        "yaml-generation": "training.automations.command:train",
-    },
+    commands={name.replace("_", "-"): f"{entry.wing}.command:train" for name, entry in MODELS.items()},
 )
 def train() -> None:
-    """Train one of the four models and publish it."""
+    """Train one of the models and publish it."""
 
 
 @click.group(
     cls=LazyGroup,
-    places={
+    commands={
         "train": "home_synergy.cli:train",
         "evaluate": "training.synergy.command:evaluate",
         "suggest": "training.suggestions.command:suggest",

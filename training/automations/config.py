@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated
 
+from training.runs.models import MODELS
 from training.runs.settings import Positive, Setting
 from training.text.config import DEFAULT_BASE, AdapterConfig, AdapterOptions
 
@@ -21,5 +22,5 @@ class YamlConfig(AdapterConfig):
 class YamlOptions(AdapterOptions):
     """What a training of the YAML generator is told beside its configuration."""
 
-    output_dir: Annotated[Path, Setting("Where runs and the link `latest` are.")] = Path("models/yaml_generation")
+    output_dir: Annotated[Path, Setting("Where runs and the link `latest` are.")] = MODELS["yaml_generation"].place
     max_samples: Annotated[Positive, Setting("Rows at most, the newest of a database.")] = 20_000

@@ -7,6 +7,7 @@ from typing import Annotated
 
 from pydantic import Field
 
+from training.runs.models import MODELS
 from training.runs.settings import Config, Setting
 
 
@@ -21,6 +22,6 @@ class PatternConfig(Config):
 class PatternOptions(Config):
     """What a training run is told beside its configuration."""
 
-    model_path: Annotated[Path, Setting("Where the model goes; one that is there is replaced.")] = Path(
-        "models/pattern_detection.skops"
-    )
+    model_path: Annotated[Path, Setting("Where the model goes; one that is there is replaced.")] = MODELS[
+        "pattern_detection"
+    ].place

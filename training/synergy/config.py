@@ -7,6 +7,7 @@ from typing import Annotated
 
 from pydantic import Field
 
+from training.runs.models import MODELS
 from training.runs.settings import Config, Positive, PositiveFloat, Setting
 
 NO_BASE = "none"
@@ -34,7 +35,7 @@ class SynergyConfig(Config):
 class SynergyModelPath(Config):
     """Where the model is: training writes it there, and what uses it reads it there."""
 
-    model_path: Annotated[Path, Setting("The model file.", ("GNN_MODEL_PATH",))] = Path("models/gnn_synergy.pth")
+    model_path: Annotated[Path, Setting("The model file.", ("GNN_MODEL_PATH",))] = MODELS["gnn_synergy"].place
 
 
 class SynergyOptions(SynergyModelPath):

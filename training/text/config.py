@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal, NamedTuple
 
 from pydantic import Field, model_validator
 
+from training.runs.models import MODELS
 from training.runs.settings import Config, Positive, PositiveFloat, Setting
 
 Method = Literal["lora", "dora", "rslora", "prompt", "prefix", "p-tuning"]
@@ -116,7 +117,7 @@ class SoftPromptConfig(AdapterConfig):
 class SoftPromptOptions(AdapterOptions):
     """What a training of the soft prompt is told beside its configuration."""
 
-    output_dir: Annotated[Path, Setting("Where runs and the link `latest` are.")] = Path("data/ask_ai_soft_prompt")
+    output_dir: Annotated[Path, Setting("Where runs and the link `latest` are.")] = MODELS["soft_prompt"].place
     max_samples: Annotated[Positive, Setting("Rows at most, the newest of a database.")] = 2_000
     db_path: Annotated[
         Path, Setting("Production's SQLite file, read where no other flag names a source.", metavar="FILE")

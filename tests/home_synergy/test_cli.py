@@ -1,0 +1,97 @@
+"""The ``home-synergy`` command: one door to everything, also where only the wheel is installed."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import click
+import pytest
+from click.testing import CliRunner
+from support import ROOT, environment
+
+from home_synergy.cli import main, train
+
+Run = Callable[..., subprocess.CompletedProcess[str]]
+PACKAGES = ("data_sources", "home_assistant", "home_synergy", "retraining_manager", "simulation", "training")
+
+
+def test_help_lists_every_command_with_a_sentence() -> None:
+    for group in (main, train):
+        shown = CliRunner().invoke(group, ["--help"])
+        assert shown.exit_code == 0
+        for name in group.list_commands(click.Context(group)):
+            (line,) = [line for line in shown.output.splitlines() if line.strip().startswith(f"{name} ")]
+            assert len(line.split(None, 1)[1]) > 20, line
+
+
+def test_a_command_that_does_not_exist_is_wrong_usage() -> None:
+    done = CliRunner().invoke(main, ["train", "nothing"])
+    assert done.exit_code == 2
+    assert "No such command 'nothing'" in done.output
+
+
+def test_scripts_call_the_same_commands() -> None:
+    from training.synergy.command import train as train_synergy
+
+    assert train.get_command(click.Context(train), "gnn-synergy") is train_synergy
+    text = (ROOT / "scripts" / "train_gnn_synergy.py").read_text()
+    assert "from training.synergy.command import train" in text
+
+
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """The wheel, built from a copy of the sources and installed into a folder of its own; run from an empty one."""
+    folder = tmp_path_factory.mktemp("wheel")
+    source, site, empty = folder / "source", folder / "site", folder / "empty"
+    source.mkdir()
+    empty.mkdir()
+    for name in ("setup.cfg", "pyproject.toml", "README.md", "LICENSE"):
+        shutil.copy(ROOT / name, source)
+    for name in PACKAGES:
+        shutil.copytree(ROOT / name, source / name, ignore=shutil.ignore_patterns("__pycache__"))
+    pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "install", "--quiet", "--no-deps"]
+    subprocess.run([*pip, "--target", str(site), str(source)], check=True, timeout=300)
+
+    def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-m", "home_synergy", *arguments],
+            cwd=empty,
+            capture_output=True,
+            text=True,
+            timeout=300,
+            env={**environment(), "PYTHONPATH": str(site), "PYTHONDONTWRITEBYTECODE": "1"},
+        )
+
+    place = subprocess.run(
+        [sys.executable, "-c", "import training; print(training.__file__)"],
+        cwd=empty, capture_output=True, text=True, check=True, env={**os.environ, "PYTHONPATH": str(site)},
+    ).stdout  # fmt: skip
+    assert Path(place.strip()).is_relative_to(site), "the checkout is out of sight"
+    return run
+
+
+@pytest.mark.slow
+def test_the_wheel_trains_suggests_and_retrains_from_an_empty_folder(installed: Run) -> None:
+    trained = installed("train", "gnn-synergy", "--json-input", "--epochs", "2", "--summary-path", "s.json")
+    assert trained.returncode == 0, trained.stderr
+    assert trained.stderr == ""
+    suggested = installed("suggest", "--json-input", "--top", "2", "--output", "out.json")
+    assert suggested.returncode == 0, suggested.stderr
+    checked = installed("retrain", "check", "--json-input", "--json")
+    assert checked.returncode == 0, checked.stderr
+    assert all(state["enough"] for state in json.loads(checked.stdout).values())
+    retrained = installed("retrain", "run", "pattern_detection", "--json-input", "--json")
+    assert retrained.returncode == 0, retrained.stderr
+    assert json.loads(retrained.stdout)["models"]["pattern_detection"]["promoted"]
+
+
+@pytest.mark.slow
+def test_the_wheel_knows_its_version(installed: Run) -> None:
+    shown = installed("--version")
+    assert shown.stdout.startswith("home-synergy, version ")
