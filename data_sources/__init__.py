@@ -15,6 +15,7 @@ from data_sources.homes import HomeBuilder
 from data_sources.records import (
     KINDS,
     PATTERN_TYPES,
+    RECORDS,
     Area,
     Device,
     Entity,
@@ -23,7 +24,10 @@ from data_sources.records import (
     PatternRow,
     PromptRow,
     Synergy,
+    TrainingRecord,
     YamlRow,
+    count_distinct,
+    normalized_query,
 )
 from data_sources.resolve import BARE, SourceNotAvailableError, default_directory, open_source
 
@@ -31,6 +35,7 @@ __all__ = [
     "BARE",
     "KINDS",
     "PATTERN_TYPES",
+    "RECORDS",
     "Area",
     "DataSource",
     "DataSourceError",
@@ -47,10 +52,13 @@ __all__ = [
     "PromptRow",
     "SourceNotAvailableError",
     "Synergy",
+    "TrainingRecord",
     "UnsupportedKindError",
     "UnusableRowsError",
     "YamlRow",
+    "count_distinct",
     "default_directory",
+    "normalized_query",
     "open_source",
     "sqlite_url",
 ]

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, Literal, get_origin
 
@@ -29,7 +31,6 @@ from pydantic_core import PydanticCustomError
 from home_assistant.automation_yaml import AutomationError, parse_automation
 
 KindName = Literal["gnn_synergy", "soft_prompt", "pattern_detection", "yaml_generation"]
-KINDS: tuple[KindName, ...] = ("gnn_synergy", "soft_prompt", "pattern_detection", "yaml_generation")
 
 
 def _blank_to_none(value: Any) -> Any:
@@ -54,6 +55,14 @@ OptionalText = Annotated[
     Annotated[str, StringConstraints(strip_whitespace=True, strict=True)] | None, BeforeValidator(_blank_to_none)
 ]
 OptionalId = Annotated[OptionalText, BeforeValidator(_number_to_text)]
+
+
+_QUERY_WORD = re.compile(r"\w+")
+
+
+def normalized_query(text: str) -> str:
+    """A query in lower case, its words joined by single spaces: equal for queries that differ in nothing else."""
+    return " ".join(_QUERY_WORD.findall(text.lower()))
 
 
 def _spellings(*paths: str, under: str | None = None) -> AliasChoices:
@@ -181,6 +190,11 @@ class Home:
     disabled_rows: int = 0
     generated: int = 0
 
+    def distinct_units(self) -> Iterator[tuple[str, str]]:
+        """What makes the rows worth something, as (unit, text): each (trigger, action) pair of this home."""
+        for synergy in self.synergies:
+            yield "pairs", f"{self.home_id} {synergy.trigger} {synergy.action}"
+
     def fingerprint(self) -> str:
         """SHA-256 of the canonical content: the same home gives the same value from every source, in any order."""
         content: list[Any] = [
@@ -202,6 +216,7 @@ class PromptRow(Record):
     """A request in plain words and the suggestion that answers it."""
 
     kind: ClassVar[KindName] = "soft_prompt"
+    rows: ClassVar[int] = 1
 
     query: Text = Field(validation_alias=_spellings("query", "instruction"), description=_TEXT)
     suggestion: Text = Field(description=_TEXT)
@@ -226,6 +241,11 @@ class PromptRow(Record):
             candidates += [text.get("description") if isinstance(text, Mapping) else text, response.get("description")]
         chosen = next((text for text in candidates if isinstance(text, str) and text.strip()), "")
         return {**raw, "suggestion": chosen}
+
+    def distinct_units(self) -> Iterator[tuple[str, str]]:
+        """What makes rows worth something, as (unit, text): the query, normalized, and the answer."""
+        yield "queries", normalized_query(self.query)
+        yield "answers", self.suggestion
 
 
 # What detectors report: HomeIQ's pattern services, its simulator and its ground truths.
@@ -255,6 +275,7 @@ class PatternRow(Record):
     """
 
     kind: ClassVar[KindName] = "pattern_detection"
+    rows: ClassVar[int] = 1
 
     entity_id: EntityId = Field(validation_alias=_spellings("entity_id", under="pattern"), description=_ENTITY_ID)
     pattern_type: Annotated[Text, BeforeValidator(_pattern_name), AfterValidator(_known_pattern)] = Field(
@@ -291,6 +312,12 @@ class PatternRow(Record):
             return None
         return self.expected_pattern == self.pattern_type and self.expected_device in (None, self.entity_id)
 
+    def distinct_units(self) -> Iterator[tuple[str, str]]:
+        """What makes rows worth something, as (unit, text): the entity, and the class where the truth is known."""
+        yield "entities", self.entity_id
+        if self.genuine is not None:
+            yield "classes", str(self.genuine)
+
 
 def _is_automation(text: str) -> str:
     try:
@@ -307,6 +334,7 @@ class YamlRow(Record):
     """
 
     kind: ClassVar[KindName] = "yaml_generation"
+    rows: ClassVar[int] = 1
 
     input: Text = Field(validation_alias=_spellings("input", under="yaml_pair"), description=_TEXT)
     output: Annotated[Text, AfterValidator(_is_automation)] = Field(
@@ -325,6 +353,23 @@ class YamlRow(Record):
             ids = [item.get("entity_id", item) if isinstance(item, Mapping) else item for item in raw["entities"]]
             return {**raw, "entities": ids}
         return raw
+
+    def distinct_units(self) -> Iterator[tuple[str, str]]:
+        """What makes rows worth something, as (unit, text): the request, normalized, and the answer."""
+        yield "requests", normalized_query(self.input)
+        yield "answers", self.output
+
+
+TrainingRecord = Home | PromptRow | PatternRow | YamlRow
+RECORDS: Mapping[KindName, type[TrainingRecord]] = {
+    record.kind: record for record in (Home, PromptRow, PatternRow, YamlRow)
+}
+KINDS: tuple[KindName, ...] = tuple(RECORDS)
+
+
+def count_distinct(records: Iterable[TrainingRecord]) -> Counter[str]:
+    """How many distinct texts of each unit ``records`` have, by ``distinct_units``."""
+    return Counter(unit for unit, _ in {named for record in records for named in record.distinct_units()})
 
 
 def _expected(model: type[BaseModel]) -> Iterator[tuple[tuple[str | int, ...], str]]:

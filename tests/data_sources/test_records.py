@@ -9,8 +9,21 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
+from support import as_home, row
 
-from data_sources import Entity, HomeBuilder, LoadReport, PatternRow, PromptRow, Synergy, YamlRow
+from data_sources import (
+    KINDS,
+    RECORDS,
+    Entity,
+    HomeBuilder,
+    LoadReport,
+    PatternRow,
+    PromptRow,
+    Synergy,
+    YamlRow,
+    count_distinct,
+    normalized_query,
+)
 from data_sources.records import explain
 
 FLAT = {
@@ -188,3 +201,41 @@ def test_a_second_entity_fills_gaps_but_may_not_disagree() -> None:
         "entities[2]: area_id: 'hall' - expected 'kitchen', as the same entity 'light.a' has in entities[0]"
     ]
     assert (report.read["entity"], report.rejected["entity"]) == (3, 1)
+
+
+YAML = "triggers: [{trigger: sun, event: sunset}]\nactions: [{action: light.turn_on}]\n"
+UNITS = {
+    "gnn_synergy": (
+        [as_home({"synergies": [row("light.a", "fan.b"), row("light.a", "fan.b", 0.5), row("fan.b", "light.a")]}, h)
+         for h in ("one", "two")],
+        {"pairs": 4}, 6,
+    ),
+    "soft_prompt": (
+        [PromptRow(query=q, suggestion=s) for q, s in (("Lamp on!", "x"), ("lamp  on", "y"), ("lamp off", "y"))],
+        {"queries": 2, "answers": 2}, 3,
+    ),
+    "pattern_detection": (
+        [PatternRow(entity_id=i, pattern_type="session", confidence=1, occurrences=1, expected_pattern=p)
+         for i, p in (("light.a", "session"), ("light.a", None), ("light.b", "session"))],
+        {"entities": 2, "classes": 1}, 3,
+    ),
+    "yaml_generation": (
+        [YamlRow(input=text, output=YAML) for text in ("Light, at sunset", "light at sunset", "light")],
+        {"requests": 2, "answers": 1}, 3,
+    ),
+}  # fmt: skip
+
+
+def test_every_kind_counts_what_its_rows_are_worth() -> None:
+    assert tuple(UNITS) == KINDS == tuple(RECORDS)
+    for kind, (records, distinct, rows) in UNITS.items():
+        assert all(isinstance(record, RECORDS[kind]) and record.kind == kind for record in records)
+        assert count_distinct(records) == distinct
+        assert sum(record.rows for record in records) == rows
+
+
+@given(st.text(), st.text())
+def test_a_normalized_query_has_no_case_and_no_punctuation_and_stays_as_it_is(one: str, other: str) -> None:
+    assert normalized_query(f"{one} {other}") == f"{normalized_query(one)} {normalized_query(other)}".strip()
+    assert normalized_query(normalized_query(one)) == normalized_query(one)
+    assert normalized_query("  Switch ON,\nthe lamp!") == "switch on the lamp"

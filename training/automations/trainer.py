@@ -8,14 +8,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from data_sources import YamlRow
+from data_sources import YamlRow, normalized_query
 from training.automations.evaluation import judge
 from training.automations.model import Example, YamlGenerator, examples
 from training.judging.splits import PARTS, Part, sealed
 from training.text.backbone import TextPair
 from training.text.config import AdapterConfig
 from training.text.model import Suggester
-from training.text.splits import MIN_GROUPS, Split, plain, split_by_query, split_by_unit
+from training.text.splits import MIN_GROUPS, Split, split_by_query, split_by_unit
 from training.text.trainer import Scratch, TrainedAdapter, train_adapter
 
 log = logging.getLogger(__name__)
@@ -76,4 +76,4 @@ class _Made(NamedTuple):
 
 def row_units(row: YamlRow) -> tuple[str, str]:
     """What a row is a unit of, for ``splits.sealed``: its home, and its request."""
-    return f"home {row.home_id}", f"request {plain(row.input)}"
+    return f"home {row.home_id}", f"request {normalized_query(row.input)}"

@@ -9,7 +9,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
-from data_sources import PatternRow
+from data_sources import PatternRow, count_distinct
 from training.judging.splits import MIN_ENTITIES
 from training.runs.wording import many
 
@@ -60,7 +60,7 @@ def audit_patterns(rows: Sequence[PatternRow]) -> PatternAudit:
         "judged_rows": judged,
         "genuine_rows": genuine,
         "other_device_rows": sum(row.genuine is False and row.expected_pattern == row.pattern_type for row in rows),
-        "entities": len({row.entity_id for row in rows}),
+        "entities": count_distinct(rows)["entities"],
         "homes": len({row.home_id for row in rows if row.home_id is not None}),
         "duplicate_rows": len(rows) - len(set(written)),
         "conflicting_rows": sum(seen.total() for seen in outcomes.values() if len(seen) > 1),

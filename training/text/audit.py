@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 
 from pydantic import BaseModel, ConfigDict
 
+from data_sources import normalized_query
 from training.runs.wording import many
 
 
 class PromptAudit(BaseModel):
-    """Counts of requests and answers; queries are distinct without case and punctuation."""
+    """Counts of requests and answers; queries are distinct by ``normalized_query``."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -34,7 +34,7 @@ def audit_prompts(rows: Sequence[tuple[str, str]]) -> PromptAudit:
     """Count and judge (query, answer) rows; the fingerprint does not depend on their order."""
     answers: dict[str, set[str]] = defaultdict(set)
     for query, answer in rows:
-        answers[" ".join(re.findall(r"\w+", query.lower()))].add(answer)
+        answers[normalized_query(query)].add(answer)
     digest = hashlib.sha256()
     for row in sorted(rows):
         digest.update(json.dumps(row).encode())

@@ -11,6 +11,7 @@ from typing import Any
 from data_sources import (
     DataSource,
     PromptRow,
+    normalized_query,
 )
 from training.judging.comparison import (
     MAX_SAMPLES,
@@ -47,7 +48,6 @@ def _load_pair(raw: Sequence[str]) -> Any:
 def _score(candidate: Path, champion: Path | None, rows: EvaluationRows) -> Comparison:
     from training.judging.splits import unseen
     from training.text.model import Suggester
-    from training.text.splits import plain
 
     new, new_side = load_side(Suggester.load, candidate)
     old, old_side = load_side(Suggester.load, champion)
@@ -55,8 +55,10 @@ def _score(candidate: Path, champion: Path | None, rows: EvaluationRows) -> Comp
     judged = list(rows.judged)
     if rows.held_out:
         sides = [(model, side) for model, side in ((new, new_side), (old, old_side)) if model is not None]
-        fresh = unseen((plain(p.source) for p in judged), *(trained_units(m.described, side) for m, side in sides))
-        judged = [pair for pair in judged if plain(pair.source) in fresh]
+        fresh = unseen(
+            (normalized_query(p.source) for p in judged), *(trained_units(m.described, side) for m, side in sides)
+        )
+        judged = [pair for pair in judged if normalized_query(pair.source) in fresh]
     digest = rows_digest(json.dumps(pair) for pair in judged)
     result = Comparison("soft_prompt", rows.held_out, rows.reason, 0, digest, new_side, old_side, {})
     both = ((new, new_side), (old, old_side))

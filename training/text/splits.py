@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
+from data_sources import normalized_query
 from training.judging.splits import PARTS, Part, assign_parts, count_parts
 from training.text.backbone import TextPair
 
@@ -50,7 +50,7 @@ def _query_groups(queries: Sequence[str]) -> list[str]:
     from scipy.sparse.csgraph import connected_components
     from sklearn.feature_extraction.text import TfidfVectorizer
 
-    texts = [plain(query) for query in queries]
+    texts = [normalized_query(query) for query in queries]
     distinct = sorted(set(texts))
     vectors = TfidfVectorizer(token_pattern=r"\w+").fit_transform([text or "-" for text in distinct])
     near = vectors @ vectors.T
@@ -62,8 +62,3 @@ def _query_groups(queries: Sequence[str]) -> list[str]:
         first.setdefault(component, text)
     group = {text: first[component] for text, component in zip(distinct, label.tolist(), strict=True)}
     return [group[text] for text in texts]
-
-
-def plain(query: str) -> str:
-    """A query without case and punctuation: its name as a unit."""
-    return " ".join(re.findall(r"\w+", query.lower()))

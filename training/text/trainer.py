@@ -23,6 +23,7 @@ from peft import (
 )
 from peft.utils.save_and_load import load_peft_weights
 
+from data_sources import normalized_query
 from training.judging.splits import PARTS, Part, sealed
 from training.runs.distributed import first_says, is_first
 from training.runs.errors import TrainingError
@@ -40,7 +41,7 @@ from training.text.config import SCRATCH, AdapterConfig, FitSettings, Limits, Pi
 from training.text.fit import OnEpoch, fit, rows_at_once, tokenized
 from training.text.memory_forecast import available_bytes, expected_bytes
 from training.text.model import judge
-from training.text.splits import Split, plain, split_by_query
+from training.text.splits import Split, split_by_query
 
 log = logging.getLogger(__name__)
 
@@ -125,7 +126,7 @@ def train_adapter(
         metrics = {name: (judged_by or judge)(model, base.tokenizer, rows["train"], judged, config)}
     final_loss = next((row["loss"] for row in reversed(history) if "loss" in row), float("nan"))
     own_base = work / BASE_FOLDER if config.base_model == SCRATCH else None
-    trained_on = sealed(plain(pair.source) for pair in rows["train"] + rows["validation"])
+    trained_on = sealed(normalized_query(pair.source) for pair in rows["train"] + rows["validation"])
     return TrainedAdapter(model, base.tokenizer, own_base, final_loss, tuple(history), metrics, described, trained_on)
 
 
