@@ -1,4 +1,4 @@
-"""Words of entity names, and household words of several languages folded onto one spelling."""
+"""Words of entity names, and one spelling for household words of several languages."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from typing import Any
 _TOKEN = re.compile(r"[^\W\d_]+|\d+")
 _WORD = re.compile(r"[^\W\d_]{2,}")
 
-# What people call the same thing in English, German, Dutch, French, Italian, Spanish, Portuguese, Swedish, and in
-# Russian and Ukrainian, transliterated or not. Only words of houses and devices: no names.
-_OF_PLACES = {
+# One spelling -> what people call the same thing in English, German, Dutch, French, Italian, Spanish, Portuguese,
+# Swedish, and in Russian and Ukrainian, transliterated or not. Only words for rooms and devices: no names of people.
+_PLACE_WORDS = {
     "attic": "attico cherdak dachboden desvan grenier loft soffitta sotao speicher vind zolder чердак",
     "balcony": "balcao balcon balcone balkon balkong балкон",
     "basement": "cantina cellar kallare källare keller kelder podval sotano sousol подвал",
@@ -48,7 +48,7 @@ _OF_PLACES = {
     "upstairs": "boven oben obergeschoss upper verdieping",
     "workshop": "atelier schuppen schuur shed werkplaats werkstatt",
 }
-_OF_THINGS = {
+_THING_WORDS = {
     "blind": "blinds cortina curtain curtains gordijn jalousie persiana rollladen rolladen rollo rolluik shutter "
     "shutters shtora tapparella volet",
     "door": "deur dörr dorr doors dver porta porte puerta tur tür дверь",
@@ -70,30 +70,33 @@ _OF_THINGS = {
     "washer": "lave lavadora lavatrice stiralka tvatt tvätt waschmaschine washing wasmachine",
     "window": "fenetre fenêtre fenster finestra fonster fönster okno raam ventana windows окно",
 }
-_FOLDED = {word: meaning for meaning, words in (_OF_PLACES | _OF_THINGS).items() for word in words.split()}
-_PLACES = {place: 1 << i for i, place in enumerate(_OF_PLACES)}
+_SPELLING = {word: meaning for meaning, words in (_PLACE_WORDS | _THING_WORDS).items() for word in words.split()}
+_PLACE_BIT = {place: 1 << i for i, place in enumerate(_PLACE_WORDS)}
 
 
 def words_of(text: str) -> list[str]:
-    """The words of a name or entity id, in order: letters of any script, two or more, lower case."""
+    """The words of a name or entity id, in order, in lower case: two letters or more, of any script."""
     return _WORD.findall(text.lower())
 
 
 def tokens_of(text: str) -> list[str]:
-    """Words and numbers in order, lower case, words folded."""
-    return [fold(token) for token in _TOKEN.findall(text.lower())]
+    """The words and numbers of a name or entity id, in order, each word by ``canonical_word``."""
+    return [canonical_word(token) for token in _TOKEN.findall(text.lower())]
+
+
+def canonical_word(word: str) -> str:
+    """The one spelling of a household word (``licht`` -> ``light``); any other word as it is. Takes lower case."""
+    return _SPELLING.get(word, word)
 
 
 def places_of(tokens: Iterable[str]) -> int:
-    """The places that folded words tell, one bit for each."""
-    return functools.reduce(operator.or_, (_PLACES.get(token, 0) for token in tokens), 0)
+    """The places that canonical words name, as a bit set."""
+    return functools.reduce(operator.or_, (_PLACE_BIT.get(token, 0) for token in tokens), 0)
 
 
-def apart(one: Any, other: Any) -> Any:
-    """Whether each tells a place that the other does not, as two bedrooms: of ``places_of``, or of arrays of it."""
+def in_different_places(one: Any, other: Any) -> Any:
+    """Whether each names a place that the other does not, as two bedrooms do. Takes values of ``places_of``, or arrays.
+
+    An entity that names no place, or only places that the other names too, may be in the same one.
+    """
     return ((one & ~other) != 0) & ((other & ~one) != 0)
-
-
-def fold(word: str) -> str:
-    """The one spelling of a household word (``Licht`` -> ``light``); any other word as it is."""
-    return _FOLDED.get(word, word)

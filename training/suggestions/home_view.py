@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from data_sources import Entity, Home
-from home_assistant.household_words import apart, fold, places_of, tokens_of, words_of
+from home_assistant.household_words import canonical_word, in_different_places, places_of, tokens_of, words_of
 from training.suggestions.actions import NoRecipeError, with_article
 from training.suggestions.recipes import Recipe, name_of, one_line, write_automation
 from training.synergy.graph import HomeGraph, build_graph
@@ -116,7 +116,7 @@ class HomeView:
     def _elsewhere(self, trigger: str, action: str) -> bool:
         """Whether two entities of one domain each name a place that the other does not: two lights, two rooms."""
         places = (places_of(self.said[entity_id]) for entity_id in (trigger, action))
-        return self.entities[trigger].domain == self.entities[action].domain and bool(apart(*places))
+        return self.entities[trigger].domain == self.entities[action].domain and bool(in_different_places(*places))
 
     def _device_class(self, entity_id: str) -> str:
         domain, _, device_class = self.classes[entity_id].partition(":")
@@ -143,10 +143,10 @@ class HomeView:
         said = {*_parts(self.classes[t.entity_id]), *_parts(self.classes[a.entity_id]), *GENERIC}
         if t.area_id is not None and t.area_id == a.area_id:
             said.update(words_of(f"{t.area_id} {self.area_names.get(t.area_id) or ''}"))
-        if not shared - {fold(word) for word in said}:
+        if not shared - {canonical_word(word) for word in said}:
             return ""
         of_trigger, of_action = (words_of(_spelt(e)) for e in (t, a))
-        common = ((word, fold(word)) for word in of_trigger if fold(word) in shared)
+        common = ((word, canonical_word(word)) for word in of_trigger if canonical_word(word) in shared)
         # As both spell it, or, said in two languages, as it is folded.
         return " ".join(dict.fromkeys(word if word in of_action else meaning for word, meaning in common))
 

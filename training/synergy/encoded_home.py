@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.sparse import csr_array, diags_array
 
-from home_assistant.household_words import apart, places_of, tokens_of, words_of
+from home_assistant.household_words import in_different_places, places_of, tokens_of, words_of
 from training.synergy.graph import HomeGraph, Ints
 from training.synergy.name_encoders import Encoder
 
@@ -123,7 +123,7 @@ class EncodedHome:
     def by_place(self, triggers: Ints, actions: Ints) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_]]:
         """``[t, a]`` twice: whether the names tell one place, and whether each tells one that the other does not."""
         place, other = self.places[triggers][:, None], self.places[actions]
-        different = apart(place, other)
+        different = in_different_places(place, other)
         return ((place & other) != 0) & ~different, different
 
     def told_by_meaning(self, triggers: Ints, actions: Ints, table: Array) -> Array:

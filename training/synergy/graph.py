@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from data_sources import Home
 from home_assistant.domains import READ_ONLY_DOMAINS, class_of
-from home_assistant.household_words import fold, words_of
+from home_assistant.household_words import canonical_word, words_of
 
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float32]
@@ -80,7 +80,7 @@ class HomeGraph:
 def build_graph(home: Home) -> HomeGraph:
     """The graph of a home in time and edges linear in its entities and synergies."""
     spelt = [words_of(e.entity_id.partition(".")[2]) + words_of(e.name or "") for e in home.entities]
-    names = [[fold(word) for word in name] for name in spelt]
+    names = [[canonical_word(word) for word in name] for name in spelt]
     frequency = Counter(word for name in names for word in set(name))
     words = sorted(frequency)
     word_index = {word: i for i, word in enumerate(words)}

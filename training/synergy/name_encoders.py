@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from home_assistant.household_words import fold, words_of
+from home_assistant.household_words import canonical_word, words_of
 
 log = logging.getLogger(__name__)
 
@@ -107,7 +107,7 @@ class WordTable:
         return self._nothing
 
     def _known(self, word: str) -> Array | None:
-        row = self._row.get(word, self._row.get(fold(word)))
+        row = self._row.get(word, self._row.get(canonical_word(word)))
         return None if row is None else self._vectors[row]
 
 
