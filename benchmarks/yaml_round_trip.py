@@ -20,7 +20,7 @@ def main(data: Path) -> None:
     """The share of DATA's automations that come back the same, and how many pass the schema."""
     from data_sources import YamlRow, open_source
     from home_assistant import AutomationError, dump_automation, parse_automation
-    from home_assistant.automation import modernized
+    from home_assistant.automation import with_current_keys
     from home_assistant.automation_schema import check_automation
     from training.automations.linear import from_linear, to_linear
     from training.text.backbone import TextPair, scratch_base
@@ -46,8 +46,8 @@ def main(data: Path) -> None:
     for name, back in ways.items():
         same = sum(repr(a) == repr(b) for a, b in zip(automations, back, strict=True))
         print(f"{name:<36}{same:>6} of {len(rows)} the same")
-    once = [modernized(automation) for automation in automations]
-    settled = sum(repr(modernized(automation)) == repr(automation) for automation in once)
+    once = [with_current_keys(automation) for automation in automations]
+    settled = sum(repr(with_current_keys(automation)) == repr(automation) for automation in once)
     print(f"{'one spelling, spelt again':<36}{settled:>6} of {len(rows)} the same")
     refused: Counter[str] = Counter()
     for automation in automations:

@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 
 from data_sources.records import Entity, Synergy
+from home_assistant.domains import PRESENCE_DOMAINS, SENSOR_DOMAINS
 
 MAX_PAIRS = 100
 SYNERGY_TYPE = "generated"
@@ -27,10 +28,8 @@ RULES: tuple[tuple[str, str, float], ...] = (
     ("light", "media_player", 0.60),
     ("light", "switch", 0.60),
 )
-_SENSORS = ("binary_sensor", "sensor")
 # A sensor of the class "light" or "lock" tells of light or a lock; it is none.
 _SENSED = frozenset(trigger for trigger, _, _ in RULES) - {"light"}
-_PRESENCE = ("person", "device_tracker")
 
 
 def generate_pairs(entities: Sequence[Entity], limit: int = MAX_PAIRS) -> tuple[Synergy, ...]:
@@ -72,10 +71,10 @@ def generate_pairs(entities: Sequence[Entity], limit: int = MAX_PAIRS) -> tuple[
 
 
 def _groups(entity: Entity) -> tuple[str, ...]:
-    if entity.domain in _PRESENCE:
+    if entity.domain in PRESENCE_DOMAINS:
         return ("presence",)
-    if entity.domain not in _SENSORS:
+    if entity.domain not in SENSOR_DOMAINS:
         return (entity.domain,)
     # Without a device_class its name may tell, as in binary_sensor.hall_motion.
-    words = {entity.device_class} if entity.device_class else set(entity.entity_id.partition(".")[2].split("_"))
+    words = {entity.device_class} if entity.device_class else set(entity.object_id.split("_"))
     return tuple(_SENSED & words)

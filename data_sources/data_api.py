@@ -28,6 +28,8 @@ from data_sources.base import DataSource, DataSourceError, FormatError, NotFound
 from data_sources.homes import HomeBuilder
 from data_sources.json_stream import STREAMED, JsonError, JsonReader
 from data_sources.records import Home, shorten
+from home_assistant.domains import DOMAINS
+from home_assistant.entity_id import domain_of
 
 log = logging.getLogger("data_sources.data_api")
 logging.getLogger("httpx").setLevel(logging.WARNING)  # it logs every URL at INFO
@@ -40,15 +42,6 @@ FIRST_WAIT_SECONDS = 0.5  # before the second attempt, then twice as long each t
 CONCURRENT = 4  # the service allows bursts of 20 and 100 requests a minute
 MAX_BODY_BYTES = 512 * 2**20  # 10,000 entities are about 15 MB
 HEALTH_SECONDS = 2.0
-
-# Home Assistant's entity domains, for a service whose full list cannot be had: what to ask for, domain by domain.
-DOMAINS = frozenset(
-    "ai_task air_quality alarm_control_panel alert assist_satellite automation binary_sensor button calendar camera "
-    "climate conversation counter cover date datetime device_tracker event fan geo_location group humidifier image "
-    "image_processing input_boolean input_button input_datetime input_number input_select input_text lawn_mower light "
-    "lock media_player notify number person plant proximity remote scene schedule script select sensor siren stt sun "
-    "switch tag text time timer todo tts update utility_meter vacuum valve wake_word water_heater weather zone".split()
-)
 
 
 class DataApiError(DataSourceError):
@@ -217,7 +210,7 @@ class _Entities:
                 continue
             if self._builder.has(entity_id) or entity_id in self._unusable:
                 continue
-            domain, platform = entity_id.partition(".")[0], raw.get("platform")
+            domain, platform = domain_of(entity_id), raw.get("platform")
             area, device = raw.get("area_id"), raw.get("device_id")
             if _can_be_asked(domain):
                 self.domains.add(domain)

@@ -28,7 +28,8 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
-from home_assistant.automation_yaml import AutomationError, parse_automation
+from home_assistant import AutomationError, parse_automation
+from home_assistant.entity_id import LOOSE_PATTERN, MAX_LENGTH, domain_of, object_id_of
 
 KindName = Literal["gnn_synergy", "soft_prompt", "pattern_detection", "yaml_generation"]
 
@@ -42,12 +43,12 @@ def _number_to_text(value: Any) -> Any:
     return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
 
 
-_ENTITY_ID = "an entity id such as light.kitchen"
+_AN_ENTITY_ID = "an entity id such as light.kitchen"
 _CONFIDENCE = "a number from 0 to 1"
 _TEXT = "a text that is not empty"
 
 EntityId = Annotated[
-    str, StringConstraints(strip_whitespace=True, pattern=r"^[^\W.]+\.[\w\-]+$", max_length=255, strict=True)
+    str, StringConstraints(strip_whitespace=True, pattern=LOOSE_PATTERN, max_length=MAX_LENGTH, strict=True)
 ]
 Confidence = Annotated[float, Field(ge=0.0, le=1.0, allow_inf_nan=False, strict=True)]
 Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, strict=True)]
@@ -77,10 +78,25 @@ class Record(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore", populate_by_name=True)
 
 
-class Entity(Record):
+class _EntityRecord(Record):
+    """Base of the records that are about one entity."""
+
+    entity_id: EntityId = Field(description=_AN_ENTITY_ID)
+
+    @property
+    def domain(self) -> str:
+        """The part of the entity id before the dot, such as ``light``."""
+        return domain_of(self.entity_id)
+
+    @property
+    def object_id(self) -> str:
+        """The part of the entity id after the dot, such as ``hall``."""
+        return object_id_of(self.entity_id)
+
+
+class Entity(_EntityRecord):
     """A Home Assistant entity, as the homes format and the Data API give it."""
 
-    entity_id: EntityId = Field(description=_ENTITY_ID)
     name: OptionalText = Field(default=None, description="a text or null")
     device_class: OptionalText = Field(default=None, description="a text or null")
     area_id: OptionalId = Field(default=None, description="an area id or null")
@@ -96,11 +112,6 @@ class Entity(Record):
                 if isinstance(raw.get(key), str) and raw[key].strip():
                     return {**raw, "name": raw[key]}
         return raw
-
-    @property
-    def domain(self) -> str:
-        """The part of the entity id before the dot, such as ``light``."""
-        return self.entity_id.partition(".")[0]
 
 
 class Area(Record):
@@ -131,10 +142,10 @@ class Synergy(Record):
     """One or more equal synergy rows: ``trigger`` -> ``action``, seen in ``rows`` rows with mean ``confidence``."""
 
     trigger: EntityId = Field(
-        validation_alias=_spellings("entity_1", "device1", under="synergy"), description=_ENTITY_ID
+        validation_alias=_spellings("entity_1", "device1", under="synergy"), description=_AN_ENTITY_ID
     )
     action: EntityId = Field(
-        validation_alias=_spellings("entity_2", "device2", under="synergy"), description=_ENTITY_ID
+        validation_alias=_spellings("entity_2", "device2", under="synergy"), description=_AN_ENTITY_ID
     )
     confidence: Confidence = Field(
         validation_alias=_spellings("confidence", "synergy_score", under="synergy"), description=_CONFIDENCE
@@ -267,7 +278,7 @@ def _known_pattern(name: str) -> str:
     return name
 
 
-class PatternRow(Record):
+class PatternRow(_EntityRecord):
     """A detected usage pattern, with what it really was where that is known.
 
     ``metrics`` of a row (precision, recall, F1 of the detector) are not read: they are counted against the truth, so a
@@ -277,7 +288,7 @@ class PatternRow(Record):
     kind: ClassVar[KindName] = "pattern_detection"
     rows: ClassVar[int] = 1
 
-    entity_id: EntityId = Field(validation_alias=_spellings("entity_id", under="pattern"), description=_ENTITY_ID)
+    entity_id: EntityId = Field(validation_alias=_spellings("entity_id", under="pattern"), description=_AN_ENTITY_ID)
     pattern_type: Annotated[Text, BeforeValidator(_pattern_name), AfterValidator(_known_pattern)] = Field(
         validation_alias=_spellings("pattern_type", under="pattern"),
         description="a pattern type such as time_of_day (docs/data.md lists them all)",
@@ -299,11 +310,6 @@ class PatternRow(Record):
     expected_device: OptionalText = Field(
         default=None, validation_alias=_spellings("ground_truth.expected_device"), description="a text or null"
     )
-
-    @property
-    def domain(self) -> str:
-        """The part of the entity id before the dot, such as ``light``."""
-        return self.entity_id.partition(".")[0]
 
     @property
     def genuine(self) -> bool | None:

@@ -1,78 +1,85 @@
-"""What an automation is made of: one spelling of its keys, and the triggers, services and entities it names."""
+"""What an automation is made of: today's keys for it, and the triggers, services and entities that it names."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
-from home_assistant.domains import ACT_ON_THEIR_OWN, DOMAINS
+from home_assistant.domains import DOMAINS, OWN_TARGET_DOMAINS
+from home_assistant.entity_id import domain_of, entity_ids_in, replace_entity_ids
 
-# -- One spelling ------------------------------------------------------------------------------------------------------
+Part = Literal["automation", "trigger", "condition", "action"]
+"""What a mapping inside an automation is; its keys mean different things in each."""
 
-_RENAMED = {
-    "": {"trigger": "triggers", "condition": "conditions", "action": "actions"},
+# -- Today's keys ------------------------------------------------------------------------------------------------------
+
+# The spellings before Home Assistant 2024.10 -> today's.
+_CURRENT_KEY: Mapping[Part, Mapping[str, str]] = {
+    "automation": {"trigger": "triggers", "condition": "conditions", "action": "actions"},
     "trigger": {"platform": "trigger"},
+    "condition": {},
     "action": {"service": "action", "service_template": "action", "data_template": "data"},
 }
-_FIRST = {
-    "": ("id", "alias", "description", "triggers", "conditions", "actions", "mode"),
+_FIRST_KEYS: Mapping[Part, tuple[str, ...]] = {
+    "automation": ("id", "alias", "description", "triggers", "conditions", "actions", "mode"),
     "trigger": ("trigger", "entity_id"),
     "condition": ("condition", "entity_id"),
     "action": ("action", "target", "data"),
 }
-# Key -> what its items are, where they are a list of such.
-_INSIDE = {
-    "": {"triggers": "trigger", "conditions": "condition", "actions": "action"},
+# Keys that hold parts -> which.
+_PARTS_UNDER: Mapping[Part, Mapping[str, Part]] = {
+    "automation": {"triggers": "trigger", "conditions": "condition", "actions": "action"},
+    "trigger": {},
     "condition": dict.fromkeys(("conditions", "and", "or", "not"), "condition"),
     "action": {
-        **dict.fromkeys(("then", "else", "default", "sequence", "parallel"), "action"),
+        **dict.fromkeys(("then", "else", "default", "sequence", "parallel", "choose"), "action"),
         **dict.fromkeys(("if", "while", "until", "conditions", "and", "or", "not"), "condition"),
         "wait_for_trigger": "trigger",
-        "choose": "action",
     },
 }
+_LEFT_OUT_WHERE_EMPTY = ("conditions", "metadata", "data", "variables")
 
 
-def modernized(automation: Mapping[Any, Any]) -> dict[Any, Any]:
-    """The same automation in one spelling: today's keys, lists where there may be several, keys in a fixed order.
+def with_current_keys(automation: Mapping[Any, Any]) -> dict[Any, Any]:
+    """The same automation with today's keys, in a fixed order, and lists where there may be several.
 
     ``service`` becomes ``action``; its ``entity_id`` and that of its data become the target's, which is what Home
     Assistant makes of them. What says nothing (an empty ``conditions``, the editor's ``metadata``) is left out.
     """
-    result: dict[Any, Any] = _modern(automation, "")
+    result: dict[Any, Any] = _current(automation, "automation")
     return result
 
 
-def _modern(part: Any, kind: str) -> Any:
-    if not isinstance(part, Mapping):
-        return part
-    renamed: dict[Any, Any] = {}
-    for key, value in part.items():
-        name = _RENAMED.get(kind, {}).get(key, key)
-        if name in renamed and isinstance(value, dict) and isinstance(renamed[name], dict):
-            value = {**renamed[name], **value}  # data and data_template together
-        renamed[name] = value
-    if kind == "action":
-        if isinstance(renamed.get("repeat"), Mapping):
-            renamed["repeat"] = _modern(renamed["repeat"], "action")
-        if "action" in renamed:
-            _gather_target(renamed)
-    inside = _INSIDE.get(kind, {})
-    for key, value in list(renamed.items()):
-        if key in inside:
-            items = value if isinstance(value, list) else [value]
-            renamed[key] = [_modern(item, inside[key]) for item in items]
-        if key == "entity_id" and isinstance(value, list) and len(value) == 1:
-            renamed[key] = value[0]
-    for key in ("conditions", "metadata", "data", "variables"):
-        if key in renamed and not renamed[key]:
-            del renamed[key]
-    first = [key for key in _FIRST.get(kind, ()) if key in renamed]
-    return {key: renamed[key] for key in (*first, *(key for key in renamed if key not in first))}
+def _current(value: Any, part: Part) -> Any:
+    if not isinstance(value, Mapping):
+        return value
+    current: dict[Any, Any] = {}
+    for key, inner in value.items():
+        name = _CURRENT_KEY[part].get(key, key)
+        if name in current and isinstance(inner, dict) and isinstance(current[name], dict):
+            inner = {**current[name], **inner}  # data and data_template together
+        current[name] = inner
+    if part == "action":
+        if isinstance(current.get("repeat"), Mapping):
+            current["repeat"] = _current(current["repeat"], "action")
+        if "action" in current:
+            _gather_target(current)
+    parts_under = _PARTS_UNDER[part]
+    for key, inner in list(current.items()):
+        if key in parts_under:
+            items = inner if isinstance(inner, list) else [inner]
+            current[key] = [_current(item, parts_under[key]) for item in items]
+        if key == "entity_id" and isinstance(inner, list) and len(inner) == 1:
+            current[key] = inner[0]
+    for key in _LEFT_OUT_WHERE_EMPTY:
+        if key in current and not current[key]:
+            del current[key]
+    first = [key for key in _FIRST_KEYS[part] if key in current]
+    return {key: current[key] for key in (*first, *(key for key in current if key not in first))}
 
 
 def _gather_target(action: dict[Any, Any]) -> None:
+    """Move the entity ids of an action, and of its data, into its target."""
     data, target = action.get("data"), action.get("target", {})
     if not isinstance(target, Mapping):
         return
@@ -89,9 +96,10 @@ def _gather_target(action: dict[Any, Any]) -> None:
         action["target"] = target
 
 
-ALWAYS_THERE = frozenset(("sun.sun", "zone.home"))  # in every home
-_ENTITY = re.compile(r"(?<![\w./@-])(?:states\.)?([a-z_]+)\.([a-z0-9_]+)(?![\w(/@-])")
-_NAMES_A_SERVICE = frozenset(("action", "service", "service_template", "trigger", "platform", "event_type"))
+# -- What it names -----------------------------------------------------------------------------------------------------
+
+# Keys whose texts name a service, a kind of trigger or an event: no entity, although they look like one.
+_NAMES_NO_ENTITY = frozenset(("action", "service", "service_template", "trigger", "platform", "event_type"))
 
 
 class Structure(NamedTuple):
@@ -103,78 +111,77 @@ class Structure(NamedTuple):
 
 
 def structure(automation: Mapping[Any, Any]) -> Structure:
-    """Trigger kinds (of ``wait_for_trigger`` too), services called, and entity ids, those in templates included."""
+    """Kinds of triggers (of ``wait_for_trigger`` too), services called, and entity ids, those in templates included."""
     triggers: set[str] = set()
     services: set[str] = set()
 
-    def visit(part: Any, kind: str) -> None:
-        if not isinstance(part, Mapping):
+    def visit(value: Any, part: Part) -> None:
+        if not isinstance(value, Mapping):
             return
-        if kind == "trigger":
-            triggers.add(str(part.get("trigger")))
-        elif kind == "action":
-            if isinstance(part.get("action"), str):
-                services.add(part["action"])
-            elif "device_id" in part:
-                services.add(f"{part.get('domain')}.{part.get('type')} of a device")
-            if "scene" in part:
+        if part == "trigger":
+            triggers.add(str(value.get("trigger")))
+        elif part == "action":
+            if isinstance(value.get("action"), str):
+                services.add(value["action"])
+            elif "device_id" in value:
+                services.add(f"{value.get('domain')}.{value.get('type')} of a device")
+            if "scene" in value:
                 services.add("scene.turn_on")
-            visit(part.get("repeat"), "action")
-        for key, inner in _INSIDE.get(kind, {}).items():
-            for item in part.get(key, ()):
+            visit(value.get("repeat"), "action")
+        for key, inner in _PARTS_UNDER[part].items():
+            for item in value.get(key, ()):
                 visit(item, inner)
 
-    modern = modernized(automation)
-    visit(modern, "")
-    return Structure(frozenset(triggers), frozenset(services), frozenset(_entities(modern)))
+    current = with_current_keys(automation)
+    visit(current, "automation")
+    return Structure(frozenset(triggers), frozenset(services), frozenset(_entity_ids(current)))
 
 
-def _entities(value: Any, key: Any = None) -> Iterator[str]:
+def _entity_ids(value: Any, key: Any = None) -> Iterator[str]:
     if isinstance(value, Mapping):
         for name, inner in value.items():
-            yield from _entities(inner, name)
+            yield from _entity_ids(inner, name)
     elif isinstance(value, list):
         for item in value:
-            yield from _entities(item, key)
-    elif isinstance(value, str) and key not in _NAMES_A_SERVICE:
-        for domain, name in _ENTITY.findall(value):
-            if domain in DOMAINS:
-                yield f"{domain}.{name}"
+            yield from _entity_ids(item, key)
+    elif isinstance(value, str) and key not in _NAMES_NO_ENTITY:
+        yield from entity_ids_in(value)
 
 
-def acts_on_its_own(automation: Mapping[Any, Any]) -> bool:
-    """Whether no service such as ``light.turn_on`` is called on an entity of another domain (a group may hold any)."""
-
-    def fits(part: Any) -> bool:
-        if isinstance(part, list):
-            return all(map(fits, part))
-        if not isinstance(part, Mapping):
-            return True
-        service, target = part.get("action"), part.get("target")
-        domain = service.partition(".")[0] if isinstance(service, str) else ""
-        if domain in ACT_ON_THEIR_OWN and isinstance(target, Mapping):
-            ids = target.get("entity_id")
-            for entity_id in ids if isinstance(ids, list) else [ids]:
-                if isinstance(entity_id, str) and entity_id.partition(".")[0] in DOMAINS - {domain, "group"}:
-                    return False
-        return all(map(fits, part.values()))
-
-    return fits(modernized(automation))
-
-
-def renamed_entities(automation: Mapping[Any, Any], rename: Callable[[str], str]) -> dict[Any, Any]:
+def with_renamed_entities(automation: Mapping[Any, Any], rename: Callable[[str], str]) -> dict[Any, Any]:
     """The automation with every entity id that ``structure`` finds replaced by what ``rename`` makes of it."""
 
-    def of(found: re.Match[str]) -> str:
-        entity_id = f"{found[1]}.{found[2]}"
-        return found[0].replace(entity_id, rename(entity_id)) if found[1] in DOMAINS else found[0]
-
-    def visit(value: Any, key: Any = None) -> Any:
+    def renamed(value: Any, key: Any = None) -> Any:
         if isinstance(value, Mapping):
-            return {name: visit(inner, name) for name, inner in value.items()}
+            return {name: renamed(inner, name) for name, inner in value.items()}
         if isinstance(value, list):
-            return [visit(item, key) for item in value]
-        return _ENTITY.sub(of, value) if isinstance(value, str) and key not in _NAMES_A_SERVICE else value
+            return [renamed(item, key) for item in value]
+        names_entities = isinstance(value, str) and key not in _NAMES_NO_ENTITY
+        return replace_entity_ids(value, rename) if names_entities else value
 
-    result: dict[Any, Any] = visit(automation)
+    result: dict[Any, Any] = renamed(automation)
     return result
+
+
+def services_match_targets(automation: Mapping[Any, Any]) -> bool:
+    """Whether each service that acts on its own domain, as ``light.turn_on``, is called on such entities alone.
+
+    A group may hold entities of any domain and is never a mismatch.
+    """
+
+    def matches(value: Any) -> bool:
+        if isinstance(value, list):
+            return all(map(matches, value))
+        if not isinstance(value, Mapping):
+            return True
+        service, target = value.get("action"), value.get("target")
+        domain = domain_of(service) if isinstance(service, str) else ""
+        if domain in OWN_TARGET_DOMAINS and isinstance(target, Mapping):
+            ids = target.get("entity_id")
+            others = DOMAINS - {domain, "group"}
+            for entity_id in ids if isinstance(ids, list) else [ids]:
+                if isinstance(entity_id, str) and domain_of(entity_id) in others:
+                    return False
+        return all(map(matches, value.values()))
+
+    return matches(with_current_keys(automation))

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import yaml
 
 MAX_CHARACTERS = 200_000
-MAX_DEPTH = 40
+MAX_YAML_DEPTH = 40
 MAX_VALUES = 20_000  # with every alias written out: a "billion laughs" ends here
 TRIGGERS, ACTIONS = ("triggers", "trigger"), ("actions", "action")
 BLUEPRINT = "use_blueprint"
@@ -27,7 +27,7 @@ class AutomationError(ValueError):
     """A text is no automation; the message says why, without the text."""
 
 
-class Tagged(NamedTuple):
+class TaggedScalar(NamedTuple):
     """A scalar with a tag of Home Assistant's own, such as ``!secret`` and ``door_code``."""
 
     tag: str
@@ -54,7 +54,7 @@ def parse_automation(text: str) -> dict[Any, Any]:
 
 
 def parse_yaml(text: str) -> Any:
-    """Any YAML text as texts, numbers, booleans, None, Tagged, lists and dicts. Raises AutomationError."""
+    """Any YAML text as texts, numbers, booleans, None, TaggedScalar, lists and dicts. Raises AutomationError."""
     if len(text) > MAX_CHARACTERS:
         raise AutomationError(f"{len(text)} characters, more than {MAX_CHARACTERS}")
     try:
@@ -86,8 +86,8 @@ def _check_depth(text: str) -> None:
             depth += 1
         elif isinstance(event, yaml.CollectionEndEvent):
             depth -= 1
-        if depth > MAX_DEPTH:
-            raise AutomationError(f"nested deeper than {MAX_DEPTH}")
+        if depth > MAX_YAML_DEPTH:
+            raise AutomationError(f"nested deeper than {MAX_YAML_DEPTH}")
 
 
 class _Builder:
@@ -101,8 +101,8 @@ class _Builder:
         self._values += 1
         if self._values > MAX_VALUES:
             raise AutomationError(f"more than {MAX_VALUES} values once its aliases are written out")
-        if depth > MAX_DEPTH:  # an alias to what it stands in
-            raise AutomationError(f"nested deeper than {MAX_DEPTH} once its aliases are written out")
+        if depth > MAX_YAML_DEPTH:  # an alias to what it stands in
+            raise AutomationError(f"nested deeper than {MAX_YAML_DEPTH} once its aliases are written out")
         if isinstance(node, yaml.ScalarNode):
             return self._scalar(node)
         expected = "seq" if isinstance(node, yaml.SequenceNode) else "map"
@@ -124,7 +124,7 @@ class _Builder:
                     merged = {**part, **merged}
                 continue
             key = self.build(key_node, depth + 1)
-            if not isinstance(key_node, yaml.ScalarNode) or isinstance(key, Tagged):
+            if not isinstance(key_node, yaml.ScalarNode) or isinstance(key, TaggedScalar):
                 raise AutomationError(f"a key{_at(key_node)} is no plain text")
             if key in own:
                 raise AutomationError(f"key {key!a:.60}{_at(key_node)} stands there twice")
@@ -138,7 +138,7 @@ class _Builder:
         if tag == "null":
             return None
         if _LOCAL_TAG.fullmatch(tag):
-            return Tagged(tag, text)
+            return TaggedScalar(tag, text)
         try:
             if tag == "bool":
                 return self._scalars.construct_yaml_bool(node)
@@ -162,12 +162,12 @@ class _Dumper(yaml.SafeDumper):
         style = "|" if "\n" in text.strip() and text[0] not in " \n" and "\t" not in text else None
         return self.represent_scalar(f"{_CORE}str", text, style=style)
 
-    def represent_tagged(self, tagged: Tagged) -> yaml.ScalarNode:
+    def represent_tagged(self, tagged: TaggedScalar) -> yaml.ScalarNode:
         return self.represent_scalar(tagged.tag, tagged.value)
 
 
 _Dumper.add_representer(str, _Dumper.represent_text)
-_Dumper.add_representer(Tagged, _Dumper.represent_tagged)
+_Dumper.add_representer(TaggedScalar, _Dumper.represent_tagged)
 
 
 def _at(node: yaml.Node) -> str:
@@ -179,5 +179,5 @@ def _shown(tag: str) -> str:
 
 
 def _name(value: object) -> str:
-    names = {list: "a list", str: "a text", Tagged: "a tag", bool: "a boolean", type(None): "nothing"}
+    names = {list: "a list", str: "a text", TaggedScalar: "a tag", bool: "a boolean", type(None): "nothing"}
     return names.get(type(value), "a number")

@@ -1,31 +1,148 @@
-"""Home Assistant's domains and device classes: which can act, which only report, and what a name tells of them."""
+"""Home Assistant's domains and device classes: which can act, which only report, and what a name tells of them.
+
+The tables were read from Home Assistant 2026.11.0: its entity platforms (``homeassistant/generated/entity_platforms``),
+the integrations that have entities of their own domain (``automation``, ``sun``, the helpers), the entity services that
+each of them registers, and its device classes (``BinarySensorDeviceClass``, ``CoverDeviceClass``,
+``SensorDeviceClass``). Domains that older versions had are kept, because the automations of a home may still name them.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 
-DOMAINS = frozenset(
-    "ai_task air_quality alarm_control_panel alert assist_satellite automation binary_sensor button calendar camera "
-    "climate conversation counter cover date datetime device_tracker event fan geo_location group humidifier image "
-    "image_processing input_boolean input_button input_datetime input_number input_select input_text lawn_mower light "
-    "lock media_player number person plant proximity remote scene schedule script select sensor siren stt sun switch "
-    "text time timer todo tts update utility_meter vacuum valve wake_word water_heater weather zone zwave".split()
-)
-# Their services act on entities of the same domain, and do nothing to any other.
-ACT_ON_THEIR_OWN = frozenset(
-    "alarm_control_panel automation button climate cover fan humidifier input_boolean input_button input_datetime "
-    "input_number input_select input_text lawn_mower light lock media_player number scene select siren switch timer "
-    "vacuum valve water_heater".split()
+HOME_ASSISTANT_VERSION = "2026.11.0"
+
+
+@dataclass(frozen=True)
+class Domain:
+    """One domain of entities.
+
+    Attributes:
+        name: What stands before the dot of an entity id.
+        reports_only: Its entities are triggers and conditions, never what acts. Trained models depend on this flag:
+            a few domains have it whose services do act (``update.install``), and the two that transmit have it not.
+        own_targets: Its services, as in ``light.turn_on``, act on entities of this domain and on no other. Not so where
+            anybody may define services (``script``, ``notify``, ``tts``) or where they act on other domains.
+        senses: Its device classes say what it measures.
+        tracks_people: Its state says where somebody is.
+        current: Home Assistant still has entities of it.
+    """
+
+    name: str
+    reports_only: bool = False
+    own_targets: bool = False
+    senses: bool = False
+    tracks_people: bool = False
+    current: bool = True
+
+
+DOMAIN_TABLE = (
+    Domain("ai_task", own_targets=True),
+    Domain("air_quality", reports_only=True),
+    Domain("alarm_control_panel", own_targets=True),
+    Domain("alert", own_targets=True),
+    Domain("assist_satellite", own_targets=True),
+    Domain("automation", own_targets=True),
+    Domain("binary_sensor", reports_only=True, senses=True),
+    Domain("button", own_targets=True),
+    Domain("calendar", reports_only=True, own_targets=True),
+    Domain("camera", own_targets=True),
+    Domain("climate", own_targets=True),
+    Domain("conversation", reports_only=True),
+    Domain("counter", own_targets=True),
+    Domain("cover", own_targets=True),
+    Domain("date", own_targets=True),
+    Domain("datetime", own_targets=True),
+    Domain("device_tracker", reports_only=True, tracks_people=True),
+    Domain("event", reports_only=True),
+    Domain("fan", own_targets=True),
+    Domain("geo_location", reports_only=True),
+    Domain("group"),
+    Domain("humidifier", own_targets=True),
+    Domain("image", reports_only=True, own_targets=True),
+    Domain("image_processing", reports_only=True, own_targets=True),
+    Domain("infrared"),
+    Domain("input_boolean", own_targets=True),
+    Domain("input_button", own_targets=True),
+    Domain("input_datetime", own_targets=True),
+    Domain("input_number", own_targets=True),
+    Domain("input_select", own_targets=True),
+    Domain("input_text", own_targets=True),
+    Domain("lawn_mower", own_targets=True),
+    Domain("light", own_targets=True),
+    Domain("lock", own_targets=True),
+    Domain("media_player", own_targets=True),
+    Domain("notify"),
+    Domain("number", own_targets=True),
+    Domain("person", reports_only=True, tracks_people=True),
+    Domain("plant", reports_only=True),
+    Domain("proximity", current=False),
+    Domain("radio_frequency"),
+    Domain("remote", own_targets=True),
+    Domain("scene", own_targets=True),
+    Domain("schedule", reports_only=True, own_targets=True),
+    Domain("script"),
+    Domain("select", own_targets=True),
+    Domain("sensor", reports_only=True, senses=True),
+    Domain("siren", own_targets=True),
+    Domain("stt", reports_only=True),
+    Domain("sun", reports_only=True),
+    Domain("switch", own_targets=True),
+    Domain("tag", reports_only=True),
+    Domain("text", own_targets=True),
+    Domain("time", own_targets=True),
+    Domain("timer", own_targets=True),
+    Domain("todo", own_targets=True),
+    Domain("tts"),
+    Domain("update", reports_only=True, own_targets=True),
+    Domain("utility_meter", current=False),
+    Domain("vacuum", own_targets=True),
+    Domain("valve", own_targets=True),
+    Domain("wake_word", reports_only=True),
+    Domain("water_heater", own_targets=True),
+    Domain("weather", reports_only=True, own_targets=True),
+    Domain("zone", reports_only=True),
+    Domain("zwave", current=False),
 )
 
-# Domains whose entities report and take no action of their own (Home Assistant's entity platforms and helpers).
-READ_ONLY_DOMAINS = frozenset(
-    "air_quality binary_sensor calendar conversation device_tracker event geo_location image image_processing "
-    "person plant schedule sensor stt sun tag update wake_word weather zone".split()
-)
 
-# Words in names that tell what an entity measures where no device_class is given -> Home Assistant's device_class.
-_CLASS_OF_WORD = {
+def _names(domains: Iterable[Domain]) -> frozenset[str]:
+    return frozenset(domain.name for domain in domains)
+
+
+DOMAINS = _names(DOMAIN_TABLE)
+READ_ONLY_DOMAINS = _names(d for d in DOMAIN_TABLE if d.reports_only)
+OWN_TARGET_DOMAINS = _names(d for d in DOMAIN_TABLE if d.own_targets)
+SENSOR_DOMAINS = _names(d for d in DOMAIN_TABLE if d.senses)
+PRESENCE_DOMAINS = _names(d for d in DOMAIN_TABLE if d.tracks_people)
+OLD_DOMAINS = _names(d for d in DOMAIN_TABLE if not d.current)
+ENTITIES_IN_EVERY_HOME = frozenset(("sun.sun", "zone.home"))
+
+# -- Device classes ----------------------------------------------------------------------------------------------------
+
+# Those of the domains whose classes this project reads.
+DEVICE_CLASSES = {
+    "binary_sensor": frozenset(
+        "battery battery_charging carbon_monoxide cold connectivity door garage_door gas glass_break heat light lock "
+        "moisture motion moving occupancy opening plug power presence problem running safety smoke sound tamper "
+        "update vibration window".split()
+    ),
+    "cover": frozenset("awning blind curtain damper door garage gate shade shutter window".split()),
+    "sensor": frozenset(
+        "absolute_humidity apparent_power aqi area atmospheric_pressure battery blood_glucose_concentration "
+        "carbon_dioxide carbon_monoxide conductivity current data_rate data_size date distance duration energy "
+        "energy_distance energy_storage enum frequency gas humidity illuminance irradiance moisture monetary "
+        "nitrogen_dioxide nitrogen_monoxide nitrous_oxide ozone ph pm1 pm10 pm25 pm4 power power_factor precipitation "
+        "precipitation_intensity pressure radon reactive_energy reactive_power signal_strength sound_pressure speed "
+        "sulphur_dioxide temperature temperature_delta timestamp uptime volatile_organic_compounds "
+        "volatile_organic_compounds_parts voltage volume volume_flow_rate volume_storage water weight wind_direction "
+        "wind_speed".split()
+    ),
+}
+
+# Words of names that tell what an entity measures where it has no device class -> that device class.
+CLASS_OF_WORD = {
     word: device_class
     for device_class, words in {
         "battery": "battery",
@@ -53,6 +170,6 @@ _CLASS_OF_WORD = {
 
 
 def class_of(domain: str, device_class: str | None, words: Sequence[str]) -> str:
-    """``domain:device_class``; the last of ``words`` that tells it stands in for a device class that is not given."""
-    told = (_CLASS_OF_WORD[word] for word in reversed(words) if word in _CLASS_OF_WORD)
+    """``domain:device_class``; without a device class, the last of ``words`` that tells one stands in for it."""
+    told = (CLASS_OF_WORD[word] for word in reversed(words) if word in CLASS_OF_WORD)
     return f"{domain}:{device_class or next(told, '')}"

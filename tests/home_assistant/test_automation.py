@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from support import ROOT
 
 from data_sources import YamlRow, open_source
-from home_assistant import AutomationError, Tagged, dump_automation, parse_automation
-from home_assistant.automation import acts_on_its_own, modernized, renamed_entities, structure
+from home_assistant import AutomationError, TaggedScalar, dump_automation, parse_automation
+from home_assistant.automation import services_match_targets, structure, with_current_keys, with_renamed_entities
 from home_assistant.automation_schema import check_automation
 from training.automations.grounding import Grounding, Home
 from training.automations.linear import from_linear, to_linear
@@ -60,7 +60,7 @@ scalars = st.one_of(
     st.none(),
     st.integers(),
     st.floats(allow_nan=False, allow_infinity=False),
-    st.builds(Tagged, st.sampled_from(["!secret", "!input"]), texts),
+    st.builds(TaggedScalar, st.sampled_from(["!secret", "!input"]), texts),
 )
 keys = st.one_of(texts, st.sampled_from(["on", "data", "1"]), st.integers(min_value=2))
 values = st.recursive(
@@ -100,9 +100,9 @@ def test_automations_of_the_sample_survive_and_are_valid() -> None:
         automation = parse_automation(row.output)
         assert repr(from_linear(to_linear(automation))) == repr(automation)
         check_automation(automation)
-        assert acts_on_its_own(automation)
+        assert services_match_targets(automation)
         hidden = Grounding(row.input, Home(row.entities))
-        plain = modernized(automation)
+        plain = with_current_keys(automation)
         assert repr(hidden.restore(hidden.hide(plain))) == repr(plain)
 
 
@@ -111,7 +111,7 @@ def test_scalars_mean_what_they_mean_to_home_assistant() -> None:
         'trigger: [1]\naction: []\na: on\nb: "on"\nc: 2026-01-02\nd: 010\ne: "07:30"\nf: !input x\ng: ~\nh: 1.0'
     )
     assert [automation[key] for key in "abcdefgh"] == [
-        True, "on", "2026-01-02", 8, "07:30", Tagged("!input", "x"), None, 1.0,
+        True, "on", "2026-01-02", 8, "07:30", TaggedScalar("!input", "x"), None, 1.0,
     ]  # fmt: skip
     assert to_linear({"state": "on", "enabled": True}) == "|0 state on |0 enabled true"
     assert '"on"' in dump_automation({"state": "on"}).replace("'", '"')
@@ -150,7 +150,9 @@ def test_old_and_new_spelling_are_the_same_automation() -> None:
     old, new = parse_automation(OLD), parse_automation(NEW)
     check_automation(old)
     check_automation(new)
-    assert repr(modernized(old)) == repr(modernized(new)) == repr(modernized(modernized(old)))
+    assert (
+        repr(with_current_keys(old)) == repr(with_current_keys(new)) == repr(with_current_keys(with_current_keys(old)))
+    )
     made_of = structure(old)
     assert made_of == structure(new)
     assert made_of.triggers == {"state"}
@@ -201,7 +203,7 @@ INVALID = {
 def test_what_home_assistant_takes_is_valid(name: str) -> None:
     automation = parse_automation(VALID[name])
     check_automation(automation)
-    check_automation(modernized(automation))
+    check_automation(with_current_keys(automation))
     assert repr(from_linear(to_linear(automation))) == repr(automation)
 
 
@@ -233,7 +235,7 @@ def test_a_request_loses_its_names_and_numbers_and_the_automation_gets_them_back
     assert repr(grounding.restore(hidden)) == repr(automation)
     with pytest.raises(AutomationError, match="no such number"):
         grounding.restore({"brightness_pct": "n9"})
-    assert "light.1" in renamed_entities(automation, lambda _: "light.1")["actions"][0]["target"]["entity_id"]
+    assert "light.1" in with_renamed_entities(automation, lambda _: "light.1")["actions"][0]["target"]["entity_id"]
 
 
 def test_f1_of_sets() -> None:

@@ -16,8 +16,9 @@ import numpy as np
 from sklearn.feature_extraction.text import TfidfVectorizer
 
 from home_assistant import AutomationError
-from home_assistant.automation import ALWAYS_THERE, renamed_entities
-from home_assistant.domains import DOMAINS
+from home_assistant.automation import with_renamed_entities
+from home_assistant.domains import DOMAINS, ENTITIES_IN_EVERY_HOME
+from home_assistant.entity_id import domain_of, object_id_of
 
 HINTS = 6  # placeholders of the likeliest entities, shown after the request
 _WORD = re.compile(r"\w+")
@@ -26,8 +27,10 @@ _TIME = re.compile(r"(-?)00:(\d{2}):00")
 _SHORT_TIME = re.compile(r"(-?)00:(n\d+):00")
 _UNKNOWN = re.compile(r"[nt]\d+")
 _MANY = 300  # characters of a request that are searched for names
-# Words that are also object ids somewhere, and mean no entity where they stand alone in a request.
-_COMMON = frozenset(word for domain in DOMAINS for word in domain.split("_")) | frozenset(
+# Words that are also object ids somewhere, and mean no entity where they stand alone in a request. "radio" is not among
+# them, although there is a domain radio_frequency: a radio is a media player.
+_DOMAIN_WORDS = {word for domain in DOMAINS for word in domain.split("_")} - {"radio"}
+_COMMON = _DOMAIN_WORDS.union(
     "home house all on off the and door window temperature motion humidity battery power mode night day".split()
 )
 
@@ -36,8 +39,8 @@ class Home:
     """The entities of one home, and how near their names are to a text."""
 
     def __init__(self, entity_ids: Iterable[str]) -> None:
-        self.known = frozenset(entity_ids) | ALWAYS_THERE  # those two keep their names
-        self._ids = sorted(self.known - ALWAYS_THERE)
+        self.known = frozenset(entity_ids) | ENTITIES_IN_EVERY_HOME  # those two keep their names
+        self._ids = sorted(self.known - ENTITIES_IN_EVERY_HOME)
         names = [_name(entity_id) for entity_id in self._ids]
         self._vectorizer = TfidfVectorizer(analyzer="char_wb", ngram_range=(2, 5), sublinear_tf=True)
         self._vectors = self._vectorizer.fit_transform(names) if names else None
@@ -81,7 +84,7 @@ class Grounding:
             nearest = home.nearest(request)
             ranks: Counter[str] = Counter()
             for entity_id in dict.fromkeys([*order, *(entity_id for entity_id, _ in nearest)]):
-                domain = entity_id.partition(".")[0]
+                domain = domain_of(entity_id)
                 ranks[domain] += 1
                 self._placeholder[entity_id] = f"{domain}.{ranks[domain]}"
             for start, end, ids in reversed(mentions):
@@ -106,7 +109,7 @@ class Grounding:
 
     def hide(self, automation: Mapping[Any, Any]) -> dict[Any, Any]:
         """With placeholders; as it is where they would not turn back into the same automation."""
-        hidden = self._numbered(renamed_entities(automation, lambda i: self._placeholder.get(i, i)), self._hidden)
+        hidden = self._numbered(with_renamed_entities(automation, lambda i: self._placeholder.get(i, i)), self._hidden)
         try:
             same = repr(self.restore(hidden)) == repr(dict(automation))
         except AutomationError:
@@ -118,7 +121,7 @@ class Grounding:
 
         Raises AutomationError where the model wrote of a number that the request does not have.
         """
-        return renamed_entities(self._numbered(hidden, self._restored), lambda i: self._entity.get(i, i))
+        return with_renamed_entities(self._numbered(hidden, self._restored), lambda i: self._entity.get(i, i))
 
     def _hidden(self, value: Any) -> Any:
         if isinstance(value, bool):
@@ -153,4 +156,4 @@ class Grounding:
 
 
 def _name(entity_id: str) -> str:
-    return " ".join(_WORD.findall(entity_id.partition(".")[2].replace("_", " ").lower()))
+    return " ".join(_WORD.findall(object_id_of(entity_id).replace("_", " ").lower()))

@@ -11,7 +11,7 @@ import unicodedata
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from home_assistant import AutomationError, Tagged
+from home_assistant import AutomationError, TaggedScalar
 
 # -- The linear form ---------------------------------------------------------------------------------------------------
 
@@ -28,7 +28,7 @@ _INTEGER = re.compile(r"-?[0-9]{1,1000}")
 _FLOAT = re.compile(r"-?[0-9]+(?:\.[0-9]+(?:e[+-][0-9]+)?|e[+-][0-9]+)")
 _TOKEN = re.compile(r'\s*([()\[\]]|"[^"]*"|[|=][0-9]{1,2}(?!\S)|![A-Za-z_][\w-]*|[^\s()\[\]"!|=]+)')
 _CONSTANTS: dict[str, bool | None] = {"true": True, "false": False, "null": None}
-MAX_DEPTH = 60
+MAX_LINE_DEPTH = 60
 
 
 def to_linear(automation: Mapping[Any, Any]) -> str:
@@ -80,7 +80,7 @@ def _inside(value: Any, depth: int) -> Iterator[str]:
 
 
 def _scalar(value: Any) -> str:
-    if isinstance(value, Tagged):
+    if isinstance(value, TaggedScalar):
         return f"{value.tag} {_text(value.value)}"
     if isinstance(value, str):
         return _text(value)
@@ -168,15 +168,15 @@ class _Reader:
         while self._mark() == ("|", depth):
             self._next()
             key = self._scalar()
-            if isinstance(key, list | dict | Tagged) or key in result:
+            if isinstance(key, list | dict | TaggedScalar) or key in result:
                 raise AutomationError("not the linear form: a key that is none, or stands there twice")
             result[key] = self._value(depth + 1)
         return result
 
     def _value(self, depth: int) -> Any:
         mark = self._mark()
-        if depth > MAX_DEPTH:
-            raise AutomationError(f"not the linear form: nested deeper than {MAX_DEPTH}")
+        if depth > MAX_LINE_DEPTH:
+            raise AutomationError(f"not the linear form: nested deeper than {MAX_LINE_DEPTH}")
         if not mark[0]:
             return self._scalar()
         if mark == ("|", depth):
@@ -197,7 +197,7 @@ class _Reader:
         is_key = at > depth if kind else at == 0
         if not is_key:
             return value
-        if isinstance(value, list | dict | Tagged):
+        if isinstance(value, list | dict | TaggedScalar):
             raise AutomationError("not the linear form: a key that is none")
         return self._mapping(depth, value)
 
@@ -217,7 +217,7 @@ class _Reader:
             value = self._scalar()
             if not isinstance(value, str):
                 raise AutomationError("not the linear form: a tag without a text")
-            return Tagged(word, value)
+            return TaggedScalar(word, value)
         if word.startswith('"'):
             return _unescaped(word.strip('"').strip(" "))
         return _plain_value(word)

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 from data_sources import YamlRow
 from home_assistant import AutomationError, dump_automation, parse_automation
-from home_assistant.automation import acts_on_its_own, modernized, structure
+from home_assistant.automation import services_match_targets, structure, with_current_keys
 from home_assistant.automation_schema import check_automation
 from training.automations.grounding import Grounding, Home
 from training.automations.linear import from_linear, to_linear
@@ -53,7 +53,7 @@ def examples(rows: Iterable[YamlRow]) -> list[Example]:
 
 
 def _what_it_does(automation: Mapping[Any, Any]) -> dict[Any, Any]:
-    return {key: value for key, value in modernized(automation).items() if key not in _ABOUT}
+    return {key: value for key, value in with_current_keys(automation).items() if key not in _ABOUT}
 
 
 class YamlGenerator:
@@ -109,5 +109,5 @@ def _held(line: str, grounding: Grounding, home: Home | None) -> dict[Any, Any] 
         check_automation(automation)
     except AutomationError:
         return None
-    fits = acts_on_its_own(automation) and (home is None or structure(automation).entities <= home.known)
+    fits = services_match_targets(automation) and (home is None or structure(automation).entities <= home.known)
     return automation if fits else None

@@ -41,13 +41,13 @@ _HEATS = frozenset("floor heat heated heater heating radiator trv".split())
 _COOLS = frozenset("ac aircon airco conditioner cooler".split())
 # What is meant first where a trigger offers several.
 PREFERRED = {"climate": ("cold", "left"), "lawn_mower": ("left",), "vacuum": ("left",)}
-_NOTHING_KNOWN = frozenset("alert camera conversation date datetime image stt time todo tts update wake_word".split())
+_NEED_MORE_THAN_AN_ID = frozenset("alert camera date datetime time todo tts".split())
 
 
 def actions_of(action: Entity, device_class: str, speakers: Sequence[str]) -> Mapping[str, Do]:
     """Event kind -> what an entity does at it, ``*`` standing for all others."""
     domain, words = action.domain, entity_words(action)
-    if domain in READ_ONLY_DOMAINS or domain in _NOTHING_KNOWN:
+    if domain in READ_ONLY_DOMAINS or domain in _NEED_MORE_THAN_AN_ID:
         raise NoRecipeError(f"{with_article(domain)} only reports, or needs more than its id to act")
     if domain == "media_player":
         return {**_ACTIONS[domain], **_announced(speakers)}

@@ -6,7 +6,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from data_sources import Entity
-from home_assistant.domains import READ_ONLY_DOMAINS
+from home_assistant.domains import PRESENCE_DOMAINS, READ_ONLY_DOMAINS
+from home_assistant.entity_id import normalized_entity_id
 from home_assistant.household_words import words_of
 
 GONE = ["unavailable", "unknown"]
@@ -46,7 +47,6 @@ BINARY_EVENTS: dict[str, tuple[tuple[str, str, str, int], ...]] = {
 # sensor's device classes -> events as (kind, above or below, value). The values are starting points, never measured.
 NUMBER_EVENTS: dict[str, tuple[tuple[str, str, float], ...]] = {
     "temperature": (("hot", "above", 25), ("cold", "below", 19)),
-    "apparent_temperature": (("hot", "above", 27), ("cold", "below", 19)),
     "humidity": (("humid", "above", 65), ("dry", "below", 35)),
     "moisture": (("dry", "below", 30), ("leak", "above", 80)),
     "illuminance": (("dark", "below", 30), ("light", "above", 300)),
@@ -120,18 +120,18 @@ def events_of(trigger: Entity, device_class: str) -> list[Event]:
 
 def entity_words(entity: Entity) -> set[str]:
     """The words of an entity's id and name."""
-    return set(words_of(entity.entity_id.partition(".")[2])) | set(words_of(entity.name or ""))
+    return set(words_of(entity.object_id)) | set(words_of(entity.name or ""))
 
 
 def _plain_events(trigger: Entity, device_class: str) -> list[Event]:
-    domain, entity = trigger.domain, trigger.entity_id.lower()
+    domain, entity = trigger.domain, normalized_entity_id(trigger.entity_id)
     changed = {"trigger": "state", "entity_id": entity, "not_from": list(GONE), "not_to": list(GONE)}
     if domain == "sun":
         return [
             Event("dark", "sets", {"trigger": "sun", "event": "sunset"}),
             Event("light", "rises", {"trigger": "sun", "event": "sunrise"}),
         ]
-    if domain in ("person", "device_tracker"):
+    if domain in PRESENCE_DOMAINS:
         left = {"trigger": "state", "entity_id": entity, "from": "home", "not_to": list(GONE)}
         return [
             Event("arrived", "comes home", {"trigger": "state", "entity_id": entity, "to": "home"}),

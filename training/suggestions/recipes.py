@@ -7,17 +7,15 @@ waits until nobody is there). The first event that both know is taken. Where the
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from data_sources import Entity
+from home_assistant.entity_id import is_entity_id, normalized_entity_id
 from training.suggestions.actions import PREFERRED, Do, NoRecipeError, actions_of, with_article
 from training.suggestions.events import Event, events_of
 
-# What Home Assistant accepts as an entity id (homeassistant.core.valid_entity_id), after it has lowered its case.
-_ENTITY_ID = re.compile(r"(?!.+__)(?!_)[a-z0-9_]+(?<!_)\.(?!_)[a-z0-9_]+(?<!_)")
 ABSENCE = {"minutes": 5}  # how long nobody is seen before what motion switched on goes off again
 
 
@@ -51,7 +49,7 @@ def write_automation(
         NoRecipeError: The pair cannot be automated sensibly.
     """
     for entity in (trigger, *actions):
-        if not _ENTITY_ID.fullmatch(entity.entity_id.lower()):
+        if not is_entity_id(normalized_entity_id(entity.entity_id)):
             raise NoRecipeError("Home Assistant does not accept the entity's id")
     dos = actions_of(actions[0], action_class, sorted(i for i in entity_ids if i.startswith("tts.")))
     events = events_of(trigger, trigger_class)
@@ -70,7 +68,7 @@ def write_automation(
 
 def name_of(entity: Entity) -> str:
     """What people call an entity: its name, else its id in plain words."""
-    return one_line(entity.name or "") or entity.entity_id.partition(".")[2].replace("_", " ").strip().capitalize()
+    return one_line(entity.name or "") or entity.object_id.replace("_", " ").strip().capitalize()
 
 
 def one_line(text: str) -> str:
@@ -79,7 +77,7 @@ def one_line(text: str) -> str:
 
 
 def _assembled(trigger: Entity, actions: Sequence[Entity], event: Event, do: Do, description: str) -> Recipe:
-    ids = [entity.entity_id.lower() for entity in actions]
+    trigger_id, *ids = (normalized_entity_id(entity.entity_id) for entity in (trigger, *actions))
     said = f"{name_of(trigger)} {event.words}"
     target = {"entity_id": ids[0] if len(ids) == 1 else ids}
     data = {key: _filled(value, said, ids) for key, value in do.data.items()}
@@ -93,7 +91,7 @@ def _assembled(trigger: Entity, actions: Sequence[Entity], event: Event, do: Do,
             condition["entity_id"] = ids[0]
     mode = "single"
     if event.kind == "came" and do.service == "light.turn_on":
-        waited = {"trigger": "state", "entity_id": trigger.entity_id.lower(), "to": "off", "for": dict(ABSENCE)}
+        waited = {"trigger": "state", "entity_id": trigger_id, "to": "off", "for": dict(ABSENCE)}
         steps += [{"wait_for_trigger": [waited]}, {"action": "light.turn_off", "target": dict(target)}]
         mode = "restart"
     if event.kind == "arrived" and actions[0].domain == "light":

@@ -1,0 +1,53 @@
+"""Entity ids such as ``light.hall``: what Home Assistant accepts, the one spelling, and where a text names some."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+
+from home_assistant.domains import DOMAINS
+
+MAX_LENGTH = 255
+# homeassistant.core.VALID_ENTITY_ID, digits in ASCII. Neither part begins or ends with "_", and "__" is nowhere.
+_VALID = re.compile(r"(?!.+__)(?!_)[a-z0-9_]+(?<!_)\.(?!_)[a-z0-9_]+(?<!_)")
+# What data may hold as an id: exports of other programs have capitals, hyphens and letters of any script.
+LOOSE_PATTERN = r"^[^\W.]+\.[\w\-]+$"
+# In a template or another text: states.light.hall and 'light.hall', but not a path, an address or a call.
+_IN_TEXT = re.compile(r"(?<![\w./@-])(?:states\.)?([a-z_]+)\.([a-z0-9_]+)(?![\w(/@-])")
+
+
+def is_entity_id(text: str) -> bool:
+    """Whether Home Assistant accepts ``text`` as an entity id, as it stands."""
+    return _VALID.fullmatch(text) is not None
+
+
+def normalized_entity_id(text: str) -> str:
+    """``text`` in the one spelling of an entity id: lower case, nothing around it. It may still be none."""
+    return text.strip().lower()
+
+
+def domain_of(entity_id: str) -> str:
+    """``light`` of ``light.hall``; a service's domain too."""
+    return entity_id.partition(".")[0]
+
+
+def object_id_of(entity_id: str) -> str:
+    """``hall`` of ``light.hall``; "" where there is no dot."""
+    return entity_id.partition(".")[2]
+
+
+def entity_ids_in(text: str) -> Iterator[str]:
+    """Every entity id of a known domain in a text, such as a template or a plain id, in order."""
+    for domain, object_id in _IN_TEXT.findall(text):
+        if domain in DOMAINS:
+            yield f"{domain}.{object_id}"
+
+
+def replace_entity_ids(text: str, replacement: Callable[[str], str]) -> str:
+    """The text with every entity id that ``entity_ids_in`` finds replaced by what ``replacement`` makes of it."""
+
+    def replaced(found: re.Match[str]) -> str:
+        entity_id = f"{found[1]}.{found[2]}"
+        return found[0].replace(entity_id, replacement(entity_id)) if found[1] in DOMAINS else found[0]
+
+    return _IN_TEXT.sub(replaced, text)
