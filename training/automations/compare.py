@@ -35,7 +35,7 @@ def _select(source: DataSource) -> EvaluationRows:
 
 
 def _score(candidate: Path, champion: Path | None, rows: EvaluationRows) -> Comparison:
-    from training.automations.evaluation import judge, structure_score
+    from training.automations.evaluation import evaluate_generator, structure_score
     from training.automations.model import YamlGenerator, examples
     from training.automations.trainer import row_units
     from training.judging.splits import unseen
@@ -56,7 +56,7 @@ def _score(candidate: Path, champion: Path | None, rows: EvaluationRows) -> Comp
     known, asked = examples(rows.training), examples(judged)
 
     def measure(model: YamlGenerator) -> dict[str, Any]:
-        measured = judge(model, known, asked)
+        measured = evaluate_generator(model, known, asked)
         for scores in (measured["model"], *measured["baselines"].values()):
             scores["structure_f1"] = structure_score(scores)
         return measured

@@ -1,4 +1,4 @@
-"""Judge generated automations: valid, made for the home, and built of what was asked for."""
+"""Score generated automations: whether they are valid, name the home's entities, and do what was asked for."""
 
 from __future__ import annotations
 
@@ -6,41 +6,40 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import numpy as np
-
 from home_assistant import AutomationError, dump_automation
-from home_assistant.automation import structure
+from home_assistant.automation import Structure, structure
 from home_assistant.automation_schema import check_automation
 from training.automations.grounding import Grounding
 from training.automations.linear import to_linear
 from training.automations.model import Example, YamlGenerator
 from training.judging.metrics import f1
-from training.text.model import EXAMPLES, JUDGED_ROWS, text_scores
-
-# -- Judging -----------------------------------------------------------------------------------------------------------
+from training.text.model import EXAMPLES, judged_rows, nearest_texts, text_scores
 
 
-def judge(generator: YamlGenerator, training: Sequence[Example], judged: Sequence[Example]) -> dict[str, Any]:
-    """What is generated for ``judged`` requests against what was wanted, beside two baselines that only look up.
+def evaluate_generator(
+    generator: YamlGenerator, training: Sequence[Example], judged: Sequence[Example]
+) -> dict[str, Any]:
+    """Scores of what is generated for ``judged``, at most ``JUDGED_ROWS`` of them, beside two baselines.
 
-    ``nearest_request`` answers with the automation of the nearest training request (cosine of TF-IDF vectors), as it
-    is; ``nearest_grounded`` looks the request up without its names and numbers, and puts them into what it finds.
+    Both baselines look up the nearest training request: ``nearest_request`` answers with its automation as it is,
+    ``nearest_grounded`` compares the requests without names and numbers and then fills in those of the request.
+
+    Returns:
+        ``rows``, ``model`` and ``baselines`` with the scores of ``automation_scores``, and a few ``examples``.
     """
-    if len(judged) > JUDGED_ROWS:
-        chosen = np.random.default_rng(0).choice(len(judged), JUDGED_ROWS, replace=False)
-        judged = [judged[i] for i in sorted(chosen.tolist())]
+    judged = judged_rows(judged)
     answers = generator.automations([(example.grounding, example.home) for example in judged])
-    plain = _nearest([example.request for example in training], [example.request for example in judged])
-    hidden = _nearest([e.grounding.source for e in training], [e.grounding.source for e in judged])
+    by_request = nearest_texts([e.request for e in training], [e.request for e in judged])
+    by_source = nearest_texts([e.grounding.source for e in training], [e.grounding.source for e in judged])
     grounded = [
         _restored(example.grounding, training[near].grounding.hide(training[near].automation))
-        for example, near in zip(judged, hidden, strict=True)
+        for example, near in zip(judged, by_source, strict=True)
     ]
     return {
         "rows": len(judged),
         "model": automation_scores(answers, judged),
         "baselines": {
-            "nearest_request": automation_scores([training[near].automation for near in plain], judged),
+            "nearest_request": automation_scores([training[near].automation for near in by_request], judged),
             "nearest_grounded": automation_scores(grounded, judged),
         },
         "examples": [
@@ -54,14 +53,6 @@ def judge(generator: YamlGenerator, training: Sequence[Example], judged: Sequenc
     }
 
 
-def _nearest(known: Sequence[str], requests: Sequence[str]) -> list[int]:
-    from sklearn.feature_extraction.text import TfidfVectorizer
-
-    vectorizer = TfidfVectorizer(token_pattern=r"\w+", ngram_range=(1, 2))
-    vectors = vectorizer.fit_transform([text or "-" for text in known])
-    return np.asarray((vectorizer.transform(list(requests)) @ vectors.T).argmax(axis=1)).ravel().tolist()
-
-
 def _restored(grounding: Grounding, hidden: Mapping[Any, Any]) -> dict[Any, Any] | None:
     try:
         return grounding.restore(hidden)
@@ -70,11 +61,12 @@ def _restored(grounding: Grounding, hidden: Mapping[Any, Any]) -> dict[Any, Any]
 
 
 def automation_scores(answers: Sequence[dict[Any, Any] | None], wanted: Sequence[Example]) -> dict[str, float]:
-    """Means over rows, from 0 to 1; no answer counts as a wrong one.
+    """Means over rows, from 0 to 1; a row without an answer (None) counts as wrong.
 
-    ``valid`` is the share that passes the schema, ``entities_exist`` that of the entity ids in answers that the home
-    has (where its entities are known), ``*_f1`` the F1 of trigger kinds, services and entity ids; ``chrf`` (0 to 100)
-    and ``exact_match`` compare the YAML of both in one spelling, without what only names them.
+    - ``answered``: the share of rows with an answer, ``valid``: with one that passes Home Assistant's schema.
+    - ``triggers_f1``, ``services_f1``, ``entities_f1``: F1 of the sets of ``structure``.
+    - ``entities_exist``: of the entity ids in the answers, the share that the home has; only where some home is known.
+    - ``chrf`` (0 to 100) and ``exact_match``: of the YAML, with today's keys and without id, alias and description.
     """
     named: list[bool] = []
     sums: Counter[str] = Counter()
@@ -83,11 +75,11 @@ def automation_scores(answers: Sequence[dict[Any, Any] | None], wanted: Sequence
             continue
         found, right = structure(answer), structure(example.automation)
         sums["valid"] += _is_valid(answer)
-        for part in ("triggers", "services", "entities"):
+        for part in Structure._fields:
             sums[f"{part}_f1"] += f1(getattr(found, part), getattr(right, part))  # type: ignore[assignment]
         if example.home is not None:
             named += [entity in example.home.known for entity in found.entities]
-    names = ("valid", "triggers_f1", "services_f1", "entities_f1")
+    names = ("valid", *(f"{part}_f1" for part in Structure._fields))
     texts = [
         ("" if a is None else dump_automation(a), dump_automation(e.automation))
         for a, e in zip(answers, wanted, strict=True)
@@ -108,9 +100,6 @@ def _is_valid(automation: Mapping[Any, Any]) -> bool:
     return True
 
 
-_STRUCTURE = ("triggers_f1", "services_f1", "entities_f1")
-
-
-def structure_score(scores: dict[str, float]) -> float:
+def structure_score(scores: Mapping[str, float]) -> float:
     """Mean F1 of trigger kinds, services and entities."""
-    return sum(scores[name] for name in _STRUCTURE) / len(_STRUCTURE)
+    return sum(scores[f"{part}_f1"] for part in Structure._fields) / len(Structure._fields)

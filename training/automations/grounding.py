@@ -1,8 +1,8 @@
 """Take the names and numbers of one home out of a request and its automation, and put them back.
 
-A model that has seen a few hundred homes cannot learn the entity ids of the next one. So it never sees them: an
-entity becomes its domain and a rank (``light.1`` is the light that the request names first, or else the one whose name
-is nearest to its words), a number of the request ``n1``, a clock time ``t1``. Afterwards they are put back.
+A model that has seen a few hundred homes cannot learn the entity ids of the next one, so it never sees any. An entity
+becomes its domain and a rank: ``light.1`` is the light that the request names first, else the one whose name is nearest
+to the request. A number of the request becomes ``n1``, a clock time ``t1``. Afterwards they are put back.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from sklearn.feature_extraction.text import TfidfVectorizer
@@ -21,12 +21,12 @@ from home_assistant.domains import DOMAINS, ENTITIES_IN_EVERY_HOME
 from home_assistant.entity_id import domain_of, object_id_of
 
 HINTS = 6  # placeholders of the likeliest entities, shown after the request
+SEARCHED_CHARACTERS = 300  # of a request, for names
 _WORD = re.compile(r"\w+")
 _NUMBER = re.compile(r"(?<![\w.:])(?:(\d{1,2}:\d{2})(?!:)|(\d{1,6}(?:\.\d{1,4})?))(?![\w:]|\.\d)")
-_TIME = re.compile(r"(-?)00:(\d{2}):00")
-_SHORT_TIME = re.compile(r"(-?)00:(n\d+):00")
-_UNKNOWN = re.compile(r"[nt]\d+")
-_MANY = 300  # characters of a request that are searched for names
+_MINUTES = re.compile(r"(-?)00:(\d{2}):00")  # a duration in whole minutes
+_HIDDEN_MINUTES = re.compile(r"(-?)00:(n\d+):00")
+_PLACEHOLDER = re.compile(r"[nt]\d+")
 # Words that are also object ids somewhere, and mean no entity where they stand alone in a request. "radio" is not among
 # them, although there is a domain radio_frequency: a radio is a media player.
 _DOMAIN_WORDS = {word for domain in DOMAINS for word in domain.split("_")} - {"radio"}
@@ -35,33 +35,43 @@ _COMMON = _DOMAIN_WORDS.union(
 )
 
 
-class Home:
-    """The entities of one home, and how near their names are to a text."""
+class Mention(NamedTuple):
+    """Where a request holds the whole name of an entity, or of several of the same name."""
+
+    start: int
+    end: int
+    entity_ids: list[str]
+
+
+class HomeIndex:
+    """The entities of one home, to be looked up by the words of a request."""
 
     def __init__(self, entity_ids: Iterable[str]) -> None:
-        self.known = frozenset(entity_ids) | ENTITIES_IN_EVERY_HOME  # those two keep their names
+        self.known = frozenset(entity_ids) | ENTITIES_IN_EVERY_HOME  # those keep their names
         self._ids = sorted(self.known - ENTITIES_IN_EVERY_HOME)
         names = [_name(entity_id) for entity_id in self._ids]
         self._vectorizer = TfidfVectorizer(analyzer="char_wb", ngram_range=(2, 5), sublinear_tf=True)
         self._vectors = self._vectorizer.fit_transform(names) if names else None
-        self._named: dict[tuple[str, ...], list[str]] = {}
+        self._ids_of_name: dict[tuple[str, ...], list[str]] = {}
         for entity_id, name in zip(self._ids, names, strict=True):
             words = tuple(name.split())
             if len(words) > 1 or (words and words[0] not in _COMMON and len(words[0]) > 2):
-                self._named.setdefault(words, []).append(entity_id)
-        self._longest = max(map(len, self._named), default=0)
+                self._ids_of_name.setdefault(words, []).append(entity_id)
+        self._longest = max(map(len, self._ids_of_name), default=0)
 
-    def mentions(self, request: str) -> list[tuple[int, int, list[str]]]:
-        """Where the request holds the whole name of entities: start, end, their ids; longer names win."""
-        words = [(found[0], found.start(), found.end()) for found in _WORD.finditer(request.lower()[:_MANY])]
+    def mentions(self, request: str) -> list[Mention]:
+        """The entities whose whole name the request holds, in its order; of names that overlap the longest."""
+        words = [
+            (found[0], found.start(), found.end()) for found in _WORD.finditer(request.lower()[:SEARCHED_CHARACTERS])
+        ]
         taken = [False] * len(words)
         found = []
         for length in range(min(self._longest, len(words)), 0, -1):
             for at in range(len(words) - length + 1):
-                ids = self._named.get(tuple(word for word, _, _ in words[at : at + length]))
+                ids = self._ids_of_name.get(tuple(word for word, _, _ in words[at : at + length]))
                 if ids and not any(taken[at : at + length]):
                     taken[at : at + length] = [True] * length
-                    found.append((words[at][1], words[at + length - 1][2], ids))
+                    found.append(Mention(words[at][1], words[at + length - 1][2], ids))
         return sorted(found)
 
     def nearest(self, request: str) -> list[tuple[str, float]]:
@@ -73,43 +83,37 @@ class Home:
 
 
 class Grounding:
-    """One request in one home: ``source`` is what the model reads, ``hide`` and ``restore`` change automations."""
+    """One request in one home, or without one.
 
-    def __init__(self, request: str, home: Home | None) -> None:
-        text, mentions = request, []
+    ``source`` is the text that the model reads. ``hide`` puts placeholders into an automation, ``restore`` takes them
+    out again.
+    """
+
+    def __init__(self, request: str, home: HomeIndex | None) -> None:
+        mentions = home.mentions(request) if home is not None else []
+        nearest = home.nearest(request) if home is not None else []
+        mentioned = [entity_id for mention in mentions for entity_id in mention.entity_ids]
+        ranks: Counter[str] = Counter()
         self._placeholder: dict[str, str] = {}
-        if home is not None:
-            mentions = home.mentions(request)
-            order = [entity_id for _, _, ids in mentions for entity_id in ids]
-            nearest = home.nearest(request)
-            ranks: Counter[str] = Counter()
-            for entity_id in dict.fromkeys([*order, *(entity_id for entity_id, _ in nearest)]):
-                domain = domain_of(entity_id)
-                ranks[domain] += 1
-                self._placeholder[entity_id] = f"{domain}.{ranks[domain]}"
-            for start, end, ids in reversed(mentions):
-                text = f"{text[:start]} {' '.join(self._placeholder[i] for i in ids)} {text[end:]}"
+        for entity_id in dict.fromkeys([*mentioned, *(entity_id for entity_id, _ in nearest)]):
+            domain = domain_of(entity_id)
+            ranks[domain] += 1
+            self._placeholder[entity_id] = f"{domain}.{ranks[domain]}"
         self._entity = {placeholder: entity_id for entity_id, placeholder in self._placeholder.items()}
         self._numbers: dict[str, int | float | str] = {}
 
-        def number(found: re.Match[str]) -> str:
-            value = f"{found[1].zfill(5)}:00" if found[1] else float(found[2]) if "." in found[2] else int(found[2])
-            name = next((name for name, known in self._numbers.items() if known == value), None)
-            if name is None:
-                letter = "t" if found[1] else "n"
-                name = f"{letter}{sum(known[0] == letter for known in self._numbers) + 1}"
-                self._numbers[name] = value
-            return f" {name} "
-
-        text = " ".join(_NUMBER.sub(number, text).split())
+        text = request
+        for start, end, ids in reversed(mentions):
+            text = f"{text[:start]} {' '.join(self._placeholder[i] for i in ids)} {text[end:]}"
+        text = " ".join(_NUMBER.sub(self._number_placeholder, text).split())
         if home is not None:
-            hints = [self._placeholder[i] for i, score in nearest if score > 0 and i not in order]
+            hints = [self._placeholder[i] for i, score in nearest if score > 0 and i not in mentioned]
             text = " ".join([text, "|", *hints[:HINTS]])
         self.source = text
 
     def hide(self, automation: Mapping[Any, Any]) -> dict[Any, Any]:
-        """With placeholders; as it is where they would not turn back into the same automation."""
-        hidden = self._numbered(with_renamed_entities(automation, lambda i: self._placeholder.get(i, i)), self._hidden)
+        """The automation with placeholders, or as it is where they would not turn back into the same automation."""
+        hidden = _with_values(with_renamed_entities(automation, lambda i: self._placeholder.get(i, i)), self._hidden)
         try:
             same = repr(self.restore(hidden)) == repr(dict(automation))
         except AutomationError:
@@ -117,11 +121,21 @@ class Grounding:
         return hidden if same else dict(automation)
 
     def restore(self, hidden: Mapping[Any, Any]) -> dict[Any, Any]:
-        """With the home's own names and the request's own numbers.
+        """The automation with the home's own names and the request's own numbers.
 
-        Raises AutomationError where the model wrote of a number that the request does not have.
+        Raises AutomationError where it names a number that the request does not have.
         """
-        return with_renamed_entities(self._numbered(hidden, self._restored), lambda i: self._entity.get(i, i))
+        return with_renamed_entities(_with_values(hidden, self._restored), lambda i: self._entity.get(i, i))
+
+    def _number_placeholder(self, found: re.Match[str]) -> str:
+        clock, number = found[1], found[2]
+        value = f"{clock.zfill(5)}:00" if clock else float(number) if "." in number else int(number)
+        name = next((name for name, known in self._numbers.items() if known == value), None)
+        if name is None:
+            letter = "t" if clock else "n"
+            name = f"{letter}{sum(known[0] == letter for known in self._numbers) + 1}"
+            self._numbers[name] = value
+        return f" {name} "
 
     def _hidden(self, value: Any) -> Any:
         if isinstance(value, bool):
@@ -129,7 +143,7 @@ class Grounding:
         for name, known in self._numbers.items():
             if known == value and type(known) is type(value):
                 return name
-            found = _TIME.fullmatch(value) if isinstance(value, str) else None
+            found = _MINUTES.fullmatch(value) if isinstance(value, str) else None
             if found and int(found[2]) == known:
                 return f"{found[1]}00:{name}:00"
         return value
@@ -139,20 +153,22 @@ class Grounding:
             return value
         if value in self._numbers:
             return self._numbers[value]
-        found = _SHORT_TIME.fullmatch(value)
+        found = _HIDDEN_MINUTES.fullmatch(value)
         minutes = self._numbers.get(found[2]) if found else None
         if isinstance(minutes, int) and found:
             return f"{found[1]}00:{minutes:02}:00"
-        if found or _UNKNOWN.fullmatch(value):
+        if found or _PLACEHOLDER.fullmatch(value):
             raise AutomationError(f"{value}: the request has no such number")
         return value
 
-    def _numbered(self, value: Any, change: Callable[[Any], Any]) -> Any:
-        if isinstance(value, Mapping):
-            return {key: self._numbered(item, change) for key, item in value.items()}
-        if isinstance(value, list):
-            return [self._numbered(item, change) for item in value]
-        return change(value)
+
+def _with_values(value: Any, change: Callable[[Any], Any]) -> Any:
+    """The same mappings and lists with every value in them changed."""
+    if isinstance(value, Mapping):
+        return {key: _with_values(item, change) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_with_values(item, change) for item in value]
+    return change(value)
 
 
 def _name(entity_id: str) -> str:

@@ -1,7 +1,7 @@
-r"""What can be said of an automation, and the form of it that a language model can write.
+r"""The linear form of an automation: one line of words that a language model can write.
 
-The linear form is one line of words. T5's tokenizers fold newlines and runs of spaces, apply NFKC, and have no piece
-for ``{ } < ~ ^ ` \``: what would not survive is escaped with ``&``. The line turns back into the same automation.
+T5's tokenizers replace newlines and runs of spaces by one space, apply NFKC, and have no piece for ``{ } < ~ ^ ` \``.
+Whatever would not survive that is escaped with ``&``, so a line always turns back into the same automation.
 """
 
 from __future__ import annotations
@@ -13,8 +13,6 @@ from typing import Any
 
 from home_assistant import AutomationError, TaggedScalar
 
-# -- The linear form ---------------------------------------------------------------------------------------------------
-
 ESCAPES = {
     "{{": "&[", "}}": "&]", "{": "&(", "}": "&)", "\n": "&n", "\t": "&t", '"': "&q", "&": "&&",
     "<": "&l", "~": "&w", "^": "&h", "`": "&g", "\\": "&b",
@@ -22,27 +20,27 @@ ESCAPES = {
 KEPT_SYMBOLS = "°€£"
 _UNESCAPES = {escape[1]: text for text, escape in ESCAPES.items()}
 _ESCAPED = re.compile(r"&(?:([\[\]()ntq&lwhgb])|([1-9])|u([0-9a-f]{1,6});)")  # a text, so many spaces, a code point
-_TOGETHER = re.compile(r"^ {1,9}| {1,9}$| {2,9}|\{\{|\}\}")  # what is escaped as a whole
+_ESCAPED_WHOLE = re.compile(r"^ {1,9}| {1,9}$| {2,9}|\{\{|\}\}")  # several characters, one escape
 _WORD = re.compile(r"[\w.:/*+%@\-]+")
 _INTEGER = re.compile(r"-?[0-9]{1,1000}")
 _FLOAT = re.compile(r"-?[0-9]+(?:\.[0-9]+(?:e[+-][0-9]+)?|e[+-][0-9]+)")
 _TOKEN = re.compile(r'\s*([()\[\]]|"[^"]*"|[|=][0-9]{1,2}(?!\S)|![A-Za-z_][\w-]*|[^\s()\[\]"!|=]+)')
 _CONSTANTS: dict[str, bool | None] = {"true": True, "false": False, "null": None}
-MAX_LINE_DEPTH = 60
+MAX_LINE_DEPTH = 60  # of lists and mappings in a line that is read
 
 
 def to_linear(automation: Mapping[Any, Any]) -> str:
     """One line: ``|0 triggers =1 trigger state |2 entity_id light.hall |2 to on |0 actions =1 action ...``.
 
-    ``|`` and a depth begin a key, ``=`` and a depth an item of a list; the first key of an item needs no mark of its
-    own. Nothing closes, for a small model cannot count brackets. A list of plain values is ``[ a b ]``, a text of more
-    than a word stands in quotes.
+    ``|`` and a depth begin a key, ``=`` and a depth an item of a list; the first key of an item has no mark. Nothing is
+    closed by a bracket, because a small model cannot count them. A list of plain values is ``[ a b ]``; a text of more
+    than one word stands in quotes.
     """
     return " ".join(_block(automation, 0))
 
 
 def from_linear(line: str) -> dict[Any, Any]:
-    """The automation that ``to_linear`` wrote; runs of white space may have changed. Raises AutomationError."""
+    """The automation that ``to_linear`` wrote; the white space between words may differ. Raises AutomationError."""
     words, end = [], 0
     while found := _TOKEN.match(line, end):
         words.append(found[1])
@@ -96,7 +94,7 @@ def _text(text: str) -> str:
 
 def _escaped(text: str) -> str:
     out, end = [], 0
-    for found in _TOGETHER.finditer(text):
+    for found in _ESCAPED_WHOLE.finditer(text):
         out += [_escape_character(c) for c in text[end : found.start()]]
         out.append(ESCAPES[found[0]] if found[0] in ESCAPES else f"&{len(found[0])}")
         end = found.end()
@@ -145,6 +143,8 @@ def _plain_value(word: str) -> Any:
 
 
 class _Reader:
+    """Reads the words of a line; the last word is "", the end."""
+
     def __init__(self, words: list[str]) -> None:
         self._words, self._at = words, 0
 
@@ -159,7 +159,7 @@ class _Reader:
         return self._words[self._at - 1]
 
     def _mark(self) -> tuple[str, int]:
-        """The kind and the depth of the mark that is next; depth -1 at the end, kind "" where it is no mark."""
+        """Kind and depth of the next word if it is a mark; else kind "" and depth 0, at the end -1."""
         word = self._words[self._at]
         return (word[0], int(word[1:])) if word[:1] in ("|", "=") and word else ("", 0 if word else -1)
 

@@ -1,7 +1,7 @@
-"""Requests in plain words -> Home Assistant automations: trained as lines of words, judged as automations.
+"""Use a model that turns a request in plain words into a Home Assistant automation.
 
-The model reads a request without the names and numbers of its home (``grounding``) and writes the line of an automation
-(``automation.to_linear``); what it writes is given names and numbers again and held to Home Assistant's schema.
+The model reads the request without the names and numbers of its home (``grounding``) and writes an automation as one
+line (``linear``). The line gets names and numbers back, and is answered only if Home Assistant's schema accepts it.
 """
 
 from __future__ import annotations
@@ -16,24 +16,24 @@ from data_sources import YamlRow
 from home_assistant import AutomationError, dump_automation, parse_automation
 from home_assistant.automation import services_match_targets, structure, with_current_keys
 from home_assistant.automation_schema import check_automation
-from training.automations.grounding import Grounding, Home
+from training.automations.grounding import Grounding, HomeIndex
 from training.automations.linear import from_linear, to_linear
 from training.text.backbone import TextPair
 from training.text.model import Suggester
 
 log = logging.getLogger(__name__)
 
-BEAMS = 8  # candidates looked at where the likeliest answer does not hold
-_ABOUT = ("id", "alias", "description")  # what says nothing of what the automation does
-HOMES_KEPT = 64  # vectors of the entities of as many homes
+BEAMS = 8  # candidates tried where the likeliest answer cannot be used
+INDEXES_KEPT = 64  # of homes, while rows are prepared
+_LABELS = ("id", "alias", "description")  # keys that say nothing of what the automation does
 
 
 class Example(NamedTuple):
-    """One row as the model is to see it; ``home`` is None where the entities are not known."""
+    """One row as the model sees it; ``home`` is None where the home's entities are not known."""
 
     request: str
     automation: dict[Any, Any]
-    home: Home | None
+    home: HomeIndex | None
     grounding: Grounding
 
     @property
@@ -43,17 +43,18 @@ class Example(NamedTuple):
 
 
 def examples(rows: Iterable[YamlRow]) -> list[Example]:
-    """The rows with their automations in one spelling, without id, alias and description."""
-    home_of = lru_cache(HOMES_KEPT)(Home)
-    made = []
+    """The rows as the model sees them; automations have today's keys and no id, alias or description."""
+    index_of = lru_cache(INDEXES_KEPT)(HomeIndex)
+    prepared = []
     for row in rows:
-        home = home_of(row.entities) if row.entities else None
-        made.append(Example(row.input, _what_it_does(parse_automation(row.output)), home, Grounding(row.input, home)))
-    return made
+        home = index_of(row.entities) if row.entities else None
+        automation = _without_labels(parse_automation(row.output))
+        prepared.append(Example(row.input, automation, home, Grounding(row.input, home)))
+    return prepared
 
 
-def _what_it_does(automation: Mapping[Any, Any]) -> dict[Any, Any]:
-    return {key: value for key, value in with_current_keys(automation).items() if key not in _ABOUT}
+def _without_labels(automation: Mapping[Any, Any]) -> dict[Any, Any]:
+    return {key: value for key, value in with_current_keys(automation).items() if key not in _LABELS}
 
 
 class YamlGenerator:
@@ -68,17 +69,19 @@ class YamlGenerator:
         return cls(Suggester.load(directory))
 
     def generate(self, text: str, entities: Iterable[str | Mapping[str, Any]] | None = None) -> str | None:
-        """YAML of an automation that does what ``text`` asks for, named by it.
+        """An automation that does what ``text`` asks for, as YAML with ``text`` as its alias.
 
-        ``entities`` are those of the home: ids, or objects with an ``entity_id``.
+        Args:
+            text: The request in plain words.
+            entities: Those of the home: ids, or objects with an ``entity_id``. Without them it makes ids up.
 
-        What is returned passes Home Assistant's schema, calls no service of one domain on an entity of another, and
-        names, where ``entities`` are given, none but them. None where the model has no such
-        answer.
+        Returns:
+            YAML that passes Home Assistant's schema, calls no service of one domain on an entity of another, and names
+            no entity but those given. None where the model has no such answer.
         """
         home = None
         if entities is not None:
-            home = Home(entity if isinstance(entity, str) else str(entity["entity_id"]) for entity in entities)
+            home = HomeIndex(entity if isinstance(entity, str) else str(entity["entity_id"]) for entity in entities)
         (automation,) = self.automations([(Grounding(text, home), home)])
         return None if automation is None else dump_automation({"alias": text, **automation})
 
@@ -87,23 +90,23 @@ class YamlGenerator:
         """What ``training_run.json`` says of the model."""
         return self._suggester.described
 
-    def automations(self, asked: Sequence[tuple[Grounding, Home | None]]) -> list[dict[Any, Any] | None]:
-        """For each request the first of the model's answers that holds, without its name; many at a time are quicker.
+    def automations(self, asked: Sequence[tuple[Grounding, HomeIndex | None]]) -> list[dict[Any, Any] | None]:
+        """For each request the model's likeliest answer that can be used, else None. Many at a time are quicker.
 
-        The likeliest answers come first; only for those that do not hold, ``BEAMS`` candidates are looked at.
+        The likeliest answer of each is tried first; ``BEAMS`` candidates only where it cannot be used.
         """
         found: list[dict[Any, Any] | None] = [None] * len(asked)
         for beams in (1, BEAMS):
-            open_ = [i for i, automation in enumerate(found) if automation is None]
-            lines = self._suggester.candidates([asked[i][0].source for i in open_], beams)
-            for i, candidates in zip(open_, lines, strict=True):
-                held = (_held(line, *asked[i]) for line in candidates)
-                found[i] = next((automation for automation in held if automation is not None), None)
+            missing = [i for i, automation in enumerate(found) if automation is None]
+            lines = self._suggester.candidates([asked[i][0].source for i in missing], beams)
+            for i, candidates in zip(missing, lines, strict=True):
+                usable = (_usable(line, *asked[i]) for line in candidates)
+                found[i] = next((automation for automation in usable if automation is not None), None)
         return found
 
 
-def _held(line: str, grounding: Grounding, home: Home | None) -> dict[Any, Any] | None:
-    """The automation of a line, where it is one and fits the home."""
+def _usable(line: str, grounding: Grounding, home: HomeIndex | None) -> dict[Any, Any] | None:
+    """The automation of a line; None where it is none, or does not fit the home."""
     try:
         automation = grounding.restore(from_linear(line))
         check_automation(automation)

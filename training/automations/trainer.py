@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from data_sources import YamlRow, normalized_query
-from training.automations.evaluation import judge
+from training.automations.evaluation import evaluate_generator
 from training.automations.model import Example, YamlGenerator, examples
 from training.judging.splits import PARTS, Part, sealed
 from training.text.backbone import TextPair
@@ -19,7 +19,7 @@ from training.text.splits import MIN_GROUPS, Split, split_by_query, split_by_uni
 from training.text.trainer import Scratch, TrainedAdapter, train_adapter
 
 log = logging.getLogger(__name__)
-CHARACTERS_A_TOKEN = 3  # of a line, at least: a longer one would be cut, and teach to stop anywhere
+CHARACTERS_A_TOKEN = 3  # at least; a line that may not fit would be cut and teach the model to stop anywhere
 SCRATCH = Scratch(pieces="bpe", epochs=60, rows=20_000)
 
 
@@ -40,14 +40,22 @@ def learn(
     split: Split | None = None,
     **options: Any,
 ) -> TrainedAdapter:
-    """Train on ``rows`` and judge what is generated for homes that are held out.
+    """Train a generator and score what it writes for the rows held out; without any, for those it was trained on.
 
-    ``options`` are those of ``train_adapter``.
+    Args:
+        rows: Requests with their automations.
+        config: Sizes, base model and hyperparameters.
+        work: The folder that the run writes into.
+        split: A part for each row, and what is said of it; ``split_by_home`` where it is not given.
+        options: As those of ``training.text.trainer.train_adapter``.
     """
     parts, described = split or split_by_home(rows)
     longest = CHARACTERS_A_TOKEN * config.target_max_tokens
-    made = [_Made(*one, one[1].pair) for one in zip(rows, examples(rows), parts, strict=True)]
-    kept = [one for one in made if one.part == "test" or len(one.pair.target) <= longest]
+    prepared = [
+        _PreparedRow(row, example, part, example.pair)
+        for row, example, part in zip(rows, examples(rows), parts, strict=True)
+    ]
+    kept = [one for one in prepared if one.part == "test" or len(one.pair.target) <= longest]
     if len(kept) < len(rows):
         described = {**described, "too_long": len(rows) - len(kept)}
         log.info(
@@ -59,7 +67,7 @@ def learn(
 
     def judged_by(model: Any, tokenizer: Any, _training: Any, _judged: Any, config: AdapterConfig) -> dict[str, Any]:
         generator = YamlGenerator(Suggester(model, tokenizer, config))
-        return judge(generator, by_part["train"], by_part["test"] or by_part["train"])
+        return evaluate_generator(generator, by_part["train"], by_part["test"] or by_part["train"])
 
     pairs, kept_split = [one.pair for one in kept], ([one.part for one in kept], described)
     result = train_adapter(pairs, config, work, split=kept_split, judged_by=judged_by, scratch=SCRATCH, **options)
@@ -67,13 +75,22 @@ def learn(
     return replace(result, trained_on=sealed(unit for row in seen for unit in row_units(row)))
 
 
-class _Made(NamedTuple):
+class _PreparedRow(NamedTuple):
+    """A row, what the model reads and writes of it, and the part of the split that it is in."""
+
     row: YamlRow
     example: Example
     part: Part
     pair: TextPair
 
 
-def row_units(row: YamlRow) -> tuple[str, str]:
-    """What a row is a unit of, for ``splits.sealed``: its home, and its request."""
-    return f"home {row.home_id}", f"request {normalized_query(row.input)}"
+class RowUnits(NamedTuple):
+    """What a row belongs to. A model may be scored on rows whose unit it has not seen."""
+
+    home: str
+    request: str
+
+
+def row_units(row: YamlRow) -> RowUnits:
+    """The units of a row, as they go into ``splits.sealed``."""
+    return RowUnits(f"home {row.home_id}", f"request {normalized_query(row.input)}")

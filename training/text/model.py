@@ -7,7 +7,7 @@ import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -29,6 +29,7 @@ from training.text.config import SCRATCH, AdapterConfig
 JUDGED_ROWS = 200  # generated at most
 GENERATED_AT_ONCE = 32  # answers, counting each beam
 EXAMPLES = 5
+Row = TypeVar("Row")
 
 
 def generate(model: Any, tokenizer: Any, sources: Sequence[str], config: AdapterConfig) -> list[str]:
@@ -71,10 +72,7 @@ def judge(
 
     The baselines are the commonest answer and the answer of the nearest query (cosine of TF-IDF vectors).
     """
-    distinct = list(dict.fromkeys(judged))
-    if len(distinct) > JUDGED_ROWS:
-        chosen = np.random.default_rng(0).choice(len(distinct), JUDGED_ROWS, replace=False)
-        distinct = [distinct[i] for i in sorted(chosen.tolist())]
+    distinct = judged_rows(list(dict.fromkeys(judged)))
     wanted = [pair.target for pair in distinct]
     answers = generate(model, tokenizer, [pair.source for pair in distinct], config)
     commonest = Counter(pair.target for pair in training).most_common(1)[0][0]
@@ -108,14 +106,27 @@ def text_scores(answers: Sequence[str], wanted: Sequence[str]) -> dict[str, floa
     }
 
 
-def nearest_answers(training: Sequence[TextPair], queries: Sequence[str]) -> list[str]:
-    """For each query the answer of the training query whose TF-IDF vector is nearest."""
+def judged_rows(rows: Sequence[Row]) -> list[Row]:
+    """The rows, or ``JUDGED_ROWS`` of them, always the same and in their order."""
+    if len(rows) <= JUDGED_ROWS:
+        return list(rows)
+    chosen = np.random.default_rng(0).choice(len(rows), JUDGED_ROWS, replace=False)
+    return [rows[i] for i in sorted(chosen.tolist())]
+
+
+def nearest_texts(known: Sequence[str], texts: Sequence[str]) -> list[int]:
+    """For each text the index of the ``known`` text with the largest cosine of TF-IDF vectors (words and pairs)."""
     from sklearn.feature_extraction.text import TfidfVectorizer
 
     vectorizer = TfidfVectorizer(token_pattern=r"\w+", ngram_range=(1, 2))
-    known = vectorizer.fit_transform([pair.source or "-" for pair in training])
-    nearest = np.asarray((vectorizer.transform(list(queries)) @ known.T).argmax(axis=1)).ravel()
-    return [training[i].target for i in nearest.tolist()]
+    vectors = vectorizer.fit_transform([text or "-" for text in known])
+    nearest: list[int] = np.asarray((vectorizer.transform(list(texts)) @ vectors.T).argmax(axis=1)).ravel().tolist()
+    return nearest
+
+
+def nearest_answers(training: Sequence[TextPair], queries: Sequence[str]) -> list[str]:
+    """For each query the answer of the training query that is nearest to it."""
+    return [training[i].target for i in nearest_texts([pair.source for pair in training], queries)]
 
 
 def _mean_loss(model: Any, tokenizer: Any, pairs: Sequence[TextPair], config: AdapterConfig) -> float:

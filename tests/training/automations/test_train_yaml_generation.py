@@ -86,6 +86,8 @@ GOOD = (
         GOOD.replace("|2 to on", "|2 to true"),  # not valid
         GOOD.replace("light.1", "light.9"),  # of another home
         GOOD.replace("light.1", "binary_sensor.1"),  # no light
+        GOOD.replace("light.turn_on", "notify.send_message").replace("light.1", "notify.phone"),  # no such notifier
+        GOOD.replace("light.turn_on", "text.set_value"),  # no text
         GOOD.replace("to on", "to n4"),  # a number that nobody asked for
         "|0 triggers [ ] |0 actions [ ] |0 colour red",
     ],
