@@ -11,13 +11,14 @@ from urllib.parse import quote
 
 from pydantic import BaseModel, ValidationError
 
-from data_sources.records import Home, PatternRow, PromptRow, YamlRow, explain
+from data_sources.records import Home, PatternRow, PromptRow, YamlRow, explain, shorten
 
 R = TypeVar("R", Home, PromptRow, PatternRow, YamlRow)
 M = TypeVar("M", bound=BaseModel)
 
 UNUSABLE_LIMIT = 0.1  # more than a tenth of unusable rows is fatal (docs/data.md)
 REASONS_KEPT = 5
+MESSAGE_LENGTH = 200  # characters of another library's error
 
 
 class DataSourceError(Exception):
@@ -37,7 +38,7 @@ class UnusableRowsError(DataSourceError):
 
 
 class NoRecordsError(DataSourceError):
-    """The source is there and can be read, and holds nothing of the kind asked for."""
+    """The source can be read and has nothing of the kind asked for."""
 
 
 class NoRowsError(FormatError, NoRecordsError):
@@ -54,7 +55,10 @@ class UnsupportedKindError(NoRecordsError):
 
 @dataclass
 class LoadReport:
-    """How many items of each unit (row, home, entity, synergy, ...) were read and rejected, and the first reasons."""
+    """How many items of each unit (row, home, entity, synergy, ...) were read and rejected, and the first reasons.
+
+    ``where`` names the source in messages; ``strict`` makes the first unusable item an error.
+    """
 
     where: str
     strict: bool = False
@@ -108,40 +112,49 @@ def _plural(unit: str) -> str:
 
 
 class DataSource(ABC):
-    """Records of any kind from one place. A subclass writes ``_read`` and ``describe``; no source ever writes data."""
+    """Records of any kind from one place. A subclass defines ``_read`` and ``describe``. No source ever writes data."""
 
     def __init__(self, *, strict: bool = False) -> None:
         self.strict = strict
         self.report = LoadReport(where="")
-        self.choice: str | None = None  # why this source, where it was not named
+        self.choice: str | None = None  # why this source was chosen, where the user did not name one
 
     def read(self, record: type[R]) -> Iterator[R]:
         """Stream the records of one kind; ``self.report`` is complete when the iterator ends.
 
-        Raises DataSourceError (its subclasses say which) with one line that names the source.
+        Raises DataSourceError (its subclasses say which) with one line that names the source. Whatever else a subclass
+        raises becomes one here, with the cause chained, so a subclass need only explain what a person can mend.
         """
-        self.report = LoadReport(where=self.location(record.kind), strict=self.strict)
+        where = type(self).__name__
         any_record = False
-        for item in self._read(record):
-            any_record = True
-            yield item
+        try:
+            where = self.location(record.kind)
+            self.report = LoadReport(where=where, strict=self.strict)
+            for item in self._read(record):
+                any_record = True
+                yield item
+        except (DataSourceError, MemoryError):
+            raise
+        except Exception as error:
+            said = shorten(f"{type(error).__name__}: {error}".removesuffix(": "), MESSAGE_LENGTH)[1:-1]
+            raise DataSourceError(f"{where}: cannot be read ({said})") from error
         self.report.check()
         if not any_record:
-            raise NoRowsError(f"{self.report.where}: holds no {record.kind} rows; there is nothing to train on")
+            raise NoRowsError(f"{where}: holds no {record.kind} rows; there is nothing to train on")
 
     @abstractmethod
     def _read(self, record: type[R]) -> Iterator[R]:
-        """Yield records; count every row through ``self.report``."""
+        """Yield records of one kind; count and validate every row with ``self.report``."""
 
     @abstractmethod
     def describe(self) -> dict[str, str]:
-        """What a summary says of this source: type and location, never a secret."""
+        """``type`` and ``location`` of this source, for messages and summaries; never a secret."""
 
-    def location(self, kind: str) -> str:  # noqa: ARG002 - a folder of files needs it
-        """How errors about records of ``kind`` name this source."""
+    def location(self, kind: str) -> str:  # noqa: ARG002 - a folder has a file for each kind
+        """Where records of ``kind`` are, for messages."""
         return self.describe()["location"]
 
 
 def sqlite_url(path: str) -> str:
-    """The address of a SQLite file, whatever characters its path holds."""
+    """The URL of a SQLite file, whatever characters its path holds."""
     return f"sqlite:///{quote(path)}"

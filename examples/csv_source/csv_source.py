@@ -4,7 +4,7 @@ import csv
 from collections.abc import Iterator
 from typing import Any
 
-from data_sources import DataSource, Home, HomeBuilder, NotFoundError, UnsupportedKindError
+from data_sources import DataSource, Home, HomeBuilder, UnsupportedKindError
 
 
 class CsvSource(DataSource):
@@ -22,12 +22,10 @@ class CsvSource(DataSource):
         if record is not Home:
             raise UnsupportedKindError(f"{self._path}: a CSV file holds synergies only, no {record.kind}")
         builder = HomeBuilder(self.report)
-        try:
-            with open(self._path, newline="", encoding="utf-8-sig") as file:
-                for line, row in enumerate(csv.DictReader(file), start=2):
-                    builder.add_row({**row, "confidence": _number(row.get("confidence"))}, f"line {line}", unit="row")
-        except OSError as error:
-            raise NotFoundError(f"{self._path}: cannot be read ({error.strerror})") from error
+        # No error handling: DataSource turns whatever open and csv raise into one line that names the file.
+        with open(self._path, newline="", encoding="utf-8-sig") as file:
+            for line, row in enumerate(csv.DictReader(file), start=2):
+                builder.add_row({**row, "confidence": _number(row.get("confidence"))}, f"line {line}", unit="row")
         if not builder.empty:
             yield builder.build()
 
