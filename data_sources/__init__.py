@@ -1,4 +1,4 @@
-"""Training data behind one interface: ``open_source(...).read(Home)`` streams records from wherever they lie."""
+"""Training data behind one interface: ``open_source(...).read(Home)`` streams records from any source."""
 
 from data_sources.base import (
     DataSource,

@@ -1,59 +1,68 @@
-"""Pairs for a home whose synergies nobody has collected yet: common pairings, same area first."""
+"""Pairs made up by rules for a home whose synergies are not known yet: common pairings, same area first."""
 
 from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
+from typing import NamedTuple
 
 from data_sources.records import Entity, Synergy
-from home_assistant.domains import PRESENCE_DOMAINS, SENSOR_DOMAINS
+from home_assistant.domains import DOMAINS, PRESENCE_DOMAINS, SENSOR_DOMAINS
 
 MAX_PAIRS = 100
 SYNERGY_TYPE = "generated"
 SAME_AREA, ELSEWHERE = 0.1, 0.0  # added to a rule's confidence, 0.6 to 0.7, so that all are 0.6 to 0.8
 
-# (what triggers, what acts, confidence): a name is a device_class of a sensor, or a domain.
-RULES: tuple[tuple[str, str, float], ...] = (
-    ("motion", "light", 0.70),
-    ("occupancy", "light", 0.70),
-    ("door", "light", 0.65),
-    ("door", "lock", 0.65),
-    ("temperature", "climate", 0.65),
-    ("temperature", "fan", 0.60),
-    ("window", "climate", 0.65),
-    ("motion", "climate", 0.60),
-    ("humidity", "fan", 0.65),
-    ("presence", "light", 0.60),
-    ("presence", "climate", 0.60),
-    ("light", "media_player", 0.60),
-    ("light", "switch", 0.60),
+
+class Rule(NamedTuple):
+    """A common pairing. ``trigger`` is a device class of sensors, ``presence`` or a domain; ``action`` is a domain."""
+
+    trigger: str
+    action: str
+    confidence: float
+
+
+RULES = (
+    Rule("motion", "light", 0.70),
+    Rule("occupancy", "light", 0.70),
+    Rule("door", "light", 0.65),
+    Rule("door", "lock", 0.65),
+    Rule("temperature", "climate", 0.65),
+    Rule("temperature", "fan", 0.60),
+    Rule("window", "climate", 0.65),
+    Rule("motion", "climate", 0.60),
+    Rule("humidity", "fan", 0.65),
+    Rule("presence", "light", 0.60),
+    Rule("presence", "climate", 0.60),
+    Rule("light", "media_player", 0.60),
+    Rule("light", "switch", 0.60),
 )
-# A sensor of the class "light" or "lock" tells of light or a lock; it is none.
-_SENSED = frozenset(trigger for trigger, _, _ in RULES) - {"light"}
+# Not "light": there it is the domain, and a sensor of the device class light is no light.
+_SENSED = frozenset(rule.trigger for rule in RULES) - DOMAINS
 
 
 def generate_pairs(entities: Sequence[Entity], limit: int = MAX_PAIRS) -> tuple[Synergy, ...]:
-    """At most ``limit`` pairs by ``RULES``, those of one area first, then by confidence, sorted by ids.
+    """At most ``limit`` pairs by ``RULES``, sorted by id. Pairs of one area are preferred, then the most confident.
 
-    Without an area in common a trigger takes the first entity only, so that many rooms are not all guesses. Of one
-    area it takes ``limit`` at most, for no more could be among the best.
+    A trigger is paired with every fitting entity of its area. Without any it is paired with the first fitting entity of
+    the home alone, so that a home without areas does not become a guess for every pair of rooms.
     """
     groups: dict[str, list[Entity]] = defaultdict(list)
     for entity in sorted(entities, key=lambda e: e.entity_id):
         for group in _groups(entity):
             groups[group].append(entity)
     found: dict[tuple[str, str], tuple[bool, float]] = {}
-    for trigger_group, action_group, confidence in RULES:
+    for rule in RULES:
         by_area: dict[str | None, list[Entity]] = defaultdict(list)
-        for action in groups[action_group]:
+        for action in groups[rule.action]:
             by_area[action.area_id].append(action)
-        for trigger in groups[trigger_group]:
-            near = by_area[trigger.area_id][:limit] if trigger.area_id is not None else []
-            anywhere = groups[action_group][:1] if not near else []
+        for trigger in groups[rule.trigger]:
+            near = by_area[trigger.area_id][:limit] if trigger.area_id is not None else []  # no more could be chosen
+            anywhere = groups[rule.action][:1] if not near else []
             for action in (*near, *anywhere):
                 pair = (trigger.entity_id, action.entity_id)
                 if pair[0] != pair[1]:
-                    found.setdefault(pair, (bool(near), confidence + (SAME_AREA if near else ELSEWHERE)))
+                    found.setdefault(pair, (bool(near), rule.confidence + (SAME_AREA if near else ELSEWHERE)))
     best = sorted(found, key=lambda pair: (not found[pair][0], -found[pair][1], pair))[:limit]
     return tuple(
         Synergy.model_construct(
@@ -71,6 +80,7 @@ def generate_pairs(entities: Sequence[Entity], limit: int = MAX_PAIRS) -> tuple[
 
 
 def _groups(entity: Entity) -> tuple[str, ...]:
+    """What an entity can be in a rule: ``presence``, what a sensor senses, or its domain."""
     if entity.domain in PRESENCE_DOMAINS:
         return ("presence",)
     if entity.domain not in SENSOR_DOMAINS:

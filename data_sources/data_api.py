@@ -1,7 +1,7 @@
 """Entities from the Data API over HTTP. The only module that imports httpx.
 
-The service has no cursor: a list as long as its limit is cut off, and the rest is reached by asking domain by domain,
-then platform by platform. What still cannot be reached is reported, never trained on in silence.
+The service has no cursor. A list as long as its limit is cut off; the rest is fetched domain by domain, and within a
+domain platform by platform. What cannot be reached even so is reported.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ CONNECT_SECONDS, READ_SECONDS = 5.0, 30.0
 TOTAL_SECONDS = 600.0  # for everything that one read fetches, retries and waits included
 ATTEMPTS = 6
 FIRST_WAIT_SECONDS = 0.5  # before the second attempt, then twice as long each time
-CONCURRENT = 4  # the service allows bursts of 20 and 100 requests a minute
+CONCURRENT = 4  # requests; the service allows 100 a minute, in bursts of 20
 MAX_BODY_BYTES = 512 * 2**20  # 10,000 entities are about 15 MB
 HEALTH_SECONDS = 2.0
 
@@ -49,7 +49,7 @@ class DataApiError(DataSourceError):
 
 
 class _PassingError(Exception):
-    """A failure that may pass: try again, after ``wait`` seconds where the service says so."""
+    """A failure that may pass, so the request is tried again: after ``wait`` seconds, where the service says so."""
 
     def __init__(self, error: DataSourceError, wait: float | None = None) -> None:
         super().__init__(str(error))
@@ -80,7 +80,7 @@ class DataApiSource(DataSource):
         address = _parse(url.strip())
         if address is None:
             raise DataApiError(f"DATA_API_URL={self._shown!a}: expected an address such as http://data-api:8006")
-        # User and password go into a header: in the address they would show wherever it does.
+        # User and password are sent in a header: in the address they would show in logs and messages.
         self._auth = httpx.BasicAuth(address.username, address.password) if address.userinfo else None
         self._url = str(address.copy_with(userinfo=b"")).rstrip("/")
         value = key.get_secret_value().strip() if key is not None else ""
@@ -189,7 +189,7 @@ class _ServerError(DataApiError):
 
 
 class _Entities:
-    """Adds entities of overlapping answers once, and remembers what is needed to ask for more."""
+    """Adds each entity of overlapping answers once, and collects the values that narrower requests can filter by."""
 
     def __init__(self, builder: HomeBuilder) -> None:
         self._builder = builder
@@ -232,7 +232,7 @@ class _Entities:
 
 
 def _can_be_asked(value: Any) -> TypeGuard[str]:
-    """Whether a filter can have this value; anything may stand in an answer."""
+    """Whether this value of an answer, which may hold anything, can be a filter of a request."""
     return isinstance(value, str) and bool(value.strip()) and value.isprintable()
 
 
@@ -247,7 +247,7 @@ def _add_devices(devices: dict[str, Any], answer: _Answer, builder: HomeBuilder)
 
 
 class _Answer:
-    """A body on disk (or in memory where it is small), parsed item by item."""
+    """The body of an answer, in memory while it is small and else on disk, parsed item by item."""
 
     def __init__(self, path: str, shown: str, body: IO[bytes]) -> None:
         self.path = path
@@ -289,14 +289,14 @@ class _Answer:
                 raise FormatError(f"{where}: the answer has no list {key!r}, only: {known}")
 
     def is_cut(self, count: int, asked: int) -> bool:
-        """Whether a list of ``count`` items ends at the service's limit, or before its own count."""
+        """Whether a list of ``count`` items has reached the service's limit, or is shorter than its own count."""
         limit, told = self._fields.get("limit"), self._fields.get("count")
         limit = min(asked, limit) if isinstance(limit, int) and not isinstance(limit, bool) and limit > 0 else asked
         return count >= limit or (isinstance(told, int) and told > count)
 
 
 class _TimeLimit:
-    """Ends its requests when the time is over. httpx cannot: with each byte that drips in its timeouts start anew."""
+    """Ends requests when the time is over. httpx cannot: its timeouts start anew with every byte that arrives."""
 
     def __init__(self, seconds: float) -> None:
         self.over = threading.Event()
@@ -325,7 +325,7 @@ class _TimeLimit:
                 self.end()
 
     def end(self) -> None:
-        """Wake whoever waits for an answer."""
+        """Wake every thread that waits for an answer."""
         self.over.set()
         for connection in tuple(self._connections):
             with suppress(OSError):
@@ -340,7 +340,7 @@ class _Session:
         self._shown = source._shown
 
     def __enter__(self) -> _Session:
-        # Left in the opposite order: requests end, then threads, then files and connections are closed.
+        # Closed in the opposite order: first requests end, then threads, then files and connections are closed.
         self._open = ExitStack()
         self._client = self._open.enter_context(
             httpx.Client(
@@ -362,7 +362,7 @@ class _Session:
         self._open.close()
 
     def get_all(self, path: str, slices: Sequence[dict[str, Any]]) -> Iterator[tuple[dict[str, Any], _Answer]]:
-        """Answers in the order of ``slices``; a few are under way at once, and no more wait unread."""
+        """Answers in the order of ``slices``. At most ``CONCURRENT`` are fetched or waiting to be read."""
         pending: list[tuple[dict[str, Any], Future[_Answer]]] = []
         waiting = list(reversed(slices))
         while waiting or pending:
@@ -373,7 +373,7 @@ class _Session:
             yield params, future.result()
 
     def get(self, path: str, params: dict[str, Any]) -> _Answer:
-        """One answer. Raises DataSourceError when it fails for good, or still fails at the end."""
+        """One answer. Raises DataSourceError if it fails for good, or in every attempt."""
         retrying = Retrying(
             retry=retry_if_exception_type(_PassingError), wait=self._wait, stop=self._give_up, sleep=self._sleep
         )
@@ -387,9 +387,9 @@ class _Session:
     def _wait(self, state: RetryCallState) -> float:
         error = state.outcome.exception() if state.outcome else None
         told = error.wait if isinstance(error, _PassingError) else None
-        # The service's bucket refills every 0.6 s; threads that were refused together must not come back together.
-        apart = 1 + 0.1 * (threading.get_ident() % 10) / 10
-        return max(self._source._first_wait * 2.0 ** (state.attempt_number - 1) * apart, told or 0.0)
+        # The service's bucket refills every 0.6 s: threads that were refused together must not return together.
+        stagger = 1 + 0.1 * (threading.get_ident() % 10) / 10
+        return max(self._source._first_wait * 2.0 ** (state.attempt_number - 1) * stagger, told or 0.0)
 
     def _give_up(self, state: RetryCallState) -> bool:
         return state.attempt_number >= ATTEMPTS or self._wait(state) > self._limit.left()
@@ -478,7 +478,7 @@ class _Session:
 
 
 def without_secrets(url: str) -> str:
-    """The address without user, password, query and fragment; also where a password makes it no proper address."""
+    """The address without user, password, query and fragment, even if a password makes it an invalid one."""
     scheme, separator, rest = url.partition("://")
     return scheme + separator + rest.rpartition("@")[2].partition("?")[0].partition("#")[0]
 
@@ -505,7 +505,7 @@ def _why(error: Exception) -> str:
 
 
 def _small_json(response: httpx.Response) -> Any:
-    """The JSON value of a short answer; None where it is none."""
+    """The JSON value of a short answer; None if it is long or no JSON."""
     raw = bytearray()
     for chunk in response.iter_bytes():
         raw += chunk
@@ -517,7 +517,7 @@ def _small_json(response: httpx.Response) -> Any:
 
 
 def _detail(response: httpx.Response) -> str:
-    """What the service says of a failure: ``detail``, ``error`` or ``error.message``; never more than a line."""
+    """What the service says about a failure, in a line: ``detail``, ``error`` or ``error.message``."""
     try:
         body = _small_json(response)
     except httpx.HTTPError:
@@ -529,7 +529,7 @@ def _detail(response: httpx.Response) -> str:
 
 
 def _retry_after(response: httpx.Response) -> float | None:
-    """Seconds that ``Retry-After`` asks for: a number, or a date."""
+    """The seconds that ``Retry-After``, a number or a date, asks to wait."""
     value = response.headers.get("retry-after", "").strip()
     if value.isdecimal():
         return float(value)

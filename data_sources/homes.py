@@ -1,19 +1,34 @@
-"""Assemble a ``Home`` from entities and synergy rows, from whichever source they come."""
+"""Build a ``Home`` from entities and synergy rows, whichever source they come from."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, NamedTuple
 
 from data_sources.base import LoadReport
 from data_sources.records import Area, Device, Entity, Home, Synergy
 
 DEFAULT_HOME_ID = "home"
-_PairKey = tuple[str, str, str | None, str | None, str | None, str | None]
+
+
+class _RowKey(NamedTuple):
+    """What equal synergy rows have in common; fields of ``Synergy``."""
+
+    trigger: str
+    action: str
+    synergy_type: str | None
+    relationship_type: str | None
+    direction: str | None
+    automation_id: str | None
+
+    @property
+    def order(self) -> tuple[str, ...]:
+        """For sorting: None counts as ""."""
+        return tuple(value or "" for value in self)
 
 
 class HomeBuilder:
-    """Collects one home. Equal synergy rows are folded as they come, so memory grows with distinct pairs, not rows."""
+    """Collects one home. Equal synergy rows are merged as they arrive, so memory grows with distinct rows alone."""
 
     def __init__(self, report: LoadReport, home_id: str = DEFAULT_HOME_ID, where: str = "") -> None:
         self._report = report
@@ -23,8 +38,8 @@ class HomeBuilder:
         self._entity_places: dict[str, str] = {}
         self._areas: dict[str, Area] = {}
         self._devices: dict[str, Device] = {}
-        self._rows: dict[_PairKey, int] = {}
-        self._confidence: dict[_PairKey, float] = {}
+        self._rows: dict[_RowKey, int] = {}
+        self._confidence: dict[_RowKey, float] = {}
 
     def add_places(self, areas: Iterable[Any], devices: Iterable[Any]) -> None:
         """Add raw area and device objects; a later one of the same id is ignored."""
@@ -38,7 +53,7 @@ class HomeBuilder:
                 self._devices.setdefault(device.device_id, device)
 
     def add_entity(self, raw: Any, where: str) -> None:
-        """Add a raw entity. A second one of the same id fills gaps; one that disagrees is rejected."""
+        """Add a raw entity. A second one of the same id fills gaps of the first; if they disagree, it is rejected."""
         entity = self._report.validate(Entity, raw, "entity", self._at(where))
         if entity is None:
             return
@@ -71,7 +86,14 @@ class HomeBuilder:
         row = self._report.validate(Synergy, raw, unit, self._at(where))
         if row is None:
             return
-        key = (row.trigger, row.action, row.synergy_type, row.relationship_type, row.direction, row.automation_id)
+        key = _RowKey(
+            trigger=row.trigger,
+            action=row.action,
+            synergy_type=row.synergy_type,
+            relationship_type=row.relationship_type,
+            direction=row.direction,
+            automation_id=row.automation_id,
+        )
         self._rows[key] = self._rows.get(key, 0) + 1
         self._confidence[key] = self._confidence.get(key, 0.0) + row.confidence
 
@@ -85,11 +107,11 @@ class HomeBuilder:
         return not self._rows and not self._entities
 
     def build(self) -> Home:
-        """The home, sorted, without disabled entities and the rows that name one. Once: it empties the builder."""
+        """The home, sorted, without disabled entities and the rows that name one. It empties the builder."""
         self._entity_places.clear()
         enabled: dict[str, Entity] = {}
         disabled: set[str] = set()
-        while self._entities:  # each original is let go as soon as its copy is made
+        while self._entities:  # frees each original as soon as its copy is made
             entity_id, entity = self._entities.popitem()
             if entity.disabled:
                 disabled.add(entity_id)
@@ -100,23 +122,19 @@ class HomeBuilder:
             enabled[entity_id] = entity
 
         synergies, disabled_rows, implied = [], 0, 0
-        for key, rows in self._rows.items():
-            if key[0] in disabled or key[1] in disabled:
+        for key in sorted(self._rows, key=lambda key: key.order):
+            rows = self._rows[key]
+            if key.trigger in disabled or key.action in disabled:
                 disabled_rows += rows
                 continue
-            for entity_id in key[:2]:
+            for entity_id in (key.trigger, key.action):
                 if entity_id not in enabled:
                     enabled[entity_id] = Entity(entity_id=entity_id)
                     implied += 1
             synergies.append(
                 Synergy.model_construct(
-                    trigger=key[0],
-                    action=key[1],
-                    synergy_type=key[2],
-                    relationship_type=key[3],
-                    direction=key[4],
-                    automation_id=key[5],
-                    # Rounded, so that the order in which the rows came does not show in the last bits.
+                    **key._asdict(),
+                    # Rounded, so that the last bits do not depend on the order of the rows.
                     confidence=round(self._confidence[key] / rows, 12),
                     rows=rows,
                 )
@@ -124,7 +142,7 @@ class HomeBuilder:
         return Home(
             home_id=self._home_id,
             entities=tuple(enabled[key] for key in sorted(enabled)),
-            synergies=tuple(sorted(synergies, key=_sort_key)),
+            synergies=tuple(synergies),
             areas=tuple(self._areas[key] for key in sorted(self._areas)),
             rows=sum(self._rows.values()),
             implied=implied,
@@ -134,14 +152,3 @@ class HomeBuilder:
 
     def _at(self, where: str) -> str:
         return f"{self._where} {where}".strip()
-
-
-def _sort_key(synergy: Synergy) -> tuple[str, ...]:
-    return (
-        synergy.trigger,
-        synergy.action,
-        synergy.synergy_type or "",
-        synergy.relationship_type or "",
-        synergy.direction or "",
-        synergy.automation_id or "",
-    )

@@ -1,4 +1,4 @@
-"""Training data in JSON files: an array, an object or one row a line, plain or gzipped, from disk or standard input."""
+"""Training data in JSON: an array, an object or one row a line, plain or gzipped, from a file or standard input."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ class JsonSource(DataSource):
                 yield row
 
     def _homes(self) -> Iterator[Home]:
-        """Homes as they stand in the file; flat rows are gathered by their ``home_id`` and come last."""
+        """Whole homes in the order of the file, then those that flat rows with one ``home_id`` make up."""
         flat: dict[str, HomeBuilder] = {}
         seen: set[str] = set()
         for index, (where, raw) in enumerate(self._items(Home.kind)):
@@ -123,8 +123,8 @@ class JsonSource(DataSource):
         with self._open(kind) as (stream, name):
             head = stream.read(CHUNK)
             if name.endswith(_LINES_ENDINGS) or (not name.endswith(".json") and head.lstrip().startswith("{")):
-                head += stream.readline()  # up to the end of a line,
-                head += stream.readline()  # and one more, which tells whether there is one
+                head += stream.readline()  # to the end of a line
+                head += stream.readline()  # another line, if there is one
                 if name.endswith(_LINES_ENDINGS) or _is_lines(head):
                     yield from self._lines(chain(io.StringIO(head), stream))
                     return
@@ -132,7 +132,7 @@ class JsonSource(DataSource):
 
     @contextmanager
     def _open(self, kind: str) -> Iterator[tuple[io.TextIOWrapper, str]]:
-        """The decoded text, unpacked where it is gzipped, and the file's name without .gz ("" for standard input)."""
+        """The decoded text, unzipped where needed, and the file's name without .gz ("" for standard input)."""
         where = self.report.where
         name = "" if self._path == STDIN else str(self._file(kind))
         try:
@@ -161,10 +161,10 @@ class JsonSource(DataSource):
                 column = f" column {error.colno}" if isinstance(error, json.JSONDecodeError) else ""
                 if not line.endswith("\n") and isinstance(error, json.JSONDecodeError):
                     raise FormatError(
-                        f"{self.report.where}: line {number}{column}: the file is cut off here ({_what(error)}); "
+                        f"{self.report.where}: line {number}{column}: the file is cut off here ({_reason(error)}); "
                         "copy it again"
                     ) from error
-                self.report.reject("row", f"line {number}{column}", f"not JSON ({_what(error)})")
+                self.report.reject("row", f"line {number}{column}", f"not JSON ({_reason(error)})")
                 continue
             yield f"line {number}", item
 
@@ -184,18 +184,18 @@ class JsonSource(DataSource):
         except UnicodeDecodeError:
             raise  # _open explains it
         except (ValueError, RecursionError) as error:
-            raise FormatError(f"{self.report.where}: not usable JSON ({_what(error)})") from error
+            raise FormatError(f"{self.report.where}: not usable JSON ({_reason(error)})") from error
         if value is EMPTY:
             raise FormatError(f"{self.report.where}: is empty; expected a JSON array or object")
         if not isinstance(value, dict):
             raise FormatError(
-                f"{self.report.where}: holds {_name(value)} at the top; expected an array of rows or an object"
+                f"{self.report.where}: holds {_kind_of(value)} at the top; expected an array of rows or an object"
             )
         yield "row 0", value
 
 
 def _is_lines(head: str) -> bool:
-    """Whether the first line of a text is a whole object and more follows: standard input has no ending that tells."""
+    """Whether the first line is a whole object and more follows: standard input has no file ending to go by."""
     first, _, rest = head.lstrip().partition("\n")
     try:
         return isinstance(json.loads(first), dict) and bool(rest.strip())
@@ -207,11 +207,11 @@ def _default_id(index: int) -> str:
     return DEFAULT_HOME_ID if index == 0 else f"{DEFAULT_HOME_ID}-{index}"
 
 
-def _name(value: Any) -> str:
+def _kind_of(value: Any) -> str:
     return {str: "a text", bool: "a boolean", type(None): "null"}.get(type(value), "a number")
 
 
-def _what(error: Exception) -> str:
+def _reason(error: Exception) -> str:
     if isinstance(error, RecursionError):
         return "nested too deep"
     return error.msg if isinstance(error, json.JSONDecodeError) else str(error)

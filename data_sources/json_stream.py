@@ -1,4 +1,4 @@
-"""Decode one JSON document piece by piece: memory does not grow with it, and an error knows its line and column."""
+"""Decode one JSON document piece by piece: memory does not grow with its size, and errors have a line and a column."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from collections.abc import Iterator
 from typing import Any, Protocol
 
 CHUNK = 1 << 16
-STREAMED = object()  # goes before the items of the array that ``JsonReader.members`` streams
-EMPTY = object()  # what ``JsonReader.whole`` gives of a document with nothing in it
+STREAMED = object()  # comes before the items of the array that ``JsonReader.members`` streams
+EMPTY = object()  # ``JsonReader.whole`` returns it for a document with nothing in it
 
 
 class TextStream(Protocol):
-    """What is read from: any text file."""
+    """Any text file."""
 
     def read(self, size: int, /) -> str:
         """At most ``size`` characters; "" at the end."""
@@ -44,7 +44,7 @@ class JsonReader:
         return self._line + lines, pos - before.rfind("\n") if lines else self._column + pos
 
     def at_end(self, pos: int) -> bool:
-        """Whether nothing but white space (or an unclosed text) follows ``pos``: a file that was cut off."""
+        """Whether the document ends at ``pos``, or in the text that begins there: the file was cut off."""
         rest = self._buffer[pos:].strip()
         return self._eof and bool(self._buffer.strip()) and (not rest or (rest[0] == '"' and '"' not in rest[1:]))
 
@@ -113,19 +113,19 @@ class JsonReader:
             try:
                 value, end = self._decoder.raw_decode(self._buffer, self._at)
             except json.JSONDecodeError as error:
-                # Far from the buffer's end it is a true error, unless a text is still open.
+                # Near the buffer's end, or in a text without its closing quote, the rest may only be missing yet.
                 near_end = error.pos > len(self._buffer) - 32 or error.msg.startswith("Unterminated string")
                 if near_end and self._more():
                     continue
                 raise
-            # A number at the very end of the buffer may go on in the next chunk.
+            # A number at the very end of the buffer may continue in the next chunk.
             if end == len(self._buffer) and self._more():
                 continue
             self._at = end
             return value
 
     def _more(self) -> bool:
-        """Read on, twice as much as is held, so that a large item costs linear time."""
+        """Double what is held, so that a large item costs linear time. False at the end of the document."""
         chunk = "" if self._eof else self._stream.read(max(CHUNK, len(self._buffer)))
         self._eof = not chunk
         self._buffer += chunk

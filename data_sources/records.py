@@ -1,7 +1,7 @@
-"""The records every source yields: one canonical shape a kind, whatever spelling the data came in.
+"""The records that every source yields: one shape for each kind, however the data was spelt.
 
-Field aliases list the accepted spellings, first the one the simulator exports. A field's ``description`` is what the
-loader tells a person who wrote something else there, so it reads as the end of "expected ...".
+Field aliases list the accepted spellings, beginning with the one that the simulator exports. A field's ``description``
+completes the message "expected ..." for a person whose data has something else there.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ def normalized_query(text: str) -> str:
 
 
 def _spellings(*paths: str, under: str | None = None) -> AliasChoices:
-    """Accept each dotted path; ``under`` also accepts each of them inside that object."""
+    """Aliases for each dotted path, and for each of them inside the object ``under``."""
     dotted = [*paths, *(f"{under}.{path}" for path in paths if under)]
     return AliasChoices(*(AliasPath(*path.split(".")) if "." in path else path for path in dotted))
 
@@ -106,7 +106,7 @@ class Entity(_EntityRecord):
     @model_validator(mode="before")
     @classmethod
     def _choose_name(cls, raw: Any) -> Any:
-        # What a person wrote comes before what an integration made up.
+        # A name that a person gave comes before one that an integration made up.
         if isinstance(raw, Mapping):
             for key in ("name_by_user", "name", "friendly_name", "original_name"):
                 if isinstance(raw.get(key), str) and raw[key].strip():
@@ -182,11 +182,14 @@ class Synergy(Record):
 
 @dataclass(frozen=True)
 class Home:
-    """One home: entities sorted by id, synergies sorted by pair, each entity of a synergy among the entities.
+    """One home: entities sorted by id, synergies sorted by pair. Every entity that a synergy names is in ``entities``.
 
-    ``rows`` counts the synergy rows read, ``implied`` the entities that only a synergy names,
-    ``disabled`` the disabled entities, ``disabled_rows`` the synergy rows left out because they name one, ``generated``
-    the pairs that rules made up because none was known.
+    Attributes:
+        rows: Synergy rows read.
+        implied: Entities that only a synergy names.
+        disabled: Disabled entities; they are not in ``entities``.
+        disabled_rows: Synergy rows left out because they name a disabled entity.
+        generated: Pairs that rules made up because no synergy was known.
     """
 
     kind: ClassVar[KindName] = "gnn_synergy"
@@ -207,7 +210,7 @@ class Home:
             yield "pairs", f"{self.home_id} {synergy.trigger} {synergy.action}"
 
     def fingerprint(self) -> str:
-        """SHA-256 of the canonical content: the same home gives the same value from every source, in any order."""
+        """SHA-256 of the content: the same for the same home from any source, in any order."""
         content: list[Any] = [
             self.home_id,
             [[e.entity_id, e.name, e.device_class, e.area_id, e.device_id] for e in self.entities],
@@ -259,7 +262,7 @@ class PromptRow(Record):
         yield "answers", self.suggestion
 
 
-# What detectors report: HomeIQ's pattern services, its simulator and its ground truths.
+# The types that HomeIQ's pattern services, its simulator and its ground truths use.
 PATTERN_TYPES = (
     *("anomaly", "co_activation", "co_occurrence", "contextual", "correlation", "day_type", "duration", "energy_aware"),
     *("frequency", "multi_device_synergy", "multi_factor", "presence_aware", "room_based", "seasonal", "sequence"),
@@ -281,8 +284,8 @@ def _known_pattern(name: str) -> str:
 class PatternRow(_EntityRecord):
     """A detected usage pattern, with what it really was where that is known.
 
-    ``metrics`` of a row (precision, recall, F1 of the detector) are not read: they are counted against the truth, so a
-    new detection has none.
+    The ``metrics`` of a row (precision, recall, F1 of the detector) are not read: they are computed from the truth, so
+    a new detection has none.
     """
 
     kind: ClassVar[KindName] = "pattern_detection"
@@ -313,7 +316,7 @@ class PatternRow(_EntityRecord):
 
     @property
     def genuine(self) -> bool | None:
-        """Whether the pattern is what was expected, of the device that was expected (where given); None: unknown."""
+        """Whether type and device (where one is given) are those of the ground truth; None without a ground truth."""
         if self.expected_pattern is None:
             return None
         return self.expected_pattern == self.pattern_type and self.expected_device in (None, self.entity_id)
@@ -334,10 +337,7 @@ def _is_automation(text: str) -> str:
 
 
 class YamlRow(Record):
-    """A request in plain words and the Home Assistant automation, as YAML text, that answers it.
-
-    The text is one that ``parse_automation`` reads.
-    """
+    """A request in plain words and the Home Assistant automation that answers it, as YAML that can be parsed."""
 
     kind: ClassVar[KindName] = "yaml_generation"
     rows: ClassVar[int] = 1
@@ -388,7 +388,7 @@ def _expected(model: type[BaseModel]) -> Iterator[tuple[tuple[str | int, ...], s
 
 
 def keys_of(model: type[BaseModel]) -> dict[str, bool]:
-    """Every top-level key that ``model`` reads -> whether an object or a list may stand there."""
+    """The top-level keys that ``model`` reads, and whether each may hold an object or a list."""
     keys = {name: get_origin(field.annotation) is tuple for name, field in model.model_fields.items()}
     for path, _ in _expected(model):
         keys[str(path[0])] = keys.get(str(path[0]), False) or len(path) > 1
@@ -396,13 +396,13 @@ def keys_of(model: type[BaseModel]) -> dict[str, bool]:
 
 
 def explain(error: ValidationError, model: type[BaseModel]) -> str:
-    """The first complaint of ``error`` as ``field: value - expected ...``, in ASCII and cut to a line."""
+    """The first fault as ``field: value - expected ...``, in ASCII and cut to a line."""
     expected = dict(_expected(model))
     first = error.errors(include_url=False)[0]
     if first["type"] in ("self_pair", "automation"):
         return first["msg"]
     loc = first["loc"]
-    # The location may go on past the field, into the branches of a union or the items of a list.
+    # A location may reach into the field, to the branches of a union or the items of a list.
     path = next((loc[:n] for n in range(len(loc), 0, -1) if loc[:n] in expected), loc)
     if not path:
         return f"{shorten(first['input'])} - expected an object"

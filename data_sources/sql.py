@@ -1,4 +1,4 @@
-"""Records of every kind from a database. The only module that imports SQLAlchemy; it reads and never writes."""
+"""Records of every kind from a database. The only module that imports SQLAlchemy. It never writes."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ from data_sources.records import Home, PromptRow, keys_of, shorten
 SYNERGIES, QUERIES = "synergy_opportunities", "ask_ai_queries"
 PRODUCTION_SCHEMA = "automation"
 FETCHED_AT_ONCE = 1_000
-TEXTS_KEPT = 10_000  # most synergy rows repeat a pair, so its JSON need not be parsed again
+TEXTS_KEPT = 10_000  # parsed JSON texts: most synergy rows repeat a pair
 CONNECT_SECONDS = 10
 LOCK_SECONDS = 30
-# Drivers that only work inside an event loop, or are not what this program brings -> the one it uses.
+# Dialect -> the driver used for it, whatever driver the URL names (asyncpg and aiosqlite need an event loop).
 _DRIVERS = {"sqlite": "sqlite", "postgresql": "postgresql+psycopg", "postgres": "postgresql+psycopg"}
 _INSTALL = {
     "postgresql": "pip install 'psycopg[binary]'",
@@ -44,15 +44,15 @@ _Statement = Callable[[str | None], sa.Select[Any]]
 class SqlSource(DataSource):
     """Production's tables on SQLite, PostgreSQL or any other SQLAlchemy URL.
 
-    ``sqlite+aiosqlite://`` and ``postgresql+asyncpg://`` are read as their plain forms. A SQLite file is opened
-    read-only and never created. On PostgreSQL the schema ``automation`` is found by itself; ``?schema=`` in the URL
-    overrides it.
+    ``sqlite+aiosqlite://`` and ``postgresql+asyncpg://`` are read as ``sqlite://`` and ``postgresql://``. A SQLite file
+    is opened read-only and never created. On PostgreSQL the schema ``automation`` is tried first, unless the URL names
+    one by ``?schema=``.
     """
 
     def __init__(self, url: str, *, strict: bool = False, max_samples: int | None = None) -> None:
         super().__init__(strict=strict)
         self._max_samples = max_samples
-        self._url, self._schema = _plain(_parsed(url))
+        self._url, self._schema = _without_schema(_parsed(url))
         self._shown = self._url.set(query={}).render_as_string(hide_password=True)
 
     def describe(self) -> dict[str, str]:
@@ -80,9 +80,9 @@ class SqlSource(DataSource):
             yield from self._rows_of(record)
 
     def _rows_of(self, record: type[R]) -> Iterator[R]:
-        """The table named after the kind, else ``<kind>_data``: columns are named as the keys of a JSON row.
+        """The rows of table ``<kind>``, else of ``<kind>_data``, whose columns have the names of a JSON row's keys.
 
-        Objects and lists stand in their columns as JSON; a null is a key that is not there.
+        Columns for objects and lists hold JSON. A null counts as a missing key.
         """
         model = cast(type[BaseModel], record)
         keys = keys_of(model)
@@ -101,13 +101,13 @@ class SqlSource(DataSource):
             streamed = connection.execution_options(stream_results=True, yield_per=FETCHED_AT_ONCE)
             with streamed.execute(query) as result:
                 for number, values in enumerate(result):
-                    raw = {n: _plain_value(v, keys[n]) for n, v in zip(names, values, strict=True) if v is not None}
+                    raw = {n: _json_value(v, keys[n]) for n, v in zip(names, values, strict=True) if v is not None}
                     row = self.report.validate(model, raw, "row", f"{table} row {number}")
                     if row is not None:
                         yield cast(R, row)
 
     def add_synergies(self, builder: HomeBuilder) -> int:
-        """Stream ``synergy_opportunities`` into ``builder``; the number of rows that are there."""
+        """Stream ``synergy_opportunities`` into ``builder``. Returns the number of rows in the table."""
         count = 0
         parsed, related = lru_cache(TEXTS_KEPT)(_json), lru_cache(TEXTS_KEPT)(_relationship)
         columns = ("synergy_id", "synergy_type", "device_ids", "opportunity_metadata", "confidence")
@@ -130,9 +130,9 @@ class SqlSource(DataSource):
         return count
 
     def _prompts(self) -> Iterator[PromptRow]:
-        """Production's query: the newest answered requests, each with its most confident suggestion's description.
+        """The newest requests, each with the description of its most confident suggestion, as production's query.
 
-        A request that got no suggestion at all is left out and counted in a note, for that is no broken row.
+        Requests without any suggestion are no broken rows: they are left out and counted in a note.
         """
         names = ("original_query", "suggestions", "created_at")
 
@@ -172,7 +172,7 @@ class SqlSource(DataSource):
     def _rows(
         self, table: str, *, required: Sequence[str], optional: Sequence[str] = (), statement: _Statement | None = None
     ) -> Iterator[Iterable[Any]]:
-        """The rows of ``statement``, else the columns ``optional`` of ``table``, null where it has none such."""
+        """The rows of ``statement``; without one, the columns ``optional`` of ``table``, null where it lacks one."""
         with self._connection() as connection:
             schema, there = self._find(connection, table, required)
             if statement is None:
@@ -185,7 +185,7 @@ class SqlSource(DataSource):
                 yield result
 
     def _find(self, connection: Connection, table: str, required: Sequence[str]) -> tuple[str | None, set[str]]:
-        """The schema that has ``table`` and the table's columns. Raises NotFoundError that names what is there."""
+        """The schema that has ``table``, and the table's columns. Raises NotFoundError, naming what there is."""
         schema, _, there = self._table(connection, (table,))
         missing = [name for name in required if name not in there]
         if missing:
@@ -195,7 +195,7 @@ class SqlSource(DataSource):
         return schema, set(there)
 
     def _table(self, connection: Connection, wanted: Sequence[str]) -> tuple[str | None, str, dict[str, Any]]:
-        """Schema, name and columns (with their types) of the first of the ``wanted`` tables that is there."""
+        """Schema, name and columns with their types of the first of the ``wanted`` tables that exists."""
         inspector = sa.inspect(connection)
         schemas: list[str | None] = [self._schema] if self._schema else [None]
         if not self._schema and connection.dialect.name == "postgresql":
@@ -235,7 +235,7 @@ class SqlSource(DataSource):
             return _read_only_sqlite(self._url, self._shown)
         options: dict[str, Any] = {}
         if backend == "postgresql":
-            # JSON comes as text here too, so that one that repeats is parsed once.
+            # JSON columns as text, so that one that repeats is parsed once.
             options = {"connect_args": {"connect_timeout": CONNECT_SECONDS}, "json_deserializer": bytes.decode}
         try:
             return sa.create_engine(self._url, **options)
@@ -247,7 +247,7 @@ class SqlSource(DataSource):
 
 
 def _parsed(url: str) -> URL:
-    """The address; an error shows nothing of it where a part may be a secret."""
+    """The parsed URL. An error shows no part of it that may be a secret."""
     try:
         parsed = make_url(url)
     except (ArgumentError, ValueError) as error:
@@ -260,8 +260,8 @@ def _parsed(url: str) -> URL:
     return parsed
 
 
-def _plain(url: URL) -> tuple[URL, str | None]:
-    """The URL with a driver that works without an event loop and without ``?schema=``, and that schema."""
+def _without_schema(url: URL) -> tuple[URL, str | None]:
+    """The URL with the driver used here and without ``?schema=``, and that schema."""
     schema = url.query.get("schema")
     url = url.difference_update_query(["schema"])
     driver = _DRIVERS.get(url.drivername.partition("+")[0].lower())
@@ -290,13 +290,13 @@ def _read_only_sqlite(url: URL, shown: str) -> Engine:
     address = f"file:{quote(str(path))}?mode=ro"
 
     def connect() -> sqlite3.Connection:
-        # A writer may hold the file for a while; a reader of a WAL database does not wait at all.
+        # A writer may lock the file for a while, unless it is in WAL mode.
         connection = sqlite3.connect(address, uri=True, timeout=LOCK_SECONDS)
         try:
-            connection.execute("SELECT 1 FROM sqlite_master")  # only now the file is opened
+            connection.execute("SELECT 1 FROM sqlite_master")  # opens the file
         except sqlite3.Error as error:
             connection.close()
-            # Without a -wal file nobody writes, so a WAL database can be read from a folder that may not be written.
+            # Nobody writes while there is no -wal file: a WAL database in a read-only folder can be read as immutable.
             if error.sqlite_errorcode not in _FOLDER_IS_READ_ONLY or Path(f"{path}-wal").exists():
                 raise
             return sqlite3.connect(f"{address}&immutable=1", uri=True)
@@ -305,8 +305,8 @@ def _read_only_sqlite(url: URL, shown: str) -> Engine:
     return sa.create_engine("sqlite://", creator=connect, poolclass=sa.pool.NullPool)
 
 
-def _plain_value(value: Any, nested: bool) -> Any:
-    """A column's value as JSON would have it; a text that is no JSON stays, for the record to complain of."""
+def _json_value(value: Any, nested: bool) -> Any:
+    """A column's value as a JSON row has it. A text that should be JSON and is not stays, for the record to refuse."""
     if isinstance(value, Decimal):
         return float(value)
     if nested and isinstance(value, str | bytes):
@@ -316,7 +316,7 @@ def _plain_value(value: Any, nested: bool) -> Any:
 
 
 def _json(value: Any) -> Any:
-    """A JSON text's value; drivers may have decoded it already. None where it is no JSON."""
+    """The value of a JSON text, None where it is no JSON. Drivers may have decoded it already."""
     if not isinstance(value, str | bytes):
         return value
     try:
@@ -326,7 +326,7 @@ def _json(value: Any) -> Any:
 
 
 def _relationship(metadata: Any) -> dict[str, str] | None:
-    """The texts of ``opportunity_metadata``'s relationship, which may stand in it or be it."""
+    """The texts under ``relationship`` in ``opportunity_metadata``, else those of the metadata itself."""
     metadata = _json(metadata)
     if not isinstance(metadata, dict):
         return None
@@ -336,7 +336,7 @@ def _relationship(metadata: Any) -> dict[str, str] | None:
 
 
 def _confidence(suggestion: dict[str, Any]) -> float:
-    """What a suggestion is chosen by; the lowest of all where it is no number."""
+    """A suggestion's confidence, lower than any other where it is no number."""
     try:
         value = float(suggestion.get("confidence", "nan"))
     except (TypeError, ValueError, OverflowError):
