@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from retraining_manager.models import METRIC_TITLES, ModelSpec
+from training.runs.comparison import Comparison, ModelScores
 
 
 class Thresholds(BaseModel):
@@ -25,37 +26,6 @@ class Thresholds(BaseModel):
     kept_tolerance: Annotated[float, Field(ge=0, lt=1)] = 0.1
     beat_baselines: bool = True
     minimum_rows: Annotated[int, Field(ge=1)] = 3
-
-
-class Side(BaseModel):
-    """One model on the evaluation rows: its scores, or why it has none."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    scores: dict[str, float | None] | None = None
-    error: str | None = None
-    left_out: int = 0
-    notes: list[str] = []
-
-
-class Comparison(BaseModel):
-    """What ``scripts/compare_models.py`` measured: all of it on the same rows, whose SHA-256 is ``fingerprint``.
-
-    ``kept`` was measured on the rows that were kept when the champion went live, where those are other rows.
-    """
-
-    model_config = ConfigDict(extra="forbid", protected_namespaces=())
-
-    model_type: str
-    held_out: bool
-    reason: str
-    rows: int
-    fingerprint: str
-    candidate: Side
-    champion: Side | None = None
-    baselines: dict[str, dict[str, float | None]] = {}
-    source: dict[str, Any] = {}
-    kept: Comparison | None = None
 
 
 class Verdict(BaseModel):
@@ -204,5 +174,5 @@ def _on_kept_rows(
         )
 
 
-def _score(side: Side, metric: str) -> float | None:
+def _score(side: ModelScores, metric: str) -> float | None:
     return None if side.scores is None else side.scores.get(metric)

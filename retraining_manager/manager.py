@@ -20,12 +20,13 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from data_sources import DataSourceError
 from retraining_manager import runner
 from retraining_manager.errors import BusyError, ManagerError
-from retraining_manager.gate import Comparison, Side, Verdict, judge
+from retraining_manager.gate import Verdict, judge
 from retraining_manager.models import SPECS, ModelSpec, spec_of
 from retraining_manager.registry import Names, Registry, utc_now
 from retraining_manager.settings import ModelSettings, ModelSummary, Options, Source
 from retraining_manager.sufficiency import Counted, RowThresholds, SufficiencyChecker, count
 from training.runs.artifacts import to_json, write_atomically
+from training.runs.comparison import Comparison, ModelScores
 from training.runs.errors import ArtifactError
 from training.runs.summary import TrainingSummary
 
@@ -383,7 +384,7 @@ class RetrainingManager:
             if failure is None:
                 comparison = Comparison.model_validate_json((work / "comparison.json").read_bytes())
                 if broken:
-                    comparison.champion = Side(error=broken[0])
+                    comparison.champion = ModelScores(error=broken[0])
                 return comparison, None
         except (OSError, ValidationError) as error:
             failure = f"compare_models.py: left nothing that can be used ({str(error).splitlines()[0]})"
@@ -393,7 +394,7 @@ class RetrainingManager:
             reason=str(failure),
             rows=0,
             fingerprint="",
-            candidate=Side(error=f"it could not be judged: {failure}"),
+            candidate=ModelScores(error=f"it could not be judged: {failure}"),
         )
         return nothing, f"{model}: trained, but it could not be judged: {failure}"
 

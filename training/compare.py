@@ -12,7 +12,7 @@ import gzip
 import json
 import logging
 import zlib
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -22,8 +22,9 @@ from data_sources import (
     DataSource,
     open_source,
 )
-from training.judging.comparison import MAX_SAMPLES, Comparison, EvaluationRows, Kind
+from training.judging.comparison import MAX_SAMPLES, EvaluationRows, Kind
 from training.runs.artifacts import to_json, write_atomically
+from training.runs.comparison import Comparison
 from training.runs.errors import TrainingError
 
 FORMAT, FORMAT_VERSION = "evaluation_rows", 1
@@ -125,7 +126,7 @@ def compare_and_write(model_type: str, options: CompareOptions) -> None:
         max_samples=MAX_SAMPLES.get(kind),
     )
     comparison = compare(model_type, options.candidate, options.champion, source, keep=options.keep, kept=options.kept)
-    write_atomically(options.output, to_json(asdict(comparison)))
+    write_atomically(options.output, to_json(comparison.model_dump()))
     for where, found in (("", comparison), (" on the rows kept earlier", comparison.kept)):
         for name, side in () if found is None else (("candidate", found.candidate), ("champion", found.champion)):
             if side is not None and found is not None:

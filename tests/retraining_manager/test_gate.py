@@ -8,27 +8,28 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from retraining_manager.gate import Comparison, Side, Thresholds, Verdict, judge
+from retraining_manager.gate import Thresholds, Verdict, judge
 from retraining_manager.models import SPECS
+from training.runs.comparison import Comparison, ModelScores
 
 SPEC = SPECS["gnn_synergy"]
 OLD = "20260101T000000000Z-00000000"
 score = st.floats(0, 1, allow_nan=False)
 
 
-def scored(value: float | None, **more: Any) -> Side:
-    return Side(scores={"mrr": value}, **more)
+def scored(value: float | None, **more: Any) -> ModelScores:
+    return ModelScores(scores={"mrr": value}, **more)
 
 
 def verdict(
     candidate: float | None = 0.8,
-    champion: float | Side | None = None,
+    champion: float | ModelScores | None = None,
     baseline: float | None = 0.5,
     thresholds: Thresholds | None = None,
     **more: Any,
 ) -> Verdict:
     accept_weak = more.pop("accept_weak", False)
-    side = champion if isinstance(champion, Side) else None if champion is None else scored(champion)
+    side = champion if isinstance(champion, ModelScores) else None if champion is None else scored(champion)
     comparison = Comparison(
         model_type="gnn_synergy",
         **{"held_out": True, "reason": "few pairs", "rows": 50, "fingerprint": "f" * 64, **more},
@@ -84,7 +85,7 @@ def test_the_first_version_says_that_there_is_no_baseline_version() -> None:
 
 
 def test_a_champion_that_cannot_be_loaded_is_no_baseline_version_either() -> None:
-    found = verdict(champion=Side(error="x.pth: is not a model file"))
+    found = verdict(champion=ModelScores(error="x.pth: is not a model file"))
     assert found.blessed
     assert f"no baseline version: {OLD} cannot be compared with (x.pth: is not a model file)" in found.reasons
 
@@ -99,7 +100,7 @@ def test_a_candidate_that_cannot_be_loaded_is_refused() -> None:
             reason="",
             rows=0,
             fingerprint="",
-            candidate=Side(error="broken"),
+            candidate=ModelScores(error="broken"),
             champion=scored(0.1),
         ),
         OLD,

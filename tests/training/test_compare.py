@@ -15,9 +15,9 @@ from support import ROOT, home
 
 from data_sources import KINDS, Home, KindName, PatternRow, open_source
 from training.compare import CompareOptions, compare, compare_and_write, kind_of
-from training.judging.comparison import Comparison
 from training.judging.splits import sealed, unseen
 from training.patterns.trainer import split_by_entity
+from training.runs.comparison import Comparison
 from training.runs.errors import TrainingError
 from training.synergy.config import SynergyConfig
 from training.synergy.graph import build_graph

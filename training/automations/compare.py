@@ -12,7 +12,6 @@ from data_sources import (
 )
 from training.judging.comparison import (
     MAX_SAMPLES,
-    Comparison,
     EvaluationRows,
     Kind,
     by_part,
@@ -22,6 +21,7 @@ from training.judging.comparison import (
     rows_digest,
     trained_units,
 )
+from training.runs.comparison import Comparison
 
 
 def _select(source: DataSource) -> EvaluationRows:
@@ -52,7 +52,15 @@ def _score(candidate: Path, champion: Path | None, rows: EvaluationRows) -> Comp
         fresh = unseen((row_units(row)[number] for row in judged), *sealed_units)
         judged = [row for row in judged if row_units(row)[number] in fresh]
     digest = rows_digest(row.model_dump_json() for row in judged)
-    result = Comparison("yaml_generation", rows.held_out, rows.reason, 0, digest, new_side, old_side, {})
+    result = Comparison(
+        model_type="yaml_generation",
+        held_out=rows.held_out,
+        reason=rows.reason,
+        rows=0,
+        fingerprint=digest,
+        candidate=new_side,
+        champion=old_side,
+    )
     known, asked = examples(rows.training), examples(judged)
 
     def measure(model: YamlGenerator) -> dict[str, Any]:

@@ -4,48 +4,17 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
-from data_sources import (
-    DataSource,
-)
+from data_sources import DataSource
+from training.runs.comparison import Comparison, ModelScores
 from training.runs.errors import ModelFileError
 
 MAX_SAMPLES = {"soft_prompt": 2_000, "yaml_generation": 20_000}  # rows that training reads at most, by default
 NOT_SEALED = "it does not say what it was trained on, so some of these rows may be among it"
 
 M = TypeVar("M")
-
-
-@dataclass
-class Compared:
-    """One model's scores, or why it has none; ``left_out`` rows were dropped because either model had seen them."""
-
-    scores: dict[str, float | None] | None = None
-    error: str | None = None
-    left_out: int = 0
-    notes: list[str] = field(default_factory=list)
-
-
-@dataclass
-class Comparison:
-    """What ``compare`` found. ``fingerprint`` is the SHA-256 of the rows, ``rows`` how many they are.
-
-    ``kept`` is the same on rows that were kept earlier, without baselines; None where they are the same rows.
-    """
-
-    model_type: str
-    held_out: bool
-    reason: str
-    rows: int
-    fingerprint: str
-    candidate: Compared
-    champion: Compared | None
-    baselines: dict[str, dict[str, float | None]]
-    source: dict[str, Any] = field(default_factory=dict)
-    kept: Comparison | None = None
 
 
 class EvaluationRows(NamedTuple):
@@ -65,17 +34,17 @@ class EvaluationRows(NamedTuple):
         return self.strategy != "none"
 
 
-def load_side(loader: Callable[[Path], M], path: Path | None) -> tuple[M | None, Compared | None]:
+def load_side(loader: Callable[[Path], M], path: Path | None) -> tuple[M | None, ModelScores | None]:
     """A model and its side of the comparison, which holds the error of one that cannot be loaded."""
     if path is None:
         return None, None
     try:
-        return loader(path), Compared()
+        return loader(path), ModelScores()
     except ModelFileError as error:
-        return None, Compared(error=str(error))
+        return None, ModelScores(error=str(error))
 
 
-def trained_units(described: Mapping[str, Any], side: Compared | None) -> str:
+def trained_units(described: Mapping[str, Any], side: ModelScores | None) -> str:
     """What a model says it was trained on (``splits.sealed``); one that does not say gets a note."""
     units = described.get("trained_on")
     if side is not None and units is None:
@@ -96,7 +65,7 @@ def rows_digest(rows: Iterable[str]) -> str:
 
 def fill_in(
     result: Comparison,
-    both: Iterable[tuple[M | None, Compared | None]],
+    both: Iterable[tuple[M | None, ModelScores | None]],
     all_rows: int,
     left: int,
     measure: Callable[[M], dict[str, Any]],

@@ -11,7 +11,6 @@ from data_sources import (
     PatternRow,
 )
 from training.judging.comparison import (
-    Comparison,
     EvaluationRows,
     Kind,
     by_part,
@@ -21,6 +20,7 @@ from training.judging.comparison import (
     rows_digest,
     trained_units,
 )
+from training.runs.comparison import Comparison
 
 
 def _select(source: DataSource) -> EvaluationRows:
@@ -47,7 +47,15 @@ def _score(candidate: Path, champion: Path | None, rows: EvaluationRows) -> Comp
         fresh = unseen((row.entity_id for row in judged), *(trained_units(m.provenance, side) for m, side in sides))
         judged = [row for row in judged if row.entity_id in fresh]
     digest = rows_digest(row.model_dump_json() for row in judged)
-    result = Comparison("pattern_detection", rows.held_out, rows.reason, len(judged), digest, new_side, old_side, {})
+    result = Comparison(
+        model_type="pattern_detection",
+        held_out=rows.held_out,
+        reason=rows.reason,
+        rows=len(judged),
+        fingerprint=digest,
+        candidate=new_side,
+        champion=old_side,
+    )
     both = ((new, new_side), (old, old_side))
     return fill_in(result, both, len(rows.judged), len(judged), lambda model: judge(model, judged, base_rate))
 

@@ -12,7 +12,8 @@ from data_sources import (
     HomeBuilder,
     LoadReport,
 )
-from training.judging.comparison import Comparison, EvaluationRows, Kind, load_side, trained_units
+from training.judging.comparison import EvaluationRows, Kind, load_side, trained_units
+from training.runs.comparison import Comparison
 
 if TYPE_CHECKING:
     from training.judging.splits import Part
@@ -81,7 +82,15 @@ def _score(candidate: Path, champion: Path | None, rows: EvaluationRows) -> Comp
         sides = [(model, side) for model, side in ((new, new_side), (old, old_side)) if model is not None]
         split, left_out = without_seen(split, graphs, *(trained_units(m.provenance, side) for m, side in sides))
     fingerprint = describe_split(split, graphs)["test_fingerprint"]
-    result = Comparison("gnn_synergy", rows.held_out, rows.reason, 0, fingerprint, new_side, old_side, {})
+    result = Comparison(
+        model_type="gnn_synergy",
+        held_out=rows.held_out,
+        reason=rows.reason,
+        rows=0,
+        fingerprint=fingerprint,
+        candidate=new_side,
+        champion=old_side,
+    )
     # What can act is the candidate's view of the data for both, so that both rank the same entities.
     acting = next((model.acting for model in (new, old) if model is not None), ())
     for model, side in ((new, new_side), (old, old_side)):

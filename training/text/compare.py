@@ -15,7 +15,6 @@ from data_sources import (
 )
 from training.judging.comparison import (
     MAX_SAMPLES,
-    Comparison,
     EvaluationRows,
     Kind,
     by_part,
@@ -24,6 +23,7 @@ from training.judging.comparison import (
     rows_digest,
     trained_units,
 )
+from training.runs.comparison import Comparison
 
 
 def _select(source: DataSource) -> EvaluationRows:
@@ -60,7 +60,15 @@ def _score(candidate: Path, champion: Path | None, rows: EvaluationRows) -> Comp
         )
         judged = [pair for pair in judged if normalized_query(pair.source) in fresh]
     digest = rows_digest(json.dumps(pair) for pair in judged)
-    result = Comparison("soft_prompt", rows.held_out, rows.reason, 0, digest, new_side, old_side, {})
+    result = Comparison(
+        model_type="soft_prompt",
+        held_out=rows.held_out,
+        reason=rows.reason,
+        rows=0,
+        fingerprint=digest,
+        candidate=new_side,
+        champion=old_side,
+    )
     both = ((new, new_side), (old, old_side))
     return fill_in(result, both, len(rows.judged), len(judged), lambda model: model.judge(rows.training, judged))
 
