@@ -22,7 +22,7 @@ from data_sources import (
     DataSource,
     open_source,
 )
-from training.judging.comparison import MAX_SAMPLES, EvaluationRows, Kind
+from training.judging.comparison import MAX_SAMPLES, Comparer, EvaluationRows
 from training.runs.artifacts import to_json, write_atomically
 from training.runs.comparison import Comparison
 from training.runs.errors import TrainingError
@@ -31,7 +31,7 @@ FORMAT, FORMAT_VERSION = "evaluation_rows", 1
 
 log = logging.getLogger(__name__)
 
-# Model -> the module whose ``KIND`` says how it is compared; imported when it is asked for.
+# Model -> the module whose ``COMPARER`` compares it; imported when it is asked for.
 _COMPARED_BY = {
     "gnn_synergy": "training.synergy.compare",
     "soft_prompt": "training.text.compare",
@@ -40,12 +40,12 @@ _COMPARED_BY = {
 }
 
 
-def kind_of(model_type: str) -> Kind:
-    """How models of this type are compared. Raises TrainingError where there is no comparison for it."""
+def comparer_of(model_type: str) -> Comparer[Any, Any]:
+    """What compares models of this type. Raises TrainingError where there is no comparison for it."""
     if model_type not in _COMPARED_BY:
         raise TrainingError(f"{model_type!a}: there is no comparison for it, only for {', '.join(_COMPARED_BY)}")
-    kind: Kind = import_module(_COMPARED_BY[model_type]).KIND
-    return kind
+    comparer: Comparer[Any, Any] = import_module(_COMPARED_BY[model_type]).COMPARER
+    return comparer
 
 
 def compare(
@@ -63,27 +63,27 @@ def compare(
     DataSourceError where the rows cannot be read, TrainingError where there is no comparison for this kind or ``kept``
     cannot be used, ArtifactError where ``keep`` cannot be written.
     """
-    kind = kind_of(model_type)
-    rows = kind.select(source)
-    comparison = kind.score(candidate, champion, rows)
+    comparer = comparer_of(model_type)
+    evaluation = comparer.select(source)
+    comparison = comparer.compare(candidate, champion, evaluation)
     comparison.source = source.describe()
-    dumped = [kind.dump(row) for row in rows.judged] if keep is not None or kept is not None else []
-    if keep is not None and rows.held_out:
+    dumped = [comparer.dump(row) for row in evaluation.rows] if keep is not None or kept is not None else []
+    if keep is not None and evaluation.held_out:
         content = {
             "format": FORMAT,
             "format_version": FORMAT_VERSION,
             "model_type": model_type,
-            "strategy": rows.strategy,
-            "reason": rows.reason,
+            "strategy": evaluation.strategy,
+            "reason": evaluation.reason,
             "rows": dumped,
         }
         write_atomically(keep, gzip.compress(json.dumps(content).encode(), mtime=0))
     if kept is not None:
         earlier = _read(kept, model_type)
         if earlier["rows"] != dumped:
-            judged = [kind.load(row) for row in earlier["rows"]]
-            same = EvaluationRows(earlier["strategy"], earlier["reason"], judged, training=judged)
-            comparison.kept = kind.score(candidate, champion, same)
+            rows = [comparer.parse(row) for row in earlier["rows"]]
+            again = EvaluationRows(earlier["strategy"], earlier["reason"], rows, training=rows)
+            comparison.kept = comparer.compare(candidate, champion, again)
             comparison.kept.baselines = {}  # there is no training part to look things up in
     return comparison
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from support import ROOT, home
 
 from data_sources import KINDS, Home, KindName, PatternRow, open_source
-from training.compare import CompareOptions, compare, compare_and_write, kind_of
+from training.compare import CompareOptions, compare, compare_and_write, comparer_of
 from training.judging.splits import sealed, unseen
 from training.patterns.trainer import split_by_entity
 from training.runs.comparison import Comparison
@@ -130,10 +130,11 @@ def test_a_file_that_is_no_model_has_an_error_and_the_other_its_scores(tmp_path:
     output = tmp_path / "out" / "c.json"
     options = CompareOptions(str(data), None, False, tmp_path / "new.pth", tmp_path / "old.pth", output)
     compare_and_write("gnn_synergy", options)
-    written = json.loads(output.read_text())
-    assert written["champion"]["scores"] is None
-    assert "old.pth: is not a model file" in written["champion"]["error"]
-    assert written["candidate"]["scores"]["mrr"] > 0
+    written = Comparison.model_validate_json(output.read_bytes())  # as the manager reads it
+    assert written.champion is not None
+    assert written.champion.scores is None
+    assert "old.pth: is not a model file" in str(written.champion.error)
+    assert (written.candidate.scores or {})["mrr"] > 0  # type: ignore[operator]
 
 
 def test_four_pairs_are_compared_in_sample_under_that_name(tmp_path: Path) -> None:
@@ -189,13 +190,15 @@ def test_patterns_are_compared_on_entities_that_neither_saw(tmp_path: Path) -> N
 @pytest.mark.parametrize("kind", KINDS)
 def test_rows_that_were_kept_are_read_back_as_they_were(kind: KindName) -> None:
     folder = str(ROOT / "simulation" / "training_data")
-    rows = kind_of(kind).select(open_source(json_input=folder, kind=kind))
-    assert rows.held_out
-    back = [kind_of(kind).load(json.loads(json.dumps(kind_of(kind).dump(row)))) for row in rows.judged]
+    comparer = comparer_of(kind)
+    assert comparer.model_type == kind
+    evaluation = comparer.select(open_source(json_input=folder, kind=kind))
+    assert evaluation.held_out
+    back = [comparer.parse(json.loads(json.dumps(comparer.dump(row)))) for row in evaluation.rows]
     if kind != "gnn_synergy":
-        assert back == list(rows.judged)
+        assert back == list(evaluation.rows)
         return
-    for one, other in zip(back, rows.judged, strict=True):
+    for one, other in zip(back, evaluation.rows, strict=True):
         assert (one.test, one.graph.pairs.tolist()) == (list(other.test), other.graph.pairs.tolist())
         assert one.home.entities == other.home.entities
 

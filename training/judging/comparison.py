@@ -1,61 +1,147 @@
-"""What every comparison of two models shares: the rows, the sides, and what was trained on what."""
+"""How two models of one type are scored on the same rows, which neither was trained on."""
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
 
 from data_sources import DataSource
+from training.judging.splits import unseen
 from training.runs.comparison import Comparison, ModelScores
 from training.runs.errors import ModelFileError
 
 MAX_SAMPLES = {"soft_prompt": 2_000, "yaml_generation": 20_000}  # rows that training reads at most, by default
 NOT_SEALED = "it does not say what it was trained on, so some of these rows may be among it"
 
-M = TypeVar("M")
+M = TypeVar("M")  # a loaded model
+Row = TypeVar("Row")  # one evaluation row
 
 
-class EvaluationRows(NamedTuple):
-    """What two models are scored on: ``judged``, of data that were split by ``strategy``.
+@dataclass(frozen=True)
+class EvaluationRows(Generic[Row]):
+    """The ``rows`` that two models are scored on, from data that were split by ``strategy`` for ``reason``.
 
-    ``training`` are the rows that baselines look at. A row of the synergy model is a home (``HomeRows``).
+    ``training`` are the rows that baselines look at.
     """
 
     strategy: str
     reason: str
-    judged: Sequence[Any]
-    training: Sequence[Any]
+    rows: Sequence[Row]
+    training: Sequence[Row] = ()
+
+    @classmethod
+    def of_parts(cls, rows: Sequence[Row], parts: Sequence[str], described: Mapping[str, Any]) -> EvaluationRows[Row]:
+        """The test rows of a split, or the training rows where nothing is held out; ``parts[i]`` is of ``rows[i]``."""
+        found: dict[str, list[Row]] = {"train": [], "test": []}
+        for row, part in zip(rows, parts, strict=True):
+            if part in found:
+                found[part].append(row)
+        chosen = "train" if described["strategy"] == "none" else "test"
+        return cls(described["strategy"], described["reason"], found[chosen], found["train"])
 
     @property
     def held_out(self) -> bool:
-        """Whether the judged rows are no training rows."""
+        """Whether the rows are no training rows."""
         return self.strategy != "none"
 
 
-def load_side(loader: Callable[[Path], M], path: Path | None) -> tuple[M | None, ModelScores | None]:
-    """A model and its side of the comparison, which holds the error of one that cannot be loaded."""
-    if path is None:
-        return None, None
-    try:
-        return loader(path), ModelScores()
-    except ModelFileError as error:
-        return None, ModelScores(error=str(error))
+class Measured(NamedTuple):
+    """One model's scores on ``rows`` rows, and those of each baseline on the same rows, by metric."""
+
+    scores: dict[str, float | None]
+    rows: int
+    baselines: dict[str, dict[str, float | None]]
+
+    @classmethod
+    def of(cls, table: Mapping[str, Any]) -> Measured:
+        """From the table that a wing makes of its scores."""
+        return cls(table["model"], table["rows"], table["baselines"])
 
 
-def trained_units(described: Mapping[str, Any], side: ModelScores | None) -> str:
-    """What a model says it was trained on (``splits.sealed``); one that does not say gets a note."""
-    units = described.get("trained_on")
-    if side is not None and units is None:
-        side.notes.append(NOT_SEALED)
-    return str(units or "")
+def _one(_row: Any) -> int:
+    return 1
 
 
-def by_part(rows: Sequence[M], parts: Sequence[str]) -> tuple[list[M], list[M]]:
-    """The training rows and the test rows."""
-    of_part = {part: [row for row, its in zip(rows, parts, strict=True) if its == part] for part in ("train", "test")}
-    return of_part["train"], of_part["test"]
+@dataclass(frozen=True, kw_only=True)
+class Comparer(Generic[M, Row]):
+    """Compares models of one type; a wing says what its rows are and how a model is scored on them.
+
+    Attributes:
+        model_type: The models' type.
+        select: The evaluation rows of a source. Raises DataSourceError.
+        load: A model from its path. Raises ModelFileError.
+        described: What a model's file says of its training; ``trained_on`` in it is a text that ``sealed`` made.
+        leave_out: Those of the rows that are in none of the texts ``trained_on``.
+        score: Scores of each model, the candidate first; None where no row can be scored.
+        fingerprint: SHA-256 of the rows.
+        dump: A row as JSON.
+        parse: The row that ``dump`` made a value of.
+        size: How many a row counts for.
+        counted: What ``size`` counts, in messages.
+    """
+
+    model_type: str
+    select: Callable[[DataSource], EvaluationRows[Row]]
+    load: Callable[[Path], M]
+    described: Callable[[M], Mapping[str, Any]]
+    leave_out: Callable[[EvaluationRows[Row], Sequence[str]], Sequence[Row]]
+    score: Callable[[Sequence[M], EvaluationRows[Row]], Sequence[Measured | None]]
+    fingerprint: Callable[[Sequence[Row]], str]
+    dump: Callable[[Row], Any]
+    parse: Callable[[Any], Row]
+    size: Callable[[Row], int] = _one
+    counted: str = "rows"
+
+    def compare(self, candidate: Path, champion: Path | None, evaluation: EvaluationRows[Row]) -> Comparison:
+        """Score both models on the rows that neither was trained on. One that cannot be loaded has an ``error``."""
+        loaded = [self._load(path) for path in (candidate, champion) if path is not None]
+        usable = [(model, side) for model, side in loaded if model is not None]
+        left = evaluation
+        if evaluation.held_out:
+            seen = [self._trained_on(model, side) for model, side in usable]
+            left = replace(evaluation, rows=self.leave_out(evaluation, seen))
+        before, after = (sum(map(self.size, one.rows)) for one in (evaluation, left))
+        result = Comparison(
+            model_type=self.model_type,
+            held_out=evaluation.held_out,
+            reason=evaluation.reason,
+            rows=0,
+            fingerprint=self.fingerprint(left.rows),
+            candidate=loaded[0][1],
+            champion=loaded[1][1] if champion is not None else None,
+        )
+        if usable and not after:
+            result.reason = f"all {before} test {self.counted} were left out as trained on"
+        measured = self.score([model for model, _ in usable], left) if usable and after else [None] * len(usable)
+        for (_, side), found in zip(usable, measured, strict=True):
+            side.left_out = before - after
+            if found is not None:
+                side.scores, result.rows = found.scores, found.rows
+                result.baselines = result.baselines or found.baselines
+            elif after:
+                result.reason = f"none of the {after} test {self.counted} can be scored"
+        return result
+
+    def _load(self, path: Path) -> tuple[M | None, ModelScores]:
+        try:
+            return self.load(path), ModelScores()
+        except ModelFileError as error:
+            return None, ModelScores(error=str(error))
+
+    def _trained_on(self, model: M, side: ModelScores) -> str:
+        units = self.described(model).get("trained_on")
+        if units is None:
+            side.notes.append(NOT_SEALED)
+        return str(units or "")
+
+
+def unseen_rows(rows: Sequence[Row], units: Sequence[str], trained_on: Sequence[str]) -> list[Row]:
+    """The rows whose units, one a row, are in none of the texts that ``sealed`` made."""
+    fresh = unseen(units, *trained_on)
+    return [row for row, unit in zip(rows, units, strict=True) if unit in fresh]
 
 
 def rows_digest(rows: Iterable[str]) -> str:
@@ -63,35 +149,6 @@ def rows_digest(rows: Iterable[str]) -> str:
     return hashlib.sha256("\n".join(sorted(rows)).encode()).hexdigest()
 
 
-def fill_in(
-    result: Comparison,
-    both: Iterable[tuple[M | None, ModelScores | None]],
-    all_rows: int,
-    left: int,
-    measure: Callable[[M], dict[str, Any]],
-) -> Comparison:
-    """Fill in what ``measure`` says of each model that could be loaded, on the ``left`` of ``all_rows`` test rows."""
-    for model, side in both:
-        if model is None or side is None:
-            continue
-        side.left_out = all_rows - left
-        if not left:
-            result.reason = f"all {all_rows} test rows were left out as trained on"
-            continue
-        measured = measure(model)
-        side.scores, result.rows, result.baselines = measured["model"], measured["rows"], measured["baselines"]
-    return result
-
-
 def dump_record(row: Any) -> Any:
     """A record as JSON."""
     return row.model_dump(mode="json", exclude_none=True)
-
-
-class Kind(NamedTuple):
-    """How the rows of one model are selected, scored, and turned into JSON and back."""
-
-    select: Callable[[DataSource], EvaluationRows]
-    score: Callable[[Path, Path | None, EvaluationRows], Comparison]
-    dump: Callable[[Any], Any]
-    load: Callable[[Any], Any]

@@ -2,62 +2,38 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from collections.abc import Sequence
 
 import numpy as np
 
-from data_sources import (
-    DataSource,
-    PatternRow,
-)
-from training.judging.comparison import (
-    EvaluationRows,
-    Kind,
-    by_part,
-    dump_record,
-    fill_in,
-    load_side,
-    rows_digest,
-    trained_units,
-)
-from training.runs.comparison import Comparison
+from data_sources import DataSource, PatternRow
+from training.judging.comparison import Comparer, EvaluationRows, Measured, dump_record, rows_digest, unseen_rows
+from training.patterns.model import PatternModel
+from training.patterns.trainer import judge, split_by_entity
 
 
-def _select(source: DataSource) -> EvaluationRows:
-    from training.patterns.trainer import split_by_entity
-
+def _select(source: DataSource) -> EvaluationRows[PatternRow]:
     rows, in_test, described = split_by_entity(list(source.read(PatternRow)))
-    training, test = by_part(rows, ["test" if test else "train" for test in in_test])
-    judged = test if described["strategy"] != "none" else rows
-    return EvaluationRows(described["strategy"], described["reason"], judged, training)
+    return EvaluationRows.of_parts(rows, ["test" if test else "train" for test in in_test], described)
 
 
-def _score(candidate: Path, champion: Path | None, rows: EvaluationRows) -> Comparison:
-    from training.judging.splits import unseen
-    from training.patterns.model import PatternModel
-    from training.patterns.trainer import judge
-
-    base_rate = float(np.mean([bool(row.genuine) for row in rows.training]))
-    new, new_side = load_side(PatternModel.load, candidate)
-    old, old_side = load_side(PatternModel.load, champion)
-    assert new_side is not None
-    judged = list(rows.judged)
-    if rows.held_out:
-        sides = [(model, side) for model, side in ((new, new_side), (old, old_side)) if model is not None]
-        fresh = unseen((row.entity_id for row in judged), *(trained_units(m.provenance, side) for m, side in sides))
-        judged = [row for row in judged if row.entity_id in fresh]
-    digest = rows_digest(row.model_dump_json() for row in judged)
-    result = Comparison(
-        model_type="pattern_detection",
-        held_out=rows.held_out,
-        reason=rows.reason,
-        rows=len(judged),
-        fingerprint=digest,
-        candidate=new_side,
-        champion=old_side,
-    )
-    both = ((new, new_side), (old, old_side))
-    return fill_in(result, both, len(rows.judged), len(judged), lambda model: judge(model, judged, base_rate))
+def _leave_out(evaluation: EvaluationRows[PatternRow], trained_on: Sequence[str]) -> list[PatternRow]:
+    return unseen_rows(evaluation.rows, [row.entity_id for row in evaluation.rows], trained_on)
 
 
-KIND = Kind(_select, _score, dump_record, PatternRow.model_validate)
+def _score(models: Sequence[PatternModel], evaluation: EvaluationRows[PatternRow]) -> list[Measured]:
+    base_rate = float(np.mean([bool(row.genuine) for row in evaluation.training]))
+    return [Measured.of(judge(model, evaluation.rows, base_rate)) for model in models]
+
+
+COMPARER = Comparer(
+    model_type="pattern_detection",
+    select=_select,
+    load=PatternModel.load,
+    described=lambda model: model.provenance,
+    leave_out=_leave_out,
+    score=_score,
+    fingerprint=lambda rows: rows_digest(row.model_dump_json() for row in rows),
+    dump=dump_record,
+    parse=PatternRow.model_validate,
+)

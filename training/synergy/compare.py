@@ -3,60 +3,89 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, cast
+from typing import Any, NamedTuple, cast
 
-from data_sources import (
-    DataSource,
-    Home,
-    HomeBuilder,
-    LoadReport,
-)
-from training.judging.comparison import EvaluationRows, Kind, load_side, trained_units
-from training.runs.comparison import Comparison
-
-if TYPE_CHECKING:
-    from training.judging.splits import Part
-    from training.synergy.graph import HomeGraph
-    from training.synergy.splits import Strategy
+from data_sources import DataSource, Home, HomeBuilder, LoadReport
+from training.judging.comparison import Comparer, EvaluationRows, Measured, dump_record
+from training.judging.splits import Part
+from training.synergy.evaluation import HomeScore, ranking_task, score_home, table
+from training.synergy.graph import HomeGraph, build_graph
+from training.synergy.model import SynergyModel
+from training.synergy.splits import Split, Strategy, describe_split, split_of, split_pairs, without_seen
+from training.synergy.trainer import known_for_test
 
 
 class HomeRows(NamedTuple):
-    """A home of which the ``test`` pairs (trigger, action) are asked, the others being known or, with none, nothing."""
+    """A home and its ``test`` pairs (trigger, action), which are ranked; its other pairs are known, or none is."""
 
     home: Home
     graph: HomeGraph
     test: Sequence[tuple[str, str]]
 
 
-def _select(source: DataSource) -> EvaluationRows:
-    from training.synergy.graph import build_graph
-    from training.synergy.splits import split_pairs
-
+def _select(source: DataSource) -> EvaluationRows[HomeRows]:
     homes = sorted(source.read(Home), key=lambda home: home.home_id)
     graphs = [build_graph(home) for home in homes]
     split = split_pairs(graphs)
     part: Part = "train" if split.strategy == "none" else "test"
-    judged = []
-    for h, (home, graph) in enumerate(zip(homes, graphs, strict=True)):
-        asked = graph.pairs[split.select(h, part)].tolist()
-        if asked:
-            judged.append(HomeRows(home, graph, [(graph.entity_ids[t], graph.entity_ids[a]) for t, a in asked]))
-    return EvaluationRows(split.strategy, split.reason, judged, ())
+    rows = [
+        HomeRows(home, graph, _pairs(split, graph, h, part))
+        for h, (home, graph) in enumerate(zip(homes, graphs, strict=True))
+    ]
+    return EvaluationRows(split.strategy, split.reason, [row for row in rows if row.test])
 
 
-def _dump_home(row: HomeRows) -> dict[str, Any]:
+def _pairs(split: Split, graph: HomeGraph, h: int, part: Part) -> list[tuple[str, str]]:
+    return [(graph.entity_ids[t], graph.entity_ids[a]) for t, a in graph.pairs[split.select(h, part)].tolist()]
+
+
+def _split(evaluation: EvaluationRows[HomeRows]) -> tuple[Split, list[HomeGraph]]:
+    graphs = [row.graph for row in evaluation.rows]
+    strategy = cast("Strategy", evaluation.strategy)
+    return split_of(graphs, [row.test for row in evaluation.rows], strategy, evaluation.reason), graphs
+
+
+def _leave_out(evaluation: EvaluationRows[HomeRows], trained_on: Sequence[str]) -> list[HomeRows]:
+    split, graphs = _split(evaluation)
+    fewer, _ = without_seen(split, graphs, *trained_on)
+    return [row._replace(test=_pairs(fewer, row.graph, h, "test")) for h, row in enumerate(evaluation.rows)]
+
+
+def _score(models: Sequence[SynergyModel], evaluation: EvaluationRows[HomeRows]) -> list[Measured | None]:
+    # What can act is the candidate's view of the data for both, so that both rank the same entities.
+    acting = models[0].acting
+    return [_ranked(model, acting, evaluation) for model in models]
+
+
+def _ranked(model: SynergyModel, acting: tuple[str, ...], evaluation: EvaluationRows[HomeRows]) -> Measured | None:
+    split, graphs = _split(evaluation)
+    scored: list[HomeScore] = []
+    for h, graph in enumerate(graphs):
+        home = model.read(graph, acting)
+        task = ranking_task(home, graph, h, split.select(h, "test"), known_for_test(graph, split, h))
+        if task is not None:
+            scored.append(score_home(task, model.scorer(home, task.known), model.calibration))
+    if not scored:
+        return None
+    found = table(scored)
+    return Measured(found["model"], found["pairs"], found["baselines"])
+
+
+def _fingerprint(rows: Sequence[HomeRows]) -> str:
+    split, graphs = _split(EvaluationRows("none", "", rows))
+    return str(describe_split(split, graphs)["test_fingerprint"])
+
+
+def _dump(row: HomeRows) -> dict[str, Any]:
     return {
         "home_id": row.home.home_id,
-        "entities": [entity.model_dump(mode="json", exclude_none=True) for entity in row.home.entities],
-        "synergies": [synergy.model_dump(mode="json", exclude_none=True) for synergy in row.home.synergies],
+        "entities": [dump_record(entity) for entity in row.home.entities],
+        "synergies": [dump_record(synergy) for synergy in row.home.synergies],
         "test": [list(pair) for pair in row.test],
     }
 
 
-def _load_home(raw: Mapping[str, Any]) -> HomeRows:
-    from training.synergy.graph import build_graph
-
+def _parse(raw: Mapping[str, Any]) -> HomeRows:
     builder = HomeBuilder(LoadReport(where="evaluation rows"), raw["home_id"])
     for entity in raw["entities"]:
         builder.add_entity(entity, "entity")
@@ -66,51 +95,16 @@ def _load_home(raw: Mapping[str, Any]) -> HomeRows:
     return HomeRows(home, build_graph(home), [(trigger, action) for trigger, action in raw["test"]])
 
 
-def _score(candidate: Path, champion: Path | None, rows: EvaluationRows) -> Comparison:
-    from training.synergy.evaluation import ranking_task, score_home, table
-    from training.synergy.model import SynergyModel
-    from training.synergy.splits import describe_split, split_of, without_seen
-    from training.synergy.trainer import known_for_test
-
-    graphs = [row.graph for row in rows.judged]
-    split = split_of(graphs, [row.test for row in rows.judged], cast("Strategy", rows.strategy), rows.reason)
-    new, new_side = load_side(SynergyModel.load, candidate)
-    old, old_side = load_side(SynergyModel.load, champion)
-    assert new_side is not None
-    left_out = 0
-    if rows.held_out:
-        sides = [(model, side) for model, side in ((new, new_side), (old, old_side)) if model is not None]
-        split, left_out = without_seen(split, graphs, *(trained_units(m.provenance, side) for m, side in sides))
-    fingerprint = describe_split(split, graphs)["test_fingerprint"]
-    result = Comparison(
-        model_type="gnn_synergy",
-        held_out=rows.held_out,
-        reason=rows.reason,
-        rows=0,
-        fingerprint=fingerprint,
-        candidate=new_side,
-        champion=old_side,
-    )
-    # What can act is the candidate's view of the data for both, so that both rank the same entities.
-    acting = next((model.acting for model in (new, old) if model is not None), ())
-    for model, side in ((new, new_side), (old, old_side)):
-        if model is None or side is None:
-            continue
-        scored = []
-        for h, graph in enumerate(graphs):
-            home = model.read(graph, acting)
-            task = ranking_task(home, graph, h, split.select(h, "test"), known_for_test(graph, split, h))
-            if task is not None:
-                scored.append(score_home(task, model.scorer(home, task.known), model.calibration))
-        side.left_out = left_out
-        if not scored:
-            result.reason = f"{left_out} of the test pairs were left out as trained on: none is left to rank"
-            continue
-        measured = table(scored)
-        side.scores = measured["model"]
-        result.rows = measured["pairs"]
-        result.baselines = result.baselines or measured["baselines"]
-    return result
-
-
-KIND = Kind(_select, _score, _dump_home, _load_home)
+COMPARER = Comparer(
+    model_type="gnn_synergy",
+    select=_select,
+    load=SynergyModel.load,
+    described=lambda model: model.provenance,
+    leave_out=_leave_out,
+    score=_score,
+    fingerprint=_fingerprint,
+    dump=_dump,
+    parse=_parse,
+    size=lambda row: len(row.test),
+    counted="pairs",
+)
