@@ -3,21 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-import re
-from collections.abc import Iterator, Mapping
+from collections import defaultdict
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from data_sources import (
-    DataSource,
-    DataSourceError,
-    Home,
-    NoRecordsError,
-    PatternRow,
-    PromptRow,
-    YamlRow,
-)
-from retraining_manager.models import SPECS, spec_of
+from data_sources import RECORDS, DataSource, DataSourceError, NoRecordsError
+from retraining_manager.models import SPECS, kind_of, spec_of
 
 MINIMUM_QUALITY = 0.7
 
@@ -67,81 +59,34 @@ class Counted:
     @property
     def thin(self) -> list[str]:
         """What the rows are not worth, in words."""
-        needed = spec_of(self.model).minimum_distinct
+        found = {unit: self.distinct.get(unit, 0) for unit in spec_of(self.model).minimum_distinct}
         return [
-            f"{self.rows} rows are only {found} distinct {what}, {needed[what]} allow a held-out score"
-            if what != "classes"
-            else f"{self.rows} rows are of {found} {'class' if found == 1 else 'classes'}: nothing to tell apart"
-            for what, found in self.distinct.items()
-            if found < needed.get(what, 0)
+            f"{self.rows} rows are only {found[unit]} distinct {unit}, {needed} allow a held-out score"
+            if unit != "classes"
+            else f"{self.rows} rows are of {found[unit]} {'class' if found[unit] == 1 else 'classes'}: "
+            "nothing to tell apart"
+            for unit, needed in spec_of(self.model).minimum_distinct.items()
+            if found[unit] < needed
         ]
 
 
-class _Distinct:
-    """Numbers of distinct texts in 8 bytes a text."""
-
-    def __init__(self) -> None:
-        self._seen: dict[str, set[bytes]] = {}
-
-    def add(self, what: str, text: str) -> None:
-        self._seen.setdefault(what, set()).add(hashlib.blake2b(text.encode(), digest_size=8).digest())
-
-    def counts(self) -> dict[str, int]:
-        return {what: len(seen) for what, seen in self._seen.items()}
-
-
 def count(model: str, source: DataSource) -> Counted:
-    """Stream a source once. A failure to read stands in ``error``; ``absent`` where it simply has no such data."""
+    """Stream a source once. A failure to read stands in ``error``; ``absent`` where it simply has no such data.
+
+    Raises ManagerError where there is no such model.
+    """
+    record_type: Any = RECORDS[kind_of(model)]
     counted = Counted(model, source=source.describe())
-    distinct = _Distinct()
+    seen: dict[str, set[bytes]] = defaultdict(set)  # unit -> its distinct texts, by a short hash of each
     try:
-        for rows in _COUNTERS[model](source, distinct):
-            counted.rows += rows
+        for record in source.read(record_type):
+            counted.rows += record.rows
+            for unit, text in record.distinct_units():
+                seen[unit].add(hashlib.blake2b(text.encode(), digest_size=8).digest())
     except DataSourceError as error:
         counted.error = str(error)
         # A folder without this model's file, or an empty table, is no fault; a folder or a database that is gone is.
         counted.absent = isinstance(error, NoRecordsError)
-    counted.distinct = distinct.counts()
+    counted.distinct = {unit: len(texts) for unit, texts in seen.items()}
     counted.rejected = sum(source.report.rejected.values())
     return counted
-
-
-def _homes(source: DataSource, distinct: _Distinct) -> Iterator[int]:
-    for home in source.read(Home):
-        for synergy in home.synergies:
-            distinct.add("pairs", f"{home.home_id} {synergy.trigger} {synergy.action}")
-        yield home.rows
-
-
-def _prompts(source: DataSource, distinct: _Distinct) -> Iterator[int]:
-    for row in source.read(PromptRow):
-        distinct.add("queries", _plain(row.query))
-        distinct.add("answers", row.suggestion)
-        yield 1
-
-
-def _patterns(source: DataSource, distinct: _Distinct) -> Iterator[int]:
-    for row in source.read(PatternRow):
-        distinct.add("entities", row.entity_id)
-        if row.genuine is not None:
-            distinct.add("classes", str(row.genuine))
-        yield 1
-
-
-def _automations(source: DataSource, distinct: _Distinct) -> Iterator[int]:
-    for row in source.read(YamlRow):
-        distinct.add("requests", _plain(row.input))
-        distinct.add("answers", row.output)
-        yield 1
-
-
-def _plain(text: str) -> str:
-    return " ".join(re.findall(r"\w+", text.lower()))
-
-
-_COUNTERS = {
-    "gnn_synergy": _homes,
-    "soft_prompt": _prompts,
-    "pattern_detection": _patterns,
-    "yaml_generation": _automations,
-}

@@ -1,0 +1,55 @@
+"""What a source holds for each model, and what its rows are worth."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from data_sources import KINDS, open_source
+from retraining_manager.models import SPECS, kind_of
+from retraining_manager.sufficiency import Counted, count
+
+YAML = "triggers: [{trigger: sun, event: sunset}]\nactions: [{action: light.turn_on}]\n"
+PATTERN = {"entity_id": "light.a", "pattern_type": "session", "confidence": 1.0, "occurrences": 1}
+# Two rows that differ, one of them twice: in what the units of each kind count, and in nothing else.
+ROWS: dict[str, list[dict[str, Any]]] = {
+    "gnn_synergy": [{"entity_1": "light.a", "entity_2": f"light.{x}", "confidence": 0.8} for x in "bbc"],
+    "soft_prompt": [{"query": f"Light {x}, on!", "suggestion": x} for x in "bbc"],
+    "pattern_detection": [PATTERN | {"entity_id": f"light.{x}"} for x in "bbc"],
+    "yaml_generation": [{"input": f"light {x}", "output": f"alias: {x}\n{YAML}"} for x in "bbc"],
+}
+
+
+def counted(folder: Path, model: str, rows: list[dict[str, Any]]) -> Counted:
+    (folder / f"{model}_data.json").write_text(json.dumps(rows))
+    return count(model, open_source(json_input=str(folder), kind=kind_of(model)))
+
+
+@pytest.mark.parametrize("model", KINDS)
+def test_rows_are_counted_and_what_they_are_worth_beside_them(tmp_path: Path, model: str) -> None:
+    found = counted(tmp_path, model, ROWS[model])
+    assert (found.rows, found.rejected, found.error) == (3, 0, None)
+    assert found.distinct
+    assert set(found.distinct.values()) == {2}
+    units = set(SPECS[model].minimum_distinct)
+    assert units - {"classes"} <= set(found.distinct), "the units that are asked for are the units that are counted"
+    assert {unit for unit in units if SPECS[model].minimum_distinct[unit] > 2} == {
+        unit for unit in units if any(f"only 2 distinct {unit}" in line for line in found.thin)
+    }
+
+
+@pytest.mark.parametrize("truths", [[], ["session"], ["session", "sequence"]])
+def test_detections_that_nobody_judged_have_no_classes_to_tell_apart(tmp_path: Path, truths: list[str]) -> None:
+    rows = [PATTERN, *(PATTERN | {"ground_truth": {"expected_pattern": truth}} for truth in truths)]
+    lines = [line for line in counted(tmp_path, "pattern_detection", rows).thin if "tell apart" in line]
+    what = ("0 classes", "1 class", None)[len(truths)]
+    assert lines == ([] if what is None else [f"{len(rows)} rows are of {what}: nothing to tell apart"])
+
+
+def test_a_folder_without_the_model_s_file_has_none_of_its_data_which_is_no_fault(tmp_path: Path) -> None:
+    none = count("soft_prompt", open_source(json_input=str(tmp_path), kind="soft_prompt"))
+    assert (none.rows, none.absent) == (0, True)
+    assert "no soft_prompt_data.json in this folder" in str(none.error)
