@@ -22,7 +22,16 @@ from typing import IO, Any, TypeGuard, cast
 
 import httpx
 from pydantic import SecretStr
-from tenacity import RetryCallState, Retrying, retry_if_exception_type
+from tenacity import (
+    RetryCallState,
+    Retrying,
+    retry_if_exception_type,
+    stop_after_attempt,
+    stop_before_delay,
+    wait_exponential,
+    wait_random,
+)
+from tenacity.wait import wait_base
 
 from data_sources.base import DataSource, DataSourceError, FormatError, NotFoundError, R, UnsupportedKindError
 from data_sources.homes import HomeBuilder
@@ -38,8 +47,8 @@ ENTITY_LIMIT, DEVICE_LIMIT = 10_000, 1_000
 CONNECT_SECONDS, READ_SECONDS = 5.0, 30.0
 TOTAL_SECONDS = 600.0  # for everything that one read fetches, retries and waits included
 ATTEMPTS = 6
-FIRST_WAIT_SECONDS = 0.5  # before the second attempt, then twice as long each time
-CONCURRENT = 4  # requests; the service allows 100 a minute, in bursts of 20
+FIRST_WAIT_SECONDS = 0.5  # before the second attempt, then twice as long each time; and as much jitter at most
+CONCURRENT = 4  # the service allows bursts of 20 and 100 requests a minute
 MAX_BODY_BYTES = 512 * 2**20  # 10,000 entities are about 15 MB
 HEALTH_SECONDS = 2.0
 
@@ -54,6 +63,18 @@ class _PassingError(Exception):
     def __init__(self, error: DataSourceError, wait: float | None = None) -> None:
         super().__init__(str(error))
         self.error, self.wait = error, wait
+
+
+class _AsTold(wait_base):
+    """The seconds that the service asks for, and at least those of ``backoff``: it may ask for none."""
+
+    def __init__(self, backoff: wait_base) -> None:
+        self._backoff = backoff
+
+    def __call__(self, retry_state: RetryCallState) -> float:
+        error = retry_state.outcome.exception() if retry_state.outcome else None
+        told = error.wait if isinstance(error, _PassingError) else None
+        return max(told or 0.0, self._backoff(retry_state))
 
 
 class DataApiSource(DataSource):
@@ -373,29 +394,24 @@ class _Session:
             yield params, future.result()
 
     def get(self, path: str, params: dict[str, Any]) -> _Answer:
-        """One answer. Raises DataSourceError if it fails for good, or in every attempt."""
+        """One answer. Raises DataSourceError when it fails for good, or still fails at the end."""
+        first = self._source._first_wait
         retrying = Retrying(
-            retry=retry_if_exception_type(_PassingError), wait=self._wait, stop=self._give_up, sleep=self._sleep
+            retry=retry_if_exception_type(_PassingError),
+            # Threads that were refused together must not come back together: the service's bucket refills in 0.6 s.
+            wait=_AsTold(wait_exponential(multiplier=first)) + wait_random(0, first),
+            stop=stop_after_attempt(ATTEMPTS) | stop_before_delay(self._limit.left()),
+            sleep=self._sleep,
+            reraise=True,
         )
-        retrying.reraise = True
         try:
             answer: _Answer = retrying(self._once, path, params)
         except _PassingError as error:
             raise error.error from error
         return answer
 
-    def _wait(self, state: RetryCallState) -> float:
-        error = state.outcome.exception() if state.outcome else None
-        told = error.wait if isinstance(error, _PassingError) else None
-        # The service's bucket refills every 0.6 s: threads that were refused together must not return together.
-        stagger = 1 + 0.1 * (threading.get_ident() % 10) / 10
-        return max(self._source._first_wait * 2.0 ** (state.attempt_number - 1) * stagger, told or 0.0)
-
-    def _give_up(self, state: RetryCallState) -> bool:
-        return state.attempt_number >= ATTEMPTS or self._wait(state) > self._limit.left()
-
     def _sleep(self, seconds: float) -> None:
-        if self._limit.over.wait(seconds):
+        if self._limit.over.wait(seconds):  # tenacity's sleep_using_event would go on to one more attempt
             raise DataApiError(f"{self._shown}: stopped")
 
     def _once(self, path: str, params: dict[str, Any]) -> _Answer:
