@@ -33,20 +33,19 @@ from typing import Any
 import filelock
 
 from retraining_manager.errors import BusyError, RegistryError
-from retraining_manager.links import (
-    flush,
-    follow,
-    is_inside,
-    make_link,
-    name_of_target,
-    replace_link,
-    seal,
-    sha256_of,
-    target_of_file,
-    try_link,
-)
+from retraining_manager.links import follow, is_inside, name_of_target
 from retraining_manager.models import Place
-from training.runs.artifacts import flush_folder, to_json, write_atomically
+from training.runs.artifacts import (
+    flush_folder,
+    make_link,
+    pointed_at,
+    publish_folder,
+    replace_link,
+    sha256_of,
+    to_json,
+    write_atomically,
+    write_durably,
+)
 from training.runs.errors import ArtifactError
 
 MANIFEST = "manifest.json"
@@ -224,7 +223,7 @@ class Registry:
                     shutil.copyfile(origin, staging / name)
                 for name, content in documents.items():
                     (staging / name).write_bytes(content)
-                hashes = {name: seal(staging / name) for name in sorted({*files, *documents})}
+                hashes = {name: sha256_of(staging / name) for name in sorted({*files, *documents})}
                 digest = hashlib.sha256(json.dumps(hashes).encode()).hexdigest()
                 created = datetime.now(UTC)
                 version = f"{created:%Y%m%dT%H%M%S}{created.microsecond // 1000:03}Z-{digest[:8]}"
@@ -232,12 +231,7 @@ class Registry:
                     facts["entry"] = self.production.name
                 described = {"format": MANIFEST_FORMAT, "version": version, **facts, "files": hashes}
                 (staging / MANIFEST).write_bytes(to_json(described))
-                seal(staging / MANIFEST)
-                for folder in {(staging / name).parent for name in hashes}:
-                    flush_folder(folder)
-                staging.chmod(0o755)
-                staging.rename(self.versions_folder / version)
-                flush_folder(self.versions_folder)
+                publish_folder(staging, self.versions_folder / version, read_only=True)
             except BaseException:
                 shutil.rmtree(staging, ignore_errors=True)
                 raise
@@ -326,8 +320,7 @@ class Registry:
                 if version is not None:
                     make_link(state / name, f"../../versions/{version}")
             record = {"time": utc_now(), "from": self.names().champion, "to": names.champion, "reason": reason}
-            (state / "move.json").write_bytes(to_json({**record, "who": whoami(), "state": identity}))
-            flush(state / "move.json")
+            write_durably(state / "move.json", to_json({**record, "who": whoami(), "state": identity}))
             flush_folder(state)
             flush_folder(state.parent)
             assert names.champion is not None
@@ -389,7 +382,7 @@ class Registry:
             return False
         original = self.versions_folder / version / inside
         if self.place == "run":
-            return target_of_file(shown) == original.resolve()
+            return pointed_at(shown).resolve() == original.resolve()
         return original.is_file() and sha256_of(original) == sha256_of(shown)
 
     def _foreign(self) -> list[Path]:
@@ -413,10 +406,13 @@ class Registry:
                     shown.unlink()
             elif not moved:
                 if holds and not shown.exists():
-                    try_link(shown, self._target(shown, inside))
+                    replace_link(shown, self._target(shown, inside), stand_in=False)
             elif not holds:
                 shown.unlink(missing_ok=True)
-            elif not try_link(shown, self._target(shown, inside)) and not self._is_copy(shown, inside, version):
+            elif not (
+                replace_link(shown, self._target(shown, inside), stand_in=False)
+                or self._is_copy(shown, inside, version)
+            ):
                 self._copy(shown, inside, version)
         flush_folder(self.production.parent)
 
@@ -454,7 +450,7 @@ class Registry:
             return found if self.production.name in found else {}
         if self.production.is_dir() and not self.production.is_symlink():
             raise RegistryError(f"{self.production}: is a folder, not a link to a run; move it away")
-        run = target_of_file(self.production) if self.production.is_file() else self.production.resolve()
+        run = pointed_at(self.production).resolve()
         return {
             path.relative_to(run).as_posix(): path
             for path in sorted(run.rglob("*"))

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
 import shutil
 import signal
 import tempfile
+import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -41,46 +43,53 @@ def publish(model_path: Path, model: bytes, metadata: Mapping[str, Any], extras:
     written = {**metadata, "files": {name: hashlib.sha256(content).hexdigest() for name, content in files.items()}}
     files[metadata_path(model_path).name] = to_json(written)
     with explained(model_path):
-        folder = model_path.parent
-        folder.mkdir(parents=True, exist_ok=True)
-        staging = Path(tempfile.mkdtemp(prefix=f".{model_path.name}.staging-", dir=folder))
-        try:
-            for name, content in files.items():
-                _write(staging / name, content)
-            with _uninterrupted():
-                for name in files:
-                    (staging / name).replace(folder / name)
-                flush_folder(folder)
-        finally:
-            shutil.rmtree(staging, ignore_errors=True)
+        _replace_all(model_path.parent, files)
     return written
 
 
-def publish_folder(staged: Path, target: Path) -> None:
-    """Give a finished folder its name, once all in it is on disk. Raises ArtifactError; then nothing is there."""
+def write_atomically(path: Path, content: bytes, described_by: Mapping[str, bytes] | None = None) -> None:
+    """Write a file, and files beside it that describe it (name -> content), all or nothing.
+
+    Raises ArtifactError; then nothing has changed.
+    """
+    with explained(path):
+        _replace_all(path.parent, {path.name: content, **(described_by or {})})
+
+
+def _replace_all(folder: Path, files: Mapping[str, bytes]) -> None:
+    """Write files (name -> content) on disk beside their places, then rename them all, the last one last."""
+    folder.mkdir(parents=True, exist_ok=True)
+    staging = Path(tempfile.mkdtemp(prefix=f".{next(iter(files))}.staging-", dir=folder))
+    try:
+        for name, content in files.items():
+            write_durably(staging / name, content)
+            if (folder / name).is_dir() and not (folder / name).is_symlink():  # found before the first is replaced
+                raise IsADirectoryError(errno.EISDIR, f"{name} is a folder")
+        with _uninterrupted():
+            for name in files:
+                (staging / name).replace(folder / name)
+            flush_folder(folder)
+    finally:
+        shutil.rmtree(staging, ignore_errors=True)
+
+
+def publish_folder(staged: Path, target: Path, *, read_only: bool = False) -> None:
+    """Give a finished folder its name, once all in it is on disk; with ``read_only`` nobody may write its files.
+
+    Raises ArtifactError; then nothing is there.
+    """
+    modes = (0o755, 0o444) if read_only else (0o777 & ~_umask(), 0o666 & ~_umask())
     with explained(target):
-        staged.chmod(0o777 & ~_umask())
-        for path in staged.rglob("*"):
-            path.chmod((0o777 if path.is_dir() else 0o666) & ~_umask())
-            if path.is_file():
-                with open(path, "rb+") as file:
+        for path in (staged, *staged.rglob("*")):
+            if path.is_dir():
+                path.chmod(modes[0])
+                flush_folder(path)
+            else:
+                with open(path, "rb+") as file:  # Windows flushes only what is open for writing
+                    path.chmod(modes[1])
                     os.fsync(file.fileno())
         staged.rename(target)
         flush_folder(target.parent)
-
-
-def write_atomically(path: Path, content: bytes) -> None:
-    """Write one file all or nothing. Raises ArtifactError."""
-    with explained(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, staged = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-        try:
-            os.close(handle)
-            _write(Path(staged), content)
-            Path(staged).replace(path)
-        except BaseException:
-            Path(staged).unlink(missing_ok=True)
-            raise
 
 
 def move_link(link: Path, target: Path) -> None:
@@ -88,19 +97,43 @@ def move_link(link: Path, target: Path) -> None:
 
     Raises ArtifactError; then it points where it did.
     """
-    where = os.path.relpath(target.resolve(), link.parent.resolve())
     with explained(link):
         if link.is_dir() and not link.is_symlink():
             raise ArtifactError(f"{link}: is a folder, not a link to a run; move it away")
-        staged = Path(tempfile.mkdtemp(prefix=f".{link.name}-", dir=link.parent))
-        try:
-            try:
-                (staged / link.name).symlink_to(where, target_is_directory=True)
-            except (OSError, NotImplementedError):
-                write_atomically(staged / link.name, where.encode())
-            (staged / link.name).replace(link)
-        finally:
-            shutil.rmtree(staged, ignore_errors=True)
+        replace_link(link, os.path.relpath(target.resolve(), link.parent.resolve()))
+
+
+def make_link(path: Path, target: str) -> None:
+    """A symlink; where the system allows none, a file that holds ``target``. Raises OSError."""
+    if not _symlink(path, target):
+        write_durably(path, target.encode())
+
+
+def replace_link(path: Path, target: str, *, stand_in: bool = True) -> bool:
+    """A symlink in place of what is there, in one step. Raises OSError.
+
+    Where the system allows none: a file that holds ``target``, or without ``stand_in`` nothing and False.
+    """
+    staged = path.with_name(f".{path.name}-{uuid.uuid4().hex}")
+    try:
+        if not _symlink(staged, target):
+            if not stand_in:
+                return False
+            write_durably(staged, target.encode())
+        staged.replace(path)
+    except BaseException:
+        staged.unlink(missing_ok=True)
+        raise
+    flush_folder(path.parent)
+    return True
+
+
+def _symlink(path: Path, target: str) -> bool:
+    try:
+        path.symlink_to(target, target_is_directory=(path.parent / target).is_dir())
+    except (OSError, NotImplementedError):
+        return False
+    return True
 
 
 def pointed_at(path: Path) -> Path:
@@ -119,18 +152,24 @@ def verify(model_path: Path) -> None:
     try:
         hashes: Mapping[str, str] = json.loads(described.read_bytes())["files"]
         for name, expected in hashes.items():
-            if hashlib.sha256((model_path.parent / name).read_bytes()).hexdigest() != expected:
+            if sha256_of(model_path.parent / name) != expected:
                 raise ArtifactError(f"{model_path.parent / name}: is not the file that {described} describes")
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ArtifactError(f"{described}: cannot be checked ({error!s:.200})") from error
 
 
-def _write(path: Path, content: bytes) -> None:
+def write_durably(path: Path, content: bytes) -> None:
+    """Write a file and wait until it is on disk. Raises OSError."""
     with open(path, "wb") as file:
         file.write(content)
         file.flush()
         os.fsync(file.fileno())
-    path.chmod(0o666 & ~_umask())  # mkstemp's files are private; a published one is like any other
+
+
+def sha256_of(path: Path) -> str:
+    """The SHA-256 of a file, as hex digits. Raises OSError."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _umask() -> int:

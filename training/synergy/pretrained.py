@@ -21,6 +21,7 @@ from safetensors.torch import save as save_tensors
 from torch import Tensor
 
 from training.judging.calibration import Calibration
+from training.runs.artifacts import write_atomically
 from training.runs.errors import ModelFileError
 from training.synergy.encoded_home import Vocabulary
 from training.synergy.features import NAMES
@@ -65,7 +66,7 @@ class SynergyBase:
         return {"name": self.name, "sha256": self.card["sha256"]}
 
     def save(self, path: Path) -> None:
-        """Write both files; equal models give equal bytes."""
+        """Write both files, all or nothing; equal models give equal bytes. Raises ArtifactError."""
         tensors = {f"counts.{k}": v.half() for k, v in self.statistics.counts.items()}
         tensors |= {f"network.{k}": v.half() for k, v in self.network.items()}
         tensors["meaning"] = self.meaning.half()
@@ -83,9 +84,8 @@ class SynergyBase:
             "sha256": hashlib.sha256(content).hexdigest(),
             "vocabulary": {key: list(value) for key, value in vars(self.vocabulary).items()},
         }
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(content)
-        path.with_suffix(".json").write_text(json.dumps(card, indent=1) + "\n", encoding="ascii")
+        text = json.dumps(card, indent=1) + "\n"
+        write_atomically(path, content, {path.with_suffix(".json").name: text.encode("ascii")})
 
     @classmethod
     def load(cls, path: Path) -> SynergyBase:

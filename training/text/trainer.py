@@ -25,6 +25,7 @@ from peft.utils.save_and_load import load_peft_weights
 
 from data_sources import normalized_query
 from training.judging.splits import PARTS, Part, sealed
+from training.runs.artifacts import publish_folder
 from training.runs.distributed import first_says, is_first
 from training.runs.errors import TrainingError
 from training.runs.wording import one_line
@@ -157,7 +158,7 @@ def _base(
         shutil.rmtree(staged, ignore_errors=True)
         base.model.save_pretrained(staged)
         base.tokenizer.save_pretrained(staged)
-        staged.rename(kept)
+        publish_folder(staged, kept)
     first_says(None)
     return base
 

@@ -6,7 +6,6 @@ import json
 import os
 import stat
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -31,7 +30,9 @@ def test_a_model_its_plot_and_its_metadata_are_published_with_their_hashes(publi
     assert metadata["n"] == 1
     assert sorted(metadata["files"]) == ["m.pth", "m_training.png"]
     artifacts.verify(published)
-    assert stat.S_IMODE(published.stat().st_mode) == 0o666 & ~artifacts._umask()
+    ordinary = published.with_name("ordinary")
+    ordinary.touch()
+    assert published.stat().st_mode == ordinary.stat().st_mode, "staging is private, what is published is not"
 
 
 def test_a_changed_or_missing_file_is_found(published: Path) -> None:
@@ -43,21 +44,28 @@ def test_a_changed_or_missing_file_is_found(published: Path) -> None:
         artifacts.verify(published)
 
 
-@pytest.mark.parametrize("broken_call", ["_write", "fsync"])
+def failing(monkeypatch: pytest.MonkeyPatch, at: int, error: BaseException) -> None:
+    """The disk fails at the ``at``-th flush from now on."""
+    calls = iter(range(100))
+    real = os.fsync
+
+    def fsync(descriptor: int) -> None:
+        if next(calls) == at:
+            raise error
+        real(descriptor)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+
+
+FULL = OSError(28, "No space left on device")
+
+
 @pytest.mark.parametrize("at", [0, 1, 2])
 def test_a_failure_while_staging_leaves_the_old_files(
-    published: Path, monkeypatch: pytest.MonkeyPatch, broken_call: str, at: int
+    published: Path, monkeypatch: pytest.MonkeyPatch, at: int
 ) -> None:
     before = listing(published.parent)
-    calls = iter(range(100))
-    real: Any = getattr(artifacts, broken_call, None) or os.fsync
-
-    def failing(*arguments: Any) -> Any:
-        if next(calls) == at:
-            raise OSError(28, "No space left on device")
-        return real(*arguments)
-
-    monkeypatch.setattr(artifacts if broken_call == "_write" else os, broken_call, failing)
+    failing(monkeypatch, at, FULL)
     with pytest.raises(ArtifactError, match=r"No space left on device.*nothing that was there has changed"):
         artifacts.publish(published, b"new", {"n": 2}, {"m_training.png": b"new plot"})
     assert listing(published.parent) == before
@@ -66,12 +74,17 @@ def test_a_failure_while_staging_leaves_the_old_files(
 
 def test_an_interrupt_while_staging_leaves_the_old_files(published: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     before = listing(published.parent)
-
-    def interrupted(*_: Any) -> None:
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(artifacts, "_write", interrupted)
+    failing(monkeypatch, 1, KeyboardInterrupt())
     with pytest.raises(KeyboardInterrupt):
+        artifacts.publish(published, b"new", {}, {})
+    assert listing(published.parent) == before
+
+
+def test_a_folder_in_the_place_of_the_last_file_is_found_before_the_first_is_replaced(published: Path) -> None:
+    (published.parent / "m_metadata.json").unlink()
+    (published.parent / "m_metadata.json").mkdir()
+    before = listing(published.parent)
+    with pytest.raises(ArtifactError, match=r"m\.pth: cannot be written \(m_metadata\.json is a folder\); nothing"):
         artifacts.publish(published, b"new", {}, {})
     assert listing(published.parent) == before
 
@@ -103,11 +116,43 @@ def test_a_single_file_is_written_whole_or_not_at_all(tmp_path: Path, monkeypatc
     path = tmp_path / "s.json"
     artifacts.write_atomically(path, artifacts.to_json({"a": 1}))
     assert json.loads(path.read_text()) == {"a": 1}
-    monkeypatch.setattr(os, "fsync", lambda _: (_ for _ in ()).throw(OSError(28, "No space left on device")))
+    failing(monkeypatch, 0, FULL)
     with pytest.raises(ArtifactError):
         artifacts.write_atomically(path, b"new")
     assert [p.name for p in tmp_path.iterdir()] == ["s.json"]
     assert json.loads(path.read_text()) == {"a": 1}
+
+
+def test_a_file_and_the_one_that_describes_it_are_written_together(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "b.safetensors"
+    artifacts.write_atomically(path, b"old", {"b.json": b"of old"})
+    failing(monkeypatch, 1, FULL)
+    with pytest.raises(ArtifactError, match=r"b\.safetensors: cannot be written"):
+        artifacts.write_atomically(path, b"new", {"b.json": b"of new"})
+    assert listing(tmp_path) == {"b.safetensors": b"old", "b.json": b"of old"}
+
+
+def test_a_folder_is_named_when_it_is_whole_and_nobody_writes_a_read_only_one(tmp_path: Path) -> None:
+    for name in ("open", "sealed"):
+        staged = tmp_path / f".{name}"
+        (staged / "sub").mkdir(parents=True, mode=0o700)
+        (staged / "sub" / "file").touch(mode=0o600)
+        artifacts.publish_folder(staged, tmp_path / name, read_only=name == "sealed")
+    modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in (tmp_path / "sealed").rglob("*")}
+    assert modes == {"sub": 0o755, "file": 0o444}
+    (tmp_path / "ordinary").touch()
+    assert (tmp_path / "open" / "sub" / "file").stat().st_mode == (tmp_path / "ordinary").stat().st_mode
+
+
+def test_a_folder_that_cannot_be_flushed_gets_no_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / ".staged").mkdir()
+    (tmp_path / ".staged" / "file").touch()
+    failing(monkeypatch, 1, FULL)
+    with pytest.raises(ArtifactError, match="run_1: cannot be written"):
+        artifacts.publish_folder(tmp_path / ".staged", tmp_path / "run_1")
+    assert not (tmp_path / "run_1").exists()
 
 
 def test_numbers_that_json_cannot_hold_are_refused() -> None:
