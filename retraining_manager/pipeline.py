@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import base64
-import html
 import time
-from collections.abc import Iterable, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Sequence
 from typing import Any
 
 from retraining_manager.manager import RetrainingManager
-from retraining_manager.models import METRIC_TITLES
+from retraining_manager.page import render_page
 from retraining_manager.registry import utc_now, whoami
 from retraining_manager.settings import ModelSummary
 from training.runs.artifacts import to_json, write_atomically
@@ -49,7 +46,7 @@ def run_pipeline(
     summary = pipeline_summary(list(summaries.values()), started, time.monotonic() - begun)
     write_atomically(manager.summaries / PIPELINE_SUMMARY, to_json(summary))
     plots = {model: _plots(manager, s) for model, s in summaries.items()}
-    write_atomically(manager.summaries / PAGE, page(summary, list(summaries.values()), plots).encode())
+    write_atomically(manager.summaries / PAGE, render_page(summary, list(summaries.values()), plots).encode())
     if stopped:
         raise Interrupted(summary)
     return summary
@@ -90,113 +87,3 @@ def _plots(manager: RetrainingManager, summary: ModelSummary) -> list[bytes]:
         return []
     folder = manager.registry(summary.model_type).path(summary.version)
     return [path.read_bytes() for path in sorted(folder.glob("*.png"))]
-
-
-def page(summary: Mapping[str, Any], models: Iterable[ModelSummary], plots: Mapping[str, list[bytes]]) -> str:
-    """One HTML page that needs nothing else: no script, no other file, no network."""
-    cards = "\n".join(_card(model, plots.get(model.model_type, [])) for model in models)
-    stylesheet = (Path(__file__).parent / "page.css").read_text(encoding="utf-8")
-    bad = "failed" if summary["status"] == "failed" else "warned" if summary["optional_failed"] else "ok"
-    minutes, seconds = divmod(round(summary["training_time_seconds"]), 60)
-    when = f"{summary['started'][:16].replace('T', ' ')} UTC, {minutes} min {seconds} s, by {summary['who']}"
-    return f"""<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>Retraining: {_text(summary["message"])}</title>
-<style>
-{stylesheet}</style>
-</head>
-<body>
-<header class="{bad}">
-<h1>Retraining</h1>
-<p class="status">{_text(summary["message"])}</p>
-<p class="when">{_text(when)}</p>
-</header>
-<main>
-{cards}
-</main>
-</body>
-</html>
-"""
-
-
-_BADGES = {
-    "promoted": ("ok", "published"),
-    "refused": ("warned", "refused, the old model stays"),
-    "skipped": ("quiet", "skipped"),
-    "failed": ("failed", "failed"),
-    "optional": ("warned", "failed (optional)"),
-}
-
-
-def _outcome(summary: ModelSummary) -> str:
-    if summary.status == "success":
-        return "promoted" if summary.promoted else "refused"
-    return "optional" if summary.status == "failed" and summary.optional else summary.status
-
-
-def _card(summary: ModelSummary, plots: Sequence[bytes]) -> str:
-    kind, label = _BADGES[_outcome(summary)]
-    if summary.champion is None and _outcome(summary) == "refused":
-        label = "refused, nothing is live"
-    parts = [
-        f'<section class="{kind}">',
-        f'<h2>{_text(summary.model_type)} <span class="badge">{_text(label)}</span></h2>',
-        *(f'<p class="error">{_text(error)}</p>' for error in summary.errors),
-    ]
-    if summary.status == "skipped":
-        parts.append(f"<p>{_text(summary.message)}</p>")
-    parts += [_scores(summary.verdict), _list("Verdict", summary.verdict.get("reasons", []))]
-    parts += [_facts(summary), _list("What the data cannot show, and notes", summary.notes)]
-    for image in plots:
-        parts.append(
-            f'<img alt="Training of {_text(summary.model_type)}" '
-            f'src="data:image/png;base64,{base64.b64encode(image).decode("ascii")}">'
-        )
-    return "\n".join([*(part for part in parts if part), "</section>"])
-
-
-def _scores(verdict: Mapping[str, Any]) -> str:
-    """Bars of the candidate, the champion and the best baseline on the same rows."""
-    rows = [("candidate", verdict.get("candidate_score"), "new"), ("live before", verdict.get("champion_score"), "old")]
-    rows += [(f"baseline: {name}", value, "base") for name, value in verdict.get("best_baseline", {}).items()]
-    known = [(name, float(value), kind) for name, value, kind in rows if value is not None]
-    if not known:
-        return ""
-    longest = max(max(value for _, value, _ in known), 1e-9)
-    bars = "".join(
-        f"<tr><th>{_text(name.replace('_', ' '))}</th><td>{value:.4g}</td>"
-        f'<td class="track"><i class="{kind}" style="width:{max(0.0, 100 * value / longest):.1f}%"></i></td></tr>'
-        for name, value, kind in known
-    )
-    held_out = "held-out" if verdict["held_out"] else "in-sample (not held out)"
-    caption = f"{METRIC_TITLES[verdict['metric']]} on {verdict['evaluation_rows']} {held_out} rows"
-    return f'<table class="bars"><caption>{_text(caption)}</caption>{bars}</table>'
-
-
-def _facts(summary: ModelSummary) -> str:
-    worth = ", ".join(f"{count} distinct {what}" for what, count in summary.sufficiency.get("distinct", {}).items())
-    rows = summary.sufficiency.get("rows")
-    facts = {
-        "data": None if rows is None else f"{rows} rows{f' ({worth})' if worth else ''}",
-        "source": summary.sufficiency.get("source", {}).get("location"),
-        "this version": summary.version,
-        "live now": summary.champion,
-        "time": f"{summary.training_time_seconds:.0f} s" if summary.process else None,
-        "peak memory": f"{summary.process['peak_mb']:.0f} MB" if "peak_mb" in summary.process else None,
-        "whole output": summary.process.get("output"),
-    }
-    cells = "".join(f"<dt>{name}</dt><dd>{_text(value)}</dd>" for name, value in facts.items() if value)
-    return f"<dl>{cells}</dl>" if cells else ""
-
-
-def _list(title: str, items: Sequence[str]) -> str:
-    if not items:
-        return ""
-    return f"<h3>{_text(title)}</h3><ul>{''.join(f'<li>{_text(item)}</li>' for item in items)}</ul>"
-
-
-def _text(value: object) -> str:
-    return html.escape(str(value))

@@ -250,14 +250,13 @@ def test_one_failure_does_not_stop_the_others_and_an_optional_one_is_counted(tmp
     assert "no pattern_detection_data.json in this folder" in summary_of(tmp_path, "pattern_detection")["errors"][0]
 
 
-def test_the_page_needs_nothing_else_and_escapes_what_it_shows(manager: RetrainingManager, tmp_path: Path) -> None:
+def test_a_night_leaves_a_page_that_needs_nothing_else(manager: RetrainingManager) -> None:
     fake(status="failed", errors=["<script>alert(1)</script> & more"], exit=1)
     run_pipeline(manager, [GNN])
     page = (manager.summaries / "pipeline_report.html").read_text()
-    assert "&lt;script&gt;alert(1)&lt;/script&gt; &amp; more" in page
-    assert "<script" not in page
-    assert "http" not in page
     assert "failed: gnn_synergy" in page
+    assert "&lt;script&gt;alert(1)&lt;/script&gt; &amp; more" in page
+    assert "http" not in page
 
 
 def test_two_managers_at_once_are_one_run_and_one_skip(tmp_path: Path) -> None:
