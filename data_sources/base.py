@@ -11,9 +11,8 @@ from urllib.parse import quote
 
 from pydantic import BaseModel, ValidationError
 
-from data_sources.records import Home, PatternRow, PromptRow, YamlRow, explain, shorten
+from data_sources.records import R, explain, shorten
 
-R = TypeVar("R", Home, PromptRow, PatternRow, YamlRow)
 M = TypeVar("M", bound=BaseModel)
 
 UNUSABLE_LIMIT = 0.1  # more than a tenth of unusable rows is fatal (docs/data.md)

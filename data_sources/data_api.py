@@ -33,10 +33,10 @@ from tenacity import (
 )
 from tenacity.wait import wait_base
 
-from data_sources.base import DataSource, DataSourceError, FormatError, NotFoundError, R, UnsupportedKindError
+from data_sources.base import DataSource, DataSourceError, FormatError, NotFoundError, UnsupportedKindError
 from data_sources.homes import HomeBuilder
 from data_sources.json_stream import STREAMED, JsonError, JsonReader
-from data_sources.records import Home, shorten
+from data_sources.records import Home, R, shorten
 from home_assistant.domains import DOMAINS
 from home_assistant.entity_id import domain_of
 

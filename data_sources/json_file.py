@@ -15,10 +15,10 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from data_sources.base import DataSource, FormatError, NoFileError, NotFoundError, R
+from data_sources.base import DataSource, FormatError, NoFileError, NotFoundError
 from data_sources.homes import DEFAULT_HOME_ID, HomeBuilder
 from data_sources.json_stream import CHUNK, EMPTY, JsonError, JsonReader
-from data_sources.records import Home, shorten
+from data_sources.records import Home, R, shorten
 
 STDIN = "-"
 ENDINGS = (".json", ".jsonl", ".json.gz", ".jsonl.gz")

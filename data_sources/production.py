@@ -6,11 +6,11 @@ import logging
 from collections.abc import Iterator
 from dataclasses import replace
 
-from data_sources.base import DataSource, R
+from data_sources.base import DataSource
 from data_sources.cold_start import generate_pairs
 from data_sources.data_api import DataApiSource
 from data_sources.homes import HomeBuilder
-from data_sources.records import Home
+from data_sources.records import Home, R
 from data_sources.sql import SqlSource
 
 log = logging.getLogger("data_sources.production")

@@ -12,7 +12,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any, ClassVar, Literal, get_origin
+from typing import Annotated, Any, ClassVar, TypeVar, get_origin
 
 from pydantic import (
     AfterValidator,
@@ -31,7 +31,7 @@ from pydantic_core import PydanticCustomError
 from home_assistant import AutomationError, parse_automation
 from home_assistant.entity_id import LOOSE_PATTERN, MAX_LENGTH, domain_of, object_id_of
 
-KindName = Literal["gnn_synergy", "soft_prompt", "pattern_detection", "yaml_generation"]
+KindName = str  # one of KINDS
 
 
 def _blank_to_none(value: Any) -> Any:
@@ -367,6 +367,8 @@ class YamlRow(Record):
 
 
 TrainingRecord = Home | PromptRow | PatternRow | YamlRow
+# What is trained on: a new kind of record is named here twice, once for readers of types and once for everybody else.
+R = TypeVar("R", Home, PromptRow, PatternRow, YamlRow)
 RECORDS: Mapping[KindName, type[TrainingRecord]] = {
     record.kind: record for record in (Home, PromptRow, PatternRow, YamlRow)
 }

@@ -19,9 +19,9 @@ from pydantic import BaseModel
 from sqlalchemy.engine import URL, Connection, Engine, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, SQLAlchemyError
 
-from data_sources.base import DataSource, DataSourceError, FormatError, NotFoundError, R
+from data_sources.base import DataSource, DataSourceError, FormatError, NotFoundError
 from data_sources.homes import HomeBuilder
-from data_sources.records import Home, PromptRow, keys_of, shorten
+from data_sources.records import Home, PromptRow, R, keys_of, shorten
 
 SYNERGIES, QUERIES = "synergy_opportunities", "ask_ai_queries"
 PRODUCTION_SCHEMA = "automation"

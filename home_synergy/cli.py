@@ -47,6 +47,7 @@ def train() -> None:
         "train": "home_synergy.cli:train",
         "evaluate": "training.synergy.command:evaluate",
         "suggest": "training.suggestions.command:suggest",
+        "compare": "training.compare:command",
         "retrain": "retraining_manager.cli:main",
     },
 )

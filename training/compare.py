@@ -12,39 +12,32 @@ import gzip
 import json
 import logging
 import zlib
-from dataclasses import dataclass
-from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-from data_sources import (
-    KINDS,
-    DataSource,
-    open_source,
-)
-from training.judging.comparison import MAX_SAMPLES, Comparer, EvaluationRows
+import click
+
+from data_sources import DataSource
+from training.judging.comparison import Comparer, EvaluationRows
 from training.runs.artifacts import to_json, write_atomically
 from training.runs.comparison import Comparison
 from training.runs.errors import TrainingError
+from training.runs.job import SourceChoice
+from training.runs.models import MODELS
+from training.runs.options import source_options, verbose_option
+from training.runs.process import execute
+from training.runs.settings import Config, Setting, flags, read_config
 
 FORMAT, FORMAT_VERSION = "evaluation_rows", 1
 
 log = logging.getLogger(__name__)
 
-# Model -> the module whose ``COMPARER`` compares it; imported when it is asked for.
-_COMPARED_BY = {
-    "gnn_synergy": "training.synergy.compare",
-    "soft_prompt": "training.text.compare",
-    "pattern_detection": "training.patterns.compare",
-    "yaml_generation": "training.automations.compare",
-}
-
 
 def comparer_of(model_type: str) -> Comparer[Any, Any]:
     """What compares models of this type. Raises TrainingError where there is no comparison for it."""
-    if model_type not in _COMPARED_BY:
-        raise TrainingError(f"{model_type!a}: there is no comparison for it, only for {', '.join(_COMPARED_BY)}")
-    comparer: Comparer[Any, Any] = import_module(_COMPARED_BY[model_type]).COMPARER
+    if model_type not in MODELS:
+        raise TrainingError(f"{model_type!a}: there is no comparison for it, only for {', '.join(MODELS)}")
+    comparer: Comparer[Any, Any] = MODELS[model_type].load("compare", "COMPARER")
     return comparer
 
 
@@ -64,7 +57,7 @@ def compare(
     cannot be used, ArtifactError where ``keep`` cannot be written.
     """
     comparer = comparer_of(model_type)
-    evaluation = comparer.select(source)
+    evaluation = comparer.select(source, comparer.max_samples(candidate))
     comparison = comparer.compare(candidate, champion, evaluation)
     comparison.source = source.describe()
     dumped = [comparer.dump(row) for row in evaluation.rows] if keep is not None or kept is not None else []
@@ -99,35 +92,53 @@ def _read(path: Path, model_type: str) -> dict[str, Any]:
     return content
 
 
-@dataclass(frozen=True)
-class CompareOptions:
-    """The command line; None means not given."""
+class CompareOptions(Config):
+    """What a comparison is told."""
 
-    json_input: str | None
-    data_source: str | None
-    strict: bool
-    candidate: Path
-    champion: Path | None
-    output: Path
-    keep: Path | None = None
-    kept: Path | None = None
+    candidate: Annotated[Path, Setting("A model file or run directory.")]
+    champion: Annotated[Path | None, Setting("The one to compare with.", default="none")] = None
+    output: Annotated[Path, Setting("Where the scores go.", metavar="FILE")]
+    save_rows: Annotated[
+        Path | None, Setting("Save the held-out rows.", default="nowhere", metavar="FILE", former=("--keep",))
+    ] = None
+    earlier_rows: Annotated[
+        Path | None,
+        Setting("Score on these rows too, saved earlier.", default="none", metavar="FILE", former=("--kept",)),
+    ] = None
 
 
-def compare_and_write(model_type: str, options: CompareOptions) -> None:
+def compare_and_write(model_type: str, choice: SourceChoice, options: CompareOptions) -> None:
     """``compare`` from flags to a file. Raises as ``compare``, and ArtifactError where it cannot be written."""
-    kind = next((kind for kind in KINDS if kind == model_type), None)
-    if kind is None:
-        raise TrainingError(f"{model_type!a}: no such model; there are {', '.join(KINDS)}")
-    source = open_source(
-        json_input=options.json_input,
-        data_source=options.data_source,
-        strict=options.strict,
-        kind=kind,
-        max_samples=MAX_SAMPLES.get(kind),
+    comparer = comparer_of(model_type)
+    source = choice.open(comparer.model_type, comparer.max_samples(options.candidate))
+    comparison = compare(
+        model_type,
+        options.candidate,
+        options.champion,
+        source,
+        keep=options.save_rows,
+        kept=options.earlier_rows,
     )
-    comparison = compare(model_type, options.candidate, options.champion, source, keep=options.keep, kept=options.kept)
     write_atomically(options.output, to_json(comparison.model_dump()))
-    for where, found in (("", comparison), (" on the rows kept earlier", comparison.kept)):
+    for where, found in (("", comparison), (" on the rows saved earlier", comparison.kept)):
         for name, side in () if found is None else (("candidate", found.candidate), ("champion", found.champion)):
             if side is not None and found is not None:
                 log.info("%s%s: %s", name, where, side.error or side.scores or found.reason)
+
+
+@click.command("compare")
+@click.argument("model")
+@source_options
+@flags(CompareOptions)
+@verbose_option
+def command(
+    model: str, json_input: str | None, data_source: str | None, strict: bool, verbose: bool, **given: Any
+) -> None:
+    """Score a candidate and the live MODEL on the same rows, which neither was trained on.
+
+    MODEL is gnn_synergy, soft_prompt, pattern_detection or yaml_generation.
+
+    Exit codes: 0 compared (a model that cannot be loaded is said so in the output), 1 failed, 2 wrong usage.
+    """
+    source = SourceChoice(json_input, data_source, strict)
+    execute(lambda: compare_and_write(model, source, read_config(CompareOptions, given)), verbose=verbose)

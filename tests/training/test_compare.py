@@ -19,6 +19,7 @@ from training.judging.splits import sealed, unseen
 from training.patterns.trainer import split_by_entity
 from training.runs.comparison import Comparison
 from training.runs.errors import TrainingError
+from training.runs.job import SourceChoice
 from training.synergy.config import SynergyConfig
 from training.synergy.graph import build_graph
 from training.synergy.splits import describe_split, split_pairs, without_seen
@@ -128,8 +129,8 @@ def test_a_file_that_is_no_model_has_an_error_and_the_other_its_scores(tmp_path:
     model(tmp_path / "new.pth", data)
     (tmp_path / "old.pth").write_text("not a model")
     output = tmp_path / "out" / "c.json"
-    options = CompareOptions(str(data), None, False, tmp_path / "new.pth", tmp_path / "old.pth", output)
-    compare_and_write("gnn_synergy", options)
+    options = CompareOptions(candidate=tmp_path / "new.pth", champion=tmp_path / "old.pth", output=output)
+    compare_and_write("gnn_synergy", SourceChoice(str(data)), options)
     written = Comparison.model_validate_json(output.read_bytes())  # as the manager reads it
     assert written.champion is not None
     assert written.champion.scores is None
@@ -192,7 +193,7 @@ def test_rows_that_were_kept_are_read_back_as_they_were(kind: KindName) -> None:
     folder = str(ROOT / "simulation" / "training_data")
     comparer = comparer_of(kind)
     assert comparer.model_type == kind
-    evaluation = comparer.select(open_source(json_input=folder, kind=kind))
+    evaluation = comparer.select(open_source(json_input=folder, kind=kind), 20_000)
     assert evaluation.held_out
     back = [comparer.parse(json.loads(json.dumps(comparer.dump(row)))) for row in evaluation.rows]
     if kind != "gnn_synergy":
@@ -236,6 +237,6 @@ def test_kept_rows_that_cannot_be_read_are_an_error_in_one_line(tmp_path: Path, 
 
 
 def test_another_kind_is_an_error_in_one_line(tmp_path: Path) -> None:
-    options = CompareOptions(None, None, False, tmp_path, None, tmp_path / "x")
-    with pytest.raises(TrainingError, match="no such model; there are gnn_synergy"):
-        compare_and_write("nothing", options)
+    options = CompareOptions(candidate=tmp_path, output=tmp_path / "x")
+    with pytest.raises(TrainingError, match="there is no comparison for it, only for gnn_synergy"):
+        compare_and_write("nothing", SourceChoice(), options)

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from itertools import islice
 
 from data_sources import DataSource, YamlRow
+from training.automations.config import YamlOptions
 from training.automations.evaluation import evaluate_generator, structure_score
 from training.automations.model import YamlGenerator, examples
 from training.automations.trainer import row_units, split_by_home
 from training.judging.comparison import (
-    MAX_SAMPLES,
     Comparer,
     EvaluationRows,
     Measured,
@@ -18,10 +18,11 @@ from training.judging.comparison import (
     rows_digest,
     unseen_rows,
 )
+from training.text.adapter_job import samples_of
 
 
-def _select(source: DataSource) -> EvaluationRows[YamlRow]:
-    rows = list(islice(source.read(YamlRow), MAX_SAMPLES["yaml_generation"]))
+def _select(source: DataSource, max_samples: int | None) -> EvaluationRows[YamlRow]:
+    rows = list(islice(source.read(YamlRow), max_samples))
     return EvaluationRows.of_parts(rows, *split_by_home(rows))
 
 
@@ -50,4 +51,5 @@ COMPARER = Comparer(
     fingerprint=lambda rows: rows_digest(row.model_dump_json() for row in rows),
     dump=dump_record,
     parse=YamlRow.model_validate,
+    max_samples=lambda run: samples_of(run, YamlOptions),
 )

@@ -13,7 +13,6 @@ from training.judging.splits import unseen
 from training.runs.comparison import Comparison, ModelScores
 from training.runs.errors import ModelFileError
 
-MAX_SAMPLES = {"soft_prompt": 2_000, "yaml_generation": 20_000}  # rows that training reads at most, by default
 NOT_SEALED = "it does not say what it was trained on, so some of these rows may be among it"
 
 M = TypeVar("M")  # a loaded model
@@ -65,13 +64,17 @@ def _one(_row: Any) -> int:
     return 1
 
 
+def _all(_path: Path) -> None:
+    return None
+
+
 @dataclass(frozen=True, kw_only=True)
 class Comparer(Generic[M, Row]):
     """Compares models of one type; a wing says what its rows are and how a model is scored on them.
 
     Attributes:
         model_type: The models' type.
-        select: The evaluation rows of a source. Raises DataSourceError.
+        select: The evaluation rows of a source, of which so many rows are read at most. Raises DataSourceError.
         load: A model from its path. Raises ModelFileError.
         described: What a model's file says of its training; ``trained_on`` in it is a text that ``sealed`` made.
         leave_out: Those of the rows that are in none of the texts ``trained_on``.
@@ -81,10 +84,12 @@ class Comparer(Generic[M, Row]):
         parse: The row that ``dump`` made a value of.
         size: How many a row counts for.
         counted: What ``size`` counts, in messages.
+        max_samples: How many rows the training of a model read at most, so that a comparison reads the same; None
+            where there was no limit.
     """
 
     model_type: str
-    select: Callable[[DataSource], EvaluationRows[Row]]
+    select: Callable[[DataSource, int | None], EvaluationRows[Row]]
     load: Callable[[Path], M]
     described: Callable[[M], Mapping[str, Any]]
     leave_out: Callable[[EvaluationRows[Row], Sequence[str]], Sequence[Row]]
@@ -94,6 +99,7 @@ class Comparer(Generic[M, Row]):
     parse: Callable[[Any], Row]
     size: Callable[[Row], int] = _one
     counted: str = "rows"
+    max_samples: Callable[[Path], int | None] = _all
 
     def compare(self, candidate: Path, champion: Path | None, evaluation: EvaluationRows[Row]) -> Comparison:
         """Score both models on the rows that neither was trained on. One that cannot be loaded has an ``error``."""

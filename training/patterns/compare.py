@@ -12,7 +12,7 @@ from training.patterns.model import PatternModel
 from training.patterns.trainer import judge, split_by_entity
 
 
-def _select(source: DataSource) -> EvaluationRows[PatternRow]:
+def _select(source: DataSource, _max_samples: int | None) -> EvaluationRows[PatternRow]:
     rows, in_test, described = split_by_entity(list(source.read(PatternRow)))
     return EvaluationRows.of_parts(rows, ["test" if test else "train" for test in in_test], described)
 

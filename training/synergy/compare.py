@@ -23,7 +23,7 @@ class HomeRows(NamedTuple):
     test: Sequence[tuple[str, str]]
 
 
-def _select(source: DataSource) -> EvaluationRows[HomeRows]:
+def _select(source: DataSource, _max_samples: int | None) -> EvaluationRows[HomeRows]:
     homes = sorted(source.read(Home), key=lambda home: home.home_id)
     graphs = [build_graph(home) for home in homes]
     split = split_pairs(graphs)

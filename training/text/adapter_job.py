@@ -287,6 +287,15 @@ Trained {described["trained_at"]} on {described["samples_used"]} rows.
 """
 
 
+def samples_of(run: Path, options_type: type[AdapterOptions]) -> int:
+    """How many rows the training of a run read at most; a run that does not say so read the default."""
+    try:
+        described = json.loads((pointed_at(run) / RUN_FILE).read_text(encoding="utf-8"))
+        return int(described["max_samples"])
+    except (OSError, ValueError, KeyError, TypeError, ArtifactError):
+        return int(options_type.model_fields["max_samples"].default)
+
+
 def _partial(target: Path) -> Path:
     """Where a run is while it is under way. What is left there when it stops can be resumed."""
     return target.with_name(f".{target.name}.partial")
