@@ -1,21 +1,28 @@
-"""What a trigger does: the events that an automation can start from, by domain and device class."""
+"""What a trigger does: the events that can start an automation, by domain and device class."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 from data_sources import Entity
 from home_assistant.domains import PRESENCE_DOMAINS, READ_ONLY_DOMAINS
 from home_assistant.entity_id import normalized_entity_id
 from home_assistant.household_words import words_of
 
-GONE = ["unavailable", "unknown"]
+NO_STATE = ("unavailable", "unknown")  # what an entity's state is while it has none
 
 
 @dataclass(frozen=True)
 class Event:
-    """Something a trigger does: ``kind`` is what actions are chosen by, ``words`` go on after the trigger's name."""
+    """Something that a trigger does.
+
+    Attributes:
+        kind: What actions are chosen by, such as ``opened``.
+        words: What follows the trigger's name in a sentence, such as ``opens``.
+        trigger: The trigger of an automation, in Home Assistant's keys.
+        adjust: What a person should look at before using it, or "".
+    """
 
     kind: str
     words: str
@@ -23,98 +30,131 @@ class Event:
     adjust: str = ""
 
 
-# -- What triggers offer -----------------------------------------------------------------------------------------------
+# -- What each trigger offers ------------------------------------------------------------------------------------------
 
-# binary_sensor's device classes -> events as (kind, state, words, minutes it has to last).
-_MOTION = (("came", "on", "sees someone", 0), ("gone", "off", "sees nobody for 10 minutes", 10))
-_OPENING = (("opened", "on", "opens", 0), ("closed", "off", "stays closed for a minute", 1))
-_ALARM = (("alarm", "on", "raises the alarm", 0),)
-BINARY_EVENTS: dict[str, tuple[tuple[str, str, str, int], ...]] = {
+
+class StateEvent(NamedTuple):
+    """An event of an entity whose state becomes ``to`` (one of them, where it is a list) and stays so for a while."""
+
+    kind: str
+    to: str | list[str]
+    words: str
+    minutes: int = 0
+
+
+class ThresholdEvent(NamedTuple):
+    """An event of a sensor whose value goes ``above`` or ``below`` one."""
+
+    kind: str
+    side: str
+    value: float
+
+
+_MOTION = (StateEvent("occupied", "on", "sees someone"), StateEvent("vacant", "off", "sees nobody for 10 minutes", 10))
+_OPENING = (StateEvent("opened", "on", "opens"), StateEvent("closed", "off", "stays closed for a minute", 1))
+_ALARM = (StateEvent("alarm", "on", "raises the alarm"),)
+_ON_OFF = (StateEvent("on", "on", "turns on"), StateEvent("off", "off", "turns off"))
+# By device class of binary_sensor.
+BINARY_EVENTS: dict[str, tuple[StateEvent, ...]] = {
     "motion": _MOTION, "moving": _MOTION, "occupancy": _MOTION,
-    "presence": (("came", "on", "finds someone", 0), ("left", "off", "finds nobody for 10 minutes", 10)),
+    "presence": (
+        StateEvent("occupied", "on", "finds someone"), StateEvent("left", "off", "finds nobody for 10 minutes", 10),
+    ),
     "door": _OPENING, "garage_door": _OPENING, "opening": _OPENING, "window": _OPENING,
-    "lock": (("opened", "on", "is unlocked", 0), ("closed", "off", "stays locked for a minute", 1)),
+    "lock": (
+        StateEvent("opened", "on", "is unlocked"), StateEvent("closed", "off", "stays locked for a minute", 1),
+    ),
     "smoke": _ALARM, "gas": _ALARM, "carbon_monoxide": _ALARM, "safety": _ALARM, "tamper": _ALARM,
-    "moisture": (("leak", "on", "finds water", 0),),
-    "heat": (("hot", "on", "is hot", 0),), "cold": (("cold", "on", "is cold", 0),),
-    "light": (("light", "on", "sees light", 0), ("dark", "off", "sees no light", 5)),
-    "sound": (("on", "on", "hears something", 0),), "vibration": (("on", "on", "feels a vibration", 0),),
-    "battery": (("fault", "on", "has a low battery", 0),),
-    "connectivity": (("fault", "off", "has no connection for 5 minutes", 5),),
-    "problem": (("fault", "on", "has a problem", 0),), "update": (("fault", "on", "has an update", 0),),
+    "moisture": (StateEvent("leak", "on", "finds water"),),
+    "heat": (StateEvent("hot", "on", "is hot"),), "cold": (StateEvent("cold", "on", "is cold"),),
+    "light": (StateEvent("light", "on", "sees light"), StateEvent("dark", "off", "sees no light", 5)),
+    "sound": (StateEvent("on", "on", "hears something"),), "vibration": (StateEvent("on", "on", "feels a vibration"),),
+    "battery": (StateEvent("fault", "on", "has a low battery"),),
+    "connectivity": (StateEvent("fault", "off", "has no connection for 5 minutes", 5),),
+    "problem": (StateEvent("fault", "on", "has a problem"),), "update": (StateEvent("fault", "on", "has an update"),),
 }  # fmt: skip
 
-# sensor's device classes -> events as (kind, above or below, value). The values are starting points, never measured.
-NUMBER_EVENTS: dict[str, tuple[tuple[str, str, float], ...]] = {
-    "temperature": (("hot", "above", 25), ("cold", "below", 19)),
-    "humidity": (("humid", "above", 65), ("dry", "below", 35)),
-    "moisture": (("dry", "below", 30), ("leak", "above", 80)),
-    "illuminance": (("dark", "below", 30), ("light", "above", 300)),
-    "irradiance": (("light", "above", 300), ("dark", "below", 20)),
-    **dict.fromkeys(("aqi", "pm1", "pm10", "pm25"), (("stale", "above", 35),)),
-    "carbon_dioxide": (("stale", "above", 1000),),
-    "carbon_monoxide": (("alarm", "above", 50),),
-    "volatile_organic_compounds": (("stale", "above", 500),),
-    "power": (("on", "above", 10), ("off", "below", 5)),
-    "monetary": (("cheap", "below", 0.1), ("high", "above", 0.3)),
-    "distance": (("arrived", "below", 1), ("left", "above", 1)),
-    "speed": (("windy", "above", 40),), "wind_speed": (("windy", "above", 40),),
-    "precipitation": (("rain", "above", 0),), "precipitation_intensity": (("rain", "above", 0),),
-    "sound_pressure": (("high", "above", 60),), "battery": (("fault", "below", 20),),
-}  # fmt: skip
-_COUNTING = frozenset("energy gas water data_size data_rate signal_strength voltage current frequency duration".split())
-
-# domain -> events as (kind, state or states, words).
-_ON_OFF = (("on", "on", "turns on"), ("off", "off", "turns off"))
-_STATES: dict[str, tuple[tuple[str, str | list[str], str], ...]] = {
-    **dict.fromkeys("fan group humidifier input_boolean light remote schedule siren switch".split(), _ON_OFF),
-    "alarm_control_panel": (("alarm", "triggered", "is triggered"), ("left", "armed_away", "is armed")),
-    "alert": (("fault", "on", "is raised"),),
-    "camera": (("on", "recording", "starts to record"),),
-    "calendar": (("on", "on", "has an event that begins"), ("off", "off", "has an event that ends")),
-    "climate": (("on", ["heat", "cool", "heat_cool", "auto", "dry", "fan_only"], "starts"), ("off", "off", "stops")),
-    "cover": (("opened", "open", "opens"), ("closed", "closed", "closes")),
-    "valve": (("opened", "open", "opens"), ("closed", "closed", "closes")),
-    "lawn_mower": (("on", "mowing", "starts to mow"), ("off", "docked", "has docked")),
-    "lock": (("opened", "unlocked", "is unlocked"), ("closed", "locked", "is locked")),
-    "media_player": (("playing", "playing", "starts to play"), ("off", ["off", "idle", "standby"], "stops playing")),
-    "plant": (("fault", "problem", "has a problem"),),
-    "script": (("on", "on", "starts to run"), ("off", "off", "has run")),
-    "update": (("fault", "on", "has an update"),),
-    "vacuum": (("on", "cleaning", "starts to clean"), ("off", "docked", "has docked")),
-    "weather": (("rain", ["rainy", "pouring", "lightning-rainy"], "says that it rains"),),
+# By device class of sensor. The values are starting points, never measured.
+NUMBER_EVENTS: dict[str, tuple[ThresholdEvent, ...]] = {
+    "temperature": (ThresholdEvent("hot", "above", 25), ThresholdEvent("cold", "below", 19)),
+    "humidity": (ThresholdEvent("humid", "above", 65), ThresholdEvent("dry", "below", 35)),
+    "moisture": (ThresholdEvent("dry", "below", 30), ThresholdEvent("leak", "above", 80)),
+    "illuminance": (ThresholdEvent("dark", "below", 30), ThresholdEvent("light", "above", 300)),
+    "irradiance": (ThresholdEvent("light", "above", 300), ThresholdEvent("dark", "below", 20)),
+    **dict.fromkeys(("aqi", "pm1", "pm10", "pm25"), (ThresholdEvent("stale", "above", 35),)),
+    "carbon_dioxide": (ThresholdEvent("stale", "above", 1000),),
+    "carbon_monoxide": (ThresholdEvent("alarm", "above", 50),),
+    "volatile_organic_compounds": (ThresholdEvent("stale", "above", 500),),
+    "power": (ThresholdEvent("on", "above", 10), ThresholdEvent("off", "below", 5)),
+    "monetary": (ThresholdEvent("cheap", "below", 0.1), ThresholdEvent("high", "above", 0.3)),
+    "distance": (ThresholdEvent("arrived", "below", 1), ThresholdEvent("left", "above", 1)),
+    **dict.fromkeys(("speed", "wind_speed"), (ThresholdEvent("windy", "above", 40),)),
+    **dict.fromkeys(("precipitation", "precipitation_intensity"), (ThresholdEvent("rain", "above", 0),)),
+    "sound_pressure": (ThresholdEvent("high", "above", 60),),
+    "battery": (ThresholdEvent("fault", "below", 20),),
 }
-# Their state is when it last happened.
-_PRESSED = {
+# Device classes of sensors whose values say nothing by themselves: counters, and what has no usual level.
+_NO_EVENTS = frozenset(
+    "energy gas water data_size data_rate signal_strength voltage current frequency duration".split()
+)
+
+# By domain, in the words of Home Assistant's states.
+_STATE_EVENTS: dict[str, tuple[StateEvent, ...]] = {
+    **dict.fromkeys("fan group humidifier input_boolean light remote schedule siren switch".split(), _ON_OFF),
+    "alarm_control_panel": (
+        StateEvent("alarm", "triggered", "is triggered"), StateEvent("left", "armed_away", "is armed"),
+    ),
+    "alert": (StateEvent("fault", "on", "is raised"),),
+    "camera": (StateEvent("on", "recording", "starts to record"),),
+    "calendar": (
+        StateEvent("on", "on", "has an event that begins"), StateEvent("off", "off", "has an event that ends"),
+    ),
+    "climate": (
+        StateEvent("on", ["heat", "cool", "heat_cool", "auto", "dry", "fan_only"], "starts"),
+        StateEvent("off", "off", "stops"),
+    ),
+    "cover": (StateEvent("opened", "open", "opens"), StateEvent("closed", "closed", "closes")),
+    "valve": (StateEvent("opened", "open", "opens"), StateEvent("closed", "closed", "closes")),
+    "lawn_mower": (StateEvent("on", "mowing", "starts to mow"), StateEvent("off", "docked", "has docked")),
+    "lock": (StateEvent("opened", "unlocked", "is unlocked"), StateEvent("closed", "locked", "is locked")),
+    "media_player": (
+        StateEvent("playing", "playing", "starts to play"),
+        StateEvent("off", ["off", "idle", "standby"], "stops playing"),
+    ),
+    "plant": (StateEvent("fault", "problem", "has a problem"),),
+    "script": (StateEvent("on", "on", "starts to run"), StateEvent("off", "off", "has run")),
+    "update": (StateEvent("fault", "on", "has an update"),),
+    "vacuum": (StateEvent("on", "cleaning", "starts to clean"), StateEvent("off", "docked", "has docked")),
+    "weather": (StateEvent("rain", ["rainy", "pouring", "lightning-rainy"], "says that it rains"),),
+}  # fmt: skip
+# Domains whose state is the time of their last event -> kind and words of that event.
+_LAST_TIME = {
     **dict.fromkeys(("button", "input_button"), ("pressed", "is pressed")),
     **dict.fromkeys(("event", "tag"), ("pressed", "happens")),
     "image": ("changed", "changes"),
     "scene": ("changed", "is set"),
 }
-# Domains that mean whatever a person named them for -> kind: words that tell it.
-_NAMED = frozenset("binary_sensor input_boolean scene schedule script switch".split())
-_MEANING = {
+# Domains whose entities mean what a person named them for -> kind of event: words of a name that tell it.
+_NAMED_BY_PEOPLE = frozenset("binary_sensor input_boolean scene schedule script switch".split())
+_KIND_WORDS = {
     "playing": frozenset("cinema film movie".split()),
     "night": frozenset("asleep bedtime goodnight night sleep sleeping".split()),
     "left": frozenset("away bye goodbye holiday leaving vacation".split()),
 }
-_VALUES = frozenset("counter input_number number".split())
-_CHOICES = frozenset("input_select select".split())
+_LIGHT_WORDS = frozenset(("lamp", "light", "lights"))
+_NUMBER_DOMAINS = frozenset(("counter", "input_number", "number"))
+_CHOICE_DOMAINS = frozenset(("input_select", "select"))
 
 
 def events_of(trigger: Entity, device_class: str) -> list[Event]:
-    """What a trigger does, in the order in which it is likely meant; what its name says comes first."""
-    events = _plain_events(trigger, device_class)
+    """What a trigger of a device class ("" for none) does: first what its name says, then the likeliest first."""
+    events = _events_by_class(trigger, device_class)
     words = entity_words(trigger)
-    if (
-        not events
-        or trigger.domain not in _NAMED
-        or device_class in BINARY_EVENTS
-        or words & {"lamp", "light", "lights"}
-    ):
+    named_by_people = trigger.domain in _NAMED_BY_PEOPLE and device_class not in BINARY_EVENTS
+    if not events or not named_by_people or words & _LIGHT_WORDS:
         return events
     note = "what is meant is read off the trigger's name: put in another action if you mean something else"
-    meant = [replace(events[0], kind=kind, adjust=note) for kind, said in _MEANING.items() if words & said][:1]
+    meant = [replace(events[0], kind=kind, adjust=note) for kind, telling in _KIND_WORDS.items() if words & telling][:1]
     return [*meant, *events]
 
 
@@ -123,16 +163,16 @@ def entity_words(entity: Entity) -> set[str]:
     return set(words_of(entity.object_id)) | set(words_of(entity.name or ""))
 
 
-def _plain_events(trigger: Entity, device_class: str) -> list[Event]:
+def _events_by_class(trigger: Entity, device_class: str) -> list[Event]:
     domain, entity = trigger.domain, normalized_entity_id(trigger.entity_id)
-    changed = {"trigger": "state", "entity_id": entity, "not_from": list(GONE), "not_to": list(GONE)}
+    changed = {"trigger": "state", "entity_id": entity, "not_from": list(NO_STATE), "not_to": list(NO_STATE)}
     if domain == "sun":
         return [
             Event("dark", "sets", {"trigger": "sun", "event": "sunset"}),
             Event("light", "rises", {"trigger": "sun", "event": "sunrise"}),
         ]
     if domain in PRESENCE_DOMAINS:
-        left = {"trigger": "state", "entity_id": entity, "from": "home", "not_to": list(GONE)}
+        left = {"trigger": "state", "entity_id": entity, "from": "home", "not_to": list(NO_STATE)}
         return [
             Event("arrived", "comes home", {"trigger": "state", "entity_id": entity, "to": "home"}),
             Event("left", "leaves home", left),
@@ -152,22 +192,16 @@ def _plain_events(trigger: Entity, device_class: str) -> list[Event]:
         note = "" if domain == "sensor" else f"{entity} needs a time of day for this"
         return [Event("time", "is reached", {"trigger": "time", "at": entity}, note)]
     if domain == "binary_sensor":
-        states = BINARY_EVENTS.get(device_class, (("on", "on", "turns on", 0), ("off", "off", "turns off", 0)))
-        return [
-            Event(kind, words, {"trigger": "state", "entity_id": entity, "to": to, **_lasting(minutes)})
-            for kind, to, words, minutes in states
-        ]
-    if domain in _STATES:
-        return [
-            Event(kind, words, {"trigger": "state", "entity_id": entity, "to": to})
-            for kind, to, words in _STATES[domain]
-        ]
-    if domain in _PRESSED:
-        return [Event(*_PRESSED[domain], changed)]
-    if domain in _CHOICES:
+        return [_state_event(entity, event) for event in BINARY_EVENTS.get(device_class, _ON_OFF)]
+    if domain in _STATE_EVENTS:
+        return [_state_event(entity, event) for event in _STATE_EVENTS[domain]]
+    if domain in _LAST_TIME:
+        kind, words = _LAST_TIME[domain]
+        return [Event(kind, words, changed)]
+    if domain in _CHOICE_DOMAINS:
         note = f"it fires at every choice of {entity}: add `to:` with the option you mean"
         return [Event("option", "changes", changed), Event("changed", "changes", changed, note)]
-    if domain in _VALUES:
+    if domain in _NUMBER_DOMAINS:
         above = _above(entity, 0)
         return [Event("number", "changes", changed), Event("high", "goes above 0", above, _threshold(entity, 0))]
     if domain == "sensor":
@@ -178,27 +212,28 @@ def _plain_events(trigger: Entity, device_class: str) -> list[Event]:
     return [Event("changed", "changes", changed, note)]
 
 
+def _state_event(entity: str, event: StateEvent) -> Event:
+    lasting = {"for": {"minutes": event.minutes}} if event.minutes else {}
+    return Event(event.kind, event.words, {"trigger": "state", "entity_id": entity, "to": event.to, **lasting})
+
+
 def _sensor_events(entity: str, device_class: str, changed: dict[str, Any]) -> list[Event]:
-    if device_class in _COUNTING:
+    if device_class in _NO_EVENTS:
         return []
     events = [
         Event(
-            kind,
-            f"goes {side} {value}",
-            {"trigger": "numeric_state", "entity_id": entity, side: value},
-            _threshold(entity, value),
+            event.kind,
+            f"goes {event.side} {event.value}",
+            {"trigger": "numeric_state", "entity_id": entity, event.side: event.value},
+            _threshold(entity, event.value),
         )
-        for kind, side, value in NUMBER_EVENTS.get(device_class, ())
+        for event in NUMBER_EVENTS.get(device_class, ())
     ]
     if device_class in NUMBER_EVENTS or (device_class and device_class not in BINARY_EVENTS):
         number = [Event("number", "changes", changed)] if device_class != "enum" else []
         return [*number, *events] if events else [*number, Event("high", "goes above 0", _above(entity, 0))]
     note = f"it fires at every change of {entity}: add `to:` with the state you mean, or use numeric_state"
     return [Event("changed", "changes", changed, note)]
-
-
-def _lasting(minutes: int) -> dict[str, Any]:
-    return {"for": {"minutes": minutes}} if minutes else {}
 
 
 def _above(entity: str, value: float) -> dict[str, Any]:

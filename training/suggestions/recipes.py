@@ -1,8 +1,8 @@
-"""From a pair of entities to a Home Assistant automation, ready to be looked over by a person.
+"""Write the Home Assistant automation of a pair of entities, for a person to review.
 
-A trigger offers events in the order in which they are likely meant (motion seen, then nobody there for a while), and
-the action's domain says what it does at which of them (a light turns on when motion is seen; a lock never opens, so it
-waits until nobody is there). The first event that both know is taken. Where there is none the pair has no recipe.
+A trigger offers events, the likeliest first: somebody moves, then nobody has moved for a while. The action's domain
+says what it does at which kind of event: a light turns on when somebody moves; a lock never opens by itself, but locks
+when nobody has moved for a while. The first event that both know is taken. Without one the pair has no recipe.
 """
 
 from __future__ import annotations
@@ -13,15 +13,15 @@ from typing import Any
 
 from data_sources import Entity
 from home_assistant.entity_id import is_entity_id, normalized_entity_id
-from training.suggestions.actions import PREFERRED, Do, NoRecipeError, actions_of, with_article
+from training.suggestions.actions import PREFERRED, NoRecipeError, Step, actions_of, with_article
 from training.suggestions.events import Event, events_of
 
-ABSENCE = {"minutes": 5}  # how long nobody is seen before what motion switched on goes off again
+ABSENCE = {"minutes": 5}  # without motion, before a light that motion turned on is turned off again
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """An automation in Home Assistant's own keys, and what a person should look at before using it."""
+    """An automation in Home Assistant's keys, and what a person should look at before using it."""
 
     automation: dict[str, Any]
     adjust: tuple[str, ...]
@@ -38,12 +38,12 @@ def write_automation(
     """The automation of a trigger and one action, or several of one domain that act together.
 
     Args:
-        trigger: The entity that begins it.
-        trigger_class: Its device class, "" where none is known or guessed.
-        actions: What acts, entities of the same home and of one domain.
-        action_class: As ``trigger_class``, of the first of them.
-        entity_ids: What else the home has; announcements need a ``tts`` entity.
-        description: Goes into the automation.
+        trigger: The entity that starts it.
+        trigger_class: The trigger's device class, given or guessed; "" without one.
+        actions: The entities that act, all of one domain.
+        action_class: The device class of the first of them.
+        entity_ids: All entities of the home; announcements need a ``tts`` entity.
+        description: The automation's description.
 
     Raises:
         NoRecipeError: The pair cannot be automated sensibly.
@@ -51,19 +51,19 @@ def write_automation(
     for entity in (trigger, *actions):
         if not is_entity_id(normalized_entity_id(entity.entity_id)):
             raise NoRecipeError("Home Assistant does not accept the entity's id")
-    dos = actions_of(actions[0], action_class, sorted(i for i in entity_ids if i.startswith("tts.")))
+    steps_at = actions_of(actions[0], action_class, sorted(i for i in entity_ids if i.startswith("tts.")))
     events = events_of(trigger, trigger_class)
-    if "left" in dos:
-        dos = {"night": dos["left"], **dos}
-    preferred = [kind for kind in PREFERRED.get(actions[0].domain, ()) if kind in dos]
-    event = next((e for kinds in (preferred, dos) for e in events if e.kind in kinds), None)
-    if event is None and "*" in dos:
+    if "left" in steps_at:
+        steps_at = {"night": steps_at["left"], **steps_at}
+    preferred = [kind for kind in PREFERRED.get(actions[0].domain, ()) if kind in steps_at]
+    event = next((e for kinds in (preferred, steps_at) for e in events if e.kind in kinds), None)
+    if event is None and "*" in steps_at:
         event = next((e for e in events if e.kind not in ("number", "option")), None)
     if event is None:
         kind = with_article(f"{trigger_class} {trigger.domain}".strip())
         raise NoRecipeError(f"nothing sensible comes of {kind} and {with_article(actions[0].domain)}")
-    do = dos.get(event.kind) or dos["*"]
-    return _assembled(trigger, actions, event, do, description)
+    step = steps_at.get(event.kind) or steps_at["*"]
+    return _assembled(trigger, actions, event, step, description)
 
 
 def name_of(entity: Entity) -> str:
@@ -72,40 +72,39 @@ def name_of(entity: Entity) -> str:
 
 
 def one_line(text: str) -> str:
-    """A text on one line: what cannot be printed, which line breaks of all kinds are, becomes a space."""
+    """A text on one line: whatever cannot be printed, line breaks included, becomes a space."""
     return " ".join("".join(c if c.isprintable() else " " for c in text).split())
 
 
-def _assembled(trigger: Entity, actions: Sequence[Entity], event: Event, do: Do, description: str) -> Recipe:
+def _assembled(trigger: Entity, actions: Sequence[Entity], event: Event, step: Step, description: str) -> Recipe:
     trigger_id, *ids = (normalized_entity_id(entity.entity_id) for entity in (trigger, *actions))
     said = f"{name_of(trigger)} {event.words}"
     target = {"entity_id": ids[0] if len(ids) == 1 else ids}
-    data = {key: _filled(value, said, ids) for key, value in do.data.items()}
-    if do.service == "tts.speak":
+    data = {key: _filled(value, said, ids) for key, value in step.data.items()}
+    if step.service == "tts.speak":
         target = {"entity_id": data.pop("tts")}
-    step = {"action": do.service, "target": target, **({"data": data} if data else {})}
-    steps: list[dict[str, Any]] = [step]
-    conditions = [{**condition} for condition in do.conditions]
+    calls: list[dict[str, Any]] = [{"action": step.service, "target": target, **({"data": data} if data else {})}]
+    conditions = [{**condition} for condition in step.conditions]
     for condition in conditions:
         if condition.get("entity_id") == "{action}":
             condition["entity_id"] = ids[0]
     mode = "single"
-    if event.kind == "came" and do.service == "light.turn_on":
+    if event.kind == "occupied" and step.service == "light.turn_on":
         waited = {"trigger": "state", "entity_id": trigger_id, "to": "off", "for": dict(ABSENCE)}
-        steps += [{"wait_for_trigger": [waited]}, {"action": "light.turn_off", "target": dict(target)}]
+        calls += [{"wait_for_trigger": [waited]}, {"action": "light.turn_off", "target": dict(target)}]
         mode = "restart"
     if event.kind == "arrived" and actions[0].domain == "light":
         conditions.append({"condition": "state", "entity_id": "sun.sun", "state": "below_horizon"})
     what = name_of(actions[0]) if len(ids) == 1 else f"{name_of(actions[0])} and {len(ids) - 1} like it"
     automation = {
-        "alias": f"{said}: {do.words.format(name=what)}",
+        "alias": f"{said}: {step.words.format(name=what)}",
         "description": description,
         "triggers": [event.trigger],
         "conditions": conditions,
-        "actions": steps,
+        "actions": calls,
         "mode": mode,
     }
-    return Recipe(automation, tuple(note for note in (event.adjust, do.adjust) if note))
+    return Recipe(automation, tuple(note for note in (event.adjust, step.adjust) if note))
 
 
 def _filled(value: Any, said: str, ids: Sequence[str]) -> Any:

@@ -17,11 +17,8 @@ SHOWN = 5  # names of a list that a line shows
 WIDTH = 110
 
 
-# -- Writing -----------------------------------------------------------------------------------------------------------
-
-
 def to_yaml(found: HomeProposals, *, ascii_only: bool = False) -> str:
-    """A list of automations as Home Assistant includes it, with what was found as comments."""
+    """A list of automations for Home Assistant to include, with scores, reasons and notes as comments."""
     shown, of = len(found.proposals), f"{found.entities} entities and {found.known_pairs} known pairs"
     lines = [
         f"# {shown} suggested automation{'s' * (shown != 1)}, best first, for home {one_line(found.home_id)} ({of})"
@@ -56,7 +53,7 @@ def _left_out_lines(left_out: Mapping[str, int]) -> list[str]:
 
 
 def to_dict(found: HomeProposals) -> dict[str, Any]:
-    """Everything about one home's suggestions, for JSON."""
+    """All that was found for one home, for JSON."""
     return {key: value for key, value in asdict(found).items() if key != "home_id"}
 
 
