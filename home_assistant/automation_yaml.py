@@ -1,7 +1,7 @@
-"""A Home Assistant automation as data: YAML that nobody trusts yet is read without building anything it names.
+"""Read and write the YAML of automations. Untrusted text is safe to read: no object that it names is built.
 
-Scalars mean what they mean to Home Assistant, which reads YAML 1.1: ``on`` is true and ``"on"`` is a text. Tags of its
-own (``!secret``, ``!input``, ``!include``) are kept as data. A timestamp stays the text that was written.
+Values mean what they mean to Home Assistant, which reads YAML 1.1: ``on`` is true and ``"on"`` is a text. Its own tags
+(``!secret``, ``!input``, ``!include``) are kept as data. A timestamp stays the text that was written.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from typing import Any, NamedTuple
 import yaml
 
 MAX_CHARACTERS = 200_000
-MAX_YAML_DEPTH = 40
-MAX_VALUES = 20_000  # with every alias written out: a "billion laughs" ends here
+MAX_YAML_DEPTH = 40  # of lists and mappings, aliases written out
+MAX_VALUES = 20_000  # aliases written out: this stops a "billion laughs" attack
 TRIGGERS, ACTIONS = ("triggers", "trigger"), ("actions", "action")
 BLUEPRINT = "use_blueprint"
 _CORE = "tag:yaml.org,2002:"
@@ -24,7 +24,7 @@ _Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 class AutomationError(ValueError):
-    """A text is no automation; the message says why, without the text."""
+    """A text or value is no automation. The message is one line and says why."""
 
 
 class TaggedScalar(NamedTuple):
@@ -35,10 +35,10 @@ class TaggedScalar(NamedTuple):
 
 
 def parse_automation(text: str) -> dict[Any, Any]:
-    """The automation that a YAML text holds; a list of one automation is that one.
+    """The automation in a YAML text, or in its list of one.
 
-    Raises AutomationError where it is not YAML, would build an object, grows without bound, repeats a key, or has no
-    trigger or no action (unless a blueprint brings them).
+    Raises AutomationError where the text is not YAML, names an object to build, is too large or too deep, repeats a
+    key, or has no trigger or no action (those of a blueprint are not known here).
     """
     value = parse_yaml(text)
     if isinstance(value, list) and len(value) == 1:
@@ -54,7 +54,7 @@ def parse_automation(text: str) -> dict[Any, Any]:
 
 
 def parse_yaml(text: str) -> Any:
-    """Any YAML text as texts, numbers, booleans, None, TaggedScalar, lists and dicts. Raises AutomationError."""
+    """The value of a YAML text: str, int, float, bool, None, TaggedScalar, list or dict. Raises AutomationError."""
     if len(text) > MAX_CHARACTERS:
         raise AutomationError(f"{len(text)} characters, more than {MAX_CHARACTERS}")
     try:
@@ -79,7 +79,7 @@ def dump_automation(automation: Mapping[Any, Any]) -> str:
 
 
 def _check_depth(text: str) -> None:
-    """Before anything recurses. Raises AutomationError."""
+    """Raises AutomationError where lists and mappings are nested too deep. It does not recurse itself."""
     depth = 0
     for event in yaml.parse(text, Loader=_Loader):
         if isinstance(event, yaml.CollectionStartEvent):
@@ -91,7 +91,7 @@ def _check_depth(text: str) -> None:
 
 
 class _Builder:
-    """Nodes -> data. Aliases are written out, so the values are counted."""
+    """Builds data from nodes. It writes aliases out, so it counts the values."""
 
     def __init__(self) -> None:
         self._values = 0
@@ -101,7 +101,7 @@ class _Builder:
         self._values += 1
         if self._values > MAX_VALUES:
             raise AutomationError(f"more than {MAX_VALUES} values once its aliases are written out")
-        if depth > MAX_YAML_DEPTH:  # an alias to what it stands in
+        if depth > MAX_YAML_DEPTH:  # an alias may stand inside its own anchor
             raise AutomationError(f"nested deeper than {MAX_YAML_DEPTH} once its aliases are written out")
         if isinstance(node, yaml.ScalarNode):
             return self._scalar(node)
@@ -158,7 +158,7 @@ class _Dumper(yaml.SafeDumper):
         return True
 
     def represent_text(self, text: str) -> yaml.ScalarNode:
-        # Indentation that begins a block would be an explicit digit there, which few people can read.
+        # A block that begins with spaces needs an indentation digit, which few people can read.
         style = "|" if "\n" in text.strip() and text[0] not in " \n" and "\t" not in text else None
         return self.represent_scalar(f"{_CORE}str", text, style=style)
 

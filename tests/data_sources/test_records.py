@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 from hypothesis import given
@@ -16,14 +16,17 @@ from data_sources import (
     RECORDS,
     Entity,
     HomeBuilder,
+    KindName,
     LoadReport,
     PatternRow,
     PromptRow,
     Synergy,
+    TrainingRecord,
     YamlRow,
     count_distinct,
     normalized_query,
 )
+from data_sources.base import R
 from data_sources.records import explain
 
 FLAT = {
@@ -227,7 +230,8 @@ UNITS = {
 
 
 def test_every_kind_counts_what_its_rows_are_worth() -> None:
-    assert tuple(UNITS) == KINDS == tuple(RECORDS)
+    assert tuple(UNITS) == KINDS == tuple(RECORDS) == get_args(KindName)
+    assert R.__constraints__ == tuple(RECORDS.values()) == get_args(TrainingRecord)
     for kind, (records, distinct, rows) in UNITS.items():
         assert all(isinstance(record, RECORDS[kind]) and record.kind == kind for record in records)
         assert count_distinct(records) == distinct
