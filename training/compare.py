@@ -12,21 +12,16 @@ import gzip
 import json
 import logging
 import zlib
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
-import click
-
-from data_sources import DataSource
+from data_sources import DataSource, open_source
 from training.judging.comparison import Comparer, EvaluationRows
 from training.runs.artifacts import to_json, write_atomically
 from training.runs.comparison import Comparison
 from training.runs.errors import TrainingError
-from training.runs.job import SourceChoice
 from training.runs.models import MODELS
-from training.runs.options import source_options, verbose_option
-from training.runs.process import execute
-from training.runs.settings import Config, Setting, flags, read_config
 
 FORMAT, FORMAT_VERSION = "evaluation_rows", 1
 
@@ -34,15 +29,15 @@ log = logging.getLogger(__name__)
 
 
 def comparer_of(model_type: str) -> Comparer[Any, Any]:
-    """What compares models of this type. Raises TrainingError where there is no comparison for it."""
+    """What compares models of this type. Raises TrainingError where there is no such model."""
     if model_type not in MODELS:
-        raise TrainingError(f"{model_type!a}: there is no comparison for it, only for {', '.join(MODELS)}")
+        raise TrainingError(f"{model_type!a}: no such model; there are {', '.join(MODELS)}")
     comparer: Comparer[Any, Any] = MODELS[model_type].load("compare", "COMPARER")
     return comparer
 
 
 def compare(
-    model_type: str,
+    comparer: Comparer[Any, Any],
     candidate: Path,
     champion: Path | None,
     source: DataSource,
@@ -52,12 +47,14 @@ def compare(
 ) -> Comparison:
     """Score ``candidate`` and, where there is one, ``champion``, and once more on the rows in the file ``kept``.
 
-    Held-out rows are written to ``keep``. A model that cannot be loaded has no scores and an ``error``. Raises
-    DataSourceError where the rows cannot be read, TrainingError where there is no comparison for this kind or ``kept``
-    cannot be used, ArtifactError where ``keep`` cannot be written.
+    Held-out rows are written to ``keep``. A model that cannot be loaded has no scores and an ``error``.
+
+    Raises:
+        DataSourceError: The rows cannot be read.
+        TrainingError: The file ``kept`` cannot be used.
+        ArtifactError: The file ``keep`` cannot be written.
     """
-    comparer = comparer_of(model_type)
-    evaluation = comparer.select(source, comparer.max_samples(candidate))
+    evaluation = comparer.select(source)
     comparison = comparer.compare(candidate, champion, evaluation)
     comparison.source = source.describe()
     dumped = [comparer.dump(row) for row in evaluation.rows] if keep is not None or kept is not None else []
@@ -65,14 +62,14 @@ def compare(
         content = {
             "format": FORMAT,
             "format_version": FORMAT_VERSION,
-            "model_type": model_type,
+            "model_type": comparer.model_type,
             "strategy": evaluation.strategy,
             "reason": evaluation.reason,
             "rows": dumped,
         }
         write_atomically(keep, gzip.compress(json.dumps(content).encode(), mtime=0))
     if kept is not None:
-        earlier = _read(kept, model_type)
+        earlier = _read(kept, comparer.model_type)
         if earlier["rows"] != dumped:
             rows = [comparer.parse(row) for row in earlier["rows"]]
             again = EvaluationRows(earlier["strategy"], earlier["reason"], rows, training=rows)
@@ -110,15 +107,14 @@ class CompareOptions(Config):
 def compare_and_write(model_type: str, choice: SourceChoice, options: CompareOptions) -> None:
     """``compare`` from flags to a file. Raises as ``compare``, and ArtifactError where it cannot be written."""
     comparer = comparer_of(model_type)
-    source = choice.open(comparer.model_type, comparer.max_samples(options.candidate))
-    comparison = compare(
-        model_type,
-        options.candidate,
-        options.champion,
-        source,
-        keep=options.save_rows,
-        kept=options.earlier_rows,
+    source = open_source(
+        json_input=options.json_input,
+        data_source=options.data_source,
+        strict=options.strict,
+        kind=comparer.model_type,
+        max_samples=comparer.max_samples,
     )
+    comparison = compare(comparer, options.candidate, options.champion, source, keep=options.keep, kept=options.kept)
     write_atomically(options.output, to_json(comparison.model_dump()))
     for where, found in (("", comparison), (" on the rows saved earlier", comparison.kept)):
         for name, side in () if found is None else (("candidate", found.candidate), ("champion", found.champion)):

@@ -51,7 +51,7 @@ def model(path: Path, data: Path, sealed_too: bool = True) -> TrainingResult:
 
 
 def compared(candidate: Path, champion: Path | None, data: Path) -> Comparison:
-    return compare("gnn_synergy", candidate, champion, open_source(json_input=str(data)))
+    return compare(comparer_of("gnn_synergy"), candidate, champion, open_source(json_input=str(data)))
 
 
 def test_a_candidate_scores_as_in_its_own_training_and_as_itself(tmp_path: Path) -> None:
@@ -174,7 +174,7 @@ def test_patterns_are_compared_on_entities_that_neither_saw(tmp_path: Path) -> N
     data = write(tmp_path / "all.json", detections(30))
     result = pattern_model(tmp_path / "new.skops", data)
     source = open_source(json_input=str(data), kind="pattern_detection")
-    same = compare("pattern_detection", tmp_path / "new.skops", tmp_path / "new.skops", source)
+    same = compare(comparer_of("pattern_detection"), tmp_path / "new.skops", tmp_path / "new.skops", source)
     assert same.champion is not None
     assert same.candidate.scores == same.champion.scores == result.metrics["test"]["model"]
     assert same.baselines == result.metrics["test"]["baselines"]
@@ -184,7 +184,7 @@ def test_patterns_are_compared_on_entities_that_neither_saw(tmp_path: Path) -> N
     # Another one was trained on few entities, two of which are held out here.
     old = [r for r in detections(30) if r["entity_id"] in sorted(tested)[:2]]
     pattern_model(tmp_path / "old.skops", write(tmp_path / "old.json", old))
-    found = compare("pattern_detection", tmp_path / "new.skops", tmp_path / "old.skops", source)
+    found = compare(comparer_of("pattern_detection"), tmp_path / "new.skops", tmp_path / "old.skops", source)
     assert (found.rows, found.candidate.left_out) == (4 * (len(tested) - 2), 8)
 
 
@@ -208,8 +208,10 @@ def test_a_night_of_damaged_data_is_told_by_the_rows_kept_before(tmp_path: Path)
     data, kept = write(tmp_path / "homes.json", HOMES), tmp_path / "kept.json.gz"
     result = model(tmp_path / "old.pth", data)
     source = open_source(json_input=str(data))
-    first = compare("gnn_synergy", tmp_path / "old.pth", None, source, keep=kept)
-    assert compare("gnn_synergy", tmp_path / "old.pth", None, source, kept=kept).kept is None, "they are the same rows"
+    first = compare(comparer_of("gnn_synergy"), tmp_path / "old.pth", None, source, keep=kept)
+    assert compare(comparer_of("gnn_synergy"), tmp_path / "old.pth", None, source, kept=kept).kept is None, (
+        "they are the same rows"
+    )
     damaged = json.loads(json.dumps(HOMES))
     for one in damaged:
         actions = [synergy["entity_2"] for synergy in one["synergies"]]
@@ -218,7 +220,7 @@ def test_a_night_of_damaged_data_is_told_by_the_rows_kept_before(tmp_path: Path)
     bad = write(tmp_path / "bad.json", damaged)
     model(tmp_path / "new.pth", bad)
     source = open_source(json_input=str(bad))
-    found = compare("gnn_synergy", tmp_path / "new.pth", tmp_path / "old.pth", source, kept=kept)
+    found = compare(comparer_of("gnn_synergy"), tmp_path / "new.pth", tmp_path / "old.pth", source, kept=kept)
     assert found.kept is not None
     assert found.kept.champion is not None
     assert found.kept.champion.scores == result.metrics["test"]["model"] == first.candidate.scores
@@ -233,7 +235,13 @@ def test_kept_rows_that_cannot_be_read_are_an_error_in_one_line(tmp_path: Path, 
     model(tmp_path / "m.pth", data)
     (tmp_path / "kept").write_bytes(content)
     with pytest.raises(TrainingError, match="kept: holds no evaluation rows that can be read"):
-        compare("gnn_synergy", tmp_path / "m.pth", None, open_source(json_input=str(data)), kept=tmp_path / "kept")
+        compare(
+            comparer_of("gnn_synergy"),
+            tmp_path / "m.pth",
+            None,
+            open_source(json_input=str(data)),
+            kept=tmp_path / "kept",
+        )
 
 
 def test_another_kind_is_an_error_in_one_line(tmp_path: Path) -> None:

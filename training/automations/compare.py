@@ -10,19 +10,13 @@ from training.automations.config import YamlOptions
 from training.automations.evaluation import evaluate_generator, structure_score
 from training.automations.model import YamlGenerator, examples
 from training.automations.trainer import row_units, split_by_home
-from training.judging.comparison import (
-    Comparer,
-    EvaluationRows,
-    Measured,
-    dump_record,
-    rows_digest,
-    unseen_rows,
-)
-from training.text.adapter_job import samples_of
+from training.judging.comparison import Comparer, EvaluationRows, Measured, dump_record, rows_digest, unseen_rows
+
+MAX_SAMPLES = YamlOptions().max_samples
 
 
-def _select(source: DataSource, max_samples: int | None) -> EvaluationRows[YamlRow]:
-    rows = list(islice(source.read(YamlRow), max_samples))
+def _select(source: DataSource) -> EvaluationRows[YamlRow]:
+    rows = list(islice(source.read(YamlRow), MAX_SAMPLES))
     return EvaluationRows.of_parts(rows, *split_by_home(rows))
 
 
@@ -51,5 +45,5 @@ COMPARER = Comparer(
     fingerprint=lambda rows: rows_digest(row.model_dump_json() for row in rows),
     dump=dump_record,
     parse=YamlRow.model_validate,
-    max_samples=lambda run: samples_of(run, YamlOptions),
+    max_samples=MAX_SAMPLES,
 )

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Generic, NamedTuple, TypeVar
 
-from data_sources import DataSource
+from data_sources import DataSource, KindName
 from training.judging.splits import unseen
 from training.runs.comparison import Comparison, ModelScores
 from training.runs.errors import ModelFileError
@@ -73,8 +73,8 @@ class Comparer(Generic[M, Row]):
     """Compares models of one type; a wing says what its rows are and how a model is scored on them.
 
     Attributes:
-        model_type: The models' type.
-        select: The evaluation rows of a source, of which so many rows are read at most. Raises DataSourceError.
+        model_type: The models' type, which is the kind of records that they learn from.
+        select: The evaluation rows of a source. Raises DataSourceError.
         load: A model from its path. Raises ModelFileError.
         described: What a model's file says of its training; ``trained_on`` in it is a text that ``sealed`` made.
         leave_out: Those of the rows that are in none of the texts ``trained_on``.
@@ -84,12 +84,11 @@ class Comparer(Generic[M, Row]):
         parse: The row that ``dump`` made a value of.
         size: How many a row counts for.
         counted: What ``size`` counts, in messages.
-        max_samples: How many rows the training of a model read at most, so that a comparison reads the same; None
-            where there was no limit.
+        max_samples: Rows that are read at most: as many as training reads by default.
     """
 
-    model_type: str
-    select: Callable[[DataSource, int | None], EvaluationRows[Row]]
+    model_type: KindName
+    select: Callable[[DataSource], EvaluationRows[Row]]
     load: Callable[[Path], M]
     described: Callable[[M], Mapping[str, Any]]
     leave_out: Callable[[EvaluationRows[Row], Sequence[str]], Sequence[Row]]
@@ -99,7 +98,7 @@ class Comparer(Generic[M, Row]):
     parse: Callable[[Any], Row]
     size: Callable[[Row], int] = _one
     counted: str = "rows"
-    max_samples: Callable[[Path], int | None] = _all
+    max_samples: int | None = None
 
     def compare(self, candidate: Path, champion: Path | None, evaluation: EvaluationRows[Row]) -> Comparison:
         """Score both models on the rows that neither was trained on. One that cannot be loaded has an ``error``."""
