@@ -45,6 +45,7 @@ def train() -> None:
     cls=LazyGroup,
     commands={
         "train": "home_synergy.cli:train",
+        "compare": "training.compare:compare_models",
         "evaluate": "training.synergy.command:evaluate",
         "suggest": "training.suggestions.command:suggest",
         "compare": "training.compare:command",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AliasChoices, BaseModel, ConfigDict, Field
 
 from retraining_manager.models import METRIC_TITLES, ModelSpec
 from training.runs.comparison import Comparison, ModelScores
@@ -13,17 +13,23 @@ from training.runs.comparison import Comparison, ModelScores
 class Thresholds(BaseModel):
     """What a candidate has to reach. A misspelt name is an error.
 
-    ``minimum`` is of the score itself; ``tolerance`` is the share of the champion's score that a candidate may lose on
-    the same rows (noise of a split must not keep an old model for ever), ``kept_tolerance`` the same on the rows that
-    were kept when the champion went live (homes change, so it is wider); ``minimum_rows`` are the held-out rows below
-    which two scores are not compared.
+    Attributes:
+        minimum: The least score.
+        tolerance: The share of the champion's score that a candidate may lose on the same rows: the noise of a split
+            must not keep an old model for ever.
+        champion_rows_tolerance: The same on the rows that the champion went live on; homes change, so it is wider.
+        beat_baselines: Whether the best baseline has to be beaten.
+        minimum_rows: The held-out rows below which two scores are not compared.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     minimum: Annotated[float, Field(allow_inf_nan=False)] = 0.0
     tolerance: Annotated[float, Field(ge=0, lt=1)] = 0.02
-    kept_tolerance: Annotated[float, Field(ge=0, lt=1)] = 0.1
+    champion_rows_tolerance: Annotated[float, Field(ge=0, lt=1)] = Field(
+        default=0.1,
+        validation_alias=AliasChoices("champion_rows_tolerance", "kept_tolerance"),  # its name before
+    )
     beat_baselines: bool = True
     minimum_rows: Annotated[int, Field(ge=1)] = 3
 
@@ -101,8 +107,8 @@ def judge(
             against.append(f"{line} (--accept-weak takes it all the same)")
 
     _against_champion(comparison, champion, limits, where, score, old, reasons, against)
-    if champion is not None and comparison.kept is not None:
-        _on_kept_rows(comparison.kept, champion, limits, spec.metric, reasons, against)
+    if champion is not None and comparison.on_champion_rows is not None:
+        _on_champion_rows(comparison.on_champion_rows, champion, limits, spec.metric, reasons, against)
     return Verdict(
         verdict="NOT_BLESSED" if against else "BLESSED",
         reasons=[*against, *reasons],
@@ -155,23 +161,24 @@ def _against_champion(
         against.append(f"{line}: worse by more than {limits.tolerance:.0%}")
 
 
-def _on_kept_rows(
-    kept: Comparison, champion: str, limits: Thresholds, metric: str, reasons: list[str], against: list[str]
+def _on_champion_rows(
+    again: Comparison, champion: str, limits: Thresholds, metric: str, reasons: list[str], against: list[str]
 ) -> None:
     """A night's data may be damaged, and be judged by itself: what went live before must still be right."""
-    score = _score(kept.candidate, metric)
-    old = None if kept.champion is None else _score(kept.champion, metric)
-    if score is None or old is None or kept.rows < limits.minimum_rows:
-        reasons.append(f"no comparison on the rows that {champion} went live on: {kept.rows} are left ({kept.reason})")
-        return
-    where = f"{METRIC_TITLES[metric]} on the {kept.rows} held-out rows that {champion} went live on"
-    line = f"{where}: {score:.4f}, its own {old:.4f}"
-    if score >= old * (1 - limits.kept_tolerance):
-        reasons.append(f"{line}: no worse than by {limits.kept_tolerance:.0%}")
-    else:
-        against.append(
-            f"{line}: worse by more than {limits.kept_tolerance:.0%}; is the new data right? --judge-on it, or promote"
+    score = _score(again.candidate, metric)
+    old = None if again.champion is None else _score(again.champion, metric)
+    if score is None or old is None or again.rows < limits.minimum_rows:
+        reasons.append(
+            f"no comparison on the rows that {champion} went live on: {again.rows} are left ({again.reason})"
         )
+        return
+    where = f"{METRIC_TITLES[metric]} on the {again.rows} held-out rows that {champion} went live on"
+    line = f"{where}: {score:.4f}, its own {old:.4f}"
+    tolerance = limits.champion_rows_tolerance
+    if score >= old * (1 - tolerance):
+        reasons.append(f"{line}: no worse than by {tolerance:.0%}")
+    else:
+        against.append(f"{line}: worse by more than {tolerance:.0%}; is the new data right? --judge-on it, or promote")
 
 
 def _score(side: ModelScores, metric: str) -> float | None:

@@ -36,7 +36,7 @@ SCRIPTS = Path(__file__).resolve().parent.parent / "scripts"
 HISTORY = "retraining_history.jsonl"
 SUMMARIES = Path("simulation_results") / "pipeline_summaries"
 COMPARISON_SECONDS = 3_600.0
-KEPT_ROWS = "evaluation_rows.json.gz"  # of a version: what it was judged on
+EVALUATION_ROWS = "evaluation_rows.json.gz"  # in a version: the held-out rows that it was scored on
 
 
 class _ProductionPath(BaseSettings):
@@ -328,8 +328,8 @@ class RetrainingManager:
             "comparison.json": to_json(comparison.model_dump()),
             "training_summary.json": (work / "summary.json").read_bytes(),
         }
-        if (work / KEPT_ROWS).is_file():
-            documents[KEPT_ROWS] = (work / KEPT_ROWS).read_bytes()
+        if (work / EVALUATION_ROWS).is_file():
+            documents[EVALUATION_ROWS] = (work / EVALUATION_ROWS).read_bytes()
         if (work / "output.log").is_file():
             files = {**files, "output.log": work / "output.log"}
         version = registry.add(files, documents, model=model, origin="trained", created=utc_now())
@@ -368,12 +368,12 @@ class RetrainingManager:
         broken = registry.verify(names.champion) if names.champion is not None else []
         if names.champion is not None and not broken:
             argv += ["--champion", str(registry.entry(names.champion))]
-            kept = registry.path(names.champion) / KEPT_ROWS
-            if self.options.judge_on is None and kept.is_file():  # else the user says which rows are right
-                argv += ["--kept", str(kept)]
+            champion_rows = registry.path(names.champion) / EVALUATION_ROWS
+            if self.options.judge_on is None and champion_rows.is_file():  # else the user says which rows are right
+                argv += ["--champion-rows", str(champion_rows)]
         judged = self.source if self.options.judge_on is None else Source(data_source=self.options.judge_on)
         argv += [*judged.flags(spec_of(model).default_source), "--output", str(work / "comparison.json")]
-        argv += ["--keep", str(work / KEPT_ROWS)]
+        argv += ["--save-rows", str(work / EVALUATION_ROWS)]
         log.info("%s: comparing with %s", model, names.champion or "the baselines alone, there is no champion")
         timeout = self._timeout(model) or COMPARISON_SECONDS
         outcome = self._execute(model, argv, work / "comparison.log", timeout, stop)
@@ -400,14 +400,14 @@ class RetrainingManager:
 
     def _keep_output(self, model: str, output: Path, summary: ModelSummary) -> None:
         """The whole output stands beside the summary, also of a run that left no version."""
-        kept = self.summaries / f"training_output_{model}.log"
+        copy = self.summaries / f"training_output_{model}.log"
         try:
-            kept.parent.mkdir(parents=True, exist_ok=True)
+            copy.parent.mkdir(parents=True, exist_ok=True)
             if output.is_file():
-                shutil.copyfile(output, kept)
-                summary.process["output"] = str(kept)
+                shutil.copyfile(output, copy)
+                summary.process["output"] = str(copy)
         except OSError as error:
-            summary.notes.append(f"{kept}: cannot be written ({error.strerror})")
+            summary.notes.append(f"{copy}: cannot be written ({error.strerror})")
 
     def _sufficiency(self, model: str) -> tuple[Counted, dict[str, Any]]:
         try:

@@ -65,14 +65,16 @@ def side(path):
     path = os.path.join(path, "training_run.json") if os.path.isdir(path) else path
     return {"scores": {"mrr": json.load(open(path))["score"], "chrf": json.load(open(path))["score"]}}
 held_out = act.get("held_out", True)
-open(flags["--keep"], "w").write("rows")
-kept = None
-if "--kept" in flags:
-    assert open(flags["--kept"]).read() == "rows"
-    kept = {"model_type": model, "held_out": True, "reason": "", "rows": 10, "fingerprint": "e" * 64,
-            "candidate": {"scores": {"mrr": act.get("kept_score", 1.0)}}, "champion": {"scores": {"mrr": 0.5}}}
+open(flags["--save-rows"], "w").write("rows")
+sides = {"candidate": side(flags["--candidate"]), "champion": side(flags.get("--champion"))}
+again = None
+if "--champion-rows" in flags:
+    assert open(flags["--champion-rows"]).read() == "rows"
+    scores = {"candidate": act.get("score_on_champion_rows", 1.0), "champion": 0.5}
+    again = {"model_type": model, "held_out": True, "reason": "", "rows": 10, "fingerprint": "e" * 64,
+             **{name: {"scores": {"mrr": score}} for name, score in scores.items()}}
 json.dump({"model_type": model, "held_out": held_out, "reason": "four pairs", "rows": 10, "fingerprint": "f" * 64,
-           "candidate": side(flags["--candidate"]), "champion": side(flags.get("--champion")), "kept": kept,
+           **sides, "on_champion_rows": again,
            "baselines": {"counting": {"mrr": 0.4, "chrf": 0.4}}}, open(flags["--output"], "w"))
 """
 

@@ -1,9 +1,9 @@
-"""Score two models of one kind in one process on the same rows, which neither was trained on.
+"""Score a candidate and a champion of one model in one process on the same rows, which neither was trained on.
 
 The rows are the test part of the data (units go to parts by the hash of their name, so no seed moves them) without
 those that either model says it was trained on. Where nothing can be held out, the rows are the training part, and the
-result says so. Held-out rows can be kept in a file, and both models be scored on the rows that were kept earlier too:
-what a night's data lost or got wrong, the rows of the nights before still tell.
+result says so. A version keeps the rows that it was judged on, and the next candidate is scored on those too: where a
+night's data is damaged, the rows of the nights before still show it.
 """
 
 from __future__ import annotations
@@ -16,12 +16,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
-from data_sources import DataSource, open_source
+import click
+
+from data_sources import DataSource
 from training.judging.comparison import Comparer, EvaluationRows
 from training.runs.artifacts import to_json, write_atomically
 from training.runs.comparison import Comparison
 from training.runs.errors import TrainingError
+from training.runs.job import SourceChoice
 from training.runs.models import MODELS
+from training.runs.options import source_options, verbose_option
 
 FORMAT, FORMAT_VERSION = "evaluation_rows", 1
 
@@ -42,23 +46,31 @@ def compare(
     champion: Path | None,
     source: DataSource,
     *,
-    keep: Path | None = None,
-    kept: Path | None = None,
+    save_rows: Path | None = None,
+    champion_rows: Path | None = None,
 ) -> Comparison:
-    """Score ``candidate`` and, where there is one, ``champion``, and once more on the rows in the file ``kept``.
+    """Score both models on the rows of ``source``, and once more on those that an earlier comparison saved.
 
-    Held-out rows are written to ``keep``. A model that cannot be loaded has no scores and an ``error``.
+    A model that cannot be loaded has no scores and an ``error``.
+
+    Args:
+        comparer: What compares models of this type.
+        candidate: A model file or run directory.
+        champion: The one to compare with; None scores the candidate alone.
+        source: Where the rows are.
+        save_rows: A file to save the rows in, where they are held out.
+        champion_rows: The rows that were saved when the champion was the candidate.
 
     Raises:
         DataSourceError: The rows cannot be read.
-        TrainingError: The file ``kept`` cannot be used.
-        ArtifactError: The file ``keep`` cannot be written.
+        TrainingError: The file ``champion_rows`` cannot be used.
+        ArtifactError: The file ``save_rows`` cannot be written.
     """
     evaluation = comparer.select(source)
     comparison = comparer.compare(candidate, champion, evaluation)
     comparison.source = source.describe()
-    dumped = [comparer.dump(row) for row in evaluation.rows] if keep is not None or kept is not None else []
-    if keep is not None and evaluation.held_out:
+    dumped = [comparer.dump(row) for row in evaluation.rows] if save_rows or champion_rows else []
+    if save_rows is not None and evaluation.held_out:
         content = {
             "format": FORMAT,
             "format_version": FORMAT_VERSION,
@@ -67,14 +79,14 @@ def compare(
             "reason": evaluation.reason,
             "rows": dumped,
         }
-        write_atomically(keep, gzip.compress(json.dumps(content).encode(), mtime=0))
-    if kept is not None:
-        earlier = _read(kept, comparer.model_type)
-        if earlier["rows"] != dumped:
-            rows = [comparer.parse(row) for row in earlier["rows"]]
-            again = EvaluationRows(earlier["strategy"], earlier["reason"], rows, training=rows)
-            comparison.kept = comparer.compare(candidate, champion, again)
-            comparison.kept.baselines = {}  # there is no training part to look things up in
+        write_atomically(save_rows, gzip.compress(json.dumps(content).encode(), mtime=0))
+    if champion_rows is not None:
+        saved = _read(champion_rows, comparer.model_type)
+        if saved["rows"] != dumped:
+            rows = [comparer.parse(row) for row in saved["rows"]]
+            again = EvaluationRows(saved["strategy"], saved["reason"], rows, training=rows)
+            comparison.on_champion_rows = comparer.compare(candidate, champion, again)
+            comparison.on_champion_rows.baselines = {}  # there is no training part to look things up in
     return comparison
 
 
@@ -89,52 +101,57 @@ def _read(path: Path, model_type: str) -> dict[str, Any]:
     return content
 
 
-class CompareOptions(Config):
-    """What a comparison is told."""
+@dataclass(frozen=True)
+class CompareOptions:
+    """What a comparison is told: ``output`` is the file for its JSON, the others are as in ``compare``."""
 
-    candidate: Annotated[Path, Setting("A model file or run directory.")]
-    champion: Annotated[Path | None, Setting("The one to compare with.", default="none")] = None
-    output: Annotated[Path, Setting("Where the scores go.", metavar="FILE")]
-    save_rows: Annotated[
-        Path | None, Setting("Save the held-out rows.", default="nowhere", metavar="FILE", former=("--keep",))
-    ] = None
-    earlier_rows: Annotated[
-        Path | None,
-        Setting("Score on these rows too, saved earlier.", default="none", metavar="FILE", former=("--kept",)),
-    ] = None
+    source: SourceChoice
+    candidate: Path
+    champion: Path | None
+    output: Path
+    save_rows: Path | None = None
+    champion_rows: Path | None = None
 
 
 def compare_and_write(model_type: str, choice: SourceChoice, options: CompareOptions) -> None:
     """``compare`` from flags to a file. Raises as ``compare``, and ArtifactError where it cannot be written."""
     comparer = comparer_of(model_type)
-    source = open_source(
-        json_input=options.json_input,
-        data_source=options.data_source,
-        strict=options.strict,
-        kind=comparer.model_type,
-        max_samples=comparer.max_samples,
+    comparison = compare(
+        comparer,
+        options.candidate,
+        options.champion,
+        options.source.open(comparer.model_type, comparer.max_samples),
+        save_rows=options.save_rows,
+        champion_rows=options.champion_rows,
     )
-    comparison = compare(comparer, options.candidate, options.champion, source, keep=options.keep, kept=options.kept)
     write_atomically(options.output, to_json(comparison.model_dump()))
-    for where, found in (("", comparison), (" on the rows saved earlier", comparison.kept)):
-        for name, side in () if found is None else (("candidate", found.candidate), ("champion", found.champion)):
-            if side is not None and found is not None:
-                log.info("%s%s: %s", name, where, side.error or side.scores or found.reason)
+    for where, found in (("", comparison), (" on the champion's rows", comparison.on_champion_rows)):
+        if found is not None:
+            for name, side in (("candidate", found.candidate), ("champion", found.champion)):
+                if side is not None:
+                    log.info("%s%s: %s", name, where, side.error or side.scores or found.reason)
+
+
+_FILE = click.Path(dir_okay=False, path_type=Path)
 
 
 @click.command("compare")
 @click.argument("model")
+@click.option("--candidate", required=True, type=click.Path(path_type=Path), help="A model file or run directory.")
+@click.option("--champion", type=click.Path(path_type=Path), help="The one to compare with.")
+@click.option("--output", required=True, type=_FILE, help="Where the scores go.")
+@click.option("--save-rows", "--keep", "save_rows", type=_FILE, help="Save the rows, where they are held out.")
+@click.option("--champion-rows", "--kept", "champion_rows", type=_FILE, help="Score on these saved rows too.")
 @source_options
-@flags(CompareOptions)
 @verbose_option
-def command(
-    model: str, json_input: str | None, data_source: str | None, strict: bool, verbose: bool, **given: Any
+def compare_models(
+    model: str, json_input: str | None, data_source: str | None, strict: bool, verbose: bool, **options: Any
 ) -> None:
-    """Score a candidate and the live MODEL on the same rows, which neither was trained on.
+    """Score two models of one kind on the same rows; MODEL is a name such as gnn_synergy.
 
-    MODEL is gnn_synergy, soft_prompt, pattern_detection or yaml_generation.
-
-    Exit codes: 0 compared (a model that cannot be loaded is said so in the output), 1 failed, 2 wrong usage.
+    Exit codes: 0 compared (also where a model cannot be loaded: the output says so), 1 failed, 2 wrong usage.
     """
+    from training.runs.process import execute
+
     source = SourceChoice(json_input, data_source, strict)
-    execute(lambda: compare_and_write(model, source, read_config(CompareOptions, given)), verbose=verbose)
+    execute(lambda: compare_and_write(model, CompareOptions(source, **options)), verbose=verbose)

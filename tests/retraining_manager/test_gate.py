@@ -67,14 +67,14 @@ def test_what_fails_on_the_rows_that_the_champion_went_live_on_is_refused_whatev
         sides = {"candidate": scored(candidate), "champion": scored(champion)}
         return Comparison(model_type="gnn_synergy", held_out=True, reason="r", rows=rows, fingerprint="e" * 64, **sides)
 
-    found = verdict(0.9, 0.5, kept=on(50))
+    found = verdict(0.9, 0.5, on_champion_rows=on(50))
     assert found.blessed == (candidate >= champion * 0.9)
     assert any("rows that 20260101T000000000Z-00000000 went live on" in reason for reason in found.reasons)
-    assert verdict(0.9, 0.5, kept=on(2)).blessed, "two rows tell nothing"
-    assert verdict(0.9, 0.5, kept=on(50), thresholds=Thresholds(kept_tolerance=0.99)).blessed == (
+    assert verdict(0.9, 0.5, on_champion_rows=on(2)).blessed, "two rows tell nothing"
+    assert verdict(0.9, 0.5, on_champion_rows=on(50), thresholds=Thresholds(champion_rows_tolerance=0.99)).blessed == (
         candidate >= champion * (1 - 0.99)
     )
-    assert not verdict(0.4, 0.9, kept=on(50)).blessed, "nor do they make up for tonight's"
+    assert not verdict(0.4, 0.9, on_champion_rows=on(50)).blessed, "nor do they make up for tonight's"
 
 
 def test_the_first_version_says_that_there_is_no_baseline_version() -> None:
@@ -140,6 +140,10 @@ def test_rows_left_out_stand_in_the_reasons() -> None:
     found = verdict(champion=scored(0.5, left_out=7, notes=["it does not say what it was trained on"]))
     assert any("7 rows were left out" in reason for reason in found.reasons)
     assert "it does not say what it was trained on" in found.reasons
+
+
+def test_a_threshold_may_have_the_name_it_had_before() -> None:
+    assert Thresholds.model_validate({"kept_tolerance": 0.3}) == Thresholds(champion_rows_tolerance=0.3)
 
 
 @pytest.mark.parametrize("bad", [{"tollerance": 0.1}, {"tolerance": 1.0}, {"minimum": float("nan")}])

@@ -100,7 +100,7 @@ def test_a_candidate_must_hold_on_the_rows_that_the_champion_went_live_on_unless
     first = manager.retrain(GNN)
     assert (manager.registry(GNN).path(str(first.version)) / "evaluation_rows.json.gz").read_text() == "rows"
     before = production(tmp_path)
-    fake(score=0.9, kept_score=0.44)
+    fake(score=0.9, score_on_champion_rows=0.44)
     refused = manager.retrain(GNN)
     assert not refused.promoted
     assert "0.4400, its own 0.5000: worse by more than 10%" in refused.verdict["reasons"][0]

@@ -129,8 +129,8 @@ def test_a_file_that_is_no_model_has_an_error_and_the_other_its_scores(tmp_path:
     model(tmp_path / "new.pth", data)
     (tmp_path / "old.pth").write_text("not a model")
     output = tmp_path / "out" / "c.json"
-    options = CompareOptions(candidate=tmp_path / "new.pth", champion=tmp_path / "old.pth", output=output)
-    compare_and_write("gnn_synergy", SourceChoice(str(data)), options)
+    options = CompareOptions(SourceChoice(str(data)), tmp_path / "new.pth", tmp_path / "old.pth", output)
+    compare_and_write("gnn_synergy", options)
     written = Comparison.model_validate_json(output.read_bytes())  # as the manager reads it
     assert written.champion is not None
     assert written.champion.scores is None
@@ -189,7 +189,7 @@ def test_patterns_are_compared_on_entities_that_neither_saw(tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_rows_that_were_kept_are_read_back_as_they_were(kind: KindName) -> None:
+def test_rows_that_were_saved_are_read_back_as_they_were(kind: KindName) -> None:
     folder = str(ROOT / "simulation" / "training_data")
     comparer = comparer_of(kind)
     assert comparer.model_type == kind
@@ -204,14 +204,15 @@ def test_rows_that_were_kept_are_read_back_as_they_were(kind: KindName) -> None:
         assert one.home.entities == other.home.entities
 
 
-def test_a_night_of_damaged_data_is_told_by_the_rows_kept_before(tmp_path: Path) -> None:
-    data, kept = write(tmp_path / "homes.json", HOMES), tmp_path / "kept.json.gz"
+def test_a_night_of_damaged_data_is_told_by_the_rows_saved_before(tmp_path: Path) -> None:
+    data, saved = write(tmp_path / "homes.json", HOMES), tmp_path / "saved.json.gz"
     result = model(tmp_path / "old.pth", data)
     source = open_source(json_input=str(data))
-    first = compare(comparer_of("gnn_synergy"), tmp_path / "old.pth", None, source, keep=kept)
-    assert compare(comparer_of("gnn_synergy"), tmp_path / "old.pth", None, source, kept=kept).kept is None, (
-        "they are the same rows"
-    )
+    first = compare(comparer_of("gnn_synergy"), tmp_path / "old.pth", None, source, save_rows=saved)
+    assert (
+        compare(comparer_of("gnn_synergy"), tmp_path / "old.pth", None, source, champion_rows=saved).on_champion_rows
+        is None
+    ), "they are the same rows"
     damaged = json.loads(json.dumps(HOMES))
     for one in damaged:
         actions = [synergy["entity_2"] for synergy in one["synergies"]]
@@ -220,31 +221,31 @@ def test_a_night_of_damaged_data_is_told_by_the_rows_kept_before(tmp_path: Path)
     bad = write(tmp_path / "bad.json", damaged)
     model(tmp_path / "new.pth", bad)
     source = open_source(json_input=str(bad))
-    found = compare(comparer_of("gnn_synergy"), tmp_path / "new.pth", tmp_path / "old.pth", source, kept=kept)
-    assert found.kept is not None
-    assert found.kept.champion is not None
-    assert found.kept.champion.scores == result.metrics["test"]["model"] == first.candidate.scores
-    assert (found.kept.rows, found.kept.fingerprint) == (first.rows, first.fingerprint)
-    assert found.kept.candidate.scores is not None
-    assert found.kept.candidate.scores["mrr"] < 0.9 * found.kept.champion.scores["mrr"]  # type: ignore[operator]
+    found = compare(comparer_of("gnn_synergy"), tmp_path / "new.pth", tmp_path / "old.pth", source, champion_rows=saved)
+    assert found.on_champion_rows is not None
+    assert found.on_champion_rows.champion is not None
+    assert found.on_champion_rows.champion.scores == result.metrics["test"]["model"] == first.candidate.scores
+    assert (found.on_champion_rows.rows, found.on_champion_rows.fingerprint) == (first.rows, first.fingerprint)
+    assert found.on_champion_rows.candidate.scores is not None
+    assert found.on_champion_rows.candidate.scores["mrr"] < 0.9 * found.on_champion_rows.champion.scores["mrr"]  # type: ignore[operator]
 
 
 @pytest.mark.parametrize("content", [b"", b"no gzip", gzip.compress(b"{}"), gzip.compress(b'{"format": 1}')])
-def test_kept_rows_that_cannot_be_read_are_an_error_in_one_line(tmp_path: Path, content: bytes) -> None:
+def test_saved_rows_that_cannot_be_read_are_an_error_in_one_line(tmp_path: Path, content: bytes) -> None:
     data = write(tmp_path / "homes.json", HOMES)
     model(tmp_path / "m.pth", data)
-    (tmp_path / "kept").write_bytes(content)
-    with pytest.raises(TrainingError, match="kept: holds no evaluation rows that can be read"):
+    (tmp_path / "saved").write_bytes(content)
+    with pytest.raises(TrainingError, match="saved: holds no evaluation rows that can be read"):
         compare(
             comparer_of("gnn_synergy"),
             tmp_path / "m.pth",
             None,
             open_source(json_input=str(data)),
-            kept=tmp_path / "kept",
+            champion_rows=tmp_path / "saved",
         )
 
 
 def test_another_kind_is_an_error_in_one_line(tmp_path: Path) -> None:
-    options = CompareOptions(candidate=tmp_path, output=tmp_path / "x")
-    with pytest.raises(TrainingError, match="there is no comparison for it, only for gnn_synergy"):
-        compare_and_write("nothing", SourceChoice(), options)
+    options = CompareOptions(SourceChoice(), tmp_path, None, tmp_path / "x")
+    with pytest.raises(TrainingError, match="no such model; there are gnn_synergy"):
+        compare_and_write("nothing", options)

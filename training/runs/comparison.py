@@ -25,8 +25,8 @@ class Comparison(BaseModel):
     """A candidate and, where there is one, the champion, scored on the same rows.
 
     ``rows`` are how many rows were scored, ``fingerprint`` is their SHA-256, ``reason`` says how they were held out or
-    why they could not be. ``kept`` is the same on rows that were kept earlier, without baselines; None where those are
-    the same rows.
+    why they could not be. ``on_champion_rows`` is the same on the rows that the champion went live on, without
+    baselines; None where there are none, or they are the same rows.
     """
 
     model_config = ConfigDict(extra="forbid", protected_namespaces=())
@@ -40,4 +40,4 @@ class Comparison(BaseModel):
     champion: ModelScores | None = None
     baselines: dict[str, dict[str, float | None]] = {}
     source: dict[str, Any] = {}
-    kept: Comparison | None = None
+    on_champion_rows: Comparison | None = None
