@@ -48,7 +48,6 @@ def train() -> None:
         "compare": "training.compare:compare_models",
         "evaluate": "training.synergy.command:evaluate",
         "suggest": "training.suggestions.command:suggest",
-        "compare": "training.compare:command",
         "retrain": "retraining_manager.cli:main",
     },
 )

@@ -14,7 +14,7 @@ import logging
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import click
 
@@ -66,7 +66,7 @@ def compare(
         TrainingError: The file ``champion_rows`` cannot be used.
         ArtifactError: The file ``save_rows`` cannot be written.
     """
-    evaluation = comparer.select(source)
+    evaluation = comparer.select(source, comparer.max_samples(candidate))
     comparison = comparer.compare(candidate, champion, evaluation)
     comparison.source = source.describe()
     dumped = [comparer.dump(row) for row in evaluation.rows] if save_rows or champion_rows else []
@@ -113,14 +113,14 @@ class CompareOptions:
     champion_rows: Path | None = None
 
 
-def compare_and_write(model_type: str, choice: SourceChoice, options: CompareOptions) -> None:
+def compare_and_write(model_type: str, options: CompareOptions) -> None:
     """``compare`` from flags to a file. Raises as ``compare``, and ArtifactError where it cannot be written."""
     comparer = comparer_of(model_type)
     comparison = compare(
         comparer,
         options.candidate,
         options.champion,
-        options.source.open(comparer.model_type, comparer.max_samples),
+        options.source.open(comparer.model_type, comparer.max_samples(options.candidate)),
         save_rows=options.save_rows,
         champion_rows=options.champion_rows,
     )

@@ -249,3 +249,13 @@ def test_another_kind_is_an_error_in_one_line(tmp_path: Path) -> None:
     options = CompareOptions(SourceChoice(), tmp_path, None, tmp_path / "x")
     with pytest.raises(TrainingError, match="no such model; there are gnn_synergy"):
         compare_and_write("nothing", options)
+
+
+def test_a_comparison_reads_as_many_rows_as_the_training_of_the_candidate_did(tmp_path: Path) -> None:
+    comparer = comparer_of("soft_prompt")
+    assert comparer.max_samples(tmp_path) == 2_000, "what production's training reads"
+    (tmp_path / "training_run.json").write_text('{"max_samples": 70}')
+    assert comparer.max_samples(tmp_path) == 70
+    folder = str(ROOT / "simulation" / "training_data")
+    few = comparer.select(open_source(json_input=folder, kind="soft_prompt"), 70)
+    assert len(few.rows) + len(few.training) < 70

@@ -11,12 +11,11 @@ from training.automations.evaluation import evaluate_generator, structure_score
 from training.automations.model import YamlGenerator, examples
 from training.automations.trainer import row_units, split_by_home
 from training.judging.comparison import Comparer, EvaluationRows, Measured, dump_record, rows_digest, unseen_rows
+from training.text.adapter_job import samples_of
 
-MAX_SAMPLES = YamlOptions().max_samples
 
-
-def _select(source: DataSource) -> EvaluationRows[YamlRow]:
-    rows = list(islice(source.read(YamlRow), MAX_SAMPLES))
+def _select(source: DataSource, max_samples: int | None) -> EvaluationRows[YamlRow]:
+    rows = list(islice(source.read(YamlRow), max_samples))
     return EvaluationRows.of_parts(rows, *split_by_home(rows))
 
 
@@ -45,5 +44,5 @@ COMPARER = Comparer(
     fingerprint=lambda rows: rows_digest(row.model_dump_json() for row in rows),
     dump=dump_record,
     parse=YamlRow.model_validate,
-    max_samples=MAX_SAMPLES,
+    max_samples=lambda run: samples_of(run, YamlOptions),
 )

@@ -64,7 +64,7 @@ def _one(_row: Any) -> int:
     return 1
 
 
-def _all(_path: Path) -> None:
+def _all(_model: Path) -> None:
     return None
 
 
@@ -74,7 +74,7 @@ class Comparer(Generic[M, Row]):
 
     Attributes:
         model_type: The models' type, which is the kind of records that they learn from.
-        select: The evaluation rows of a source. Raises DataSourceError.
+        select: The evaluation rows of a source, of which so many rows are read at most. Raises DataSourceError.
         load: A model from its path. Raises ModelFileError.
         described: What a model's file says of its training; ``trained_on`` in it is a text that ``sealed`` made.
         leave_out: Those of the rows that are in none of the texts ``trained_on``.
@@ -84,11 +84,12 @@ class Comparer(Generic[M, Row]):
         parse: The row that ``dump`` made a value of.
         size: How many a row counts for.
         counted: What ``size`` counts, in messages.
-        max_samples: Rows that are read at most: as many as training reads by default.
+        max_samples: How many rows the training of a model read at most, so that a comparison reads the same ones; None
+            where there was no limit.
     """
 
     model_type: KindName
-    select: Callable[[DataSource], EvaluationRows[Row]]
+    select: Callable[[DataSource, int | None], EvaluationRows[Row]]
     load: Callable[[Path], M]
     described: Callable[[M], Mapping[str, Any]]
     leave_out: Callable[[EvaluationRows[Row], Sequence[str]], Sequence[Row]]
@@ -98,7 +99,7 @@ class Comparer(Generic[M, Row]):
     parse: Callable[[Any], Row]
     size: Callable[[Row], int] = _one
     counted: str = "rows"
-    max_samples: int | None = None
+    max_samples: Callable[[Path], int | None] = _all
 
     def compare(self, candidate: Path, champion: Path | None, evaluation: EvaluationRows[Row]) -> Comparison:
         """Score both models on the rows that neither was trained on. One that cannot be loaded has an ``error``."""

@@ -9,16 +9,15 @@ from itertools import islice
 
 from data_sources import DataSource, PromptRow, normalized_query
 from training.judging.comparison import Comparer, EvaluationRows, Measured, rows_digest, unseen_rows
+from training.text.adapter_job import samples_of
 from training.text.backbone import TextPair
 from training.text.config import SoftPromptOptions
 from training.text.model import Suggester
 from training.text.splits import split_by_query
 
-MAX_SAMPLES = SoftPromptOptions().max_samples
 
-
-def _select(source: DataSource) -> EvaluationRows[TextPair]:
-    rows = islice(source.read(PromptRow), MAX_SAMPLES)
+def _select(source: DataSource, max_samples: int | None) -> EvaluationRows[TextPair]:
+    rows = islice(source.read(PromptRow), max_samples)
     pairs = [TextPair(row.query, row.suggestion) for row in rows]
     found = EvaluationRows.of_parts(pairs, *split_by_query(pairs))
     return replace(found, rows=list(dict.fromkeys(found.rows)))
@@ -42,5 +41,5 @@ COMPARER = Comparer(
     fingerprint=lambda rows: rows_digest(json.dumps(pair) for pair in rows),
     dump=list,
     parse=lambda raw: TextPair(*raw),
-    max_samples=MAX_SAMPLES,
+    max_samples=lambda run: samples_of(run, SoftPromptOptions),
 )
