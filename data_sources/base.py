@@ -15,7 +15,7 @@ from data_sources.records import R, explain, shorten
 
 M = TypeVar("M", bound=BaseModel)
 
-UNUSABLE_LIMIT = 0.1  # more than a tenth of unusable rows is fatal (docs/data.md)
+UNUSABLE_LIMIT = 0.1  # more than a tenth of unusable rows is fatal (docs/reference/data-formats.md)
 REASONS_KEPT = 5
 MESSAGE_LENGTH = 200  # characters of another library's error
 

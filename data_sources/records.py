@@ -294,7 +294,7 @@ class PatternRow(_EntityRecord):
     entity_id: EntityId = Field(validation_alias=_spellings("entity_id", under="pattern"), description=_AN_ENTITY_ID)
     pattern_type: Annotated[Text, BeforeValidator(_pattern_name), AfterValidator(_known_pattern)] = Field(
         validation_alias=_spellings("pattern_type", under="pattern"),
-        description="a pattern type such as time_of_day (docs/data.md lists them all)",
+        description="a pattern type such as time_of_day (docs/reference/data-formats.md lists them all)",
     )
     confidence: Confidence = Field(validation_alias=_spellings("confidence", under="pattern"), description=_CONFIDENCE)
     occurrences: Annotated[int, Field(ge=0, strict=True)] = Field(

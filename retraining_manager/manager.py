@@ -53,7 +53,7 @@ class RetrainingManager:
     Args:
         training_data_directory: A folder of ``<model>_data.json`` files; None reads production's services.
         model_directory: Where versions are kept, and production's paths beside them.
-        data_sufficiency_checker: Decides from row counts; by default those of docs/retraining.md.
+        data_sufficiency_checker: Decides from row counts; by default those of docs/explanation/retraining.md.
         source: The general form of ``training_data_directory``, which is not looked at then.
         options: How to run.
 

@@ -27,7 +27,7 @@ GENERATED_SEED = 2026  # not the sample's, so that the sample is new to the base
     "--output",
     type=click.Path(dir_okay=False, path_type=Path),
     default=None,
-    help="The .safetensors file; its card goes beside it.  [default: training/base/synergy.safetensors]",
+    help="The .safetensors file; its card goes beside it.  [default: training/synergy/base/synergy.safetensors]",
 )
 def main(
     json_input: Path | None,

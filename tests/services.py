@@ -1,4 +1,4 @@
-"""Production's two services on loopback, as docs/production.md describes them: a Data API and a SQLite database."""
+"""Production's services on loopback, as docs/reference/production.md describes them: a Data API and a SQLite file."""
 
 from __future__ import annotations
 

@@ -57,7 +57,7 @@ class PatternJob(TrainingJob[list[PatternRow], "TrainedPatterns"]):
         if not audit.judged_rows:
             raise TrainingError(
                 f"{where}: none of {audit.rows} rows has a ground truth, so nothing says which patterns are "
-                "genuine; give rows with ground_truth.expected_pattern (docs/data.md)"
+                "genuine; give rows with ground_truth.expected_pattern (docs/reference/data-formats.md)"
             )
 
     def train(self, rows: list[PatternRow]) -> Trained[TrainedPatterns]:

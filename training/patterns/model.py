@@ -124,8 +124,8 @@ class PatternModel:
         """``[n]`` probability, from 0 to 1, that each pattern is genuine.
 
         Args:
-            rows: Records, or plain rows in any spelling of docs/data.md; a ground truth is not looked at. Pattern
-                types, domains and classes may be ones that training never saw.
+            rows: Records, or plain rows in any spelling of docs/reference/data-formats.md; a ground truth is not looked
+                at. Pattern types, domains and classes may be ones that training never saw.
 
         Raises:
             ValueError: A row cannot be used; the message says which, which field and why.

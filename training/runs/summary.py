@@ -10,7 +10,7 @@ Status = Literal["success", "failed", "skipped"]
 
 
 class TrainingSummary(BaseModel):
-    """What ``--summary-path`` and the pipeline's ``training_summary_<model>.json`` hold (docs/production.md).
+    """What ``--summary-path`` and the pipeline's ``training_summary_<model>.json`` hold (docs/reference/production.md).
 
     The first eight keys are the contract's. ``source`` never holds a secret; ``data_fingerprint`` is equal for equal
     records from any source; ``notes`` are the plain words that the data and the scores call for.

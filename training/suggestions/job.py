@@ -68,7 +68,9 @@ def _suggest_all(model: SynergyModel, source: DataSource, options: SuggestOption
     if options.home is not None and options.home not in names:
         raise TrainingError(f"--home {options.home!a}: {where} has no such home; it has {_listed(names)}")
     if not found:
-        raise TrainingError(f"{where}: no home has any entities; give them their entities (docs/data.md)")
+        raise TrainingError(
+            f"{where}: no home has any entities; give them their entities (docs/reference/data-formats.md)"
+        )
     if empty:
         log.warning("Left out, for they have no entities: %s", _listed(empty))
     return found

@@ -88,7 +88,8 @@ def suggest_automations(
     """
     if not home.entities:
         raise TrainingError(
-            f"home {home.home_id!a} has no entities: nothing can be suggested; give its entities (docs/data.md)"
+            f"home {home.home_id!a} has no entities: nothing can be suggested; give its entities "
+            "(docs/reference/data-formats.md)"
         )
     # Pairs that rules made up are no automations of anybody.
     known = () if home.generated else home.synergies

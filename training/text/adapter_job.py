@@ -238,7 +238,7 @@ class AdapterJob(TrainingJob[list[Any], "TrainedAdapter"]):
             shutil.rmtree(self._partial, ignore_errors=True)
 
     def _describe(self, result: TrainedAdapter, summary: TrainingSummary) -> dict[str, Any]:
-        """``training_run.json``: production's keys first (docs/production.md), then what a reader needs."""
+        """``training_run.json``: production's keys first (docs/reference/production.md), then what a reader needs."""
         return {
             "base_model": self.adapter.base_model,
             "samples_used": summary.audit["rows"],
