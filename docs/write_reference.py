@@ -60,7 +60,7 @@ MODEL_SETTINGS = {
 THRESHOLDS = {
     "minimum": "The lowest score that a candidate may have, whatever is live.",
     "tolerance": "Share of the live version's score that a candidate may lose on the same rows.",
-    "kept_tolerance": "The same, on the rows that the live version was judged on when it went live.",
+    "champion_rows_tolerance": "The same, on the rows that the live version was judged on when it went live.",
     "beat_baselines": "A candidate has to score above the best baseline.",
     "minimum_rows": "With fewer held-out rows than this, two scores are not compared.",
 }
