@@ -172,7 +172,7 @@ def _restore(model: Any, path: Path) -> None:
     model.load_state_dict(load_file(path), strict=False)
 
 
-class _GroupedByLength(torch.utils.data.Sampler[int]):
+class GroupedByLength(torch.utils.data.Sampler[int]):
     """Rows of like length together, by the batches of all processes; an order of its own for each epoch.
 
     Transformers' sampler would go on with one generator, so that a resumed epoch would see another order.
@@ -192,7 +192,7 @@ class _GroupedByLength(torch.utils.data.Sampler[int]):
 
 
 class _SetEpoch(transformers.TrainerCallback):  # type: ignore[misc]
-    def __init__(self, sampler: _GroupedByLength) -> None:
+    def __init__(self, sampler: GroupedByLength) -> None:
         self._sampler = sampler
 
     def on_epoch_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:  # noqa: ARG002
@@ -238,7 +238,7 @@ class _BestEpoch(transformers.TrainerCallback):  # type: ignore[misc]
 
 
 class _Trainer(transformers.Seq2SeqTrainer):  # type: ignore[misc]
-    _sampler: _GroupedByLength
+    _sampler: GroupedByLength
 
     def __init__(self, *, at_once: Limits | None, **arguments: Any) -> None:
         super().__init__(**arguments)
@@ -259,7 +259,7 @@ class _Trainer(transformers.Seq2SeqTrainer):  # type: ignore[misc]
 
     def group_by_length(self, lengths: Sequence[int]) -> None:
         together = self.args.train_batch_size * self.args.gradient_accumulation_steps * self.args.world_size
-        self._sampler = _GroupedByLength(list(lengths), together, self.args.seed)
+        self._sampler = GroupedByLength(list(lengths), together, self.args.seed)
         self.add_callback(_SetEpoch(self._sampler))
 
     def compute_loss(

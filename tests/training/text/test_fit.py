@@ -14,8 +14,8 @@ from training.runs.artifacts import move_link, pointed_at
 from training.runs.errors import TrainingError
 from training.text import memory_forecast as memory
 from training.text.backbone import Base, TextPair, load_base, scratch_base
-from training.text.config import AdapterConfig
-from training.text.fit import FitSettings, Limits, _GroupedByLength, fit, newest_checkpoint, rows_at_once, tokenized
+from training.text.config import AdapterConfig, FitSettings, Limits
+from training.text.fit import GroupedByLength, fit, newest_checkpoint, rows_at_once, tokenized
 from training.text.trainer import adapted
 
 PAIRS = [
@@ -137,7 +137,7 @@ def test_rows_run_together_as_long_as_their_tokens_do_not_exceed_those_of_the_lo
 
 def test_batches_are_of_like_length_and_each_epoch_has_its_own_order() -> None:
     lengths = [n % 40 + 1 for n in range(400)]
-    sampler = _GroupedByLength(lengths, 8, seed=0)
+    sampler = GroupedByLength(lengths, 8, seed=0)
     first = list(sampler)
     sampler.epoch = 1
     second = list(sampler)
