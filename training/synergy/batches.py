@@ -29,7 +29,7 @@ class Block(NamedTuple):
     negative: Tensor
     stands_for: Tensor
     weight: float
-    evidence: Tensor
+    features: Tensor
 
     @property
     def compared(self) -> Tensor:
@@ -38,13 +38,13 @@ class Block(NamedTuple):
 
 
 class Lines(NamedTuple):
-    """The compared pairs of many blocks, one after another: all ``[k]``, ``evidence`` ``[k, e]``.
+    """The compared pairs of many blocks, one after another: all ``[k]``, ``features`` ``[k, f]``.
 
     ``positive`` is the weight of a pair to be predicted, ``negative`` how many negatives a pair stands for, ``line``
     the number of its trigger's line, ``weight`` that of its home.
     """
 
-    evidence: Tensor
+    features: Tensor
     positive: Tensor
     negative: Tensor
     line: Tensor
@@ -61,7 +61,7 @@ class Lines(NamedTuple):
             first += len(block.triggers)
             parts.append(
                 (
-                    block.evidence[compared],
+                    block.features[compared],
                     block.positive[compared],
                     negative[compared],
                     line,

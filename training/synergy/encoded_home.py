@@ -69,7 +69,7 @@ class EncodedHome:
     """A graph with its texts as indexes into a vocabulary and its names as sparse vectors.
 
     It holds none of the home's pairs: what is known of a home is always passed beside it. Without an ``encoder`` the
-    evidences of what names mean are 0, their mean.
+    features of what names mean are 0, their mean.
     """
 
     def __init__(
@@ -104,15 +104,13 @@ class EncodedHome:
         sizes = np.bincount(self.home_domain)[self.home_domain]
         center = self.by_letters[self.candidates].mean(0) if len(self.candidates) else np.zeros((1, 1))
         common = np.asarray(self.by_letters @ np.asarray(center).ravel()) if len(self.candidates) else 0 * sizes
-        self.alone = np.stack(  # [n, 4] what is said of an action whatever the trigger
-            [
-                np.log(sizes / graph.size),
-                np.log([crowd[word] for word in first]),
-                np.log1p(lengths),
-                10 * common,
-            ],
-            axis=1,
-        ).astype(np.float32)
+        # Feature -> [n]: how much the name of an action stands out, whatever the trigger.
+        self.prominence = {
+            "domain_crowd": np.log(sizes / graph.size),
+            "name_crowd": np.log([crowd[word] for word in first]),
+            "name_length": np.log1p(lengths),
+            "name_commonness": 10 * common,
+        }
 
         self.meaning = None if encoder is None or not graph.size else Meaning(encoder(names_of(graph)), self.candidates)
 

@@ -21,7 +21,7 @@ from training.judging.calibration import Calibration
 from training.judging.metrics import METRICS, Array, average_precision, expected_calibration_error, mean_rank, roc_auc
 from training.runs.errors import TrainingError
 from training.synergy.encoded_home import EncodedHome
-from training.synergy.features import NAMES
+from training.synergy.features import column
 from training.synergy.graph import HomeGraph, Ints
 
 RANKED_PAIRS = 4_000_000  # of one home; beyond it triggers are sampled
@@ -30,7 +30,7 @@ BOOTSTRAP = 2_000  # resamplings of the homes
 
 Mask = npt.NDArray[np.bool_]
 Scorer = Callable[[Ints, Ints], tuple[Tensor, Tensor]]
-"""(triggers ``[t]``, actions ``[a]``) of one home -> its logits ``[t, a]`` and the evidence ``[t, a, e]``."""
+"""(triggers ``[t]``, actions ``[a]``) of one home -> its logits ``[t, a]`` and the features ``[t, a, f]``."""
 
 
 @dataclass(frozen=True)
@@ -125,21 +125,21 @@ def rank(task: RankingTask, scores: Array) -> dict[str, float]:
     }
 
 
-def baselines(evidence: Tensor) -> dict[str, Array]:
-    """Scores ``[t, a]`` that only count, from ``[t, a, e]`` evidence: a model has to beat them on the same pairs.
+def baselines(features: Tensor) -> dict[str, Array]:
+    """Scores ``[t, a]`` that only count, from ``[t, a, f]`` features: a model has to beat them on the same pairs.
 
     The prior is the smoothed odds of the (trigger domain, action domain) pair in the training part.
     """
 
-    def column(name: str) -> Array:
-        return evidence[:, :, NAMES.index(name)].double().numpy()
+    def values(name: str) -> Array:
+        return column(features, name).double().numpy()
 
-    prior, overlap = column("action_domain") + column("domain_pair"), column("name_overlap")
+    prior, overlap = values("action_domain") + values("domain_pair"), values("name_overlap")
     return {
         "domain_pair_prior": prior,
         "name_overlap": overlap,
         "prior_x_name_overlap": prior + np.log(overlap + 0.01),
-        "prior_x_same_area": prior + np.log((column("same_area") > 0) + 0.01),
+        "prior_x_same_area": prior + np.log((values("same_area") > 0) + 0.01),
     }
 
 
@@ -190,8 +190,8 @@ def scored_by_block(task: RankingTask, scorer: Scorer) -> Iterator[tuple[Tensor,
 def score_home(task: RankingTask, scorer: Scorer, calibration: Calibration) -> HomeScore:
     """Rank one home by the model and by every baseline."""
     parts: dict[str, list[Array]] = {}
-    for logits, evidence in scored_by_block(task, scorer):
-        for name, scores in {"model": logits.double().numpy(), **baselines(evidence)}.items():
+    for logits, features in scored_by_block(task, scorer):
+        for name, scores in {"model": logits.double().numpy(), **baselines(features)}.items():
             parts.setdefault(name, []).append(scores)
     whole = {name: np.concatenate(chunks) for name, chunks in parts.items()}
     return HomeScore(task, {name: rank(task, s) for name, s in whole.items()}, calibration(whole["model"]))

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
+import numpy.typing as npt
 from scipy.sparse import csr_array
 
 from training.synergy.encoded_home import Array, EncodedHome, cosine
-from training.synergy.features import FIRST_KNOWN, NAMES
 from training.synergy.graph import Ints
 
 OVERLAP_FLOOR = 0.02
@@ -35,11 +35,11 @@ class KnownPairs:
         pair_rate = (seen + 2) / (np.outer(triggers, actions) + 2 / action_rate)
         self.action_odds, self.pair_odds = np.log(action_rate / rate), np.log(pair_rate / action_rate)
 
-    def evidence(self, home: EncodedHome, triggers: Ints, actions: Ints) -> Array:
-        """``[t, a, len(NAMES) - FIRST_KNOWN]``."""
-        out = np.zeros((len(triggers), len(actions), len(NAMES) - FIRST_KNOWN), dtype=np.float32)
-        if not len(self.pairs):
-            return out
+    def features(self, home: EncodedHome, triggers: Ints, actions: Ints) -> dict[str, npt.ArrayLike]:
+        """What the known pairs say of ``triggers`` x ``actions``: feature -> values that broadcast to ``[t, a]``.
+
+        There must be at least one.
+        """
         times = self.times[actions]
         driving = self.from_source[:, actions].T.tocsr()  # [a, sources]
         others = (triggers[:, None] != self.sources).astype(np.float32)
@@ -52,22 +52,20 @@ class KnownPairs:
         count = np.maximum(np.asarray(own.sum(1)).ravel(), 1)[:, None].astype(np.float32)
         shared = np.asarray((own @ self.drives[self.sources].T).toarray(), dtype=np.float32)
         likeness = shared / np.maximum(count + self.drives[self.sources].sum(1).ravel() - shared, 1)
-        columns = [
-            np.broadcast_to(np.log1p(times), out.shape[:2]),
-            np.log1p(voted((kind[triggers][:, None] == kind[self.sources]).astype(np.float32))),
-            log_share(voted(cosine(home.by_token, triggers, self.sources) ** 2)),
-            log_share(voted(cosine(home.by_letters, triggers, self.sources) ** 2)),
-            np.asarray(((own @ home.by_token) @ home.by_token[actions].T).toarray()) / count,
-            np.asarray((own @ self.kinds).toarray())[:, kind[actions]] / count,
-            log_share(voted(likeness)),
-            np.asarray(self.drives[actions][:, triggers].T.toarray()),
-            np.broadcast_to(np.isin(actions, self.sources), out.shape[:2]),
-            np.broadcast_to(self.action_odds[kind[actions]], out.shape[:2]),
-            self.pair_odds[kind[triggers]][:, kind[actions]],
-        ]
-        for i, column in enumerate(columns):
-            out[:, :, i] = column
-        return out
+        like_driven_name = np.asarray(((own @ home.by_token) @ home.by_token[actions].T).toarray()) / count
+        return {
+            "driven": np.log1p(times),
+            "driven_by_domain": np.log1p(voted((kind[triggers][:, None] == kind[self.sources]).astype(np.float32))),
+            "driven_by_namesakes": log_share(voted(cosine(home.by_token, triggers, self.sources) ** 2)),
+            "driven_by_lookalikes": log_share(voted(cosine(home.by_letters, triggers, self.sources) ** 2)),
+            "like_driven_name": like_driven_name,
+            "like_driven_domain": np.asarray((own @ self.kinds).toarray())[:, kind[actions]] / count,
+            "driven_together": log_share(voted(likeness)),
+            "reverse_known": np.asarray(self.drives[actions][:, triggers].T.toarray()),
+            "drives": np.isin(actions, self.sources),
+            "home_action_domain": self.action_odds[kind[actions]],
+            "home_domain_pair": self.pair_odds[kind[triggers]][:, kind[actions]],
+        }
 
 
 def log_share(share: Array) -> Array:

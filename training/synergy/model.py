@@ -27,7 +27,7 @@ from training.synergy.evaluation import (
     ranking_task,
     score_home,
 )
-from training.synergy.features import NAMES
+from training.synergy.features import FEATURES
 from training.synergy.graph import HomeGraph, Ints, build_graph
 from training.synergy.name_encoders import INSTALL, SENTENCES, Encoder
 from training.synergy.name_encoders import encoder as names_encoder
@@ -41,14 +41,14 @@ log = logging.getLogger(__name__)
 
 FORMAT = "gnn_synergy"
 FORMAT_VERSION = 5
-REASONS = 5  # strongest evidences that a suggestion carries
+REASONS = 5  # strongest features that a suggestion carries
 
 
 class Suggestion(NamedTuple):
     """A pair that the home has not automated yet; ``score`` is 0 to 1.
 
-    ``evidence`` are the evidences that speak for it, strongest first: name (see ``features``) and share of the logit
-    above what the evidence adds on average.
+    ``evidence`` are the features that speak for it, strongest first: name (see ``features``) and share of the logit
+    above what the feature adds on average.
     """
 
     trigger: str
@@ -128,11 +128,11 @@ class SynergyModel:
         known_synergies: Iterable[Synergy | Mapping[str, Any]],
         pairs: Iterable[tuple[str, str]],
     ) -> list[dict[str, float]]:
-        """What each evidence adds to the logit of each pair, above its average; arguments and errors as ``score``."""
+        """What each feature adds to the logit of each pair, above its average; arguments and errors as ``score``."""
         home, graph = self.encode(entities, known_synergies)
         rows = _rows(graph, pairs)
-        added = score_pairs(self.scorer(home, graph.pairs), rows, lambda _, evidence: self._added(evidence))
-        return [dict(zip(NAMES, map(float, values), strict=True)) for values in added]
+        added = score_pairs(self.scorer(home, graph.pairs), rows, lambda _, features: self._added(features))
+        return [dict(zip(FEATURES, map(float, values), strict=True)) for values in added]
 
     def suggest(
         self,
@@ -164,7 +164,7 @@ class SynergyModel:
             best = torch.cat([best, found])
             best = best[torch.argsort(best[:, 0], descending=True, stable=True)[:k]]
         rows = best[:, 2:].long().numpy()
-        added = score_pairs(scorer, rows, lambda _, evidence: self._added(evidence))
+        added = score_pairs(scorer, rows, lambda _, features: self._added(features))
         scores = self.calibration(best[:, 1].numpy())
         return [
             Suggestion(graph.entity_ids[t], graph.entity_ids[a], float(score), _strongest(values))
@@ -194,9 +194,9 @@ class SynergyModel:
         """Scores blocks of one home of which the ``[e, 2]`` pairs ``known`` are known."""
         return make_scorer(self.network, self.log_odds, home, known)
 
-    def _added(self, evidence: Tensor) -> Tensor:
+    def _added(self, features: Tensor) -> Tensor:
         with torch.no_grad():
-            return (evidence - self.network.evidence_mean) * self.network.evidence_weight
+            return (features - self.network.evidence_mean) * self.network.evidence_weight
 
     def encode(self, entities: Iterable[Any], known: Iterable[Any]) -> tuple[EncodedHome, HomeGraph]:
         """A home as the model reads it, and its graph with the known pairs. Raises ValueError as ``score``."""
@@ -315,4 +315,4 @@ def _rows(graph: HomeGraph, pairs: Iterable[tuple[str, str]]) -> Ints:
 
 def _strongest(added: npt.NDArray[np.float64]) -> tuple[tuple[str, float], ...]:
     strongest = np.argsort(-added, kind="stable")[:REASONS]
-    return tuple((NAMES[i], round(float(added[i]), 4)) for i in strongest if added[i] > 0)
+    return tuple((FEATURES[i], round(float(added[i]), 4)) for i in strongest if added[i] > 0)

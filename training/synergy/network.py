@@ -1,4 +1,4 @@
-"""The graph network: entity vectors by message passing, and a pair's score from its evidence and both vectors."""
+"""The graph network: entity vectors by message passing, and a pair's score from its features and both vectors."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from torch.nn import functional
 from torch_geometric.nn import SAGEConv
 
 from training.synergy.encoded_home import EncodedHome
-from training.synergy.features import NAMES, STARTING_WEIGHTS
+from training.synergy.features import FEATURES, STARTING_WEIGHTS
 
 HUBS = ("area", "device", "token")
 KNOWN = ("drives", "driven_by")  # known synergies, in both directions
@@ -109,16 +109,16 @@ class _Layer(nn.Module):
 class SynergyNetwork(nn.Module):
     """Directed link scores. No parameter belongs to a node, so any home can be scored.
 
-    The logit is a weighted sum of the evidence plus a correction whose last layer starts at zero: before the first
-    step the network is the evidence model, and validation decides whether the correction earns its place.
+    The logit is a weighted sum of the features plus a correction whose last layer starts at zero: before the first
+    step the network is the weighted sum alone, and validation decides whether the correction earns its place.
     """
 
     def __init__(self, domains: int, classes: int, hidden_dim: int, num_layers: int) -> None:
         super().__init__()
-        self.evidence_weight = nn.Parameter(torch.tensor(STARTING_WEIGHTS))
+        self.evidence_weight = nn.Parameter(torch.tensor(list(STARTING_WEIGHTS.values())))
         self.bias = nn.Parameter(torch.zeros(()))
-        self.register_buffer("evidence_mean", torch.zeros(len(NAMES)))
-        self.register_buffer("evidence_scale", torch.ones(len(NAMES)))
+        self.register_buffer("evidence_mean", torch.zeros(len(FEATURES)))
+        self.register_buffer("evidence_scale", torch.ones(len(FEATURES)))
         self.evidence_mean: Tensor
         self.evidence_scale: Tensor
 
@@ -129,13 +129,13 @@ class SynergyNetwork(nn.Module):
         self.numbers = nn.Linear(ENTITY_NUMBERS, hidden_dim)
         self.hubs = nn.ModuleDict({hub: nn.Linear(1, hidden_dim) for hub in HUBS})
         self.layers = nn.ModuleList(_Layer(hidden_dim) for _ in range(num_layers))
-        # The correction's first layer reads trigger, action, their product and the evidence.
+        # The correction's first layer reads trigger, action, their product and the features.
         self.trigger = nn.Linear(hidden_dim, hidden_dim)
         self.action = nn.Linear(hidden_dim, hidden_dim)
         self.from_trigger = nn.Linear(hidden_dim, hidden_dim)
         self.from_action = nn.Linear(hidden_dim, hidden_dim, bias=False)
         self.from_product = nn.Linear(hidden_dim, hidden_dim, bias=False)
-        self.from_evidence = nn.Linear(len(NAMES), hidden_dim, bias=False)
+        self.from_evidence = nn.Linear(len(FEATURES), hidden_dim, bias=False)
         self.dropout = nn.Dropout(DROPOUT)
         self.correction = nn.Linear(hidden_dim, 1, bias=False)
         nn.init.zeros_(self.correction.weight)
@@ -151,29 +151,29 @@ class SynergyNetwork(nn.Module):
         entity: Tensor = nodes["entity"]
         return entity
 
-    def forward(self, entity: Tensor, triggers: Tensor, actions: Tensor, evidence: Tensor) -> Tensor:
-        """``[t, a]`` logits, given ``[n, hidden_dim]`` vectors, ``[t]`` and ``[a]`` indexes, ``[t, a, evidences]``."""
-        logit: Tensor = evidence @ self.evidence_weight + self.bias
+    def forward(self, entity: Tensor, triggers: Tensor, actions: Tensor, features: Tensor) -> Tensor:
+        """``[t, a]`` logits, given ``[n, hidden_dim]`` vectors, ``[t]`` and ``[a]`` indexes, ``[t, a, f]``."""
+        logit: Tensor = features @ self.evidence_weight + self.bias
         if not self.training and not self.correction.weight.any():
-            return logit  # the evidence alone
+            return logit  # the features alone
         left, right = self.trigger(entity[triggers]), self.action(entity[actions])
         if self.training:
-            return logit + self._correction(left, right, evidence)
+            return logit + self._correction(left, right, features)
         # A few triggers at a time, so that what is in between stays in the processor's cache.
         step = max(1, CACHED_PAIRS // max(1, len(actions)))
-        parts = (self._correction(left[i : i + step], right, evidence[i : i + step]) for i in range(0, len(left), step))
+        parts = (self._correction(left[i : i + step], right, features[i : i + step]) for i in range(0, len(left), step))
         return logit + torch.cat(list(parts)) if len(left) else logit
 
-    def _correction(self, left: Tensor, right: Tensor, evidence: Tensor) -> Tensor:
-        """``[t, a]`` from ``[t, hidden_dim]``, ``[a, hidden_dim]`` and the evidence.
+    def _correction(self, left: Tensor, right: Tensor, features: Tensor) -> Tensor:
+        """``[t, a]`` from ``[t, hidden_dim]``, ``[a, hidden_dim]`` and the features.
 
-        The scale of the evidence goes into its weights, and left x right into a matrix for each trigger: nothing of
+        The scale of the features goes into their weights, and left x right into a matrix for each trigger: nothing of
         ``[t, a, hidden_dim]`` is made but the layer itself.
         """
         weight = self.from_evidence.weight / self.evidence_scale
         of_trigger = self.from_trigger(left) - weight @ self.evidence_mean
         by_trigger = left.unsqueeze(2) * self.from_product.weight.t() + self.from_action.weight.t()
-        hidden = functional.linear(evidence, weight) + of_trigger.unsqueeze(1)
+        hidden = functional.linear(features, weight) + of_trigger.unsqueeze(1)
         hidden = torch.baddbmm(hidden, right.expand(len(left), -1, -1), by_trigger)
         correction: Tensor = self.correction(self.dropout(torch.relu(hidden))).squeeze(2)
         return correction

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,10 +9,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from training.synergy.encoded_home import Array, EncodedHome, Vocabulary, cosine
-from training.synergy.features import FIRST_KNOWN, NAMES
+from training.synergy.encoded_home import Array, EncodedHome, Vocabulary
 from training.synergy.graph import Ints
-from training.synergy.known_pairs import KnownPairs, log_share
 
 OVERLAP_STEPS = (0.001, 0.15, 0.35, 0.6)  # edges of the bins of ``overlap_of_domains``
 BINS = len(OVERLAP_STEPS) + 1
@@ -219,7 +216,7 @@ def _log_odds(rate: Tensor) -> Tensor:
 
 @dataclass(frozen=True)
 class LogOdds:
-    """The lookup tables that evidence is read from (shapes as in ``PairStatistics``, without the leading 2).
+    """The lookup tables that features are read from (shapes as in ``PairStatistics``, without the leading 2).
 
     ``overlap`` is ``[domains, domains, BINS]``; ``trigger`` ``[classes]``, how much likelier than others an entity of
     a class is to trigger anything; ``meaning`` ``[dimensions, domains]``, fitted and not counted: what the vector of a
@@ -237,43 +234,24 @@ class LogOdds:
     trigger: Tensor
     meaning: Tensor
 
-    def evidence(self, home: EncodedHome, known: KnownPairs, triggers: Ints, actions: Ints) -> Tensor:
-        """``[t, a, len(NAMES)]`` for ``triggers`` x ``actions`` of one home of which ``known`` is known."""
+    def features(self, home: EncodedHome, overlap: Array, triggers: Ints, actions: Ints) -> dict[str, Array]:
+        """What the tables say of ``triggers`` x ``actions``: feature -> values that broadcast to ``[t, a]``.
+
+        ``overlap`` is ``home.name_overlap(triggers, actions)``.
+        """
         domain, other = home.domain[triggers], home.domain[actions]
-        overlap = home.name_overlap(triggers, actions)
-        area, other_area = home.area[triggers][:, None], home.area[actions]
-        device = home.device[triggers][:, None]
-        both_known = (area >= 0) & (other_area >= 0)
-        same_place, other_place = home.by_place(triggers, actions)
-        out = np.empty((len(triggers), len(actions), len(NAMES)), dtype=np.float32)
-        action_words = home.words[actions]
-        columns: Iterable[Any] = (
-            self.action_domain.numpy()[other],
-            self.domain_pair.numpy()[domain][:, other],
-            self.class_pair.numpy()[home.entity_class[triggers]][:, home.entity_class[actions]],
-            self.class_domain.numpy()[home.entity_class[triggers]][:, other],
-            self.trigger_word.numpy()[home.words[triggers]].sum(1)[:, other],
-            home.told_by_meaning(triggers, actions, self.meaning.numpy()),
-            _rows(self.action_word.numpy(), domain, lambda row: row[action_words].sum(1)),
-            self.target_word.numpy()[other[:, None], action_words].sum(1),
-            self.overlap.numpy()[domain[:, None], other, np.digitize(overlap, OVERLAP_STEPS)],
-            overlap,
-            log_share(overlap),
-            cosine(home.by_token, triggers, actions),
-            cosine(home.by_letters, triggers, actions),
-            overlap > 0.999,
-            0 if home.meaning is None else home.meaning.likeness(triggers, actions),
-            same_place,
-            other_place,
-            ((area == other_area) & both_known) * 1.0 - (both_known & (area != other_area)),
-            (device == home.device[actions]) & (device >= 0),
-            home.home_domain[triggers][:, None] == home.home_domain[actions],
-            *home.alone[actions].T,
-        )
-        for i, column in enumerate(columns):
-            out[:, :, i] = column
-        out[:, :, FIRST_KNOWN:] = known.evidence(home, triggers, actions)
-        return torch.from_numpy(out)
+        trigger_class, action_words = home.entity_class[triggers], home.words[actions]
+        return {
+            "action_domain": self.action_domain.numpy()[other],
+            "domain_pair": self.domain_pair.numpy()[domain][:, other],
+            "class_pair": self.class_pair.numpy()[trigger_class][:, home.entity_class[actions]],
+            "class_domain": self.class_domain.numpy()[trigger_class][:, other],
+            "trigger_words": self.trigger_word.numpy()[home.words[triggers]].sum(1)[:, other],
+            "trigger_meaning": home.told_by_meaning(triggers, actions, self.meaning.numpy()),
+            "action_words": _rows(self.action_word.numpy(), domain, lambda row: row[action_words].sum(1)),
+            "target_words": self.target_word.numpy()[other[:, None], action_words].sum(1),
+            "overlap_of_domains": self.overlap.numpy()[domain[:, None], other, np.digitize(overlap, OVERLAP_STEPS)],
+        }
 
 
 def _rows(table: Array, index: Ints, read: Any) -> Array:

@@ -24,7 +24,7 @@ from training.judging.calibration import Calibration
 from training.runs.artifacts import write_atomically
 from training.runs.errors import ModelFileError
 from training.synergy.encoded_home import Vocabulary
-from training.synergy.features import NAMES
+from training.synergy.features import FEATURES
 from training.synergy.pair_statistics import PairStatistics
 
 FORMAT = "gnn_synergy_base"
@@ -77,7 +77,7 @@ class SynergyBase:
             "format_version": FORMAT_VERSION,
             "hidden_dim": self.hidden_dim,
             "num_layers": self.num_layers,
-            "evidence": list(NAMES),
+            "evidence": list(FEATURES),
             "names": self.names,
             "calibration": vars(self.calibration),
             "acting_domains": list(self.acting),
@@ -93,7 +93,7 @@ class SynergyBase:
         try:
             content = path.read_bytes()
             card = json.loads(path.with_suffix(".json").read_text(encoding="ascii"))
-            if (card["format"], card["format_version"], card["evidence"]) != (FORMAT, FORMAT_VERSION, list(NAMES)):
+            if (card["format"], card["format_version"], card["evidence"]) != (FORMAT, FORMAT_VERSION, list(FEATURES)):
                 raise ModelFileError(f"{path}: is no base model of this format; --base-model none does without")
             if card["sha256"] != hashlib.sha256(content).hexdigest():
                 raise ModelFileError(f"{path}: is not the file that {path.with_suffix('.json').name} describes")

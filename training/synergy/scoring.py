@@ -14,6 +14,7 @@ from training.synergy.encoded_home import EncodedHome
 from training.synergy.evaluation import (
     Scorer,
 )
+from training.synergy.features import pair_features
 from training.synergy.graph import HomeGraph, Ints
 from training.synergy.known_pairs import KnownPairs
 from training.synergy.network import SynergyNetwork, collate
@@ -28,14 +29,14 @@ def make_scorer(network: SynergyNetwork, log_odds: LogOdds, home: EncodedHome, k
 
     def score(triggers: Ints, actions: Ints) -> tuple[Tensor, Tensor]:
         with torch.no_grad():
-            evidence = log_odds.evidence(home, known_pairs, triggers, actions)
-            return network(encoded, torch.from_numpy(triggers), torch.from_numpy(actions), evidence), evidence
+            features = pair_features(log_odds, home, known_pairs, triggers, actions)
+            return network(encoded, torch.from_numpy(triggers), torch.from_numpy(actions), features), features
 
     return score
 
 
 def score_pairs(scorer: Scorer, rows: Ints, read: Callable[[Tensor, Tensor], Tensor]) -> npt.NDArray[np.float64]:
-    """What ``read`` makes of (logits, evidence) at ``[k, 2]`` pairs, which are scored in blocks by trigger."""
+    """What ``read`` makes of (logits, features) at ``[k, 2]`` pairs, which are scored in blocks by trigger."""
     found: list[npt.NDArray[np.float64]] = [np.zeros(0)] * len(rows)
     order = np.argsort(rows[:, 0], kind="stable")
     for chunk in np.array_split(order, math.ceil(len(rows) / 512)) if len(rows) else ():

@@ -1,4 +1,4 @@
-"""Train the synergy model: statistics by fold, the fit of the evidence, then the network."""
+"""Train the synergy model: statistics by fold, the fit of the weights of features, then the network."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from training.synergy.evaluation import (
     scored_by_block,
     table,
 )
-from training.synergy.features import NAMES, STARTING_WEIGHTS, TRIGGER_MEANING
+from training.synergy.features import STARTING_WEIGHTS, column, pair_features
 from training.synergy.graph import HomeGraph, Ints, acting_domains, build_graph
 from training.synergy.known_pairs import KnownPairs
 from training.synergy.model import SynergyModel
@@ -44,7 +44,7 @@ from training.synergy.splits import Split, describe_split, keep_known, pair_unit
 
 # Triggers of one home in one step, and actions beside those they drive; the sampled ones stand for all.
 STEP_TRIGGERS, STEP_ACTIONS = 32, 96
-# The same for the fit of the evidence's weights: of all homes together, and of one.
+# The same for the fit of the features' weights: of all homes together, and of one.
 FIT_TRIGGERS, FIT_ACTIONS = 6_000, 400
 FIT_HOMES = 300
 FIT_PAIRS = 1_500_000  # of all views of all homes, 140 bytes each: bounds memory where one home drives thousands
@@ -53,9 +53,9 @@ FIT_VIEWS = 4  # of each home with automations known, beside one in which nothin
 # Views of a home that are read once and shown again in later epochs, while all homes' take no more than these pairs.
 KEPT_VIEWS, KEPT_PAIRS = 6, 1_000_000
 WEIGHT_DECAY = 0.01
-# Of the evidence's weights towards where they start, and of what the vectors of names say of domains; of more training
+# Of the features' weights towards where they start, and of what the vectors of names say of domains; of more training
 # pairs than these in proportion less, as is the way of a prior.
-EVIDENCE_PULL, MEANING_PULL = 0.6, 0.02
+FEATURE_PULL, MEANING_PULL = 0.6, 0.02
 PULL_PAIRS = 2_000
 FOLDS = 10  # statistics of a training pair come from the other folds
 # How often a training home is shown without any known pair, and else the share of its automations that are hidden.
@@ -104,7 +104,7 @@ def train(
 ) -> TrainingResult:
     """Train on homes, with the split of ``split_pairs`` unless one is given, starting from ``base`` where one is given.
 
-    The epoch with the best validation score is chosen, epoch 0 being the evidence alone; where homes are held out, the
+    The epoch with the best validation score is chosen, epoch 0 being the features alone; where homes are held out, the
     model is then trained for that many epochs on the training and validation homes together. The test part is scored
     once, after that. What names mean is read with ``encoder`` where one is given and something is held out; pairs too
     few for that are too few to weigh it, and names are read as the base reads them. Raises TrainingError where no home
@@ -122,11 +122,11 @@ def train(
     if split.strategy == "none" and encoder is not None:
         encoder = None if base is None else names_encoder(base.names)
     trainer = _Trainer(graphs, split, config, base, encoder=encoder)
-    trainer.fit_evidence()
+    trainer.fit_feature_weights()
     history, best_epoch = trainer.fit(config.epochs, on_epoch)
     if split.strategy == "home" and trainer.validation:
         trainer = _Trainer(graphs, _with_validation(split), config, base, encoder=encoder)
-        trainer.fit_evidence()
+        trainer.fit_feature_weights()
         trainer.fit(best_epoch)
     calibration = trainer.calibrate()
     model = SynergyModel(
@@ -156,7 +156,7 @@ def train_base(
     graphs = [build_graph(home) for home in homes]
     nothing_held_out = Split("home", tuple(np.zeros(len(g.pairs), dtype=np.int8) for g in graphs), "base", {})
     trainer = _Trainer(graphs, nothing_held_out, config, None, weights, MIN_HOMES, names_encoder(WORDS))
-    trainer.fit_evidence()
+    trainer.fit_feature_weights()
     trainer.fit(config.epochs)
     return SynergyBase(
         name=str(card["name"]),
@@ -218,7 +218,7 @@ class _Trainer:
         self.network = SynergyNetwork(
             len(self.vocabulary.domains) + 1, len(self.vocabulary.classes) + 1, config.hidden_dim, config.num_layers
         )
-        self.start = torch.tensor(STARTING_WEIGHTS)
+        self.start = torch.tensor(list(STARTING_WEIGHTS.values()))
         dimensions = next((home.meaning.rows.shape[1] for home in self.homes if home.meaning is not None), 0)
         self.meaning_start = torch.zeros(dimensions, len(self.vocabulary.domains) + 1)
         if base is not None:
@@ -256,8 +256,8 @@ class _Trainer:
         self.log_odds = total.log_odds()
         self.fold_log_odds = [total.minus(statistics).log_odds() for statistics in by_fold]
 
-    def fit_evidence(self) -> None:
-        """Weights of the evidence by the ranking loss, pulled to where counting alone, or the base, would put them."""
+    def fit_feature_weights(self) -> None:
+        """Weights of the features by the ranking loss, pulled to where counting alone, or the base, would put them."""
         homes = list(self.positives)
         if len(homes) > FIT_HOMES:
             homes = sorted(self.rng.choice(homes, FIT_HOMES, replace=False).tolist())
@@ -271,17 +271,17 @@ class _Trainer:
                 for supervised, known in views:
                     block = self._block(h, supervised, known, triggers[h], FIT_ACTIONS)
                     block = block._replace(weight=block.weight if not len(known) else block.weight / FIT_VIEWS)
-                    compared.append((self.homes[h], block._replace(evidence=torch.empty(0))))  # which is most of it
+                    compared.append((self.homes[h], block._replace(features=torch.empty(0))))  # which is most of it
                     yield block
 
         lines = Lines.of(blocks())
         sizes = [int(block.compared.sum()) for _, block in compared]
         share = torch.cat([torch.full((k,), block.weight / k) for k, (_, block) in zip(sizes, compared, strict=True)])
         share /= share.sum()
-        scale = self._set_moments(lines.evidence, share)
+        scale = self._set_moments(lines.features, share)
         weight = self.start.clone().requires_grad_()
         bias = torch.full((), -3.0, requires_grad=True)
-        # The vectors of names have too many numbers to be evidence; their weights are fitted beside the evidence's.
+        # The vectors of names have too many numbers to be features; their weights are fitted beside the features'.
         vectors, cell = trigger_vectors(compared, self.meaning_start.shape[1])
         meaning = self.meaning_start.clone().requires_grad_()
         fading = min(1.0, PULL_PAIRS / sum(len(rows) for rows in self.positives.values()))
@@ -292,9 +292,9 @@ class _Trainer:
 
         def loss() -> Tensor:
             optimizer.zero_grad()
-            pull = EVIDENCE_PULL * ((weight - self.start) * scale).square().sum()
+            pull = FEATURE_PULL * ((weight - self.start) * scale).square().sum()
             pull = pull + MEANING_PULL * (meaning - self.meaning_start).square().sum()
-            value = lines.loss(lines.evidence @ weight + bias + told()) + fading * pull + 1e-4 * bias.square()
+            value = lines.loss(lines.features @ weight + bias + told()) + fading * pull + 1e-4 * bias.square()
             value.backward()  # type: ignore[no-untyped-call]
             return value
 
@@ -302,10 +302,10 @@ class _Trainer:
         with torch.no_grad():
             self.network.evidence_weight.copy_(weight)
             self.network.bias.copy_(bias)
-            lines.evidence[:, TRIGGER_MEANING] = told()
+            column(lines.features, "trigger_meaning").copy_(told())
         self.log_odds = replace(self.log_odds, meaning=meaning.detach())
         self.fold_log_odds = [replace(log_odds, meaning=meaning.detach()) for log_odds in self.fold_log_odds]
-        self._set_moments(lines.evidence, share)
+        self._set_moments(lines.features, share)
 
     def _bearable(self, homes: Sequence[int]) -> dict[int, int]:
         """How many triggers of each home are shown, so that all blocks together make ``FIT_PAIRS`` pairs at most.
@@ -330,9 +330,9 @@ class _Trainer:
             left -= pairs_of(h, count)
         return shown
 
-    def _set_moments(self, evidence: Tensor, share: Tensor) -> Tensor:
-        """Tell the network the mean and standard deviation of each evidence; the latter is returned."""
-        parts = list(zip(torch.split(evidence, MOMENT_ROWS), torch.split(share, MOMENT_ROWS), strict=True))
+    def _set_moments(self, features: Tensor, share: Tensor) -> Tensor:
+        """Tell the network the mean and standard deviation of each feature; the latter is returned."""
+        parts = list(zip(torch.split(features, MOMENT_ROWS), torch.split(share, MOMENT_ROWS), strict=True))
         mean = torch.stack([part @ rows for rows, part in parts]).sum(0)
         square = torch.stack([part @ rows.square() for rows, part in parts]).sum(0)
         scale = (square - mean.square()).clamp_min(0).sqrt()
@@ -378,7 +378,7 @@ class _Trainer:
         logits = []
         for offset, (block, _) in zip(graph.offsets, views, strict=True):
             triggers, actions = torch.from_numpy(block.triggers + offset), torch.from_numpy(block.actions + offset)
-            logits.append(self.network(entity, triggers, actions, block.evidence)[block.compared])
+            logits.append(self.network(entity, triggers, actions, block.features)[block.compared])
         loss = Lines.of([block for block, _ in views]).loss(torch.cat(logits))
         optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
@@ -387,7 +387,7 @@ class _Trainer:
         return float(loss.detach())
 
     def _shown(self, h: int) -> tuple[Block, Ints]:
-        """What a step sees of one home: the pairs to be predicted with their evidence, and what is known."""
+        """What a step sees of one home: the pairs to be predicted with their features, and what is known."""
         kept = self.kept.setdefault(h, [])
         if len(kept) == KEPT_VIEWS:
             return kept[int(self.rng.integers(KEPT_VIEWS))]
@@ -450,11 +450,13 @@ class _Trainer:
         training = graph.pairs[self.split.select(h, "train")]
         negative = ~block_of(training, distinct, actions)[place.ravel()] & (triggers[:, None] != actions)
         known_pairs = KnownPairs(home, known)
-        evidence = torch.empty(len(lines), len(actions), len(NAMES))
-        for f in np.unique(lines[:, 0]).tolist():
-            of_fold = np.flatnonzero(lines[:, 0] == f)
-            read = self.fold_log_odds[f].evidence(home, known_pairs, triggers[of_fold], actions)
-            evidence[torch.from_numpy(of_fold)] = read
+        folds, starts = np.unique(lines[:, 0], return_index=True)  # lines are sorted by fold
+        features = torch.cat(
+            [
+                pair_features(self.fold_log_odds[f], home, known_pairs, of_fold, actions)
+                for f, of_fold in zip(folds, np.split(triggers, starts[1:]), strict=True)
+            ]
+        )
         return Block(
             triggers,
             actions,
@@ -462,7 +464,7 @@ class _Trainer:
             torch.from_numpy(negative),
             torch.from_numpy(stands_for),
             self.home_weight[h],
-            evidence,
+            features,
         )
 
     def _tasks(self, part: Part, known_share: float | None = None) -> list[RankingTask]:
@@ -506,11 +508,11 @@ class _Trainer:
 
     @torch.no_grad()
     def _logits(self, number: int, task: RankingTask) -> npt.NDArray[np.float64]:
-        """Logits of a validation task, whose evidence is read once for all epochs."""
+        """Logits of a validation task, whose features are read once for all epochs."""
         home = self.homes[task.home]
         if number not in self.seen:
-            evidence = self.log_odds.evidence(home, KnownPairs(home, task.known), task.triggers, task.actions)
-            self.seen[number] = (torch.from_numpy(task.triggers), torch.from_numpy(task.actions), evidence)
+            features = pair_features(self.log_odds, home, KnownPairs(home, task.known), task.triggers, task.actions)
+            self.seen[number] = (torch.from_numpy(task.triggers), torch.from_numpy(task.actions), features)
         encoded = self.network.eval().encode(collate([home], [edge_index(task.known)]))
         logits: Tensor = self.network(encoded, *self.seen[number])
         return logits.double().numpy()

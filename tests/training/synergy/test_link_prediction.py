@@ -17,7 +17,7 @@ from training.runs.errors import ModelFileError, TrainingError
 from training.synergy.config import SynergyConfig
 from training.synergy.encoded_home import EncodedHome, Vocabulary
 from training.synergy.evaluation import HomeScore, RankingTask, intervals, judge, rank, ranking_task
-from training.synergy.features import FIRST_KNOWN, NAMES
+from training.synergy.features import FEATURES, KNOWN_FEATURES, column, pair_features
 from training.synergy.graph import build_graph
 from training.synergy.known_pairs import KnownPairs
 from training.synergy.model import SynergyModel
@@ -73,7 +73,7 @@ def test_a_known_pair_does_not_tell_its_own_score(trained: TrainingResult) -> No
 def test_known_synergies_carry_messages_to_other_pairs() -> None:
     raw = home("a", rooms=tuple(f"room{chr(97 + i)}" for i in range(24)))
     model = train([as_home(raw)], QUICK).model
-    with torch.no_grad():  # validation may have preferred the evidence alone, in which nothing is heard
+    with torch.no_grad():  # validation may have preferred the features alone, in which nothing is heard
         model.network.correction.weight.fill_(0.1)
     asked = [("binary_sensor.rooma_motion", "light.roomb")]
     known = [row("binary_sensor.rooma_motion", "media_player.rooma"), row("light.rooma", "light.roomb")]
@@ -94,7 +94,7 @@ def test_suggestions_are_the_best_unknown_pairs(trained: TrainingResult) -> None
     best = [("binary_sensor.cellar_motion", "lock.cellar"), ("binary_sensor.studio_motion", "light.studio")]
     assert [(s.trigger, s.action) for s in suggested[:2]] == best
     for s in suggested:
-        assert set(dict(s.evidence)) <= set(NAMES)
+        assert set(dict(s.evidence)) <= set(FEATURES)
         (explained,) = trained.model.explain(new["entities"], known, [(s.trigger, s.action)])
         assert dict(s.evidence) == pytest.approx({name: explained[name] for name, _ in s.evidence}, abs=1e-3)
     assert len(trained.model.suggest(new["entities"][:1], [], 5)) == 0
@@ -234,7 +234,7 @@ def test_negatives_stay_inside_the_home_stand_for_all_and_none_is_a_known_pair()
     assert all(graph.acting([])[a] and t != a for t, a in negatives)
     assert not whole.stands_for.any()
     drawn = trainer._block(0, rows, graph.pairs[:0], max_triggers=8, max_actions=20)
-    assert drawn.evidence.shape == (8, len(drawn.actions), len(NAMES))
+    assert drawn.features.shape == (8, len(drawn.actions), len(FEATURES))
     assert (drawn.positive.sum(1) > 0).all()
     assert float(drawn.stands_for.exp().sum()) == pytest.approx(len(trainer.homes[0].candidates))
 
@@ -262,7 +262,7 @@ def test_the_more_pairs_the_less_the_weights_are_pulled_to_where_they_start(monk
     for few in (1_000_000, 10):
         monkeypatch.setattr("training.synergy.trainer.PULL_PAIRS", few)
         trainer = _Trainer(graphs, split, SynergyConfig())
-        trainer.fit_evidence()
+        trainer.fit_feature_weights()
         moved.append(float((trainer.network.evidence_weight.detach() - trainer.start).norm()))
     assert moved[1] > 1.5 * moved[0]
 
@@ -277,10 +277,9 @@ def test_statistics_of_a_training_pair_leave_it_out() -> None:
     nothing = homes[6].pairs[:0]
     block = trainer._block(6, trainer.positives[6], nothing, 10, 100)
     ((t, a),) = block.positive.nonzero().tolist()
-    column = NAMES.index("domain_pair")
     known = KnownPairs(trainer.homes[6], nothing)
-    seen = trainer.log_odds.evidence(trainer.homes[6], known, block.triggers, block.actions)[t, a, column]
-    assert block.evidence[t, a, column] < seen
+    seen = pair_features(trainer.log_odds, trainer.homes[6], known, block.triggers, block.actions)
+    assert column(block.features, "domain_pair")[t, a] < column(seen, "domain_pair")[t, a]
 
 
 def test_ranking_removes_other_known_pairs_and_counts_ties_in_the_middle() -> None:
@@ -330,9 +329,10 @@ def test_log_odds_of_what_was_never_seen_are_zero() -> None:
     encoded = EncodedHome(graph, vocabulary, ())
     empty = PairStatistics(vocabulary).log_odds()
     t, a = np.array([0, 1]), np.array([2, 3])
-    evidence = empty.evidence(encoded, KnownPairs(encoded, graph.pairs[:0]), t, a)
-    assert evidence[:, :, : NAMES.index("name_overlap")].abs().max() < 1e-4
-    assert not evidence[:, :, FIRST_KNOWN:].any()
+    features = pair_features(empty, encoded, KnownPairs(encoded, graph.pairs[:0]), t, a)
+    of_tables = empty.features(encoded, encoded.name_overlap(t, a), t, a)
+    assert all(column(features, name).abs().max() < 1e-4 for name in of_tables)
+    assert not any(column(features, name).any() for name in KNOWN_FEATURES)
 
 
 def test_names_of_one_place_in_any_language_and_of_different_places_are_told_apart() -> None:
@@ -344,9 +344,9 @@ def test_names_of_one_place_in_any_language_and_of_different_places_are_told_apa
     order = np.array([graph.entity_ids.index(action) for action in actions])
     trigger = np.array([graph.entity_ids.index("binary_sensor.kitchen_motion")])
     known = KnownPairs(home, graph.pairs)
-    evidence = PairStatistics(nothing).log_odds().evidence(home, known, trigger, order)[0]
-    assert evidence[:, NAMES.index("same_place")].tolist() == [1, 0, 0, 1]
-    assert evidence[:, NAMES.index("other_place")].tolist() == [0, 1, 0, 0]
+    features = pair_features(PairStatistics(nothing).log_odds(), home, known, trigger, order)
+    assert column(features, "same_place").tolist() == [[1, 0, 0, 1]]
+    assert column(features, "other_place").tolist() == [[0, 1, 0, 0]]
     bedrooms = ["binary_sensor.master_bedroom", "light.bedroom", "light.guest_bedroom"]
     graph = build_graph(as_home({"entities": [{"entity_id": e} for e in bedrooms], "synergies": []}))
     same, different = EncodedHome(graph, nothing, ()).by_place(np.array([0]), np.array([1, 2]))
@@ -363,11 +363,11 @@ def test_whole_homes_are_held_out_and_the_model_stands_beside_the_counts(trained
     assert trained.metrics["test"]["model"]["mrr"] > trained.metrics["test"]["baselines"]["domain_pair_prior"]["mrr"]
 
 
-def test_a_held_out_pair_can_reach_neither_graph_nor_evidence() -> None:
+def test_a_held_out_pair_can_reach_neither_graph_nor_features() -> None:
     """A pair planted in the automations that a known home hides changes no score: not its own, and no other."""
     homes = [as_home(home(f"h{i}")) for i in range(6)]
     model = train(homes, QUICK).model
-    with torch.no_grad():  # validation may have preferred the evidence alone, in which no message is heard
+    with torch.no_grad():  # validation may have preferred the features alone, in which no message is heard
         model.network.correction.weight.fill_(0.1)
     rooms = ("attic", "cellar", "studio", "pantry", "porch", "loft")
     raw = home("new", rooms=rooms)

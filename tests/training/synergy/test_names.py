@@ -1,4 +1,4 @@
-"""What names mean as evidence: with any encoder, without one, word by word, and with the one that the extra brings."""
+"""What names mean as features: with any encoder, without one, word by word, and with the one that the extra brings."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from training.runs.job import SourceChoice
 from training.runs.run import Training
 from training.synergy.config import EvaluationOptions, SynergyConfig
 from training.synergy.encoded_home import EncodedHome, Vocabulary, names_of
-from training.synergy.features import NAMES
+from training.synergy.features import column, pair_features
 from training.synergy.graph import build_graph
 from training.synergy.job import SHIPPED_BASE, SynergyJob, evaluate
 from training.synergy.known_pairs import KnownPairs
@@ -105,15 +105,15 @@ def test_what_all_names_of_a_home_share_says_nothing_and_standing_is_among_all_t
     np.testing.assert_allclose(read[0], standing, atol=1e-3)
 
 
-def test_without_an_encoder_the_evidence_of_names_is_0_and_with_one_it_is_not() -> None:
+def test_without_an_encoder_the_feature_of_names_is_0_and_with_one_it_is_not() -> None:
     graph = build_graph(told_by_meaning("a"))
     everything = np.arange(graph.size)
     for given in (None, STAND_IN):
         encoded = EncodedHome(graph, Vocabulary((), (), ()), (), given)
         odds = PairStatistics(Vocabulary((), (), ())).log_odds()
         known = KnownPairs(encoded, graph.pairs[:2])
-        evidence = odds.evidence(encoded, known, everything, encoded.candidates)[:, :, NAMES.index("meaning")]
-        assert evidence.any() == (given is not None)
+        features = pair_features(odds, encoded, known, everything, encoded.candidates)
+        assert column(features, "meaning").any() == (given is not None)
 
 
 def test_a_name_is_read_rather_than_the_id_and_an_id_in_words() -> None:

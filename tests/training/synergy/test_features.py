@@ -1,0 +1,56 @@
+"""The features of a block are matched by name, and each is what its name says."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from support import as_home, home
+
+from training.synergy.encoded_home import EncodedHome, Vocabulary
+from training.synergy.features import FEATURES, column, pair_features, stack_features
+from training.synergy.graph import build_graph
+from training.synergy.known_pairs import KnownPairs
+from training.synergy.pair_statistics import PairStatistics
+
+
+def test_columns_are_placed_by_name_whatever_their_order_and_shape() -> None:
+    values = {name: float(i) for i, name in enumerate(FEATURES)}
+    by_trigger, by_action = np.array([[1.0], [2.0]]), np.array([3.0, 4.0, 5.0])
+    given = {**dict(reversed(values.items())), "same_area": by_trigger, "driven": by_action}
+    block = stack_features((2, 3), given)
+    assert block.shape == (2, 3, len(FEATURES))
+    assert column(block, "same_area").tolist() == [[1, 1, 1], [2, 2, 2]]
+    assert column(block, "driven").tolist() == [[3, 4, 5], [3, 4, 5]]
+    others = [name for name in FEATURES if name not in ("same_area", "driven")]
+    assert all((column(block, name) == values[name]).all() for name in others)
+
+
+def test_a_feature_that_is_missing_unknown_or_given_twice_is_named() -> None:
+    whole = dict.fromkeys(FEATURES, 0.0)
+    without = {name: value for name, value in whole.items() if name != "same_area"}
+    with pytest.raises(ValueError, match=r"missing: same_area$"):
+        stack_features((1, 1), without)
+    with pytest.raises(ValueError, match=r"unknown: same_era$"):
+        stack_features((1, 1), {**whole, "same_era": 0.0})
+    with pytest.raises(ValueError, match=r"missing: same_area; unknown: same_era$"):
+        stack_features((1, 1), without, {"same_era": 0.0})
+    with pytest.raises(ValueError, match=r"given twice: same_area$"):
+        stack_features((1, 1), whole, {"same_area": 0.0})
+
+
+@pytest.mark.parametrize("known", [0, 4])
+def test_a_block_reads_as_its_pairs_one_by_one(known: int) -> None:
+    """Nothing of a block depends on which other pairs are in it."""
+    graph = build_graph(as_home(home("a")))
+    vocabulary = Vocabulary.of([graph], [np.ones(len(graph.pairs), dtype=bool)])
+    encoded = EncodedHome(graph, vocabulary, ())
+    statistics = PairStatistics(vocabulary)
+    statistics.add(encoded, graph.pairs, 1.0)
+    odds, known_pairs = statistics.log_odds(), KnownPairs(encoded, graph.pairs[:known])
+    triggers, actions = np.array([1, 5, 9]), encoded.candidates
+    block = pair_features(odds, encoded, known_pairs, triggers, actions)
+    assert len({tuple(row) for row in block.flatten(0, 1).tolist()}) > len(actions)
+    for i, trigger in enumerate(triggers):
+        for j, action in enumerate(actions):
+            one = pair_features(odds, encoded, known_pairs, np.array([trigger]), np.array([action]))
+            np.testing.assert_allclose(one[0, 0], block[i, j], atol=1e-6)
