@@ -6,13 +6,13 @@ import math
 import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from data_sources import Entity, Home
-from home_assistant.household_words import canonical_word, in_different_places, places_of, tokens_of, words_of
+from home_assistant.household_words import in_different_places, canonical_word, places_of, words_of
 from training.suggestions.actions import NoRecipeError, with_article
 from training.suggestions.recipes import Recipe, name_of, one_line, write_automation
-from training.synergy.graph import HomeGraph, build_graph
+from training.synergy.graph import HomeGraph
 
 if TYPE_CHECKING:
     from training.synergy.model import SynergyModel
@@ -33,24 +33,30 @@ _NUMBER_AT_END = re.compile(r"(?:_?\d+)+$")
 
 
 class HomeView:
-    """A home and the model's tables, ready for look-ups of its pairs."""
+    """A home and the model's tables, ready for look-ups of its pairs.
 
-    def __init__(self, home: Home, known: Iterable[Any], model: SynergyModel) -> None:
+    Args:
+        home: The home.
+        graph: Its graph, with the pairs that are automated.
+        model: What the reasons are read off.
+    """
+
+    def __init__(self, home: Home, graph: HomeGraph, model: SynergyModel) -> None:
         self.entities = {entity.entity_id: entity for entity in home.entities}
-        self.known = {
-            pair
-            for s in known
-            for pair in ((s.trigger, s.action), *(((s.action, s.trigger),) if s.bidirectional else ()))
-        }
+        self.known = {(graph.entity_ids[t], graph.entity_ids[a]) for t, a in graph.pairs.tolist()}
         self.triggers_of: dict[str, list[str]] = defaultdict(list)
         self.actions_of: dict[str, list[str]] = defaultdict(list)
         for t, a in sorted(self.known):
             self.triggers_of[a].append(t)
             self.actions_of[t].append(a)
-        graph = build_graph(home)
         self.classes = dict(zip(graph.entity_ids, graph.classes, strict=True))
         self.words = _rare_words(graph)
-        self.said = {entity.entity_id: frozenset(tokens_of(_spelt(entity))) for entity in home.entities}
+        self.tokens = {
+            entity_id: frozenset(own + name)
+            for entity_id, own, name in zip(graph.entity_ids, graph.id_tokens, graph.name_tokens, strict=True)
+        }
+        self._family = {entity_id: _family_of(entity_id) for entity_id in self.entities}
+        self._speech = [entity_id for entity_id in self.entities if entity_id.startswith("tts.")]
         self.area_names = {area.area_id: one_line(area.name or "") for area in home.areas}
         self.log_odds, vocabulary = model.log_odds, model.vocabulary
         self.domain_index = {text: i for i, text in enumerate(vocabulary.domains, start=1)}
@@ -59,8 +65,7 @@ class HomeView:
 
     def family(self, entity_id: str) -> str:
         """The id without the number at its end: ``light.spot`` for ``light.spot_1`` and ``light.spot_2``."""
-        domain, _, name = entity_id.partition(".")
-        return f"{domain}.{_NUMBER_AT_END.sub('', name) or name}"
+        return self._family[entity_id]
 
     def head(self, entity_id: str) -> str:
         """What stands for a family: ``light.spot`` beside ``light.spot_1`` and on, else the entity itself.
@@ -105,17 +110,17 @@ class HomeView:
             self._device_class(trigger),
             [self.entities[action] for action in actions],
             self._device_class(actions[0]),
-            self.entities,
+            self._speech,
         )
 
     def _own_meter(self, trigger: str, action: str) -> bool:
         """Whether a trigger's name is the action's and what it meters: ``sensor.kettle_power``, ``switch.kettle``."""
-        metered, switched = self.said[trigger], self.said[action]
+        metered, switched = self.tokens[trigger], self.tokens[action]
         return trigger.startswith("sensor.") and bool(metered & switched) and METERED >= metered - switched != set()
 
     def _elsewhere(self, trigger: str, action: str) -> bool:
         """Whether two entities of one domain each name a place that the other does not: two lights, two rooms."""
-        places = (places_of(self.said[entity_id]) for entity_id in (trigger, action))
+        places = (places_of(self.tokens[entity_id]) for entity_id in (trigger, action))
         return self.entities[trigger].domain == self.entities[action].domain and bool(in_different_places(*places))
 
     def _device_class(self, entity_id: str) -> str:
@@ -203,6 +208,11 @@ class HomeView:
         return name_of(self.entities[entity_id])
 
 
+def _family_of(entity_id: str) -> str:
+    domain, _, name = entity_id.partition(".")
+    return f"{domain}.{_NUMBER_AT_END.sub('', name) or name}"
+
+
 def _spelt(entity: Entity) -> str:
     return f"{entity.entity_id.partition('.')[2]} {entity.name or ''}"
 
@@ -211,7 +221,7 @@ def _rare_words(graph: HomeGraph) -> dict[str, set[str]]:
     """The words of each entity's name that not too many of the home's entities share."""
     of = {
         entity_id: {graph.words[w] for w in row if w < len(graph.words)}
-        for entity_id, row in zip(graph.entity_ids, graph.tokens.tolist(), strict=True)
+        for entity_id, row in zip(graph.entity_ids, graph.rare_words.tolist(), strict=True)
     }
     frequency = Counter(word for words in of.values() for word in words)
     limit = max(4, RARE * graph.size)

@@ -15,6 +15,7 @@ from training.suggestions.actions import NoRecipeError
 from training.suggestions.config import MIN_SCORE
 from training.suggestions.home_view import HomeView
 from training.suggestions.recipes import Recipe, name_of
+from training.synergy.graph import build_graph
 
 if TYPE_CHECKING:
     from training.synergy.model import SynergyModel
@@ -91,12 +92,15 @@ def suggest_automations(
             f"home {home.home_id!a} has no entities: nothing can be suggested; give its entities "
             "(docs/reference/data-formats.md)"
         )
-    # Pairs that rules made up are no automations of anybody.
-    known = () if home.generated else home.synergies
-    view = HomeView(home, known, model)
+    graph = build_graph(home)
+    if home.generated:  # pairs that rules made up are no automations of anybody
+        graph = graph.without_pairs()
+    view = HomeView(home, graph, model)
     left_out: Counter[str] = Counter()
+    pairs, logits = model.scorer(model.read(graph), graph.pairs).best_pairs(max(POOL, 50 * top))
     pool = [
-        (found.trigger, found.action, found.score) for found in model.suggest(home.entities, known, max(POOL, 50 * top))
+        (graph.entity_ids[t], graph.entity_ids[a], score)
+        for (t, a), score in zip(pairs.tolist(), model.calibration(logits).tolist(), strict=True)
     ]
     candidates = _candidates([found for found in pool if found[2] >= min_score], view, left_out)
     chosen = _diverse(candidates, view, top) if diverse else candidates[:top]

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.sparse import csr_array, diags_array
 
-from home_assistant.household_words import in_different_places, places_of, tokens_of, words_of
+from home_assistant.household_words import in_different_places, places_of
 from training.synergy.graph import HomeGraph, Ints
 from training.synergy.name_encoders import Encoder
 
@@ -45,7 +45,7 @@ class Vocabulary:
             homes["words"].update(set(g.words))
             in_pairs = Counter(g.pairs[mask].ravel().tolist())
             for entity, count in in_pairs.items():
-                for token in g.tokens[entity].tolist():
+                for token in g.rare_words[entity].tolist():
                     if token < len(g.words):
                         times[g.words[token]] += count
         tables = {
@@ -82,24 +82,22 @@ class EncodedHome:
         self.domain = np.array([domain_index.get(text, 0) for text in graph.domains], dtype=np.int64)
         self.entity_class = np.array([class_index.get(text, 0) for text in graph.classes], dtype=np.int64)
         words = np.array([word_index.get(text, 0) for text in graph.words] + [0], dtype=np.int64)
-        self.words = words[graph.tokens]
+        self.words = words[graph.rare_words]
         self.area, self.device = graph.area, graph.device
         self.can_act = graph.acting(acting)
         self.candidates = np.flatnonzero(self.can_act)
 
-        ids = [entity_id.partition(".")[2] for entity_id in graph.entity_ids]
-        tokens = [tokens_of(text) for text in ids]
         self.by_word = _unit_rows(
-            [[graph.words[w] for w in row if w < len(graph.words)] for row in graph.tokens.tolist()]
+            [[graph.words[w] for w in row if w < len(graph.words)] for row in graph.rare_words.tolist()]
         )
-        said = [own + tokens_of(name) for own, name in zip(tokens, graph.names, strict=True)]
-        self.by_token = _unit_rows(said)
+        tokens = [own + name for own, name in zip(graph.id_tokens, graph.name_tokens, strict=True)]
+        self.by_token = _unit_rows(tokens)
+        ids = (entity_id.partition(".")[2] for entity_id in graph.entity_ids)
         self.by_letters = _unit_rows([_letters(text, name) for text, name in zip(ids, graph.names, strict=True)])
         # [n] one bit for each place that an entity's name or id tells.
-        self.places = np.array([places_of(one) for one in said], dtype=np.int64)
+        self.places = np.array([places_of(one) for one in tokens], dtype=np.int64)
         self.home_domain = np.unique(np.array(graph.domains, dtype=object), return_inverse=True)[1].ravel()
-        first = [row[0] if row else "" for row in tokens]
-        lengths = [len(words_of(text)) + len(words_of(name)) for text, name in zip(ids, graph.names, strict=True)]
+        first = [own[0] if own else "" for own in graph.id_tokens]
         crowd = Counter(first)
         sizes = np.bincount(self.home_domain)[self.home_domain]
         center = self.by_letters[self.candidates].mean(0) if len(self.candidates) else np.zeros((1, 1))
@@ -108,7 +106,7 @@ class EncodedHome:
         self.prominence = {
             "domain_crowd": np.log(sizes / graph.size),
             "name_crowd": np.log([crowd[word] for word in first]),
-            "name_length": np.log1p(lengths),
+            "name_length": np.log1p(graph.word_count),
             "name_commonness": 10 * common,
         }
 

@@ -9,7 +9,7 @@ triggers: hard ones (entities that another pair of the home acts on) and random 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,15 +22,13 @@ from training.judging.metrics import METRICS, Array, average_precision, expected
 from training.runs.errors import TrainingError
 from training.synergy.encoded_home import EncodedHome
 from training.synergy.features import column
-from training.synergy.graph import HomeGraph, Ints
+from training.synergy.graph import HomeGraph, Ints, pair_mask
+from training.synergy.scoring import HomeScorer
 
 RANKED_PAIRS = 4_000_000  # of one home; beyond it triggers are sampled
-BLOCK = 131_072  # pairs scored at a time
 BOOTSTRAP = 2_000  # resamplings of the homes
 
 Mask = npt.NDArray[np.bool_]
-Scorer = Callable[[Ints, Ints], tuple[Tensor, Tensor]]
-"""(triggers ``[t]``, actions ``[a]``) of one home -> its logits ``[t, a]`` and the features ``[t, a, f]``."""
 
 
 @dataclass(frozen=True)
@@ -80,8 +78,8 @@ def ranking_task(
     left_out = max(0, len(triggers) - kept)
     if left_out:
         triggers = np.sort(rng.choice(triggers, kept, replace=False))
-    positive = block_of(usable, triggers, actions)
-    negative = ~block_of(graph.pairs, triggers, actions) & (triggers[:, None] != actions)
+    positive = pair_mask(usable, triggers, actions)
+    negative = ~pair_mask(graph.pairs, triggers, actions) & (triggers[:, None] != actions)
     return RankingTask(
         home=index,
         home_id=graph.home_id,
@@ -95,14 +93,6 @@ def ranking_task(
         triggers_left_out=left_out,
         pairs_not_ranked=len(asked) - len(usable),
     )
-
-
-def block_of(pairs: Ints, triggers: Ints, actions: Ints) -> Mask:
-    """``[t, a]``: which of triggers x actions (both sorted) are among the ``[k, 2]`` pairs."""
-    block = np.zeros((len(triggers), len(actions)), dtype=bool)
-    inside = pairs[np.isin(pairs[:, 0], triggers) & np.isin(pairs[:, 1], actions)]
-    block[np.searchsorted(triggers, inside[:, 0]), np.searchsorted(actions, inside[:, 1])] = True
-    return block
 
 
 def rank(task: RankingTask, scores: Array) -> dict[str, float]:
@@ -180,18 +170,11 @@ class HomeScore:
     probability: Array
 
 
-def scored_by_block(task: RankingTask, scorer: Scorer) -> Iterator[tuple[Tensor, Tensor]]:
-    """What ``scorer`` makes of a task, as many triggers at a time as make ``BLOCK`` pairs."""
-    step = max(1, BLOCK // max(1, len(task.actions)))
-    for start in range(0, len(task.triggers), step):
-        yield scorer(task.triggers[start : start + step], task.actions)
-
-
-def score_home(task: RankingTask, scorer: Scorer, calibration: Calibration) -> HomeScore:
+def score_home(task: RankingTask, scorer: HomeScorer, calibration: Calibration) -> HomeScore:
     """Rank one home by the model and by every baseline."""
     parts: dict[str, list[Array]] = {}
-    for logits, features in scored_by_block(task, scorer):
-        for name, scores in {"model": logits.double().numpy(), **baselines(features)}.items():
+    for block in scorer.blocks(task.triggers, task.actions):
+        for name, scores in {"model": block.logits.double().numpy(), **baselines(block.features)}.items():
             parts.setdefault(name, []).append(scores)
     whole = {name: np.concatenate(chunks) for name, chunks in parts.items()}
     return HomeScore(task, {name: rank(task, s) for name, s in whole.items()}, calibration(whole["model"]))

@@ -8,6 +8,7 @@ trained on some homes reads a new one.
 from __future__ import annotations
 
 import math
+import sys
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -17,12 +18,12 @@ import numpy.typing as npt
 
 from data_sources import Home
 from home_assistant.domains import READ_ONLY_DOMAINS, class_of
-from home_assistant.household_words import canonical_word, words_of
+from home_assistant.household_words import canonical_word, tokens_of, words_of
 
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float32]
 
-TOKENS_PER_ENTITY = 8  # words kept of a name, the rarest of the home first
+WORDS_PER_ENTITY = 8  # words kept of a name, the rarest of the home first
 TOKEN_EDGES_PER_ENTITY = 3
 # A read-only domain counts as acting where at least this share of the known pairs acts on it: such data
 # (the simulator's, for one) means "acts together with" rather than "is switched by".
@@ -37,7 +38,9 @@ class HomeGraph:
         names: What people call each entity; "" where only its id is known.
         domains, classes: Text per entity; a class is ``domain:device_class``.
         words: The home's distinct words, household words folded onto one spelling.
-        tokens: ``[n, TOKENS_PER_ENTITY]`` word indexes, rarest first, ``t`` where the name has fewer.
+        id_tokens, name_tokens: Words and numbers of each entity's id (without its domain) and name, folded, in order.
+        word_count: ``[n]`` words of an entity's id and name together.
+        rare_words: ``[n, WORDS_PER_ENTITY]`` indexes into ``words``, rarest first, ``t`` where the name has fewer.
         rarity: ``[t + 1]`` idf of each word among the home's entities, 0 for the padding.
         area, device: ``[n]`` index of the entity's area or device, -1 where unknown.
         edges: Relation -> ``[2, e]`` of (entity, hub); each edge is stored once and used both ways.
@@ -52,7 +55,10 @@ class HomeGraph:
     domains: tuple[str, ...]
     classes: tuple[str, ...]
     words: tuple[str, ...]
-    tokens: Ints
+    id_tokens: tuple[tuple[str, ...], ...]
+    name_tokens: tuple[tuple[str, ...], ...]
+    word_count: Ints
+    rare_words: Ints
     rarity: Floats
     area: Ints
     device: Ints
@@ -71,6 +77,10 @@ class HomeGraph:
         """The same home with nothing known of it: what a model may look at."""
         return replace(self, pairs=self.pairs[:0], weight=self.weight[:0], groups=())
 
+    def pair_keys(self, pairs: Ints) -> Ints:
+        """``[k]``: one number for each of ``[k, 2]`` pairs, equal for equal pairs."""
+        return pairs[:, 0] * self.size + pairs[:, 1]
+
     def acting(self, domains: Iterable[str]) -> npt.NDArray[np.bool_]:
         """``[n]``: whether each entity can act: its domain is not read-only, or is one of ``domains``."""
         extra = frozenset(domains)
@@ -79,19 +89,20 @@ class HomeGraph:
 
 def build_graph(home: Home) -> HomeGraph:
     """The graph of a home in time and edges linear in its entities and synergies."""
-    spelt = [words_of(e.entity_id.partition(".")[2]) + words_of(e.name or "") for e in home.entities]
+    ids = [e.entity_id.partition(".")[2] for e in home.entities]
+    spelt = [words_of(own_id) + words_of(e.name or "") for own_id, e in zip(ids, home.entities, strict=True)]
     names = [[canonical_word(word) for word in name] for name in spelt]
     frequency = Counter(word for name in names for word in set(name))
     words = sorted(frequency)
     word_index = {word: i for i, word in enumerate(words)}
     n = len(home.entities)
 
-    tokens = np.full((n, TOKENS_PER_ENTITY), len(words), dtype=np.int64)
+    rare_words = np.full((n, WORDS_PER_ENTITY), len(words), dtype=np.int64)
     token_edges: list[tuple[int, int]] = []
     classes = []
     for i, (entity, name, spelling) in enumerate(zip(home.entities, names, spelt, strict=True)):
-        rarest = sorted(set(name), key=lambda word: (frequency[word], word))[:TOKENS_PER_ENTITY]
-        tokens[i, : len(rarest)] = [word_index[word] for word in rarest]
+        rarest = sorted(set(name), key=lambda word: (frequency[word], word))[:WORDS_PER_ENTITY]
+        rare_words[i, : len(rarest)] = [word_index[word] for word in rarest]
         shared = [word for word in rarest if frequency[word] > 1]  # a word of one entity joins nothing
         token_edges += [(i, word_index[word]) for word in shared[:TOKEN_EDGES_PER_ENTITY]]
         classes.append(class_of(entity.domain, entity.device_class, spelling))
@@ -108,7 +119,10 @@ def build_graph(home: Home) -> HomeGraph:
         domains=tuple(e.domain for e in home.entities),
         classes=tuple(classes),
         words=tuple(words),
-        tokens=tokens,
+        id_tokens=tuple(_tokens(own_id) for own_id in ids),
+        name_tokens=tuple(_tokens(e.name or "") for e in home.entities),
+        word_count=np.array([len(name) for name in spelt], dtype=np.int64),
+        rare_words=rare_words,
         rarity=np.array([*rarity, 0.0], dtype=np.float32),
         area=area,
         device=device,
@@ -118,6 +132,10 @@ def build_graph(home: Home) -> HomeGraph:
         weight=weight,
         groups=groups,
     )
+
+
+def _tokens(text: str) -> tuple[str, ...]:
+    return tuple(map(sys.intern, tokens_of(text)))  # a home has the same few words in many names
 
 
 def _index(ids: Sequence[str | None]) -> tuple[Ints, int]:
@@ -157,6 +175,14 @@ def _positives(home: Home) -> tuple[Ints, Floats, tuple[tuple[str, ...], ...]]:
         weight[:] = 1.0  # all confidences are 0: nothing tells the pairs apart
     groups = tuple(tuple(f"{home.home_id} {g}" for g in sorted(automations[p])) for p in pairs)
     return np.array(pairs, dtype=np.int64).reshape(-1, 2), weight, groups
+
+
+def pair_mask(pairs: Ints, triggers: Ints, actions: Ints) -> npt.NDArray[np.bool_]:
+    """``[t, a]``: which of triggers x actions (both sorted) are among the ``[k, 2]`` pairs."""
+    mask = np.zeros((len(triggers), len(actions)), dtype=bool)
+    inside = pairs[np.isin(pairs[:, 0], triggers) & np.isin(pairs[:, 1], actions)]
+    mask[np.searchsorted(triggers, inside[:, 0]), np.searchsorted(actions, inside[:, 1])] = True
+    return mask
 
 
 def acting_domains(graphs: Iterable[HomeGraph]) -> tuple[str, ...]:

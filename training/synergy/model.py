@@ -12,21 +12,13 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 import torch
-from torch import Tensor
 
 from data_sources import Entity, Home, HomeBuilder, LoadReport, Synergy
 from training.judging.calibration import Calibration
 from training.runs.errors import ModelFileError
 from training.synergy.config import SynergyConfig
 from training.synergy.encoded_home import EncodedHome, Vocabulary
-from training.synergy.evaluation import (
-    BLOCK,
-    HomeScore,
-    Scorer,
-    block_of,
-    ranking_task,
-    score_home,
-)
+from training.synergy.evaluation import HomeScore, ranking_task, score_home
 from training.synergy.features import FEATURES
 from training.synergy.graph import HomeGraph, Ints, build_graph
 from training.synergy.name_encoders import INSTALL, SENTENCES, Encoder
@@ -34,7 +26,7 @@ from training.synergy.name_encoders import encoder as names_encoder
 from training.synergy.network import SynergyNetwork
 from training.synergy.pair_statistics import LogOdds
 from training.synergy.pretrained import SynergyBase
-from training.synergy.scoring import make_scorer, pair_keys, score_pairs
+from training.synergy.scoring import HomeScorer
 from training.synergy.splits import keep_known
 
 log = logging.getLogger(__name__)
@@ -98,8 +90,8 @@ class SynergyModel:
 
         Args:
             entities: Records or plain dicts in the homes format.
-            known_synergies: Records or plain dicts; what the home is known to do. A known pair that is asked for does
-                not tell its own answer: it is scored as if it were not known.
+            known_synergies: Records or plain dicts; what the home is known to do. A known pair that is to be scored
+                does not tell its own answer: it is scored as if it were not known.
             pairs: (trigger entity id, action entity id).
 
         Returns:
@@ -110,16 +102,15 @@ class SynergyModel:
         """
         home, graph = self.encode(entities, known_synergies)
         rows = _rows(graph, pairs)
-        known = pair_keys(graph, graph.pairs)
-        asked_keys = pair_keys(graph, rows)
-        is_known = np.isin(asked_keys, known)
+        known, queried = graph.pair_keys(graph.pairs), graph.pair_keys(rows)
+        is_known = np.isin(queried, known)
         logits = np.empty(len(rows))
         for mask, edges in (
             (~is_known, graph.pairs),
-            (is_known, graph.pairs[~np.isin(known, asked_keys)]),
+            (is_known, graph.pairs[~np.isin(known, queried)]),
         ):
             if mask.any():
-                logits[mask] = score_pairs(self.scorer(home, edges), rows[mask], lambda logit, _: logit)
+                logits[mask] = self.scorer(home, edges).logits(rows[mask])
         return self.calibration(logits)
 
     def explain(
@@ -130,8 +121,7 @@ class SynergyModel:
     ) -> list[dict[str, float]]:
         """What each feature adds to the logit of each pair, above its average; arguments and errors as ``score``."""
         home, graph = self.encode(entities, known_synergies)
-        rows = _rows(graph, pairs)
-        added = score_pairs(self.scorer(home, graph.pairs), rows, lambda _, features: self._added(features))
+        added = self.scorer(home, graph.pairs).contributions(_rows(graph, pairs))
         return [dict(zip(FEATURES, map(float, values), strict=True)) for values in added]
 
     def suggest(
@@ -142,33 +132,14 @@ class SynergyModel:
     ) -> list[Suggestion]:
         """The ``k`` best pairs of one home that are not among the known ones, best first. Raises as ``score``.
 
-        The order is that of the score times how likely such an entity is to trigger anything.
+        The order is that of ``HomeScorer.best_pairs``.
         """
         home, graph = self.encode(entities, known_synergies)
-        candidates = home.candidates
         scorer = self.scorer(home, graph.pairs)
-        triggering = self.log_odds.trigger[torch.from_numpy(home.entity_class)]
-        best = torch.empty(0, 4, dtype=torch.float64)  # order, logit, trigger, action
-        step = max(1, BLOCK // max(1, len(candidates)))
-        for start in range(0, graph.size if len(candidates) else 0, step):
-            triggers = np.arange(start, min(start + step, graph.size))
-            logits, _ = scorer(triggers, candidates)
-            out = block_of(graph.pairs, triggers, candidates) | (triggers[:, None] == candidates)
-            order = logits + triggering[start : start + step].unsqueeze(1)
-            flat = order.masked_fill(torch.from_numpy(out), -torch.inf).flatten()
-            top = flat.topk(min(k, len(flat)))
-            chosen = top.indices[top.values > -torch.inf].numpy()
-            t, a = np.unravel_index(chosen, order.shape)
-            ends = torch.from_numpy(triggers[t]), torch.from_numpy(candidates[a])
-            found = torch.stack([column.double() for column in (flat[chosen], logits.flatten()[chosen], *ends)], dim=1)
-            best = torch.cat([best, found])
-            best = best[torch.argsort(best[:, 0], descending=True, stable=True)[:k]]
-        rows = best[:, 2:].long().numpy()
-        added = score_pairs(scorer, rows, lambda _, features: self._added(features))
-        scores = self.calibration(best[:, 1].numpy())
+        pairs, logits = scorer.best_pairs(k)
         return [
-            Suggestion(graph.entity_ids[t], graph.entity_ids[a], float(score), _strongest(values))
-            for (t, a), score, values in zip(rows, scores, added, strict=True)
+            Suggestion(graph.entity_ids[t], graph.entity_ids[a], float(score), _strongest(added))
+            for (t, a), score, added in zip(pairs, self.calibration(logits), scorer.contributions(pairs), strict=True)
         ]
 
     def judge(self, homes: Iterable[Home], known_share: float | None = None, seed: int = 0) -> list[HomeScore]:
@@ -190,13 +161,9 @@ class SynergyModel:
                 scored.append(score_home(task, self.scorer(home, task.known), self.calibration))
         return scored
 
-    def scorer(self, home: EncodedHome, known: Ints) -> Scorer:
-        """Scores blocks of one home of which the ``[e, 2]`` pairs ``known`` are known."""
-        return make_scorer(self.network, self.log_odds, home, known)
-
-    def _added(self, features: Tensor) -> Tensor:
-        with torch.no_grad():
-            return (features - self.network.evidence_mean) * self.network.evidence_weight
+    def scorer(self, home: EncodedHome, known: Ints) -> HomeScorer:
+        """What scores the pairs of one home, of which the ``[e, 2]`` pairs ``known`` are known."""
+        return HomeScorer(self.network, self.log_odds, home, known)
 
     def encode(self, entities: Iterable[Any], known: Iterable[Any]) -> tuple[EncodedHome, HomeGraph]:
         """A home as the model reads it, and its graph with the known pairs. Raises ValueError as ``score``."""

@@ -45,15 +45,15 @@ class Encoder:
     def __init__(self, kind: str, load: Callable[[], Read]) -> None:
         self.kind = kind
         self._load = load
-        self.score_pairs: Read | None = None
+        self._read: Read | None = None
         self._vectors: dict[str, Array] = {}
 
     def __call__(self, texts: Sequence[str]) -> Array:
         """``[len(texts), dimensions]`` of one text or more."""
         new = sorted({text for text in texts if text not in self._vectors}, key=lambda text: (len(text), text))
         if new:
-            self.score_pairs = self.score_pairs or self._load()
-            found = np.concatenate([self.score_pairs(new[i : i + BATCH]) for i in range(0, len(new), BATCH)])
+            self._read = self._read or self._load()
+            found = np.concatenate([self._read(new[i : i + BATCH]) for i in range(0, len(new), BATCH)])
             self._vectors.update(zip(new, found, strict=True))
         vectors = np.stack([self._vectors[text] for text in texts])
         while len(self._vectors) > REMEMBERED:

@@ -12,6 +12,7 @@ from torch_geometric.nn import SAGEConv
 
 from training.synergy.encoded_home import EncodedHome
 from training.synergy.features import FEATURES, STARTING_WEIGHTS
+from training.synergy.graph import Ints
 
 HUBS = ("area", "device", "token")
 KNOWN = ("drives", "driven_by")  # known synergies, in both directions
@@ -40,8 +41,8 @@ class GraphBatch:
     offsets: tuple[int, ...]
 
 
-def collate(homes: Sequence[EncodedHome], known: Sequence[Tensor]) -> GraphBatch:
-    """Join homes; ``known[i]`` is ``[2, e]``, the (trigger, action) edges of home ``i`` that may carry messages."""
+def collate(homes: Sequence[EncodedHome], known: Sequence[Ints]) -> GraphBatch:
+    """Join homes; ``known[i]`` is ``[e, 2]``, the pairs (trigger, action) of home ``i`` that carry messages."""
     offsets, hub_offsets = [0], {hub: [0] for hub in HUBS}
     for home in homes:
         offsets.append(offsets[-1] + home.graph.size)
@@ -62,7 +63,7 @@ def collate(homes: Sequence[EncodedHome], known: Sequence[Tensor]) -> GraphBatch
         edges[hub] = index
         degrees[hub] = torch.bincount(index[1], minlength=hub_offsets[hub][-1]).float()
         placed.append(torch.bincount(index[0], minlength=n).float())
-    drives = torch.cat([edge + offsets[i] for i, edge in enumerate(known)], dim=1)
+    drives = torch.cat([torch.from_numpy(pairs.T) + offsets[i] for i, pairs in enumerate(known)], dim=1)
     edges["drives"], edges["driven_by"] = drives, drives.flip(0)
 
     sizes = torch.tensor([float(home.graph.size) for home in homes])

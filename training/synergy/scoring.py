@@ -3,56 +3,121 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Iterator
+from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from training.judging.metrics import Array
 from training.synergy.encoded_home import EncodedHome
-from training.synergy.evaluation import (
-    Scorer,
-)
-from training.synergy.features import pair_features
-from training.synergy.graph import HomeGraph, Ints
+from training.synergy.features import FEATURES, pair_features
+from training.synergy.graph import Ints, pair_mask
 from training.synergy.known_pairs import KnownPairs
 from training.synergy.network import SynergyNetwork, collate
 from training.synergy.pair_statistics import LogOdds
 
+BLOCK_PAIRS = 131_072  # scored at a time
+# Pairs that are picked out of blocks of their triggers by their actions. Blocks of fewer waste less where no two pairs
+# share a trigger, blocks of more are fewer.
+PICKED_LOGITS, PICKED_FEATURES = 512, 64
 
-def make_scorer(network: SynergyNetwork, log_odds: LogOdds, home: EncodedHome, known: Ints) -> Scorer:
-    """Scores blocks of one home of which the ``[e, 2]`` pairs ``known`` are known."""
-    with torch.no_grad():
-        encoded = network.eval().encode(collate([home], [edge_index(known)]))
-    known_pairs = KnownPairs(home, known)
 
-    def score(triggers: Ints, actions: Ints) -> tuple[Tensor, Tensor]:
+class ScoredBlock(NamedTuple):
+    """Some triggers x some actions: ``triggers`` ``[t]``, ``logits`` ``[t, a]`` and ``features`` ``[t, a, f]``."""
+
+    triggers: Ints
+    logits: Tensor
+    features: Tensor
+
+
+class HomeScorer:
+    """Scores pairs of one home.
+
+    Args:
+        network: The graph network; it is put into evaluation mode.
+        log_odds: What the training data says of domains, classes and words.
+        home: The home.
+        known: ``[e, 2]`` pairs (trigger, action) that are known of the home. They carry messages and are read as
+            features of all other pairs.
+    """
+
+    def __init__(self, network: SynergyNetwork, log_odds: LogOdds, home: EncodedHome, known: Ints) -> None:
+        self.home = home
+        self._network, self._log_odds = network.eval(), log_odds
+        self._known = KnownPairs(home, known)
         with torch.no_grad():
-            features = pair_features(log_odds, home, known_pairs, triggers, actions)
-            return network(encoded, torch.from_numpy(triggers), torch.from_numpy(actions), features), features
+            self._entities = network.encode(collate([home], [known]))
 
-    return score
+    def features(self, triggers: Ints, actions: Ints) -> Tensor:
+        """``[t, a, f]`` features of triggers ``[t]`` x actions ``[a]``."""
+        return pair_features(self._log_odds, self.home, self._known, triggers, actions)
+
+    @torch.no_grad()
+    def score(self, triggers: Ints, actions: Ints) -> ScoredBlock:
+        """Logits and features of triggers ``[t]`` x actions ``[a]``."""
+        features = self.features(triggers, actions)
+        logits = self._network(self._entities, torch.from_numpy(triggers), torch.from_numpy(actions), features)
+        return ScoredBlock(triggers, logits, features)
+
+    def blocks(self, triggers: Ints, actions: Ints) -> Iterator[ScoredBlock]:
+        """The scores of triggers ``[t]`` x actions ``[a]``, as many triggers at a time as make ``BLOCK_PAIRS``."""
+        step = max(1, BLOCK_PAIRS // max(1, len(actions)))
+        for start in range(0, len(triggers), step):
+            yield self.score(triggers[start : start + step], actions)
+
+    def logits(self, pairs: Ints) -> Array:
+        """``[k]`` logits of ``[k, 2]`` pairs."""
+        found = np.zeros(len(pairs))
+        for chunk, triggers, actions, place in _chunks(pairs, PICKED_LOGITS):
+            found[chunk] = self.score(triggers, actions).logits[place]
+        return found
+
+    @torch.no_grad()
+    def contributions(self, pairs: Ints) -> Array:
+        """``[k, f]``: what each feature adds to the logits of ``[k, 2]`` pairs, above what it adds on average."""
+        found = np.zeros((len(pairs), len(FEATURES)))
+        for chunk, triggers, actions, place in _chunks(pairs, PICKED_FEATURES):
+            features = self.features(triggers, actions)[place]
+            found[chunk] = (features - self._network.evidence_mean) * self._network.evidence_weight
+        return found
+
+    def best_pairs(self, k: int) -> tuple[Ints, Array]:
+        """The best pairs of the home that are not known.
+
+        Their order is that of the logit plus the log-odds that an entity of the trigger's class triggers anything.
+
+        Args:
+            k: How many pairs.
+
+        Returns:
+            ``[k, 2]`` pairs (trigger, action), best first, and their ``[k]`` logits; fewer where the home has fewer.
+        """
+        candidates = self.home.candidates
+        triggering = self._log_odds.trigger[torch.from_numpy(self.home.entity_class)].unsqueeze(1)
+        pairs, logits, order = np.empty((0, 2), dtype=np.int64), np.empty(0), np.empty(0)
+        for block in self.blocks(np.arange(self.home.graph.size), candidates) if len(candidates) else ():
+            left_out = pair_mask(self._known.pairs, block.triggers, candidates) | (
+                block.triggers[:, None] == candidates
+            )
+            ranked = block.logits + triggering[torch.from_numpy(block.triggers)]
+            flat = ranked.masked_fill(torch.from_numpy(left_out), -torch.inf).flatten()
+            top = flat.topk(min(k, len(flat)))
+            chosen = top.indices[top.values > -torch.inf]
+            t, a = np.unravel_index(chosen.numpy(), ranked.shape)
+            pairs = np.concatenate([pairs, np.stack([block.triggers[t], candidates[a]], axis=1)])
+            logits = np.concatenate([logits, block.logits.flatten()[chosen].numpy()])
+            order = np.concatenate([order, flat[chosen].numpy()])
+            best = np.argsort(-order, kind="stable")[:k]
+            pairs, logits, order = pairs[best], logits[best], order[best]
+        return pairs, logits
 
 
-def score_pairs(scorer: Scorer, rows: Ints, read: Callable[[Tensor, Tensor], Tensor]) -> npt.NDArray[np.float64]:
-    """What ``read`` makes of (logits, features) at ``[k, 2]`` pairs, which are scored in blocks by trigger."""
-    found: list[npt.NDArray[np.float64]] = [np.zeros(0)] * len(rows)
-    order = np.argsort(rows[:, 0], kind="stable")
-    for chunk in np.array_split(order, math.ceil(len(rows) / 512)) if len(rows) else ():
-        triggers, t = np.unique(rows[chunk, 0], return_inverse=True)
-        actions, a = np.unique(rows[chunk, 1], return_inverse=True)
-        values = read(*scorer(triggers, actions))[torch.from_numpy(t.ravel()), torch.from_numpy(a.ravel())]
-        for i, value in zip(chunk.tolist(), values.double().numpy(), strict=True):
-            found[i] = value
-    return np.array(found)
-
-
-def pair_keys(graph: HomeGraph, pairs: Ints) -> Ints:
-    """``[k]``: one number for each of ``[k, 2]`` pairs of a home."""
-    return pairs[:, 0] * graph.size + pairs[:, 1]
-
-
-def edge_index(pairs: Ints) -> Tensor:
-    """``[2, e]`` of ``[e, 2]`` pairs, as PyG wants edges."""
-    return torch.from_numpy(np.ascontiguousarray(pairs.T))
+def _chunks(pairs: Ints, at_once: int) -> Iterator[tuple[Ints, Ints, Ints, tuple[Tensor, Tensor]]]:
+    """Split ``[k, 2]`` pairs by trigger: rows of a chunk, its triggers, its actions, and the places of its pairs."""
+    order = np.argsort(pairs[:, 0], kind="stable")
+    for chunk in np.array_split(order, math.ceil(len(pairs) / at_once)) if len(pairs) else ():
+        triggers, t = np.unique(pairs[chunk, 0], return_inverse=True)
+        actions, a = np.unique(pairs[chunk, 1], return_inverse=True)
+        yield chunk, triggers, actions, (torch.from_numpy(t.ravel()), torch.from_numpy(a.ravel()))

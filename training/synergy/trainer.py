@@ -22,16 +22,14 @@ from training.synergy.encoded_home import EncodedHome, Vocabulary
 from training.synergy.evaluation import (
     Mask,
     RankingTask,
-    block_of,
     calibrate,
     rank,
     ranking_task,
     score_home,
-    scored_by_block,
     table,
 )
 from training.synergy.features import STARTING_WEIGHTS, column, pair_features
-from training.synergy.graph import HomeGraph, Ints, acting_domains, build_graph
+from training.synergy.graph import HomeGraph, Ints, acting_domains, build_graph, pair_mask
 from training.synergy.known_pairs import KnownPairs
 from training.synergy.model import SynergyModel
 from training.synergy.name_encoders import WORDS, Encoder
@@ -39,7 +37,7 @@ from training.synergy.name_encoders import encoder as names_encoder
 from training.synergy.network import SynergyNetwork, collate
 from training.synergy.pair_statistics import PairStatistics
 from training.synergy.pretrained import MIN_HOMES, SynergyBase, fitted
-from training.synergy.scoring import edge_index, make_scorer, pair_keys
+from training.synergy.scoring import HomeScorer
 from training.synergy.splits import Split, describe_split, keep_known, pair_units, split_pairs
 
 # Triggers of one home in one step, and actions beside those they drive; the sampled ones stand for all.
@@ -373,7 +371,7 @@ class _Trainer:
 
     def _step(self, optimizer: torch.optim.Optimizer, homes: Sequence[int]) -> float:
         views = [self._shown(h) for h in homes]
-        graph = collate([self.homes[h] for h in homes], [edge_index(known) for _, known in views])
+        graph = collate([self.homes[h] for h in homes], [known for _, known in views])
         entity = self.network.encode(graph)
         logits = []
         for offset, (block, _) in zip(graph.offsets, views, strict=True):
@@ -415,8 +413,8 @@ class _Trainer:
         shown_names = {name for name, is_hidden in zip(names, drawn, strict=True) if not is_hidden}
         # A pair of a shown automation is known, in both directions.
         hidden = np.array([shown_names.isdisjoint(groups) for groups in graph.groups])
-        keys = pair_keys(graph, graph.pairs)
-        hidden &= ~np.isin(pair_keys(graph, graph.pairs[:, ::-1]), keys[~hidden & train])
+        keys = graph.pair_keys(graph.pairs)
+        hidden &= ~np.isin(graph.pair_keys(graph.pairs[:, ::-1]), keys[~hidden & train])
         if not hidden[rows].any():
             return rows, graph.pairs[:0]
         return rows[hidden[rows]], graph.pairs[train & ~hidden]
@@ -448,7 +446,7 @@ class _Trainer:
         positive[line, np.searchsorted(actions, asked[:, 1])] = graph.weight[rows]
         distinct, place = np.unique(triggers, return_inverse=True)
         training = graph.pairs[self.split.select(h, "train")]
-        negative = ~block_of(training, distinct, actions)[place.ravel()] & (triggers[:, None] != actions)
+        negative = ~pair_mask(training, distinct, actions)[place.ravel()] & (triggers[:, None] != actions)
         known_pairs = KnownPairs(home, known)
         folds, starts = np.unique(lines[:, 0], return_index=True)  # lines are sorted by fold
         features = torch.cat(
@@ -513,7 +511,7 @@ class _Trainer:
         if number not in self.seen:
             features = pair_features(self.log_odds, home, KnownPairs(home, task.known), task.triggers, task.actions)
             self.seen[number] = (torch.from_numpy(task.triggers), torch.from_numpy(task.actions), features)
-        encoded = self.network.eval().encode(collate([home], [edge_index(task.known)]))
+        encoded = self.network.eval().encode(collate([home], [task.known]))
         logits: Tensor = self.network(encoded, *self.seen[number])
         return logits.double().numpy()
 
@@ -529,8 +527,8 @@ class _Trainer:
         for task in (*self._tasks("train"), *self._tasks("train", 1 - HIDDEN_SHARE)):
             by_home = self.split.strategy == "home"  # then a home is of one fold
             log_odds = self.fold_log_odds[int(self.fold_of_pair[task.home][0])] if by_home else self.log_odds
-            scorer = make_scorer(self.network, log_odds, self.homes[task.home], task.known)
-            logits = [block.double().numpy() for block, _ in scored_by_block(task, scorer)]
+            scorer = HomeScorer(self.network, log_odds, self.homes[task.home], task.known)
+            logits = [block.logits.double().numpy() for block in scorer.blocks(task.triggers, task.actions)]
             scored.append((task, np.concatenate(logits)))
         return calibrate(scored)
 
@@ -539,7 +537,7 @@ class _Trainer:
         in_sample = self.split.strategy == "none"
         part: Part = "train" if in_sample else "test"
         scored = [
-            score_home(task, make_scorer(self.network, self.log_odds, self.homes[task.home], task.known), calibration)
+            score_home(task, HomeScorer(self.network, self.log_odds, self.homes[task.home], task.known), calibration)
             for task in self._ranked(range(len(self.graphs)), part)
         ]
         return {"in_sample" if in_sample else "test": table(scored) if scored else None}

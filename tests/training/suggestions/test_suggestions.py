@@ -36,6 +36,7 @@ from training.suggestions.ranking import HomeProposals, suggest_automations
 from training.suggestions.recipes import write_automation
 from training.suggestions.writing import to_yaml
 from training.synergy.config import SynergyConfig
+from training.synergy.graph import build_graph
 from training.synergy.model import SynergyModel
 from training.synergy.trainer import train
 
@@ -312,7 +313,7 @@ def test_pairs_that_rules_made_up_are_no_automations(model: SynergyModel) -> Non
 def view_of(model: SynergyModel, *entity_ids: str, known: Sequence[tuple[str, str]] = ()) -> HomeView:
     raw = {"home_id": "x", "entities": [{"entity_id": e} for e in entity_ids], "synergies": [row(*p) for p in known]}
     described = as_home(raw)
-    return HomeView(described, described.synergies, model)
+    return HomeView(described, build_graph(described), model)
 
 
 @pytest.mark.parametrize(
