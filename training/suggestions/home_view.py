@@ -58,10 +58,9 @@ class HomeView:
         self._family = {entity_id: _family_of(entity_id) for entity_id in self.entities}
         self._speech = [entity_id for entity_id in self.entities if entity_id.startswith("tts.")]
         self.area_names = {area.area_id: one_line(area.name or "") for area in home.areas}
-        self.log_odds, vocabulary = model.log_odds, model.vocabulary
-        self.domain_index = {text: i for i, text in enumerate(vocabulary.domains, start=1)}
-        self.class_index = {text: i for i, text in enumerate(vocabulary.classes, start=1)}
-        self.word_index = {text: i for i, text in enumerate(vocabulary.words, start=1)}
+        self.log_odds = model.log_odds
+        self.domain_index, self.class_index = model.vocabulary.index("domains"), model.vocabulary.index("classes")
+        self.word_index = model.vocabulary.index("words")
 
     def family(self, entity_id: str) -> str:
         """The id without the number at its end: ``light.spot`` for ``light.spot_1`` and ``light.spot_2``."""

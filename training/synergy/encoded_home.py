@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import copy
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -19,6 +20,10 @@ Array = npt.NDArray[np.float32]
 MIN_WORD_PAIRS = 2  # a word counts where it was seen in this many pairs of the training data
 MIN_DEVIATION = 0.05  # of cosines: in a home of few entities they can be all alike
 LETTERS = 3  # letters that are compared at a time
+
+
+Table = Literal["domains", "classes", "words"]
+TABLES: tuple[Table, ...] = ("domains", "classes", "words")
 
 
 @dataclass(frozen=True)
@@ -55,6 +60,15 @@ class Vocabulary:
         tables["words"] = tuple(word for word in tables["words"] if times[word] >= MIN_WORD_PAIRS)
         return cls(**tables)
 
+    def index(self, table: Table) -> dict[str, int]:
+        """Text -> its index in a table, from 1; 0 stands for every other text."""
+        return {text: i for i, text in enumerate(getattr(self, table), start=1)}
+
+    def positions_in(self, other: Vocabulary, table: Table) -> Ints:
+        """``[1 + len(table)]``: the index in ``other`` of each index here, 0 where ``other`` has no such text."""
+        index = other.index(table)
+        return np.array([0, *(index.get(text, 0) for text in getattr(self, table))], dtype=np.int64)
+
     def plus(self, other: Vocabulary) -> Vocabulary:
         """The texts of both."""
         return Vocabulary(
@@ -75,18 +89,8 @@ class EncodedHome:
     def __init__(
         self, graph: HomeGraph, vocabulary: Vocabulary, acting: Sequence[str], encoder: Encoder | None = None
     ) -> None:
-        domain_index = {text: i for i, text in enumerate(vocabulary.domains, start=1)}
-        class_index = {text: i for i, text in enumerate(vocabulary.classes, start=1)}
-        word_index = {text: i for i, text in enumerate(vocabulary.words, start=1)}
         self.graph = graph.without_pairs()
-        self.domain = np.array([domain_index.get(text, 0) for text in graph.domains], dtype=np.int64)
-        self.entity_class = np.array([class_index.get(text, 0) for text in graph.classes], dtype=np.int64)
-        words = np.array([word_index.get(text, 0) for text in graph.words] + [0], dtype=np.int64)
-        self.words = words[graph.rare_words]
         self.area, self.device = graph.area, graph.device
-        self.can_act = graph.acting(acting)
-        self.candidates = np.flatnonzero(self.can_act)
-
         self.by_word = _unit_rows(
             [[graph.words[w] for w in row if w < len(graph.words)] for row in graph.rare_words.tolist()]
         )
@@ -97,20 +101,42 @@ class EncodedHome:
         # [n] one bit for each place that an entity's name or id tells.
         self.places = np.array([places_of(one) for one in tokens], dtype=np.int64)
         self.home_domain = np.unique(np.array(graph.domains, dtype=object), return_inverse=True)[1].ravel()
-        first = [own[0] if own else "" for own in graph.id_tokens]
+        self._name_vectors = None if encoder is None or not graph.size else _centred(encoder(names_of(graph)))
+        self._index(vocabulary, acting)
+
+    def reindexed(self, vocabulary: Vocabulary, acting: Sequence[str]) -> EncodedHome:
+        """The same home under another vocabulary and other acting domains; its names are not taken apart again."""
+        other = copy.copy(self)
+        other._index(vocabulary, acting)
+        return other
+
+    def _index(self, vocabulary: Vocabulary, acting: Sequence[str]) -> None:
+        """Set what depends on the vocabulary and on which entities can act."""
+        graph = self.graph
+        domain_index, class_index = vocabulary.index("domains"), vocabulary.index("classes")
+        word_index = vocabulary.index("words")
+        self.domain = np.array([domain_index.get(text, 0) for text in graph.domains], dtype=np.int64)
+        self.entity_class = np.array([class_index.get(text, 0) for text in graph.classes], dtype=np.int64)
+        words = np.array([word_index.get(text, 0) for text in graph.words] + [0], dtype=np.int64)
+        self.words = words[graph.rare_words]
+        self.can_act = graph.acting(acting)
+        self.candidates = np.flatnonzero(self.can_act)
+        self.prominence = self._prominence()
+        self.meaning = None if self._name_vectors is None else Meaning(self._name_vectors, self.candidates)
+
+    def _prominence(self) -> dict[str, npt.NDArray[np.float64]]:
+        """Feature -> ``[n]``: how much the name of an action stands out, whatever the trigger."""
+        first = [own[0] if own else "" for own in self.graph.id_tokens]
         crowd = Counter(first)
         sizes = np.bincount(self.home_domain)[self.home_domain]
-        center = self.by_letters[self.candidates].mean(0) if len(self.candidates) else np.zeros((1, 1))
-        common = np.asarray(self.by_letters @ np.asarray(center).ravel()) if len(self.candidates) else 0 * sizes
-        # Feature -> [n]: how much the name of an action stands out, whatever the trigger.
-        self.prominence = {
-            "domain_crowd": np.log(sizes / graph.size),
+        letters = self.by_letters
+        common = letters[self.candidates].mean(0) if len(self.candidates) else np.zeros(letters.shape[1])
+        return {
+            "domain_crowd": np.log(sizes / self.graph.size),
             "name_crowd": np.log([crowd[word] for word in first]),
-            "name_length": np.log1p(graph.word_count),
-            "name_commonness": 10 * common,
+            "name_length": np.log1p(self.graph.word_count),
+            "name_commonness": 10 * np.asarray(letters @ common),
         }
-
-        self.meaning = None if encoder is None or not graph.size else Meaning(encoder(names_of(graph)), self.candidates)
 
     def name_overlap(self, triggers: Ints, actions: Ints) -> Array:
         """``[t, a]`` cosine of the names' idf vectors, 0 to 1."""
@@ -130,14 +156,13 @@ class EncodedHome:
 
 
 class Meaning:
-    """Vectors of a home's names, with the home's mean taken out: what all its names share tells nothing.
+    """Vectors of a home's names, compared with those of its entities that can act.
 
     ``rows`` is ``[n, dimensions]``, each of length 1.
     """
 
-    def __init__(self, vectors: Array, candidates: Ints) -> None:
-        centred = vectors - vectors.mean(0)
-        self.rows = centred / np.linalg.norm(centred, axis=1, keepdims=True).clip(1e-6)
+    def __init__(self, rows: Array, candidates: Ints) -> None:
+        self.rows = rows
         # Mean and standard deviation of each entity's cosines with all that can act, without the [n, n] of them.
         others = self.rows[candidates] if len(candidates) else 0 * self.rows
         center = others.mean(0)
@@ -149,6 +174,12 @@ class Meaning:
         """``[t, a]`` cosines, in standard deviations above the mean of all that the trigger could drive."""
         cosine = self.rows[triggers] @ self.rows[actions].T
         return np.asarray((cosine - self.mean[triggers, None]) / self.deviation[triggers, None], dtype=np.float32)
+
+
+def _centred(vectors: Array) -> Array:
+    """Vectors of length 1 without the home's mean: what all its names share tells nothing."""
+    centred = vectors - vectors.mean(0)
+    return np.asarray(centred / np.linalg.norm(centred, axis=1, keepdims=True).clip(1e-6))
 
 
 def names_of(graph: HomeGraph) -> list[str]:

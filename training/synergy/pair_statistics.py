@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from training.synergy.encoded_home import Array, EncodedHome, Vocabulary
+from training.synergy.encoded_home import TABLES, Array, EncodedHome, Vocabulary
 from training.synergy.graph import Ints
 
 OVERLAP_STEPS = (0.001, 0.15, 0.35, 0.6)  # edges of the bins of ``overlap_of_domains``
@@ -120,12 +120,8 @@ class PairStatistics:
     def within(self, vocabulary: Vocabulary) -> PairStatistics:
         """The same counts under another vocabulary; what that does not know counts as index 0, as texts never seen."""
         moved = PairStatistics(vocabulary)
-        to = {
-            name: torch.tensor([0, *(known.get(text, 0) for text in texts)])
-            for name, texts, known in (
-                (name, texts, {text: i for i, text in enumerate(getattr(vocabulary, name), start=1)})
-                for name, texts in vars(self.vocabulary).items()
-            )
+        to: dict[str, Tensor] = {
+            table: torch.from_numpy(self.vocabulary.positions_in(vocabulary, table)) for table in TABLES
         }
         bins = torch.arange(BINS)
         to["one"] = torch.zeros(1, dtype=torch.long)
@@ -196,7 +192,7 @@ class PairStatistics:
         return _log_odds(by_pair) - _log_odds(pair_rate).unsqueeze(2)
 
     def _domain_of_class(self) -> Tensor:
-        index = {text: i for i, text in enumerate(self.vocabulary.domains, start=1)}
+        index = self.vocabulary.index("domains")
         return torch.tensor([0] + [index.get(text.partition(":")[0], 0) for text in self.vocabulary.classes])
 
 

@@ -9,12 +9,11 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
 from safetensors import SafetensorError
 from safetensors.torch import load as load_tensors
 from safetensors.torch import save as save_tensors
@@ -125,13 +124,8 @@ def _under(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 def fitted(base: SynergyBase, vocabulary: Vocabulary) -> tuple[dict[str, Tensor], Tensor]:
     """The base's network and ``meaning`` for a larger vocabulary: a text new to it starts as one never seen."""
-
-    def rows(old: Sequence[str], new: Sequence[str]) -> Tensor:
-        place = {text: i for i, text in enumerate(old, start=1)}
-        return torch.tensor([0, *(place.get(text, 0) for text in new)])
-
-    domains = rows(base.vocabulary.domains, vocabulary.domains)
-    classes = rows(base.vocabulary.classes, vocabulary.classes)
+    domains = vocabulary.positions_in(base.vocabulary, "domains")
+    classes = vocabulary.positions_in(base.vocabulary, "classes")
     state = dict(base.network)
     state["domain.weight"] = state["domain.weight"][domains]
     state["entity_class.weight"] = state["entity_class.weight"][classes]

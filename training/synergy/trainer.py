@@ -123,7 +123,7 @@ def train(
     trainer.fit_feature_weights()
     history, best_epoch = trainer.fit(config.epochs, on_epoch)
     if split.strategy == "home" and trainer.validation:
-        trainer = _Trainer(graphs, _with_validation(split), config, base, encoder=encoder)
+        trainer = _Trainer(graphs, _with_validation(split), config, base, encoder=encoder, encoded=trainer.homes)
         trainer.fit_feature_weights()
         trainer.fit(best_epoch)
     calibration = trainer.calibrate()
@@ -189,6 +189,7 @@ class _Trainer:
         weights: Sequence[float] | None = None,
         min_homes: int = 1,
         encoder: Encoder | None = None,
+        encoded: Sequence[EncodedHome] | None = None,
     ) -> None:
         self.graphs, self.split, self.config, self.base = graphs, split, config, base
         self.rng = np.random.default_rng(config.seed)
@@ -200,7 +201,10 @@ class _Trainer:
         if base is not None:
             self.vocabulary = self.vocabulary.plus(base.vocabulary)
         self.acting = acting_domains([graphs[h] for h in with_pairs])
-        self.homes = [EncodedHome(graph, self.vocabulary, self.acting, encoder) for graph in graphs]
+        if encoded is None:
+            self.homes = [EncodedHome(graph, self.vocabulary, self.acting, encoder) for graph in graphs]
+        else:
+            self.homes = [home.reindexed(self.vocabulary, self.acting) for home in encoded]
         # Indexes into graph.pairs of the training pairs whose action can act.
         self.positives = {
             h: np.flatnonzero(split.select(h, "train") & self.homes[h].can_act[graphs[h].pairs[:, 1]])

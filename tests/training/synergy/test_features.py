@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import torch
 from support import as_home, home
 
 from training.synergy.encoded_home import EncodedHome, Vocabulary
 from training.synergy.features import FEATURES, column, pair_features, stack_features
 from training.synergy.graph import build_graph
 from training.synergy.known_pairs import KnownPairs
+from training.synergy.name_encoders import WORDS, encoder
 from training.synergy.pair_statistics import PairStatistics
 
 
@@ -54,3 +56,21 @@ def test_a_block_reads_as_its_pairs_one_by_one(known: int) -> None:
         for j, action in enumerate(actions):
             one = pair_features(odds, encoded, known_pairs, np.array([trigger]), np.array([action]))
             np.testing.assert_allclose(one[0, 0], block[i, j], atol=1e-6)
+
+
+def test_a_reindexed_home_is_as_one_encoded_anew() -> None:
+    graph = build_graph(as_home(home("a")))
+    every, none = np.ones(len(graph.pairs), dtype=bool), np.zeros(len(graph.pairs), dtype=bool)
+    old, new = (Vocabulary.of([graph], [mask]) for mask in (none, every))
+    assert old != new
+    first = EncodedHome(graph, old, (), encoder(WORDS))
+    again, anew = first.reindexed(new, ("sensor",)), EncodedHome(graph, new, ("sensor",), encoder(WORDS))
+    assert len(again.candidates) > len(first.candidates)
+    statistics = PairStatistics(new)
+    statistics.add(anew, graph.pairs, 1.0)
+    everything = np.arange(graph.size)
+    blocks = [
+        pair_features(statistics.log_odds(), one, KnownPairs(one, graph.pairs[:4]), everything, one.candidates)
+        for one in (again, anew)
+    ]
+    assert torch.equal(*blocks)

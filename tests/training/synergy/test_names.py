@@ -138,6 +138,20 @@ def test_a_text_is_read_once_and_in_batches() -> None:
     assert len(loads) == 1
 
 
+def test_training_again_with_the_validation_homes_reads_no_name_a_second_time() -> None:
+    asked: list[int] = []
+
+    class Counting(Encoder):
+        def __call__(self, texts: Sequence[str]) -> Array:
+            asked.append(len(texts))
+            return super().__call__(texts)
+
+    homes = [as_home(home(f"h{i}")) for i in range(6)]
+    trained = train(homes, QUICK, encoder=Counting("stand-in", lambda: by_place))
+    assert (trained.split["strategy"], trained.split["units"]["validation"]) == ("home", 1)
+    assert asked == [len(one.entities) for one in homes]
+
+
 def test_a_model_that_knows_names_says_once_that_it_does_without_where_the_extra_is_missing(
     trained: TrainingResult, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
