@@ -15,7 +15,7 @@ from support import ROOT, home
 
 from data_sources import KINDS, Home, KindName, PatternRow, open_source
 from training.compare import CompareOptions, compare, compare_and_write, comparer_of
-from training.judging.splits import sealed, unseen
+from training.judging.splits import unit_digests, unseen_units
 from training.patterns.trainer import split_by_entity
 from training.runs.comparison import Comparison
 from training.runs.errors import TrainingError
@@ -32,9 +32,9 @@ HOMES = [home(f"home{i}") for i in range(8)]
 @settings(max_examples=40)
 @given(st.sets(st.text(max_size=5), max_size=20), st.sets(st.text(max_size=5), max_size=20))
 def test_what_was_trained_on_is_told_apart_from_the_rest(trained: set[str], others: set[str]) -> None:
-    left, right = sealed(list(trained)[::2]), sealed(list(trained)[1::2])
-    assert unseen(trained | others, left, right) == others - trained
-    assert sealed(trained) == sealed(sorted(trained))
+    left, right = unit_digests(list(trained)[::2]), unit_digests(list(trained)[1::2])
+    assert unseen_units(trained | others, left, right) == others - trained
+    assert unit_digests(trained) == unit_digests(sorted(trained))
 
 
 def write(path: Path, homes: list[dict[str, Any]]) -> Path:
@@ -108,7 +108,7 @@ def test_one_direction_seen_is_both_directions_seen() -> None:
     test = graph.pairs[split.select(0, "test")]
     trigger, action = (graph.entity_ids[i] for i in test[0])
     first, second = sorted((trigger, action))
-    fewer, left_out = without_seen(split, [graph], sealed([f"h {first} {second}"]))
+    fewer, left_out = without_seen(split, [graph], unit_digests([f"h {first} {second}"]))
     assert left_out == 2
     assert fewer.select(0, "test").sum() == len(test) - 2
     assert replace(fewer, parts=split.parts) == split, "nothing else has changed"
@@ -180,7 +180,7 @@ def test_patterns_are_compared_on_entities_that_neither_saw(tmp_path: Path) -> N
     assert same.baselines == result.metrics["test"]["baselines"]
     held_out = split_by_entity(list(source.read(PatternRow)))
     tested = {row.entity_id for row, test in zip(*held_out[:2], strict=True) if test}
-    assert unseen(tested, result.trained_on) == tested
+    assert unseen_units(tested, result.trained_on) == tested
     # Another one was trained on few entities, two of which are held out here.
     old = [r for r in detections(30) if r["entity_id"] in sorted(tested)[:2]]
     pattern_model(tmp_path / "old.skops", write(tmp_path / "old.json", old))

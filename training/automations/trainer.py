@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from data_sources import YamlRow, normalized_query
 from training.automations.evaluation import evaluate_generator
 from training.automations.model import Example, YamlGenerator, examples
-from training.judging.splits import PARTS, Part, sealed
+from training.judging.splits import PARTS, Part, unit_digests
 from training.text.backbone import TextPair
 from training.text.config import AdapterConfig
 from training.text.model import Suggester
@@ -72,7 +72,7 @@ def learn(
     pairs, kept_split = [one.pair for one in kept], ([one.part for one in kept], described)
     result = train_adapter(pairs, config, work, split=kept_split, judged_by=judged_by, scratch=SCRATCH, **options)
     seen = [one.row for one in kept if one.part != "test"]
-    return replace(result, trained_on=sealed(unit for row in seen for unit in row_units(row)))
+    return replace(result, trained_on=unit_digests(unit for row in seen for unit in row_units(row)))
 
 
 class _PreparedRow(NamedTuple):
@@ -92,5 +92,5 @@ class RowUnits(NamedTuple):
 
 
 def row_units(row: YamlRow) -> RowUnits:
-    """The units of a row, as they go into ``splits.sealed``."""
+    """The units of a row, as they go into ``splits.unit_digests``."""
     return RowUnits(f"home {row.home_id}", f"request {normalized_query(row.input)}")

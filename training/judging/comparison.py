@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any, Generic, NamedTuple, TypeVar
 
 from data_sources import DataSource, KindName
-from training.judging.splits import unseen
+from training.judging.splits import unseen_units
 from training.runs.comparison import Comparison, ModelScores
 from training.runs.errors import ModelFileError
 
-NOT_SEALED = "it does not say what it was trained on, so some of these rows may be among it"
+NO_UNITS = "it does not say what it was trained on, so some of these rows may be among it"
 
 M = TypeVar("M")  # a loaded model
 Row = TypeVar("Row")  # one evaluation row
@@ -76,7 +76,7 @@ class Comparer(Generic[M, Row]):
         model_type: The models' type, which is the kind of records that they learn from.
         select: The evaluation rows of a source, of which so many rows are read at most. Raises DataSourceError.
         load: A model from its path. Raises ModelFileError.
-        described: What a model's file says of its training; ``trained_on`` in it is a text that ``sealed`` made.
+        described: What a model's file says of its training; ``trained_on`` in it is a text that ``unit_digests`` made.
         leave_out: Those of the rows that are in none of the texts ``trained_on``.
         score: Scores of each model, the candidate first; None where no row can be scored.
         fingerprint: SHA-256 of the rows.
@@ -140,13 +140,13 @@ class Comparer(Generic[M, Row]):
     def _trained_on(self, model: M, side: ModelScores) -> str:
         units = self.described(model).get("trained_on")
         if units is None:
-            side.notes.append(NOT_SEALED)
+            side.notes.append(NO_UNITS)
         return str(units or "")
 
 
 def unseen_rows(rows: Sequence[Row], units: Sequence[str], trained_on: Sequence[str]) -> list[Row]:
-    """The rows whose units, one a row, are in none of the texts that ``sealed`` made."""
-    fresh = unseen(units, *trained_on)
+    """The rows whose units, one a row, are in none of the texts that ``unit_digests`` made."""
+    fresh = unseen_units(units, *trained_on)
     return [row for row, unit in zip(rows, units, strict=True) if unit in fresh]
 
 

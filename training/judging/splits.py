@@ -27,18 +27,18 @@ def assign_parts(units: Iterable[str]) -> dict[str, Part]:
 UNIT_DIGITS = 8  # of the hash that stands for a unit; a chance match costs one evaluation row
 
 
-def sealed(units: Iterable[str]) -> str:
+def unit_digests(units: Iterable[str]) -> str:
     """What a model was trained on, for its file: the first digits of each unit's SHA-256, sorted, in one text."""
-    return "".join(sorted({_seal(unit) for unit in units}))
+    return "".join(sorted({_digest(unit) for unit in units}))
 
 
-def unseen(units: Iterable[str], *trained_on: str) -> set[str]:
-    """Those of ``units`` that are in none of the texts that ``sealed`` gave."""
+def unseen_units(units: Iterable[str], *trained_on: str) -> set[str]:
+    """Those of ``units`` that are in none of the texts that ``unit_digests`` gave."""
     seen = {text[i : i + UNIT_DIGITS] for text in trained_on for i in range(0, len(text), UNIT_DIGITS)}
-    return {unit for unit in units if _seal(unit) not in seen}
+    return {unit for unit in units if _digest(unit) not in seen}
 
 
-def _seal(unit: str) -> str:
+def _digest(unit: str) -> str:
     return hashlib.sha256(unit.encode()).hexdigest()[:UNIT_DIGITS]
 
 

@@ -17,7 +17,7 @@ from threadpoolctl import threadpool_limits
 
 from data_sources import PatternRow
 from training.judging.metrics import Array, average_precision, expected_calibration_error, reliability, roc_auc
-from training.judging.splits import MIN_ENTITIES, assign_parts, count_parts, sealed
+from training.judging.splits import MIN_ENTITIES, assign_parts, count_parts, unit_digests
 from training.patterns.model import (
     BASE_RATE,
     CANDIDATES,
@@ -33,7 +33,7 @@ from training.runs.errors import TrainingError
 
 @dataclass(frozen=True)
 class TrainedPatterns:
-    """A trained model, what it scores, how the entities were split, and which it saw (``splits.sealed``)."""
+    """A trained model, what it scores, how the entities were split, and which it saw (``splits.unit_digests``)."""
 
     model: PatternModel
     metrics: dict[str, Any]
@@ -62,7 +62,7 @@ def train_patterns(rows: Sequence[PatternRow], seed: int = 0) -> TrainedPatterns
         name: judge(model, [judged[i] for i in measured], base_rate=float(label[learnt].mean())),
         "cross_validation": compared,
     }
-    trained_on = sealed(judged[i].entity_id for i in learnt)
+    trained_on = unit_digests(judged[i].entity_id for i in learnt)
     return TrainedPatterns(model, metrics, described, trained_on)
 
 

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from data_sources import Entity, Home
-from home_assistant.household_words import in_different_places, canonical_word, places_of, words_of
+from home_assistant.household_words import canonical_word, in_different_places, places_of, words_of
 from training.suggestions.actions import NoRecipeError, with_article
 from training.suggestions.recipes import Recipe, name_of, one_line, write_automation
 from training.synergy.graph import HomeGraph

@@ -10,7 +10,7 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from training.judging.splits import PARTS, Part, assign_parts, count_parts, unseen
+from training.judging.splits import PARTS, Part, assign_parts, count_parts, unseen_units
 from training.synergy.graph import HomeGraph, Ints
 
 Strategy = Literal["home", "automation", "pair", "none"]
@@ -95,11 +95,11 @@ def pair_unit(graph: HomeGraph, trigger: int, action: int) -> str:
 
 
 def without_seen(split: Split, graphs: Sequence[HomeGraph], *trained_on: str) -> tuple[Split, int]:
-    """The split without the test pairs that a model was trained on (``splits.sealed``), and how many went.
+    """The split without the test pairs that a model was trained on (``splits.unit_digests``), and how many went.
 
     Where homes are held out, a home of which one pair was seen goes whole.
     """
-    fresh = unseen(pair_units(split, graphs, "test"), *trained_on)
+    fresh = unseen_units(pair_units(split, graphs, "test"), *trained_on)
     parts, left_out = [], 0
     for h, graph in enumerate(graphs):
         part, test = split.parts[h].copy(), split.select(h, "test")

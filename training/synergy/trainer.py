@@ -14,7 +14,7 @@ from torch import Tensor
 
 from data_sources import Home
 from training.judging.calibration import Calibration
-from training.judging.splits import PARTS, Part, sealed
+from training.judging.splits import PARTS, Part, unit_digests
 from training.runs.errors import TrainingError
 from training.synergy.batches import Block, Lines, trigger_vectors
 from training.synergy.config import SynergyConfig
@@ -79,7 +79,7 @@ class TrainingResult:
 
     ``metrics`` are of the test part, or in-sample, under that name, where nothing is held out. ``split`` says how the
     pairs were split; its ``test_fingerprint`` is equal for models that were judged on the same pairs. ``trained_on``
-    seals (``splits.sealed``) the pairs that training and the choice of the epoch saw.
+    seals (``splits.unit_digests``) the pairs that training and the choice of the epoch saw.
     """
 
     model: SynergyModel
@@ -140,7 +140,7 @@ def train(
         encoder=encoder,
     )
     metrics = {"split": split.strategy, "held_out": split.strategy != "none", **trainer.evaluate(calibration)}
-    trained_on = sealed(pair_units(split, graphs, "train", "validation"))
+    trained_on = unit_digests(pair_units(split, graphs, "train", "validation"))
     return TrainingResult(model, describe_split(split, graphs), tuple(history), best_epoch, metrics, trained_on)
 
 

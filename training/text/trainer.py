@@ -24,7 +24,7 @@ from peft import (
 from peft.utils.save_and_load import load_peft_weights
 
 from data_sources import normalized_query
-from training.judging.splits import PARTS, Part, sealed
+from training.judging.splits import PARTS, Part, unit_digests
 from training.runs.artifacts import publish_folder
 from training.runs.distributed import first_says, is_first
 from training.runs.errors import TrainingError
@@ -64,7 +64,7 @@ class TrainedAdapter:
     """A trained adapter over its base. ``metrics`` are held out, or in-sample under that name.
 
     Only the first of several processes judges; in the others ``metrics`` is empty. ``own_base`` is the folder of a
-    base that was made from the data. ``trained_on`` seals (``splits.sealed``) the queries that training and the choice
+    base that was made from the data. ``trained_on`` seals (``splits.unit_digests``) the queries that training and the choice
     of an epoch saw.
     """
 
@@ -127,7 +127,7 @@ def train_adapter(
         metrics = {name: (judged_by or judge)(model, base.tokenizer, rows["train"], judged, config)}
     final_loss = next((row["loss"] for row in reversed(history) if "loss" in row), float("nan"))
     own_base = work / BASE_FOLDER if config.base_model == SCRATCH else None
-    trained_on = sealed(normalized_query(pair.source) for pair in rows["train"] + rows["validation"])
+    trained_on = unit_digests(normalized_query(pair.source) for pair in rows["train"] + rows["validation"])
     return TrainedAdapter(model, base.tokenizer, own_base, final_loss, tuple(history), metrics, described, trained_on)
 
 
