@@ -89,7 +89,7 @@ def shuffled(home: Path) -> None:
         one["synergies"] = [s for s in one["synergies"] if s["entity_1"] != s["entity_2"]]
     (home / "shuffled.json").write_text(json.dumps(lines))
     before = production(home)
-    for title, more in (("judged as any night", []), ("judged on the true pairs", ["--judge-on", str(SAMPLE)])):
+    for title, more in (("judged as any night", []), ("judged on the true pairs", ["--evaluate-on", str(SAMPLE)])):
         done = retrain(home, "run", MODEL, "--json-input", "shuffled.json", *more)
         state = done["models"][MODEL]
         print(f"labels shuffled, {title}: {state['verdict']}, {state['message']}")

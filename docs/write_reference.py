@@ -24,7 +24,7 @@ from data_sources.resolve import DATA_DIRECTORY_VARIABLE
 from data_sources.settings import ProductionSettings
 from home_synergy.cli import main as home_synergy
 from retraining_manager.gate import Thresholds
-from retraining_manager.models import METRIC_TITLES, SPECS
+from retraining_manager.models import SPECS
 from retraining_manager.settings import ModelSettings
 from training.runs.settings import Config, Setting, settings_of
 
@@ -291,7 +291,7 @@ def _manager() -> list[str]:
             f"`{spec.production}`",
             str(spec.minimum_rows),
             ", ".join(f"{least} {what}" for what, least in spec.minimum_distinct.items()),
-            METRIC_TITLES[spec.metric],
+            spec.metric_title,
         )
         for name, spec in SPECS.items()
     ]

@@ -1,4 +1,4 @@
-"""Decide what has enough data, train it in a process, judge it, publish it or keep what is live, and write it down."""
+"""Decide what has enough data, train it, compare it with what is live, publish it or keep what is live, and say why."""
 
 from typing import TYPE_CHECKING, Any
 

@@ -18,12 +18,12 @@ from training.runs.options import source_options
 
 if TYPE_CHECKING:
     from retraining_manager.manager import RetrainingManager
-    from retraining_manager.settings import ModelSettings, Options, Source
+    from retraining_manager.registry import Aliases
+    from retraining_manager.settings import ModelSettings, RetrainingOptions
+    from training.runs.job import SourceChoice
 
 F = TypeVar("F", bound=Callable[..., Any])
 FAILED = 1
-
-_MODELS = "gnn_synergy, soft_prompt, pattern_detection, yaml_generation"
 
 
 def _common(command: F) -> F:
@@ -47,7 +47,7 @@ def _common(command: F) -> F:
 
 @click.group(context_settings={"max_content_width": 120})
 def main() -> None:
-    """Retrain the four models: check the data, train, judge against what is live, publish or roll back.
+    """Retrain the models: check the data, train, compare with what is live, publish or roll back.
 
     Exit codes: 0 all went well, also where a model was skipped or refused; 1 a required model, or the command, failed;
     2 wrong usage.
@@ -61,10 +61,10 @@ def main() -> None:
 @_common
 def check(models: tuple[str, ...], require_distinct: bool, **options: Any) -> None:
     """Say which models have enough data, and why not; of all where none is named."""
-    from retraining_manager.settings import Options
+    from retraining_manager.settings import RetrainingOptions
 
     as_json = options.pop("as_json")
-    manager = _manager(options, Options(require_distinct=require_distinct))
+    manager = _manager(options, RetrainingOptions(require_distinct=require_distinct))
     found = manager.check(_chosen(models))
     if as_json:
         _print_json(found)
@@ -81,7 +81,7 @@ def check(models: tuple[str, ...], require_distinct: bool, **options: Any) -> No
 
 @main.command()
 @click.argument("models", nargs=-1, metavar="[MODEL ...]")
-@click.option("--all", "all_models", is_flag=True, help="All four; one that the source has no data for is skipped.")
+@click.option("--all", "all_models", is_flag=True, help="All models; one that the source has no data for is skipped.")
 @click.option(
     "--force", is_flag=True, help="Train however few rows there are, and pass --force to scripts that have it."
 )
@@ -89,7 +89,11 @@ def check(models: tuple[str, ...], require_distinct: bool, **options: Any) -> No
 @click.option("--require-distinct", is_flag=True, help="Do not train on rows that are worth too little.")
 @click.option("--accept-weak", is_flag=True, help="Publish what does not beat the baselines too; recorded.")
 @click.option(
-    "--judge-on", metavar="SPEC", help="Compare on this source (as --data-source) instead of the training data's."
+    "--evaluate-on",
+    "--judge-on",
+    "evaluate_on",
+    metavar="SPEC",
+    help="Compare on this source (as --data-source) instead of the training data's.",
 )
 @click.option(
     "--timeout", type=click.FloatRange(min=0, min_open=True), help="Seconds a script may take.  [default: none]"
@@ -104,20 +108,27 @@ def run(
     optional: tuple[str, ...],
     require_distinct: bool,
     accept_weak: bool,
-    judge_on: str | None,
+    evaluate_on: str | None,
     timeout: float | None,
     config: Path | None,
     as_json: bool,
     **options: Any,
 ) -> None:
-    """Train, judge, and publish what is better than what is live."""
+    """Train, compare, and publish what is better than what is live."""
     from retraining_manager.pipeline import PAGE, Interrupted, run_pipeline
-    from retraining_manager.settings import Options
+    from retraining_manager.settings import RetrainingOptions
 
     if bool(models) == all_models:
         raise click.UsageError("Name the MODELs to train, or give --all.")
     settings = _settings(config, _chosen(optional) if optional else [])
-    manager = _manager(options, Options(require_distinct, accept_weak, judge_on, timeout, settings))
+    chosen = RetrainingOptions(
+        require_distinct=require_distinct,
+        accept_weak=accept_weak,
+        evaluate_on=evaluate_on,
+        timeout=timeout,
+        settings=settings,
+    )
+    manager = _manager(options, chosen)
     with sigterm_as_interrupt():
         try:
             summary = run_pipeline(manager, _chosen(models), force=force, skip_absent=all_models)
@@ -127,11 +138,11 @@ def run(
         _print_json(summary)
     else:
         rows = [
-            (model, _word(state), state["champion"] or "-", f"{state['training_time_seconds']:.0f} s")
+            (model, state["outcome"], state["champion"] or "-", f"{state['training_time_seconds']:.0f} s")
             for model, state in summary["models"].items()
         ]
         _print_table(("model", "outcome", "live now", "time"), rows)
-        click.echo(f"{summary['message']}; {manager.summaries / PAGE} shows it")
+        click.echo(f"{summary['message']}; {manager.summaries.folder / PAGE} shows it")
     sys.exit(FAILED if summary["status"] == "failed" else 0)
 
 
@@ -144,7 +155,7 @@ def list_versions(models: tuple[str, ...], as_json: bool, **options: Any) -> Non
     found: dict[str, Any] = {}
     for model in _chosen(models):
         registry = manager.registry(model)
-        names = {version: name for name, version in vars(registry.names()).items()}
+        names = {version: name for name, version in vars(registry.aliases()).items()}
         found[model] = [
             {"version": version, "name": names.get(version), **_score(registry.path(version))}
             for version in reversed(registry.versions())
@@ -169,15 +180,15 @@ def show(model: str, version: str | None, as_json: bool, model_directory: Path) 
     from retraining_manager.errors import ManagerError
 
     registry = _manager({"model_directory": model_directory}).registry(_chosen((model,))[0])
-    chosen = version or registry.names().champion
+    chosen = version or registry.aliases().champion
     if chosen is None:
         raise ManagerError(f"{model}: nothing is live; `run` trains it, `list` shows its versions")
     folder = registry.path(chosen)
     described: dict[str, Any] = {
         "model": model,
         "version": chosen,
-        "path": str(registry.entry(chosen)),
-        "names": [name for name, named in vars(registry.names()).items() if named == chosen],
+        "path": str(registry.model_path(chosen)),
+        "names": [name for name, named in vars(registry.aliases()).items() if named == chosen],
         "manifest": registry.manifest(chosen),
         "verdict": _read(folder / "verdict.json"),
         "problems": registry.verify(chosen),
@@ -208,7 +219,7 @@ def promote(model: str, version: str, reason: str, as_json: bool, model_director
     """Make a version live, whatever its verdict."""
     registry = _manager({"model_directory": model_directory}).registry(_chosen((model,))[0])
     registry.promote(version, reason)
-    _moved(model, registry.names(), as_json)
+    _moved(model, registry.aliases(), as_json)
 
 
 @main.command()
@@ -219,7 +230,7 @@ def rollback(model: str, reason: str, as_json: bool, model_directory: Path) -> N
     """Make the version that was live before live again."""
     registry = _manager({"model_directory": model_directory}).registry(_chosen((model,))[0])
     registry.rollback(reason)
-    _moved(model, registry.names(), as_json)
+    _moved(model, registry.aliases(), as_json)
 
 
 @main.command()
@@ -253,19 +264,19 @@ def verify(models: tuple[str, ...], as_json: bool, **options: Any) -> None:
     sys.exit(FAILED if any(problems.values()) else 0)
 
 
-def _manager(options: Mapping[str, Any], chosen: Options | None = None) -> RetrainingManager:
+def _manager(options: Mapping[str, Any], chosen: RetrainingOptions | None = None) -> RetrainingManager:
     from retraining_manager.manager import RetrainingManager
 
     return RetrainingManager(None, options["model_directory"], source=_source(options), options=chosen)
 
 
-def _source(options: Mapping[str, Any]) -> Source:
-    from retraining_manager.settings import Source
+def _source(options: Mapping[str, Any]) -> SourceChoice:
+    from training.runs.job import SourceChoice
 
     for value in (options.get("json_input"), options.get("data_source")):
         if value == "-":
             raise click.UsageError("Standard input can be read once only, and each model reads; give a file or folder.")
-    return Source(options.get("json_input"), options.get("data_source"), options.get("strict", False))
+    return SourceChoice(options.get("json_input"), options.get("data_source"), options.get("strict", False))
 
 
 def _chosen(models: Sequence[str]) -> list[str]:
@@ -293,14 +304,6 @@ def _settings(path: Path | None, optional: Sequence[str]) -> dict[str, ModelSett
     return settings
 
 
-def _word(state: Mapping[str, Any]) -> str:
-    if state["status"] == "success":
-        return "published" if state["promoted"] else "refused"
-    return (
-        f"{state['status']} (optional)" if state["optional"] and state["status"] == "failed" else str(state["status"])
-    )
-
-
 def _score(folder: Path) -> dict[str, str | None]:
     verdict = _read(folder / "verdict.json")
     score = verdict.get("candidate_score")
@@ -316,11 +319,11 @@ def _read(path: Path) -> dict[str, Any]:
     return content if isinstance(content, dict) else {}
 
 
-def _moved(model: str, names: Any, as_json: bool) -> None:
+def _moved(model: str, aliases: Aliases, as_json: bool) -> None:
     if as_json:
-        _print_json({"model": model, **vars(names)})
+        _print_json({"model": model, **vars(aliases)})
     else:
-        click.echo(f"{model}: {names.champion} is live, {names.previous or 'nothing'} was before")
+        click.echo(f"{model}: {aliases.champion} is live, {aliases.previous or 'nothing'} was before")
 
 
 def _print_json(content: Any) -> None:

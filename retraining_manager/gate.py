@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import AliasChoices, BaseModel, ConfigDict, Field
 
-from retraining_manager.models import METRIC_TITLES, ModelSpec
+from retraining_manager.models import ModelSpec
 from training.runs.comparison import Comparison, ModelScores
 
 
@@ -56,7 +56,7 @@ class Verdict(BaseModel):
         return self.verdict == "BLESSED"
 
 
-def judge(
+def decide(
     spec: ModelSpec,
     comparison: Comparison,
     champion: str | None,
@@ -65,121 +65,153 @@ def judge(
     accept_weak: bool = False,
     champion_held_out: bool = False,
 ) -> Verdict:
-    """Hold a candidate against thresholds, baselines and the champion (a version's name; None before the first).
+    """Hold a candidate against thresholds, baselines and the champion.
 
-    ``champion_held_out`` says that the champion went live on a held-out score, which in-sample ones do not outweigh.
+    Args:
+        spec: The model.
+        comparison: What was measured.
+        champion: The version that is live; None where nothing is.
+        thresholds: What the candidate has to reach.
+        accept_weak: Whether it need not beat the baselines, nor have a held-out score where the champion has one.
+        champion_held_out: Whether the champion went live on a held-out score, which in-sample ones do not outweigh.
     """
-    limits = thresholds or Thresholds()
-    against, reasons = [], []
-    score = _score(comparison.candidate, spec.metric)
-    old = None if comparison.champion is None else _score(comparison.champion, spec.metric)
-    baselines = {name: row[spec.metric] for name, row in comparison.baselines.items()}
-    ranked = sorted(((value, name) for name, value in baselines.items() if value is not None), reverse=True)
-    best, best_name = ranked[0] if ranked else (None, "")
-    where = (
-        f"{METRIC_TITLES[spec.metric]} on {comparison.rows} {'held-out' if comparison.held_out else 'in-sample'} rows"
-    )
-
-    if comparison.candidate.error is not None:
-        against.append(f"the candidate cannot be used: {comparison.candidate.error}")
-    elif score is None:
-        reasons.append(f"no score: {comparison.reason}")
-    elif score < limits.minimum:
-        against.append(f"{where}: {score:.4f} is below the minimum of {limits.minimum:.4f}")
-
-    if score is not None and comparison.held_out and limits.beat_baselines and best is not None:
-        line = f"{where}: {score:.4f}, best baseline ({best_name}) {best:.4f}"
-        if score > best:
-            reasons.append(f"{line}: beaten")
-        elif score == best == spec.best:
-            reasons.append(f"{line}: nothing can be better, so these rows cannot tell a model from a baseline")
-        elif accept_weak:
-            reasons.append(f"{line}: NOT beaten, accepted by --accept-weak")
-        else:
-            against.append(f"{line}: NOT beaten (--accept-weak takes it all the same)")
-    elif score is not None and not comparison.held_out:
-        reasons.append(f"no held-out score: {comparison.reason}")
-    if champion is not None and champion_held_out and not comparison.held_out:
-        line = f"{champion} has a held-out score and this candidate has none"
-        if accept_weak:
-            reasons.append(f"{line}, accepted by --accept-weak")
-        else:
-            against.append(f"{line} (--accept-weak takes it all the same)")
-
-    _against_champion(comparison, champion, limits, where, score, old, reasons, against)
-    if champion is not None and comparison.on_champion_rows is not None:
-        _on_champion_rows(comparison.on_champion_rows, champion, limits, spec.metric, reasons, against)
-    return Verdict(
-        verdict="NOT_BLESSED" if against else "BLESSED",
-        reasons=[*against, *reasons],
-        metric=spec.metric,
-        held_out=comparison.held_out,
-        candidate_score=score,
-        champion=champion,
-        champion_score=old,
-        best_baseline={} if best is None else {best_name: best},
-        evaluation_fingerprint=comparison.fingerprint or None,
-        evaluation_rows=comparison.rows,
-        thresholds=limits,
-        accept_weak=accept_weak,
-    )
-
-
-def _against_champion(
-    comparison: Comparison,
-    champion: str | None,
-    limits: Thresholds,
-    where: str,
-    score: float | None,
-    old: float | None,
-    reasons: list[str],
-    against: list[str],
-) -> None:
+    gate = _Gate(spec, comparison, champion, thresholds or Thresholds(), accept_weak)
+    gate.check_score()
+    gate.check_baselines()
     if champion is None:
-        reasons.append("no baseline version: nothing is live yet, so only thresholds and cheap baselines were checked")
-        return
-    side = comparison.champion
-    if side is None or side.error is not None:
-        why = "it was not scored" if side is None else side.error
-        reasons.append(f"no baseline version: {champion} cannot be compared with ({why})")
-        return
-    if side.left_out:
-        reasons.append(f"{side.left_out} rows were left out, for {champion} or the candidate was trained on them")
-    reasons.extend(side.notes)
-    if score is None or old is None:
-        # Nothing tells which is better. What is live stays, unless it is no better founded itself.
-        (reasons if old is None else against).append(f"no comparison with {champion}: {comparison.reason}")
-        return
-    if comparison.held_out and comparison.rows < limits.minimum_rows:
-        reasons.append(f"no comparison with {champion}: {comparison.rows} rows, it takes {limits.minimum_rows}")
-        return
-    floor = old * (1 - limits.tolerance)
-    line = f"{where}: {score:.4f}, {champion} {old:.4f}"
-    if score >= floor:
-        reasons.append(f"{line}: {'better' if score > old else 'as good, within the tolerance'}")
-    else:
-        against.append(f"{line}: worse by more than {limits.tolerance:.0%}")
-
-
-def _on_champion_rows(
-    again: Comparison, champion: str, limits: Thresholds, metric: str, reasons: list[str], against: list[str]
-) -> None:
-    """A night's data may be damaged, and be judged by itself: what went live before must still be right."""
-    score = _score(again.candidate, metric)
-    old = None if again.champion is None else _score(again.champion, metric)
-    if score is None or old is None or again.rows < limits.minimum_rows:
-        reasons.append(
-            f"no comparison on the rows that {champion} went live on: {again.rows} are left ({again.reason})"
+        gate.reasons.append(
+            "no baseline version: nothing is live yet, so only thresholds and cheap baselines were checked"
         )
-        return
-    where = f"{METRIC_TITLES[metric]} on the {again.rows} held-out rows that {champion} went live on"
-    line = f"{where}: {score:.4f}, its own {old:.4f}"
-    tolerance = limits.champion_rows_tolerance
-    if score >= old * (1 - tolerance):
-        reasons.append(f"{line}: no worse than by {tolerance:.0%}")
     else:
-        against.append(f"{line}: worse by more than {tolerance:.0%}; is the new data right? --judge-on it, or promote")
+        gate.check_champion(champion, champion_held_out)
+        gate.check_champion_rows(champion)
+    return gate.verdict()
 
 
-def _score(side: ModelScores, metric: str) -> float | None:
-    return None if side.scores is None else side.scores.get(metric)
+class _Gate:
+    """What speaks ``against`` a candidate, and the other ``reasons``, collected check by check."""
+
+    def __init__(
+        self, spec: ModelSpec, comparison: Comparison, champion: str | None, limits: Thresholds, accept_weak: bool
+    ) -> None:
+        self.against: list[str] = []
+        self.reasons: list[str] = []
+        self._spec, self._comparison, self._limits = spec, comparison, limits
+        self._champion, self._accept_weak = champion, accept_weak
+        self._score = self._score_of(comparison.candidate)
+        self._champion_score = self._score_of(comparison.champion)
+        scores = {name: row[spec.metric] for name, row in comparison.baselines.items()}
+        known = {name: score for name, score in scores.items() if score is not None}
+        best = max(known, key=lambda name: (known[name], name), default=None)
+        self._best_baseline = {} if best is None else {best: known[best]}
+        kind = "held-out" if comparison.held_out else "in-sample"
+        self._where = f"{spec.metric_title} on {comparison.rows} {kind} rows"
+
+    def _score_of(self, side: ModelScores | None) -> float | None:
+        return None if side is None or side.scores is None else side.scores.get(self._spec.metric)
+
+    def _weak(self, line: str) -> None:
+        if self._accept_weak:
+            self.reasons.append(f"{line}, accepted by --accept-weak")
+        else:
+            self.against.append(f"{line} (--accept-weak takes it all the same)")
+
+    def check_score(self) -> None:
+        """Is the candidate good at all?"""
+        comparison, score, minimum = self._comparison, self._score, self._limits.minimum
+        if comparison.candidate.error is not None:
+            self.against.append(f"the candidate cannot be used: {comparison.candidate.error}")
+        elif score is None:
+            self.reasons.append(f"no score: {comparison.reason}")
+        elif score < minimum:
+            self.against.append(f"{self._where}: {score:.4f} is below the minimum of {minimum:.4f}")
+
+    def check_baselines(self) -> None:
+        """Does it beat what only counts or looks up?"""
+        score = self._score
+        if score is None:
+            return
+        if not self._comparison.held_out:
+            self.reasons.append(f"no held-out score: {self._comparison.reason}")
+        elif self._limits.beat_baselines:
+            for name, best in self._best_baseline.items():
+                line = f"{self._where}: {score:.4f}, best baseline ({name}) {best:.4f}"
+                if score > best:
+                    self.reasons.append(f"{line}: beaten")
+                elif score == best == self._spec.best:
+                    self.reasons.append(
+                        f"{line}: nothing can be better, so these rows cannot tell a model from a baseline"
+                    )
+                else:
+                    self._weak(f"{line}: NOT beaten")
+
+    def check_champion(self, champion: str, champion_held_out: bool) -> None:
+        """Is it as good as what is live, on the same rows?"""
+        comparison, limits, side = self._comparison, self._limits, self._comparison.champion
+        score, old = self._score, self._champion_score
+        if champion_held_out and not comparison.held_out:
+            self._weak(f"{champion} has a held-out score and this candidate has none")
+        if side is None or side.error is not None:
+            why = "it was not scored" if side is None else side.error
+            self.reasons.append(f"no baseline version: {champion} cannot be compared with ({why})")
+            return
+        if side.left_out:
+            self.reasons.append(
+                f"{side.left_out} rows were left out, for {champion} or the candidate was trained on them"
+            )
+        self.reasons.extend(side.notes)
+        if score is None or old is None:
+            # Nothing tells which is better. What is live stays, unless it is no better founded itself.
+            (self.reasons if old is None else self.against).append(
+                f"no comparison with {champion}: {comparison.reason}"
+            )
+        elif comparison.held_out and comparison.rows < limits.minimum_rows:
+            self.reasons.append(
+                f"no comparison with {champion}: {comparison.rows} rows, it takes {limits.minimum_rows}"
+            )
+        else:
+            line = f"{self._where}: {score:.4f}, {champion} {old:.4f}"
+            if score >= old * (1 - limits.tolerance):
+                self.reasons.append(f"{line}: {'better' if score > old else 'as good, within the tolerance'}")
+            else:
+                self.against.append(f"{line}: worse by more than {limits.tolerance:.0%}")
+
+    def check_champion_rows(self, champion: str) -> None:
+        """Does it hold on the rows that the champion went live on?
+
+        A night's data may be damaged, and be judged by itself: what went live before must still be right.
+        """
+        again, tolerance = self._comparison.on_champion_rows, self._limits.champion_rows_tolerance
+        if again is None:
+            return
+        score, old = self._score_of(again.candidate), self._score_of(again.champion)
+        if score is None or old is None or again.rows < self._limits.minimum_rows:
+            self.reasons.append(
+                f"no comparison on the rows that {champion} went live on: {again.rows} are left ({again.reason})"
+            )
+            return
+        where = f"{self._spec.metric_title} on the {again.rows} held-out rows that {champion} went live on"
+        line = f"{where}: {score:.4f}, its own {old:.4f}"
+        if score >= old * (1 - tolerance):
+            self.reasons.append(f"{line}: no worse than by {tolerance:.0%}")
+        else:
+            self.against.append(
+                f"{line}: worse by more than {tolerance:.0%}; is the new data right? --evaluate-on it, or promote"
+            )
+
+    def verdict(self) -> Verdict:
+        """Blessed where nothing speaks against the candidate."""
+        return Verdict(
+            verdict="NOT_BLESSED" if self.against else "BLESSED",
+            reasons=[*self.against, *self.reasons],
+            metric=self._spec.metric,
+            held_out=self._comparison.held_out,
+            candidate_score=self._score,
+            champion=self._champion,
+            champion_score=self._champion_score,
+            best_baseline=self._best_baseline,
+            evaluation_fingerprint=self._comparison.fingerprint or None,
+            evaluation_rows=self._comparison.rows,
+            thresholds=self._limits,
+            accept_weak=self._accept_weak,
+        )

@@ -1,65 +1,95 @@
-"""Check the data, train in a process, judge against what is live, publish or refuse, and leave a summary of it."""
+"""Check the data, train in a process, compare with what is live, publish or refuse, and leave a summary of it."""
 
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
-import shutil
-import sys
 import threading
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import UTC, datetime
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from pydantic import ValidationError
-from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from data_sources import DataSourceError
 from retraining_manager import runner
+from retraining_manager.commands import COMPARISON_SCRIPT, SCRIPTS, comparison_command, training_command
 from retraining_manager.errors import BusyError, ManagerError
-from retraining_manager.gate import Verdict, judge
+from retraining_manager.gate import Verdict, decide
 from retraining_manager.models import SPECS, ModelSpec, spec_of
-from retraining_manager.registry import Names, Registry, utc_now
-from retraining_manager.settings import ModelSettings, ModelSummary, Options, Source
-from retraining_manager.sufficiency import Counted, RowThresholds, SufficiencyChecker, count
-from training.runs.artifacts import to_json, write_atomically
+from retraining_manager.registry import Aliases, Registry, utc_now
+from retraining_manager.settings import RetrainingOptions
+from retraining_manager.sufficiency import RowThresholds, Sufficiency, SufficiencyChecker, assess, count
+from retraining_manager.summaries import ModelSummary, SummaryFolder, read_training_summary
+from training.runs.artifacts import to_json
 from training.runs.comparison import Comparison, ModelScores
-from training.runs.errors import ArtifactError
-from training.runs.summary import TrainingSummary
+from training.runs.errors import ArtifactError, TrainingError
+from training.runs.job import SourceChoice
+from training.runs.settings import variables
 
 log = logging.getLogger(__name__)
 
-SCRIPTS = Path(__file__).resolve().parent.parent / "scripts"
-HISTORY = "retraining_history.jsonl"
 SUMMARIES = Path("simulation_results") / "pipeline_summaries"
 COMPARISON_SECONDS = 3_600.0
 EVALUATION_ROWS = "evaluation_rows.json.gz"  # in a version: the held-out rows that it was scored on
 
 
-class _ProductionPath(BaseSettings):
-    """Where production looks for the synergy model, if not at its usual place: its script reads the same variable."""
+@dataclass(frozen=True)
+class _Run:
+    """One model's retraining: the model, its versions, a folder for what the processes leave, and what ends them."""
 
-    model_config = SettingsConfigDict(env_file=".env", env_ignore_empty=True, extra="ignore")
+    spec: ModelSpec
+    registry: Registry
+    folder: Path
+    stop: threading.Event | None
 
-    gnn_model_path: Path | None = None
+    @property
+    def trained(self) -> Path:
+        """The folder with what the training left."""
+        return self.folder / "output"
+
+    @property
+    def candidate(self) -> Path:
+        """What a loader opens of it."""
+        return self.trained / self.registry.production.name if self.spec.artifact == "file" else self.trained
+
+    @property
+    def output(self) -> Path:
+        """All that the training printed."""
+        return self.folder / "output.log"
+
+    @property
+    def summary(self) -> Path:
+        """The training's own summary."""
+        return self.folder / "summary.json"
+
+    @property
+    def comparison(self) -> Path:
+        """What the comparison found."""
+        return self.folder / "comparison.json"
+
+    @property
+    def rows(self) -> Path:
+        """The held-out rows that the candidate was scored on."""
+        return self.folder / EVALUATION_ROWS
 
 
 class RetrainingManager:
-    """Retrains the four models. Nothing that is live changes unless a candidate passes the gate.
+    """Retrains the models. Nothing that is live changes unless a candidate passes the gate.
 
     Args:
         training_data_directory: A folder of ``<model>_data.json`` files; None reads production's services.
         model_directory: Where versions are kept, and production's paths beside them.
         data_sufficiency_checker: Decides from row counts; by default those of docs/explanation/retraining.md.
         source: The general form of ``training_data_directory``, which is not looked at then.
-        options: How to run.
+        options: How to retrain.
 
     Attributes:
         training_scripts: Model -> the script that trains it.
+        comparison_script: The script that compares two models.
         models_supporting_force: The models whose script takes ``--force``.
+        summaries: The summaries on disk.
     """
 
     def __init__(
@@ -68,28 +98,24 @@ class RetrainingManager:
         model_directory: str | Path,
         data_sufficiency_checker: SufficiencyChecker | None = None,
         *,
-        source: Source | None = None,
-        options: Options | None = None,
+        source: SourceChoice | None = None,
+        options: RetrainingOptions | None = None,
     ) -> None:
         self.training_data_directory = None if training_data_directory is None else Path(training_data_directory)
         self.model_directory = Path(model_directory)
         self.data_sufficiency_checker = data_sufficiency_checker or RowThresholds()
         folder = None if self.training_data_directory is None else str(self.training_data_directory)
-        self.source = source or Source(json_input=folder)
-        self.options = options or Options()
+        self.source = source or SourceChoice(json_input=folder)
+        self.options = options or RetrainingOptions()
         self.training_scripts = {model: SCRIPTS / spec.script for model, spec in SPECS.items()}
-        self.comparison_script = SCRIPTS / "compare_models.py"
+        self.comparison_script = SCRIPTS / COMPARISON_SCRIPT
         self.models_supporting_force = {model for model, spec in SPECS.items() if spec.supports_force}
-        self.summaries = self.model_directory.parent / SUMMARIES
+        self.summaries = SummaryFolder(self.model_directory.parent / SUMMARIES)
 
     def registry(self, model: str) -> Registry:
-        """The versions of a model. Raises ManagerError where there is no such model."""
+        """The versions of a model. Raises ManagerError where there is no such model, or ``.env`` cannot be read."""
         spec = spec_of(model)
-        return Registry(self.model_directory / model, spec.place, self._production(model, spec), spec.companions)
-
-    def settings(self, model: str) -> ModelSettings:
-        """What is set for a model."""
-        return self.options.settings.get(model, ModelSettings())
+        return Registry(self.model_directory / model, spec.artifact, self._production(spec), spec.companions)
 
     # The interface that production's admin service uses
 
@@ -109,7 +135,7 @@ class RetrainingManager:
             Cancelling ends the script and all it started.
         """
         stop = threading.Event()
-        task = asyncio.create_task(asyncio.to_thread(self._retrain, model_type, force, stop))
+        task = asyncio.create_task(asyncio.to_thread(self._result, model_type, force, stop))
         try:
             return await asyncio.shield(task)
         except asyncio.CancelledError:
@@ -130,46 +156,33 @@ class RetrainingManager:
             if enough or force:
                 results[model] = await self.retrain_model(model, force)
             else:
-                results[model] = self._result(self.not_run(model, why))
+                results[model] = self.skip(model, why).result()
         return results
 
     def get_retraining_history(self, model_type: str | None = None) -> list[dict[str, Any]]:
-        """Every run of one model or of all, the oldest first, also those of other processes."""
-        try:
-            lines = (self.summaries / HISTORY).read_text(encoding="utf-8").splitlines()
-        except FileNotFoundError:
-            return []
-        entries = [json.loads(line) for line in lines if line.endswith("}")]
-        return [entry for entry in entries if model_type in (None, entry["model_type"])]
+        """Every run of one model or of all, the oldest first, also those of other processes. Raises OSError."""
+        return self.summaries.history(model_type)
 
-    def _retrain(self, model: str, force: bool, stop: threading.Event) -> dict[str, Any]:
+    def _result(self, model: str, force: bool, stop: threading.Event) -> dict[str, Any]:
         try:
-            return self._result(self.retrain(model, force=force, stop=stop))
+            return self.retrain(model, force=force, stop=stop).result()
         except ManagerError as error:  # only an unknown model: all else is in the summary
             return {"success": False, "model_type": model, "status": "failed", "error": str(error)}
-
-    def _result(self, summary: ModelSummary) -> dict[str, Any]:
-        result: dict[str, Any] = {
-            "success": summary.status == "success",
-            "model_type": summary.model_type,
-            "status": summary.status,
-            "end_time": summary.timestamp,
-            "duration_seconds": summary.training_time_seconds,
-            "promoted": summary.promoted,
-            "version": summary.version,
-            "verdict": summary.verdict.get("verdict"),
-        }
-        if summary.status == "failed":
-            result["error"] = "; ".join(summary.errors)
-        if summary.status == "skipped":
-            result |= {"skipped": True, "reason": summary.message}
-        return result
 
     # Use cases
 
     def check(self, models: Iterable[str]) -> dict[str, dict[str, Any]]:
-        """For each model: ``enough``, ``why``, ``rows``, ``distinct``, ``warnings``, ``error``, ``source``."""
-        return {model: self._sufficiency(model)[1] for model in models}
+        """For each model: ``enough``, ``why``, ``rows``, ``distinct``, ``rejected``, ``warnings``, ``source``.
+
+        Raises ManagerError where there is no such model.
+        """
+        return {model: self._sufficiency(model).describe() for model in models}
+
+    def skip(self, model: str, why: str) -> ModelSummary:
+        """The summary, which is on disk too, of a model that was asked for and not begun. Raises ArtifactError."""
+        summary = self._skipped(model, why)
+        self.summaries.write(summary)
+        return summary
 
     def retrain(
         self,
@@ -181,16 +194,23 @@ class RetrainingManager:
     ) -> ModelSummary:
         """One model from its data to its place, or to a reason why not; the summary is on disk too.
 
-        ``skip_absent`` skips a model that the source has no data for, where it would fail otherwise. Raises
-        ManagerError where the model is unknown, and KeyboardInterrupt after the script has ended and the summary is
-        written.
+        Args:
+            model: The model.
+            force: Train it however few rows there are.
+            skip_absent: Skip it where the source has no data for it, instead of failing.
+            stop: Ends what runs when it is set.
+
+        Raises:
+            ManagerError: There is no such model.
+            ArtifactError: The summary cannot be written.
+            KeyboardInterrupt: As it came, after the script has ended and the summary is written.
         """
-        spec_of(model)
+        spec = spec_of(model)
         started = time.monotonic()
-        interrupted: BaseException | None = None
+        interrupted: KeyboardInterrupt | None = None
         try:
             with self.registry(model).running():
-                summary = self._run(model, force, skip_absent, stop)
+                summary = self._retrain(spec, force, skip_absent, stop)
         except BusyError as error:
             summary = self._skipped(model, str(error))
         except (ManagerError, ArtifactError, OSError) as error:
@@ -201,290 +221,183 @@ class RetrainingManager:
         except KeyboardInterrupt as error:
             interrupted = error
             summary = self._failed(model, f"{model}: interrupted; what is live has not changed")
+        summary.optional = self.options.of(model).optional
         try:
-            summary.champion = self.registry(model).names().champion
+            summary.champion = self.registry(model).aliases().champion
         except ManagerError as error:
             summary.notes.append(str(error))
         if not summary.training_time_seconds:
             summary.training_time_seconds = round(time.monotonic() - started, 3)
-        self._write_summary(summary)
+        self.summaries.write(summary)
         if interrupted is not None:
             raise interrupted
         return summary
 
-    def _run(self, model: str, force: bool, skip_absent: bool, stop: threading.Event | None) -> ModelSummary:
-        spec, registry = spec_of(model), self.registry(model)
-        counted, sufficiency = self._sufficiency(model)
-        if not sufficiency["enough"] and not (force and counted.error is None):
-            if counted.error is not None and not (counted.absent and skip_absent):
-                return self._failed(model, counted.error, sufficiency=sufficiency)
-            return self._skipped(model, sufficiency["why"], sufficiency=sufficiency)
-        for warning in sufficiency["warnings"]:
+    def _retrain(self, spec: ModelSpec, force: bool, skip_absent: bool, stop: threading.Event | None) -> ModelSummary:
+        model, registry = spec.model, self.registry(spec.model)
+        sufficiency = self._sufficiency(model)
+        data = sufficiency.data
+        if data.error is not None and not (data.absent and skip_absent):
+            return self._failed(model, data.error, sufficiency=sufficiency.describe())
+        if not sufficiency.enough and (data.error is not None or not force):
+            return self._skipped(model, sufficiency.why, sufficiency=sufficiency.describe())
+        for warning in sufficiency.warnings:
             log.warning("%s: %s", model, warning)
         adopted = registry.adopt()
         if adopted is not None:
             log.info("%s: took in %s from %s, where another program put it", model, adopted, registry.production)
-        with registry.workplace() as work:
-            output = work / "output.log"
-            outcome = self._train(model, force, work, output, stop)
-            summary = self._read_summary(model, work / "summary.json", outcome, sufficiency)
+        with registry.workplace() as folder:
+            run = _Run(spec, registry, folder, stop)
+            summary = read_training_summary(run.summary, spec, self._train(run, force), self._timeout(model))
+            summary.sufficiency = sufficiency.describe()
             if summary.status == "success":
-                self._judge_and_publish(model, spec, registry, work, summary, stop)
-            self._keep_output(model, output, summary)
+                self._evaluate_and_publish(run, summary)
+            self.summaries.keep_output(run.output, summary)
         return summary
 
-    def _train(self, model: str, force: bool, work: Path, output: Path, stop: threading.Event | None) -> runner.Outcome:
-        spec, script = spec_of(model), self.training_scripts[model]
-        if not script.is_file():
-            raise ManagerError(f"{script}: no such training script")
-        argv = [sys.executable, str(script), *self.source.flags()]
-        if spec.place == "file":
-            (work / "output").mkdir()
-            argv += ["--model-path", str(work / "output" / self._production(model, spec).name)]
-        else:
-            run_id = datetime.now(UTC).strftime("run_%Y%m%d_%H%M%S")
-            places = {"--output-dir": work / "runs", "--run-directory": work / "output", "--run-id": run_id}
-            argv += [str(text) for pair in places.items() for text in pair]
-        argv += ["--summary-path", str(work / "summary.json"), *self.settings(model).flags]
-        if force and model in self.models_supporting_force:
-            argv.append("--force")
-        return self._execute(model, argv, output, self._timeout(model), stop)
+    def _sufficiency(self, model: str) -> Sufficiency:
+        data = count(model, self.source)
+        return assess(data, self.data_sufficiency_checker, require_distinct=self.options.require_distinct)
 
-    def _execute(
-        self, model: str, argv: Sequence[str], output: Path, timeout: float | None, stop: threading.Event | None
-    ) -> runner.Outcome:
-        return runner.run(
-            argv,
-            output,
-            timeout=timeout,
-            environment={"PYTHONUNBUFFERED": "1"},
-            on_line=lambda level, line: log.log(level, "%s | %s", model, line),
-            stop=stop,
+    def _train(self, run: _Run, force: bool) -> runner.Outcome:
+        model = run.spec.model
+        if run.spec.artifact == "file":
+            run.trained.mkdir()
+        command = training_command(
+            run.spec,
+            self.training_scripts[model],
+            source=self.source,
+            output=run.trained,
+            file_name=run.registry.production.name,
+            summary=run.summary,
+            flags=self.options.of(model).flags,
+            force=force and model in self.models_supporting_force,
         )
+        return self._start(run, command, run.output, self._timeout(model))
 
-    def _read_summary(
-        self, model: str, path: Path, outcome: runner.Outcome, sufficiency: dict[str, Any]
-    ) -> ModelSummary:
-        """The script's own words, and what its process says where it left none. Its output is never parsed."""
-        process = {"exit_code": outcome.exit_code, "seconds": outcome.seconds, "peak_mb": outcome.peak_mb}
-        failure = outcome.failure(model, spec_of(model).memory_hint, self._timeout(model))
-        try:
-            written = TrainingSummary.model_validate_json(path.read_bytes())
-            to_json(written.model_dump())  # so that a number that JSON has no name for fails here
-            summary = ModelSummary(**written.model_dump())
-        except FileNotFoundError:
-            summary = self._failed(model, failure or f"{model}: exit code 0, but no summary was written")
-        except (OSError, ValueError) as error:
-            what = error.errors()[0]["msg"] if isinstance(error, ValidationError) else str(error)
-            summary = self._failed(model, failure or f"{model}: its summary cannot be used ({what})")
-        else:
-            if failure is not None:
-                summary.status = "failed"
-                if not summary.errors or outcome.timed_out:
-                    summary.errors.append(failure)
-            elif summary.status == "failed" and not summary.errors:
-                summary.errors.append(f"{model}: failed without saying why")
-        if outcome.output_lost is not None:
-            summary.notes.append(outcome.output_lost)
-        summary.training_time_seconds = summary.training_time_seconds or outcome.seconds
-        return summary.model_copy(
-            update={
-                "model_type": model,
-                "process": process,
-                "sufficiency": sufficiency,
-                "optional": self.settings(model).optional,
-                "message": "; ".join(summary.errors) if summary.status == "failed" else summary.message,
-            }
-        )
-
-    def _judge_and_publish(
-        self,
-        model: str,
-        spec: ModelSpec,
-        registry: Registry,
-        work: Path,
-        summary: ModelSummary,
-        stop: threading.Event | None,
-    ) -> None:
-        """Make a version of what was trained, with its verdict, and move the names to it where it is blessed."""
-        trained = work / "output"
-        candidate = trained / registry.production.name if spec.place == "file" else trained
-        files = {p.relative_to(trained).as_posix(): p for p in sorted(trained.rglob("*")) if p.is_file()}
-        if not candidate.exists() or not files:
-            self._turn_to_failure(summary, f"{model}: exit code 0, but {candidate.name} was not written")
+    def _evaluate_and_publish(self, run: _Run, summary: ModelSummary) -> None:
+        """Make a version of what was trained, with its verdict, and move the aliases to it where it is blessed."""
+        spec, registry, model = run.spec, run.registry, run.spec.model
+        files = {p.relative_to(run.trained).as_posix(): p for p in sorted(run.trained.rglob("*")) if p.is_file()}
+        if not run.candidate.exists() or not files:
+            summary.fail(f"{model}: exit code 0, but {run.candidate.name} was not written")
             return
-        names = registry.names()
-        comparison, failure = self._compare(model, registry, candidate, names, work, summary, stop)
-        verdict = judge(
+        aliases = registry.aliases()
+        comparison, failure = self._compare(run, aliases.champion, summary)
+        verdict = decide(
             spec,
             comparison,
-            names.champion,
-            self.settings(model).gate,
+            aliases.champion,
+            self.options.of(model).gate,
             accept_weak=self.options.accept_weak,
-            champion_held_out=names.champion is not None and registry.went_live_held_out(names.champion),
+            champion_held_out=aliases.champion is not None and registry.went_live_held_out(aliases.champion),
         )
         documents = {
             "verdict.json": to_json({**verdict.model_dump(), "time": utc_now()}),
             "comparison.json": to_json(comparison.model_dump()),
-            "training_summary.json": (work / "summary.json").read_bytes(),
+            "training_summary.json": run.summary.read_bytes(),
         }
-        if (work / EVALUATION_ROWS).is_file():
-            documents[EVALUATION_ROWS] = (work / EVALUATION_ROWS).read_bytes()
-        if (work / "output.log").is_file():
-            files = {**files, "output.log": work / "output.log"}
+        if run.rows.is_file():
+            documents[EVALUATION_ROWS] = run.rows.read_bytes()
+        if run.output.is_file():
+            files["output.log"] = run.output
         version = registry.add(files, documents, model=model, origin="trained", created=utc_now())
         summary.version, summary.verdict = version, verdict.model_dump()
-        summary.model_path = str(registry.entry(version))
+        summary.model_path = str(registry.model_path(version))
         summary.production_path = str(registry.production)
         if failure is not None:
-            self._turn_to_failure(summary, failure)
+            summary.fail(failure)
         elif verdict.blessed:
-            self._publish(registry, version, verdict, names, summary)
+            self._publish(registry, version, verdict, aliases, summary)
         else:
             summary.message = f"trained and refused: {verdict.reasons[0]}"
-        log.info("%s: %s", model, summary.message)
+            log.info("%s: %s", model, summary.message)
 
-    def _publish(self, registry: Registry, version: str, verdict: Verdict, names: Names, summary: ModelSummary) -> None:
+    def _publish(
+        self, registry: Registry, version: str, verdict: Verdict, aliases: Aliases, summary: ModelSummary
+    ) -> None:
         try:
-            registry.promote(version, f"BLESSED: {verdict.reasons[0]}", over=names)
+            registry.promote(version, f"BLESSED: {verdict.reasons[0]}", expected=aliases)
         except ManagerError as error:
-            self._turn_to_failure(summary, f"{version} was blessed and not published: {error}")
+            summary.fail(f"{version} was blessed and not published: {error}")
             return
         summary.promoted = True
         summary.message = f"trained and published as {version}: {verdict.reasons[0]}"
+        log.info("%s: %s", summary.model_type, summary.message)
 
-    def _compare(
-        self,
-        model: str,
-        registry: Registry,
-        candidate: Path,
-        names: Names,
-        work: Path,
-        summary: ModelSummary,
-        stop: threading.Event | None,
-    ) -> tuple[Comparison, str | None]:
+    def _compare(self, run: _Run, champion: str | None, summary: ModelSummary) -> tuple[Comparison, str | None]:
         """Score candidate and champion in one process on the same rows; what came of it, and why it failed if so."""
-        argv = [sys.executable, str(self.comparison_script), model, "--candidate", str(candidate)]
-        broken = registry.verify(names.champion) if names.champion is not None else []
-        if names.champion is not None and not broken:
-            argv += ["--champion", str(registry.entry(names.champion))]
-            champion_rows = registry.path(names.champion) / EVALUATION_ROWS
-            if self.options.judge_on is None and champion_rows.is_file():  # else the user says which rows are right
-                argv += ["--champion-rows", str(champion_rows)]
-        judged = self.source if self.options.judge_on is None else Source(data_source=self.options.judge_on)
-        argv += [*judged.flags(spec_of(model).default_source), "--output", str(work / "comparison.json")]
-        argv += ["--save-rows", str(work / EVALUATION_ROWS)]
-        log.info("%s: comparing with %s", model, names.champion or "the baselines alone, there is no champion")
-        timeout = self._timeout(model) or COMPARISON_SECONDS
-        outcome = self._execute(model, argv, work / "comparison.log", timeout, stop)
-        summary.process["comparison"] = {"exit_code": outcome.exit_code, "seconds": outcome.seconds}
-        summary.process["comparison"]["peak_mb"] = outcome.peak_mb
-        failure = outcome.failure("compare_models.py", spec_of(model).memory_hint, timeout)
+        spec, registry, evaluate_on = run.spec, run.registry, self.options.evaluate_on
+        broken = registry.verify(champion) if champion is not None else []
+        champion_path = champion_rows = None
+        if champion is not None and not broken:
+            champion_path = registry.model_path(champion)
+            saved = registry.path(champion) / EVALUATION_ROWS
+            if evaluate_on is None and saved.is_file():  # else the user says which rows are right
+                champion_rows = saved
+        command = comparison_command(
+            spec,
+            self.comparison_script,
+            source=self.source if evaluate_on is None else SourceChoice(data_source=evaluate_on),
+            candidate=run.candidate,
+            champion=champion_path,
+            champion_rows=champion_rows,
+            output=run.comparison,
+            save_rows=run.rows,
+        )
+        log.info("%s: comparing with %s", spec.model, champion or "the baselines alone, there is no champion")
+        timeout = self._timeout(spec.model) or COMPARISON_SECONDS
+        ended = self._start(run, command, run.folder / "comparison.log", timeout)
+        summary.process["comparison"] = ended.describe()
+        failure = ended.failure(COMPARISON_SCRIPT, spec.memory_hint, timeout)
         try:
             if failure is None:
-                comparison = Comparison.model_validate_json((work / "comparison.json").read_bytes())
+                comparison = Comparison.model_validate_json(run.comparison.read_bytes())
                 if broken:
                     comparison.champion = ModelScores(error=broken[0])
                 return comparison, None
         except (OSError, ValidationError) as error:
-            failure = f"compare_models.py: left nothing that can be used ({str(error).splitlines()[0]})"
+            failure = f"{COMPARISON_SCRIPT}: left nothing that can be used ({str(error).splitlines()[0]})"
         nothing = Comparison(
-            model_type=model,
+            model_type=spec.model,
             held_out=False,
             reason=str(failure),
             rows=0,
             fingerprint="",
             candidate=ModelScores(error=f"it could not be judged: {failure}"),
         )
-        return nothing, f"{model}: trained, but it could not be judged: {failure}"
+        return nothing, f"{spec.model}: trained, but it could not be judged: {failure}"
 
-    def _keep_output(self, model: str, output: Path, summary: ModelSummary) -> None:
-        """The whole output stands beside the summary, also of a run that left no version."""
-        copy = self.summaries / f"training_output_{model}.log"
-        try:
-            copy.parent.mkdir(parents=True, exist_ok=True)
-            if output.is_file():
-                shutil.copyfile(output, copy)
-                summary.process["output"] = str(copy)
-        except OSError as error:
-            summary.notes.append(f"{copy}: cannot be written ({error.strerror})")
+    def _start(self, run: _Run, command: Sequence[str], output: Path, timeout: float | None) -> runner.Outcome:
+        return runner.run(
+            command,
+            output,
+            timeout=timeout,
+            environment={"PYTHONUNBUFFERED": "1"},
+            on_line=lambda level, line: log.log(level, "%s | %s", run.spec.model, line),
+            stop=run.stop,
+        )
 
-    def _sufficiency(self, model: str) -> tuple[Counted, dict[str, Any]]:
-        try:
-            counted = count(model, self.source.open(model))
-        except DataSourceError as error:
-            counted = Counted(model, error=str(error))
-        if counted.error is not None:
-            enough, why = False, counted.error
-        else:
-            enough, why = self.data_sufficiency_checker.check_all_models({model: counted.rows})[model]
-        thin = counted.thin if counted.error is None else []
-        if enough and thin and self.options.require_distinct:
-            enough, why = False, f"{thin[0]} (--require-distinct)"
-        described = {
-            "enough": enough,
-            "why": why,
-            "rows": counted.rows,
-            "distinct": counted.distinct,
-            "rejected": counted.rejected,
-            "warnings": thin,
-            "source": counted.source,
-        }
-        return counted, described
-
-    def _production(self, model: str, spec: ModelSpec) -> Path:
-        if model == "gnn_synergy":
+    def _production(self, spec: ModelSpec) -> Path:
+        if spec.place_variable is not None:
             try:
-                chosen = _ProductionPath().gnn_model_path
-            except (ValidationError, OSError, UnicodeDecodeError) as error:
-                raise ManagerError(f".env: cannot be read ({str(error).splitlines()[0]})") from error
-            if chosen is not None:
-                return chosen
+                chosen = variables().get(spec.place_variable)
+            except TrainingError as error:
+                raise ManagerError(str(error)) from error
+            if chosen:
+                return Path(chosen)
         first, *rest = spec.production.parts
         if first == "models":
             return self.model_directory.joinpath(*rest)
         return self.model_directory.parent / spec.production
 
     def _timeout(self, model: str) -> float | None:
-        return self.settings(model).timeout or self.options.timeout
-
-    def _summary(self, model: str, status: Literal["failed", "skipped"], message: str, **more: Any) -> ModelSummary:
-        return ModelSummary(
-            timestamp=utc_now(),
-            model_type=model,
-            status=status,
-            message=message,
-            optional=self.settings(model).optional,
-            **more,
-        )
+        return self.options.of(model).timeout or self.options.timeout
 
     def _failed(self, model: str, message: str, **more: Any) -> ModelSummary:
         log.error("%s", message if message.startswith(model) else f"{model}: {message}")
-        return self._summary(model, "failed", message, errors=[message], **more)
+        return ModelSummary.of(model, "failed", message, **more)
 
     def _skipped(self, model: str, message: str, **more: Any) -> ModelSummary:
         log.info("%s: skipped: %s", model, message)
-        return self._summary(model, "skipped", message, **more)
-
-    def _turn_to_failure(self, summary: ModelSummary, message: str) -> None:
-        log.error("%s", message)
-        summary.status, summary.message = "failed", message
-        summary.errors.append(message)
-
-    def not_run(self, model: str, why: str) -> ModelSummary:
-        """A summary on disk of a model that was asked for and not begun."""
-        summary = self._skipped(model, why)
-        self._write_summary(summary)
-        return summary
-
-    def last_summary(self, model: str) -> ModelSummary:
-        """What the newest summary of a model on disk says."""
-        return ModelSummary.model_validate_json(self._summary_path(model).read_bytes())
-
-    def _summary_path(self, model: str) -> Path:
-        return self.summaries / f"training_summary_{model}.json"
-
-    def _write_summary(self, summary: ModelSummary) -> None:
-        write_atomically(self._summary_path(summary.model_type), to_json(summary.model_dump()))
-        with open(self.summaries / HISTORY, "ab") as file:
-            file.write(json.dumps(self._result(summary)).encode() + b"\n")
+        return ModelSummary.of(model, "skipped", message, optional=self.options.of(model).optional, **more)

@@ -1,4 +1,4 @@
-"""The four models as the manager sees them: one row of a table each, and nothing else knows them apart."""
+"""The models as the manager sees them: one row of a table each, and nothing else tells them apart."""
 
 from __future__ import annotations
 
@@ -10,100 +10,109 @@ from typing import Literal
 
 from data_sources import KINDS, KindName
 from retraining_manager.errors import ManagerError
+from training.runs.models import MODELS
 
-Place = Literal["file", "run"]
-METRIC_TITLES = {"mrr": "MRR", "chrf": "chrF", "average_precision": "average precision", "structure_f1": "structure F1"}
+Artifact = Literal["file", "run"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class ModelSpec:
-    """How one model is trained, what it needs and where production looks for it.
+    """How one model is trained, what it needs, and what decides between two of its versions.
 
     Attributes:
-        script: File name under ``scripts/``.
-        place: What its training leaves: a model ``file`` with others of the same stem beside it (``--model-path``), or
-            a ``run`` directory (``--output-dir``, ``--run-directory``, ``--run-id``).
-        production: Where production looks, relative to the service's root.
+        model: Its name, which is that of the records it learns from, of its script and of its command.
+        artifact: What its training leaves: a model ``file`` with others of the same stem beside it (``--model-path``),
+            or a ``run`` directory (``--output-dir``, ``--run-directory``, ``--run-id``).
         minimum_rows: Rows below which it is not trained.
-        minimum_distinct: What the rows must be worth: below it a warning, or with ``--require-distinct`` a refusal.
-        metric: The score that decides, of held-out rows; higher is better, ``best`` is its greatest value.
-        memory_hint: The flags that make training smaller.
+        minimum_distinct: Unit -> how many distinct ones the rows must have: below it a warning, or with
+            ``--require-distinct`` a refusal.
+        metric: The score of held-out rows that decides; higher is better, ``best`` is its greatest value.
+        metric_title: The metric's name for people.
+        memory_hint: How to make its training smaller, for a person.
         companions: Endings of the names of the files that belong to a model file, after its stem.
-        default_source: What the script reads with no flag, where that is not all of production's services.
-        supports_force: Whether its script has ``--force``.
+        default_source: What its training reads with no flag, where that is not all of production's services.
+        place_variable: The environment variable that moves its production path.
+        supports_force: Whether its training takes ``--force``.
     """
 
-    script: str
-    place: Place
-    production: Path
+    model: KindName
+    artifact: Artifact
     minimum_rows: int
     minimum_distinct: Mapping[str, int]
     metric: str
+    metric_title: str
     best: float
     memory_hint: str
-    companions: tuple[str, ...] = ("_metadata.json", "_training.png")
+    companions: tuple[str, ...] = ()
     default_source: str | None = None
+    place_variable: str | None = None
     supports_force: bool = False
 
+    @property
+    def script(self) -> str:
+        """The file name of its training script, which production's cron knows."""
+        return f"train_{self.model}.py"
 
-SPECS: Mapping[str, ModelSpec] = MappingProxyType(
-    {
-        "gnn_synergy": ModelSpec(
-            script="train_gnn_synergy.py",
-            place="file",
-            production=Path("models/gnn_synergy.pth"),
-            minimum_rows=100,
-            minimum_distinct={"pairs": 20},
-            metric="mrr",
-            best=1.0,
-            memory_hint="train on fewer homes, or lower GNN_HIDDEN_DIM or GNN_BATCH_SIZE",
-            supports_force=True,
-        ),
-        "soft_prompt": ModelSpec(
-            script="train_soft_prompt.py",
-            place="run",
-            production=Path("data/ask_ai_soft_prompt/latest"),
-            minimum_rows=50,
-            minimum_distinct={"queries": 10, "answers": 2},
-            metric="chrf",
-            best=100.0,
-            memory_hint="lower --batch-size, --source-max-tokens, --target-max-tokens or --lora-r",
-            default_source="sqlite:///data/ai_automation.db",
-        ),
-        "pattern_detection": ModelSpec(
-            script="train_pattern_detection.py",
-            place="file",
-            production=Path("models/pattern_detection.skops"),
-            minimum_rows=200,
-            minimum_distinct={"entities": 20, "classes": 2},
-            metric="average_precision",
-            best=1.0,
-            memory_hint="train on fewer rows",
-            companions=("_metadata.json", "_reliability.png"),
-        ),
-        "yaml_generation": ModelSpec(
-            script="train_yaml_generation.py",
-            place="run",
-            production=Path("models/yaml_generation/latest"),
-            minimum_rows=100,
-            minimum_distinct={"requests": 10, "answers": 2},
-            metric="structure_f1",
-            best=1.0,
-            memory_hint="lower --batch-size, --source-max-tokens, --target-max-tokens or --lora-r",
-        ),
-    }
+    @property
+    def production(self) -> Path:
+        """Where production looks for it, relative to the service's root."""
+        place = MODELS[self.model].place
+        return place if self.artifact == "file" else place / "latest"
+
+
+_SPECS = (
+    ModelSpec(
+        model="gnn_synergy",
+        artifact="file",
+        minimum_rows=100,
+        minimum_distinct={"pairs": 20},
+        metric="mrr",
+        metric_title="MRR",
+        best=1.0,
+        memory_hint="train on fewer homes, or lower GNN_HIDDEN_DIM or GNN_BATCH_SIZE",
+        companions=("_metadata.json", "_training.png"),
+        place_variable="GNN_MODEL_PATH",
+        supports_force=True,
+    ),
+    ModelSpec(
+        model="soft_prompt",
+        artifact="run",
+        minimum_rows=50,
+        minimum_distinct={"queries": 10, "answers": 2},
+        metric="chrf",
+        metric_title="chrF",
+        best=100.0,
+        memory_hint="lower --batch-size, --source-max-tokens, --target-max-tokens or --lora-r",
+        default_source="sqlite:///data/ai_automation.db",
+    ),
+    ModelSpec(
+        model="pattern_detection",
+        artifact="file",
+        minimum_rows=200,
+        minimum_distinct={"entities": 20, "classes": 2},
+        metric="average_precision",
+        metric_title="average precision",
+        best=1.0,
+        memory_hint="train on fewer rows",
+        companions=("_metadata.json", "_reliability.png"),
+    ),
+    ModelSpec(
+        model="yaml_generation",
+        artifact="run",
+        minimum_rows=100,
+        minimum_distinct={"requests": 10, "answers": 2},
+        metric="structure_f1",
+        metric_title="structure F1",
+        best=1.0,
+        memory_hint="lower --batch-size, --source-max-tokens, --target-max-tokens or --lora-r",
+    ),
 )
+SPECS: Mapping[str, ModelSpec] = MappingProxyType({spec.model: spec for spec in _SPECS})
 assert tuple(SPECS) == KINDS
 
 
-def kind_of(model: str) -> KindName:
-    """The kind of records that a model learns from. Raises ManagerError where there is no such model."""
-    for kind in KINDS:
-        if kind == model:
-            return kind
-    raise ManagerError(f"{model!a}: no such model; there are {', '.join(SPECS)}")
-
-
 def spec_of(model: str) -> ModelSpec:
-    """Raises ManagerError where there is no such model."""
-    return SPECS[kind_of(model)]
+    """The row of a model. Raises ManagerError where there is no such model."""
+    if model not in SPECS:
+        raise ManagerError(f"{model!a}: no such model; there are {', '.join(SPECS)}")
+    return SPECS[model]

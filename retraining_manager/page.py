@@ -9,18 +9,18 @@ from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from retraining_manager.models import METRIC_TITLES
-from retraining_manager.settings import ModelSummary
+from retraining_manager.models import spec_of
+from retraining_manager.summaries import ModelSummary
 
 TEMPLATE = "page.html.j2"
 
-# What became of a model -> the colour of its card, and words for a person.
-_OUTCOMES = {
-    "promoted": ("ok", "published"),
-    "refused": ("warned", "refused, the old model stays"),
-    "skipped": ("quiet", "skipped"),
-    "failed": ("failed", "failed"),
-    "optional": ("warned", "failed (optional)"),
+# What became of a model (``ModelSummary.outcome``) -> the colour of its card.
+_TONES = {
+    "published": "ok",
+    "refused": "warned",
+    "skipped": "quiet",
+    "failed": "failed",
+    "failed (optional)": "warned",
 }
 
 
@@ -51,19 +51,16 @@ def render_page(
 
 
 def _card(summary: ModelSummary, plots: Sequence[bytes]) -> dict[str, Any]:
-    outcome: str = summary.status
-    if summary.status == "success":
-        outcome = "promoted" if summary.promoted else "refused"
-    elif summary.status == "failed" and summary.optional:
-        outcome = "optional"
-    tone, words = _OUTCOMES[outcome]
+    outcome = summary.outcome
+    if outcome == "refused":
+        outcome += ", nothing is live" if summary.champion is None else ", the old model stays"
     return {
         "model": summary.model_type,
-        "tone": tone,
-        "outcome": "refused, nothing is live" if outcome == "refused" and summary.champion is None else words,
+        "tone": _TONES[summary.outcome],
+        "outcome": outcome,
         "errors": summary.errors,
         "why_skipped": summary.message if summary.status == "skipped" else "",
-        **_scores(summary.verdict),
+        **_scores(summary),
         "reasons": summary.verdict.get("reasons", []),
         "facts": {name: value for name, value in _facts(summary).items() if value},
         "notes": summary.notes,
@@ -71,8 +68,9 @@ def _card(summary: ModelSummary, plots: Sequence[bytes]) -> dict[str, Any]:
     }
 
 
-def _scores(verdict: Mapping[str, Any]) -> dict[str, Any]:
+def _scores(summary: ModelSummary) -> dict[str, Any]:
     """Bars of the candidate, the champion and the best baseline on the same rows."""
+    verdict = summary.verdict
     rows = [("candidate", verdict.get("candidate_score"), "new"), ("live before", verdict.get("champion_score"), "old")]
     rows += [(f"baseline: {name}", score, "base") for name, score in verdict.get("best_baseline", {}).items()]
     known = [(name.replace("_", " "), score, kind) for name, score, kind in rows if score is not None]
@@ -85,7 +83,7 @@ def _scores(verdict: Mapping[str, Any]) -> dict[str, Any]:
             {"name": name, "score": score, "kind": kind, "percent": max(0.0, 100 * score / longest)}
             for name, score, kind in known
         ],
-        "caption": f"{METRIC_TITLES[verdict['metric']]} on {verdict['evaluation_rows']} {held_out} rows",
+        "caption": f"{spec_of(summary.model_type).metric_title} on {verdict['evaluation_rows']} {held_out} rows",
     }
 
 

@@ -9,7 +9,7 @@ from typing import Any
 from retraining_manager.manager import RetrainingManager
 from retraining_manager.page import render_page
 from retraining_manager.registry import utc_now, whoami
-from retraining_manager.settings import ModelSummary
+from retraining_manager.summaries import ModelSummary
 from training.runs.artifacts import to_json, write_atomically
 
 PIPELINE_SUMMARY, PAGE = "pipeline_summary.json", "pipeline_report.html"
@@ -36,17 +36,17 @@ def run_pipeline(
     stopped = False
     for model in models:
         if stopped:
-            summaries[model] = manager.not_run(model, _NOT_RUN)
+            summaries[model] = manager.skip(model, _NOT_RUN)
             continue
         try:
             summaries[model] = manager.retrain(model, force=force, skip_absent=skip_absent)
         except KeyboardInterrupt:
             stopped = True
-            summaries[model] = manager.last_summary(model)
+            summaries[model] = manager.summaries.last(model)
     summary = pipeline_summary(list(summaries.values()), started, time.monotonic() - begun)
-    write_atomically(manager.summaries / PIPELINE_SUMMARY, to_json(summary))
+    write_atomically(manager.summaries.folder / PIPELINE_SUMMARY, to_json(summary))
     plots = {model: _plots(manager, s) for model, s in summaries.items()}
-    write_atomically(manager.summaries / PAGE, render_page(summary, list(summaries.values()), plots).encode())
+    write_atomically(manager.summaries.folder / PAGE, render_page(summary, list(summaries.values()), plots).encode())
     if stopped:
         raise Interrupted(summary)
     return summary
@@ -79,7 +79,7 @@ def pipeline_summary(summaries: Sequence[ModelSummary], started: str, seconds: f
 def _short(summary: ModelSummary) -> dict[str, Any]:
     keys = ("status", "optional", "promoted", "version", "champion", "message", "training_time_seconds", "errors")
     whole = summary.model_dump()
-    return {**{key: whole[key] for key in keys}, "verdict": summary.verdict.get("verdict")}
+    return {**{key: whole[key] for key in keys}, "outcome": summary.outcome, "verdict": summary.verdict.get("verdict")}
 
 
 def _plots(manager: RetrainingManager, summary: ModelSummary) -> list[bytes]:

@@ -1,4 +1,4 @@
-"""Versions that never change and names that move: what is live, what was live before, and when and why it changed.
+"""Versions that never change and aliases that move: what is live, what was live before, and when and why it changed.
 
 ::
 
@@ -33,12 +33,11 @@ from typing import Any
 import filelock
 
 from retraining_manager.errors import BusyError, RegistryError
-from retraining_manager.links import follow, is_inside, name_of_target
-from retraining_manager.models import Place
+from retraining_manager.models import Artifact
+from retraining_manager.production import ProductionPaths
 from training.runs.artifacts import (
     flush_folder,
     make_link,
-    pointed_at,
     publish_folder,
     replace_link,
     sha256_of,
@@ -57,7 +56,7 @@ MOVE_SECONDS = 30.0  # a move takes milliseconds; longer means that something is
 
 
 @dataclass(frozen=True)
-class Names:
+class Aliases:
     """Which versions are live and were live before; None before the first."""
 
     champion: str | None = None
@@ -67,17 +66,22 @@ class Names:
 class Registry:
     """The versions of one model.
 
-    ``production`` is where its model file, or its ``latest``, is looked for; ``companions`` end the names of the files
-    beside a model file that belong to it.
+    Every method raises RegistryError, one line for a person, where the disk does not hold or take what it should.
+
+    Args:
+        folder: Where everything is kept.
+        artifact: What a version holds: a model file, with others beside it, or a run directory.
+        production: Where production looks for the model file, or for the ``latest`` that leads to a run.
+        companions: Endings of the names of the files beside a model file, after its stem.
     """
 
-    def __init__(self, folder: Path, place: Place, production: Path, companions: Sequence[str] = ()) -> None:
+    def __init__(self, folder: Path, artifact: Artifact, production: Path, companions: Sequence[str] = ()) -> None:
         self.folder = folder
-        self.place = place
+        self.artifact = artifact
         self.production = production
-        self._shown_names = [production.name, *(f"{production.stem}{ending}" for ending in companions)]
         self.versions_folder = folder / "versions"
         self._live = folder / "live"
+        self._production = ProductionPaths(artifact, production, companions, self._live / CHAMPION)
         self._history = folder / "history.jsonl"
 
     # What there is
@@ -89,10 +93,13 @@ class Registry:
                 return []
             return sorted(p.name for p in self.versions_folder.iterdir() if _VERSION.fullmatch(p.name))
 
-    def names(self) -> Names:
+    def aliases(self) -> Aliases:
         """What is live and what was before."""
         state = self._state()
-        return Names() if state is None else Names(*(name_of_target(state / name) for name in (CHAMPION, PREVIOUS)))
+        if state is None:
+            return Aliases()
+        targets = {name: _target_of(state / name) for name in (CHAMPION, PREVIOUS)}
+        return Aliases(**{name: None if target is None else Path(target).name for name, target in targets.items()})
 
     def path(self, version: str) -> Path:
         """The folder of a version. Raises RegistryError where the name is none or there is no such version."""
@@ -103,10 +110,10 @@ class Registry:
             raise RegistryError(f"{folder}: no such version; `list` shows those of {self.folder.name}")
         return folder
 
-    def entry(self, version: str) -> Path:
+    def model_path(self, version: str) -> Path:
         """What a loader opens: the model file of a version, or its folder."""
         folder = self.path(version)
-        if self.place == "run":
+        if self.artifact == "run":
             return folder
         return folder / str(self.manifest(version).get("entry", self.production.name))
 
@@ -117,7 +124,7 @@ class Registry:
             content = json.loads(path.read_bytes())
             newer = content["format"]
             files = content["files"]
-            if newer == MANIFEST_FORMAT and all(is_inside(name) for name in [*files, content.get("entry", "")]):
+            if newer == MANIFEST_FORMAT and all(_is_inside(name) for name in [*files, content.get("entry", "")]):
                 return dict(content)
         except FileNotFoundError:
             raise RegistryError(f"{path}: missing: this version was never finished; `prune` removes it") from None
@@ -152,9 +159,9 @@ class Registry:
         return problems
 
     def problems(self) -> list[str]:
-        """``verify`` of all versions, of the names, and of what production shows."""
+        """``verify`` of all versions, of the aliases, and of what production shows."""
         found = [problem for version in self.versions() for problem in self.verify(version)]
-        for name, version in vars(self.names()).items():
+        for name, version in vars(self.aliases()).items():
             if version is not None and version not in self.versions():
                 found.append(f"{self._live / name}: names {version}, which is not there")
         state = self._state()
@@ -227,7 +234,7 @@ class Registry:
                 digest = hashlib.sha256(json.dumps(hashes).encode()).hexdigest()
                 created = datetime.now(UTC)
                 version = f"{created:%Y%m%dT%H%M%S}{created.microsecond // 1000:03}Z-{digest[:8]}"
-                if self.place == "file":
+                if self.artifact == "file":
                     facts["entry"] = self.production.name
                 described = {"format": MANIFEST_FORMAT, "version": version, **facts, "files": hashes}
                 (staging / MANIFEST).write_bytes(to_json(described))
@@ -237,31 +244,31 @@ class Registry:
                 raise
         return version
 
-    def promote(self, version: str, reason: str, over: Names | None = None) -> None:
+    def promote(self, version: str, reason: str, expected: Aliases | None = None) -> None:
         """Make ``version`` the champion. Raises RegistryError where it is not whole; then nothing has changed.
 
-        ``over`` are the names that it was compared with: it is refused where another version went live meanwhile.
+        ``expected`` are the aliases it was compared under: it is refused where another version went live meanwhile.
         """
         self._check(version)
         with self._moving():
             self._adopt()
-            champion = self.names().champion
-            if over is not None and champion != over.champion:
+            champion = self.aliases().champion
+            if expected is not None and champion != expected.champion:
                 raise RegistryError(f"{self.folder.name}: {champion} went live meanwhile and was not compared with")
             if champion == version:
                 raise RegistryError(f"{version}: is live already")
-            self._move(Names(version, champion), reason)
+            self._move(Aliases(version, champion), reason)
 
     def rollback(self, reason: str) -> str:
         """Make the previous champion live again, in one move; its name. Raises RegistryError where there is none."""
         with self._moving():
             self._adopt()
-            names = self.names()
-            if names.previous is None:
+            aliases = self.aliases()
+            if aliases.previous is None:
                 raise RegistryError(f"{self.folder.name}: no version was live before; `promote` takes any of `list`")
-            self._check(names.previous)
-            self._move(Names(names.previous, names.champion), reason)
-            return names.previous
+            self._check(aliases.previous)
+            self._move(Aliases(aliases.previous, aliases.champion), reason)
+            return aliases.previous
 
     def adopt(self) -> str | None:
         """Take in what another program left at production's path, as the champion that it is; its version, if any."""
@@ -271,7 +278,7 @@ class Registry:
     def prune(self, keep: int) -> list[str]:
         """Remove all but the newest ``keep`` versions, and never the champion or the previous one; what was removed."""
         with self._moving():
-            safe = set(vars(self.names()).values())
+            safe = set(vars(self.aliases()).values())
             doomed = [version for version in self.versions()[: -keep or None] if version not in safe]
             with _explained(self.versions_folder):
                 for version in doomed:
@@ -284,11 +291,11 @@ class Registry:
         problems = self.verify(version)
         if problems:
             raise RegistryError(f"{problems[0]}; {version} is not whole and cannot go live")
-        if self.place == "file" and not (self.path(version) / self.production.name).exists():
+        if self.artifact == "file" and not (self.path(version) / self.production.name).exists():
             raise RegistryError(f"{self.path(version)}: has no {self.production.name}, which production looks for")
 
     def _state(self) -> Path | None:
-        target = follow(self._live)
+        target = _target_of(self._live)
         return None if target is None else self.folder / target
 
     @contextmanager
@@ -301,7 +308,7 @@ class Registry:
                 lock.acquire()
         except filelock.Timeout:
             raise BusyError(
-                f"{self.folder}: another process is moving its names for over {MOVE_SECONDS:.0f} s"
+                f"{self.folder}: another process is moving its aliases for over {MOVE_SECONDS:.0f} s"
             ) from None
         try:
             with _explained(self.folder):
@@ -310,23 +317,23 @@ class Registry:
         finally:
             lock.release()
 
-    def _move(self, names: Names, reason: str) -> None:
+    def _move(self, aliases: Aliases, reason: str) -> None:
         with _explained(self.folder):
             before = self._state()
             identity = uuid.uuid4().hex
             state = self.folder / "states" / identity
             state.mkdir(parents=True)
-            for name, version in vars(names).items():
+            for name, version in vars(aliases).items():
                 if version is not None:
                     make_link(state / name, f"../../versions/{version}")
-            record = {"time": utc_now(), "from": self.names().champion, "to": names.champion, "reason": reason}
+            record = {"time": utc_now(), "from": self.aliases().champion, "to": aliases.champion, "reason": reason}
             write_durably(state / "move.json", to_json({**record, "who": whoami(), "state": identity}))
             flush_folder(state)
             flush_folder(state.parent)
-            assert names.champion is not None
-            self._show(names.champion, moved=False)  # links that `live` is about to fill
+            assert aliases.champion is not None
+            self._production.prepare(self.versions_folder / aliases.champion)
             replace_link(self._live, f"states/{identity}")
-            self._show(names.champion, moved=True)
+            self._production.show(self.versions_folder / aliases.champion)
             self._write_history()
             if before is not None and before != state:
                 shutil.rmtree(before, ignore_errors=True)
@@ -361,101 +368,30 @@ class Registry:
             for leftover in folder.glob(pattern):
                 shutil.rmtree(leftover, ignore_errors=True)
 
-    # What production shows
-
-    def _links(self) -> dict[Path, Path]:
-        """Production's paths -> what each is to show, in the folder of a version."""
-        if self.place == "run":
-            return {self.production: Path()}
-        return {self.production.with_name(name): Path(name) for name in self._shown_names}
-
-    def _target(self, shown: Path, inside: Path) -> str:
-        """What the link at ``shown`` holds: relative, so that the service's folder may be moved."""
-        return os.path.relpath(self.folder.resolve() / self._live.name / CHAMPION / inside, shown.parent.resolve())
-
-    def _is_link(self, shown: Path, inside: Path) -> bool:
-        return shown.is_symlink() and str(shown.readlink()) == self._target(shown, inside)
-
-    def _is_copy(self, shown: Path, inside: Path, version: str) -> bool:
-        """Where the system allows no links: whether production's copy is that of ``version``."""
-        if shown.is_symlink() or not shown.is_file():
-            return False
-        original = self.versions_folder / version / inside
-        if self.place == "run":
-            return pointed_at(shown).resolve() == original.resolve()
-        return original.is_file() and sha256_of(original) == sha256_of(shown)
-
     def _foreign(self) -> list[Path]:
         """Production's paths that show something which this registry did not put there."""
-        champion = self.names().champion
-        return [
-            shown
-            for shown, inside in self._links().items()
-            if shown.exists()
-            and not self._is_link(shown, inside)
-            and not (champion is not None and self._is_copy(shown, inside, champion))
-        ]
-
-    def _show(self, version: str, *, moved: bool) -> None:
-        """Make production's paths lead to the champion; before the move only those that show nothing."""
-        self.production.parent.mkdir(parents=True, exist_ok=True)
-        for shown, inside in self._links().items():
-            holds = (self.versions_folder / version / inside).exists()
-            if self._is_link(shown, inside):
-                if moved and not holds:
-                    shown.unlink()
-            elif not moved:
-                if holds and not shown.exists():
-                    replace_link(shown, self._target(shown, inside), stand_in=False)
-            elif not holds:
-                shown.unlink(missing_ok=True)
-            elif not (
-                replace_link(shown, self._target(shown, inside), stand_in=False)
-                or self._is_copy(shown, inside, version)
-            ):
-                self._copy(shown, inside, version)
-        flush_folder(self.production.parent)
-
-    def _copy(self, shown: Path, inside: Path, version: str) -> None:
-        """No links here: production gets a copy of the file, or a file with the path of the run."""
-        original = self.versions_folder / version / inside
-        if self.place == "run":
-            where = os.path.relpath(original.resolve(), shown.parent.resolve())
-            write_atomically(shown, where.encode())
-        else:
-            write_atomically(shown, original.read_bytes())
+        champion = self.aliases().champion
+        with _explained(self.production):
+            return self._production.foreign(None if champion is None else self.versions_folder / champion)
 
     def _adopt(self) -> str | None:
         """Under the move lock: nothing that another program published is lost, and production's links are links."""
-        names = self.names()
+        aliases = self.aliases()
         with _explained(self.production):
-            files = self._found() if self._foreign() else {}
+            files = self._production.found() if self._foreign() else {}
+            files.pop(MANIFEST, None)  # of the version that production was led to by hand
             if not files:
-                if names.champion is not None:
-                    self._show(names.champion, moved=True)
+                if aliases.champion is not None:
+                    self._production.show(self.versions_folder / aliases.champion)
                 return None
             version = self._known(files)
             if version is None:
                 version = self.add(files, {}, origin="adopted", created=utc_now(), adopted_from=str(self.production))
-        if version == names.champion:
-            self._show(version, moved=True)
+        if version == aliases.champion:
+            self._production.show(self.versions_folder / version)
         else:
-            self._move(Names(version, names.champion), f"found at {self.production}: another program put it there")
+            self._move(Aliases(version, aliases.champion), f"found at {self.production}: another program put it there")
         return version
-
-    def _found(self) -> dict[str, Path]:
-        """The files that production sees now (name in a version -> path); none where no model is among them."""
-        if self.place == "file":
-            found = {path.name: path for path in self._links() if path.is_file()}
-            return found if self.production.name in found else {}
-        if self.production.is_dir() and not self.production.is_symlink():
-            raise RegistryError(f"{self.production}: is a folder, not a link to a run; move it away")
-        run = pointed_at(self.production).resolve()
-        return {
-            path.relative_to(run).as_posix(): path
-            for path in sorted(run.rglob("*"))
-            if path.is_file() and path != run / MANIFEST
-        }
 
     def _known(self, files: Mapping[str, Path]) -> str | None:
         """The newest version that holds these files, where there is one."""
@@ -468,6 +404,27 @@ class Registry:
             if all(held.get(name) == value for name, value in hashes.items()):
                 return version
         return None
+
+
+def _is_inside(name: str) -> bool:
+    """Whether a relative path stays below where it starts."""
+    path = Path(name)
+    return not path.is_absolute() and ".." not in path.parts
+
+
+def _target_of(link: Path) -> str | None:
+    """Where a link leads, or the file that stands in for one; None where there is neither."""
+    try:
+        return str(link.readlink()) if link.is_symlink() else link.read_text(encoding="utf-8").strip()
+    except FileNotFoundError:
+        return None
+    except IsADirectoryError:
+        raise RegistryError(
+            f"{link}: is a folder, not a link: the registry was copied without its links (cp -a keeps them); "
+            "remove this folder and `promote` a version"
+        ) from None
+    except (OSError, ValueError) as error:
+        raise RegistryError(f"{link}: cannot be read ({error!s:.120})") from error
 
 
 def utc_now() -> str:

@@ -43,6 +43,10 @@ class Outcome:
     stopped: bool = False
     output_lost: str | None = None
 
+    def describe(self) -> dict[str, float]:
+        """For summaries."""
+        return {"exit_code": self.exit_code, "seconds": self.seconds, "peak_mb": self.peak_mb}
+
     def failure(self, name: str, memory_hint: str, timeout: float | None) -> str | None:
         """One line where it did not end well, None where it did."""
         if self.timed_out:

@@ -1,19 +1,16 @@
-"""What the manager is told: where data is, how each model is run, from flags and a file."""
+"""What the manager is told, by flags and by a file: how to retrain, and what differs for single models."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from data_sources import DataSource, open_source
 from retraining_manager.errors import ManagerError
 from retraining_manager.gate import Thresholds
-from retraining_manager.models import kind_of, spec_of
-from training.runs.summary import TrainingSummary
+from retraining_manager.models import spec_of
 
 _OWN_FLAGS = frozenset(
     "--json-input --data-source --db-path --strict --model-path --output-dir --run-directory --run-id "
@@ -22,7 +19,14 @@ _OWN_FLAGS = frozenset(
 
 
 class ModelSettings(BaseModel):
-    """What may be set for one model. A misspelt name is an error."""
+    """What may be set for one model. A misspelt name is an error.
+
+    Attributes:
+        flags: More flags for its training.
+        timeout: Seconds that its training, or its comparison, may take.
+        optional: Whether its failure is no failure of the whole run.
+        gate: What its candidates have to reach.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -32,56 +36,27 @@ class ModelSettings(BaseModel):
     gate: Thresholds = Thresholds()
 
 
-class ModelSummary(TrainingSummary):
-    """``training_summary_<model>.json``: the script's own summary with what became of the model."""
-
-    promoted: bool = False
-    version: str | None = None
-    champion: str | None = None
-    production_path: str | None = None
-    verdict: dict[str, Any] = Field(default_factory=dict)
-    sufficiency: dict[str, Any] = Field(default_factory=dict)
-    process: dict[str, Any] = Field(default_factory=dict)
-    optional: bool = False
-
-
 @dataclass(frozen=True)
-class Source:
-    """Where all models read from, as the scripts' own flags say it; with none, production."""
+class RetrainingOptions:
+    """How to retrain.
 
-    json_input: str | None = None
-    data_source: str | None = None
-    strict: bool = False
-
-    def flags(self, default: str | None = None) -> list[str]:
-        """The same for a script, ``default`` where nothing is named. The value is joined to its flag: it may begin
-        with a dash.
-        """
-        given = ["--strict"] if self.strict else []
-        if self.json_input is not None:
-            return [*given, f"--json-input={self.json_input}" if self.json_input else "--json-input"]
-        source = self.data_source or default
-        return given if source is None else [*given, f"--data-source={source}"]
-
-    def open(self, model: str) -> DataSource:
-        """What the model's script would read. Raises DataSourceError."""
-        return open_source(
-            json_input=self.json_input,
-            data_source=self.data_source or (spec_of(model).default_source if self.json_input is None else None),
-            strict=self.strict,
-            kind=kind_of(model),
-        )
-
-
-@dataclass(frozen=True)
-class Options:
-    """How to run: ``judge_on`` is another source for the evaluation rows, ``timeout`` in seconds a script."""
+    Attributes:
+        require_distinct: Skip a model whose rows are worth too little, where they are warned about otherwise.
+        accept_weak: Publish a candidate that does not beat the baselines too; its verdict says so.
+        evaluate_on: Where the evaluation rows are (as ``--data-source``), if not in the training's source.
+        timeout: Seconds that a training, or a comparison, may take.
+        settings: What is set for single models.
+    """
 
     require_distinct: bool = False
     accept_weak: bool = False
-    judge_on: str | None = None
+    evaluate_on: str | None = None
     timeout: float | None = None
     settings: Mapping[str, ModelSettings] = field(default_factory=dict)
+
+    def of(self, model: str) -> ModelSettings:
+        """What is set for a model."""
+        return self.settings.get(model, ModelSettings())
 
 
 def read_settings(path: Path) -> dict[str, ModelSettings]:

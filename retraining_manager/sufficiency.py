@@ -5,11 +5,12 @@ from __future__ import annotations
 import hashlib
 from collections import defaultdict
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
-from data_sources import RECORDS, DataSource, DataSourceError, NoRecordsError
-from retraining_manager.models import SPECS, kind_of, spec_of
+from data_sources import RECORDS, DataSourceError, NoRecordsError
+from retraining_manager.models import SPECS, spec_of
+from training.runs.job import SourceChoice
 
 MINIMUM_QUALITY = 0.7
 
@@ -45,8 +46,18 @@ class RowThresholds:
 
 
 @dataclass
-class Counted:
-    """What one source holds for one model."""
+class DataCount:
+    """What one source holds for one model.
+
+    Attributes:
+        model: The model.
+        rows: The rows that can be used.
+        distinct: Unit (pairs, queries, ...) -> how many distinct ones the rows have.
+        source: What the source says of itself.
+        rejected: The rows that cannot be used.
+        error: Why the source cannot be read.
+        absent: Whether the source simply has no data for this model, which is no fault of it.
+    """
 
     model: str
     rows: int = 0
@@ -57,8 +68,8 @@ class Counted:
     absent: bool = False
 
     @property
-    def thin(self) -> list[str]:
-        """What the rows are not worth, in words."""
+    def shortfalls(self) -> list[str]:
+        """In words, each unit of which the rows have too few distinct ones."""
         found = {unit: self.distinct.get(unit, 0) for unit in spec_of(self.model).minimum_distinct}
         return [
             f"{self.rows} rows are only {found[unit]} distinct {unit}, {needed} allow a held-out score"
@@ -70,23 +81,67 @@ class Counted:
         ]
 
 
-def count(model: str, source: DataSource) -> Counted:
-    """Stream a source once. A failure to read stands in ``error``; ``absent`` where it simply has no such data.
+@dataclass(frozen=True)
+class Sufficiency:
+    """Whether a model's data is ``enough`` to train on, and why."""
+
+    data: DataCount
+    enough: bool
+    why: str
+
+    @property
+    def warnings(self) -> list[str]:
+        """What is said beside the decision."""
+        return [] if self.data.error is not None else self.data.shortfalls
+
+    def describe(self) -> dict[str, Any]:
+        """For summaries, and for ``RetrainingManager.check``."""
+        data = self.data
+        return {
+            "enough": self.enough,
+            "why": self.why,
+            "rows": data.rows,
+            "distinct": data.distinct,
+            "rejected": data.rejected,
+            "warnings": self.warnings,
+            "source": data.source,
+        }
+
+
+def assess(data: DataCount, checker: SufficiencyChecker, *, require_distinct: bool) -> Sufficiency:
+    """Decide by the rows, and with ``require_distinct`` by what they are worth."""
+    if data.error is not None:
+        return Sufficiency(data, False, data.error)
+    enough, why = checker.check_all_models({data.model: data.rows})[data.model]
+    if enough and require_distinct and data.shortfalls:
+        return Sufficiency(data, False, f"{data.shortfalls[0]} (--require-distinct)")
+    return Sufficiency(data, enough, why)
+
+
+def count(model: str, source: SourceChoice) -> DataCount:
+    """Stream once what a training of the model would read. A failure to read stands in ``error``.
 
     Raises ManagerError where there is no such model.
     """
-    record_type: Any = RECORDS[kind_of(model)]
-    counted = Counted(model, source=source.describe())
+    spec = spec_of(model)
+    if source.json_input is None:
+        source = replace(source, data_source=source.data_source or spec.default_source)
+    record_type: Any = RECORDS[spec.model]
+    data = DataCount(model)
     seen: dict[str, set[bytes]] = defaultdict(set)  # unit -> its distinct texts, by a short hash of each
     try:
-        for record in source.read(record_type):
-            counted.rows += record.rows
-            for unit, text in record.distinct_units():
-                seen[unit].add(hashlib.blake2b(text.encode(), digest_size=8).digest())
+        opened = source.open(spec.model)
+        data.source = opened.describe()
+        try:
+            for record in opened.read(record_type):
+                data.rows += record.rows
+                for unit, text in record.distinct_units():
+                    seen[unit].add(hashlib.blake2b(text.encode(), digest_size=8).digest())
+        finally:
+            data.rejected = sum(opened.report.rejected.values())
     except DataSourceError as error:
-        counted.error = str(error)
+        data.error = str(error)
         # A folder without this model's file, or an empty table, is no fault; a folder or a database that is gone is.
-        counted.absent = isinstance(error, NoRecordsError)
-    counted.distinct = {unit: len(texts) for unit, texts in seen.items()}
-    counted.rejected = sum(source.report.rejected.values())
-    return counted
+        data.absent = isinstance(error, NoRecordsError)
+    data.distinct = {unit: len(texts) for unit, texts in seen.items()}
+    return data

@@ -136,7 +136,7 @@ def main(name: str) -> None:
             was_killed = killed_before(step, root, operation)
             found = shown(root)
             of = registry(root)
-            champion = of.names().champion
+            champion = of.aliases().champion
             line = {
                 "step": step,
                 "killed": was_killed,
@@ -150,10 +150,10 @@ def main(name: str) -> None:
             if name == "rollback" and found == "older":
                 of.rollback("on again")
             operation(root)
-            names, history = of.names(), of.history()
+            aliases, history = of.aliases(), of.history()
             line["then"] = shown(root)
             line["problems"] = of.problems()
-            line["history_agrees"] = not history or history[-1]["to"] == names.champion
+            line["history_agrees"] = not history or history[-1]["to"] == aliases.champion
             line["history_chain"] = all(a["to"] == b["from"] for a, b in pairwise(history))
             line["left_over"] = [
                 str(path.relative_to(root))

@@ -13,7 +13,8 @@ from typing import Any
 import psutil
 
 from retraining_manager.manager import RetrainingManager
-from retraining_manager.settings import Options, Source
+from retraining_manager.settings import RetrainingOptions
+from training.runs.job import SourceChoice
 
 # As the training scripts: reads its flags, leaves a model and a summary. What it does besides is in FAKE, as JSON.
 SCRIPT = """
@@ -22,18 +23,18 @@ flags = dict(zip(sys.argv[1:], sys.argv[2:]))
 act = json.loads(os.environ.get("FAKE", "{}"))
 print("Epoch 1: loss 0.5", flush=True)
 print("a warning", file=sys.stderr, flush=True)
-if "hang" in act:
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    time.sleep(60)
 if "child" in act:
     child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
-    open(act["child"], "w").write(str(child.pid))
+    open(act["child"] + ".new", "w").write(str(child.pid))
+    os.rename(act["child"] + ".new", act["child"])
 if "sleep" in act:
     time.sleep(act["sleep"])
+if "until" in act:
+    open(act["until"] + ".waits", "w").close()
+    while not os.path.exists(act["until"]):
+        time.sleep(0.02)
 if "kill" in act:
     os.kill(os.getpid(), signal.SIGKILL)
-if "flood" in act:
-    sys.stdout.write("x" * act["flood"] + chr(10))
 summary = {"timestamp": "2026-01-01T00:00:00+00:00", "model_type": "gnn_synergy", "status": "success", "notes": ["n"]}
 if "status" in act:
     summary |= {"status": act["status"], "errors": act.get("errors", []), "message": act.get("message", "")}
@@ -86,7 +87,9 @@ def rows(count: int = 120) -> list[dict[str, Any]]:
     ]
 
 
-def make_manager(folder: Path, options: Options | None = None, source: Source | None = None) -> RetrainingManager:
+def make_manager(
+    folder: Path, options: RetrainingOptions | None = None, source: SourceChoice | None = None
+) -> RetrainingManager:
     """A manager over ``folder`` with the scripts above and 120 rows of synergies."""
     data = folder / "data rows"
     data.mkdir(parents=True, exist_ok=True)

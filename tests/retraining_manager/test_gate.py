@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from retraining_manager.gate import Thresholds, Verdict, judge
+from retraining_manager.gate import Thresholds, Verdict, decide
 from retraining_manager.models import SPECS
 from training.runs.comparison import Comparison, ModelScores
 
@@ -37,7 +37,7 @@ def verdict(
         champion=side,
         baselines={"counting": {"mrr": baseline}},
     )
-    return judge(SPEC, comparison, None if champion is None else OLD, thresholds, accept_weak=accept_weak)
+    return decide(SPEC, comparison, None if champion is None else OLD, thresholds, accept_weak=accept_weak)
 
 
 @given(candidate=score, champion=score, baseline=score)
@@ -92,7 +92,7 @@ def test_a_champion_that_cannot_be_loaded_is_no_baseline_version_either() -> Non
 
 def test_a_candidate_that_cannot_be_loaded_is_refused() -> None:
     found = verdict(candidate=None, champion=0.5)
-    broken = judge(
+    broken = decide(
         SPEC,
         Comparison(
             model_type="gnn_synergy",

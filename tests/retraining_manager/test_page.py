@@ -12,7 +12,7 @@ import pytest
 
 from retraining_manager.page import render_page
 from retraining_manager.pipeline import pipeline_summary
-from retraining_manager.settings import ModelSummary
+from retraining_manager.summaries import ModelSummary
 
 GNN = "gnn_synergy"
 VERDICT = {

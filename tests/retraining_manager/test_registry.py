@@ -15,7 +15,7 @@ from registry_crash import COMPANION, NAME, add, registry, shown
 from support import ROOT
 
 from retraining_manager.errors import BusyError, RegistryError
-from retraining_manager.registry import Names, Registry
+from retraining_manager.registry import Aliases, Registry
 
 
 @pytest.mark.parametrize("operation", ["first", "publish", "rollback", "adopt", "prune"])
@@ -56,12 +56,12 @@ def two(root: Path) -> tuple[Registry, str, str]:
 
 def test_both_names_and_both_paths_move_at_once(tmp_path: Path) -> None:
     of, first, second = two(tmp_path)
-    assert of.names() == Names(second, first)
+    assert of.aliases() == Aliases(second, first)
     assert shown(tmp_path) == "two"
     links = [tmp_path / "models" / name for name in (NAME, COMPANION)]
     before = [link.readlink() for link in links]
     assert of.rollback("it was worse") == first
-    assert of.names() == Names(first, second)
+    assert of.aliases() == Aliases(first, second)
     assert shown(tmp_path) == "one"
     assert [link.readlink() for link in links] == before, "only one link moves, the registry's own"
     assert [(m["from"], m["to"], m["reason"]) for m in of.history()] == [
@@ -110,7 +110,7 @@ def test_missing_changed_added_and_half_written_versions_are_found_and_cannot_go
             of.promote(version, "try")
     with pytest.raises(RegistryError, match="is not whole and cannot go live"):
         of.rollback("try")
-    assert of.names() == Names(second, first)
+    assert of.aliases() == Aliases(second, first)
 
 
 def test_a_published_file_cannot_be_written_by_mistake(tmp_path: Path) -> None:
@@ -138,7 +138,7 @@ def test_what_another_program_published_becomes_a_version_before_anything_replac
     assert shown(tmp_path) == "three"
     of.rollback("back to what the cron had trained")
     assert shown(tmp_path) == "cron"
-    assert [move["from"] for move in of.history()][-3:] == [second, of.names().champion, third]
+    assert [move["from"] for move in of.history()][-3:] == [second, of.aliases().champion, third]
     assert of.adopt() is None, "nothing new is there"
 
 
@@ -148,7 +148,7 @@ def test_a_known_version_copied_into_place_by_hand_is_taken_as_the_move_it_is(tm
         (tmp_path / "models" / name).unlink()
         shutil.copyfile(of.path(first) / name, tmp_path / "models" / name)
     assert of.adopt() == first
-    assert of.names() == Names(first, second)
+    assert of.aliases() == Aliases(first, second)
     assert of.versions() == [first, second]
     assert (tmp_path / "models" / NAME).is_symlink()
 
@@ -190,7 +190,7 @@ def test_where_the_system_allows_no_links_production_gets_copies(tmp_path: Path)
     assert shown(tmp_path) == "two"
     of.rollback("r")
     assert shown(tmp_path) == "one"
-    assert (of.names(), of.problems()) == (Names(first, second), [])
+    assert (of.aliases(), of.problems()) == (Aliases(first, second), [])
     (tmp_path / "models" / NAME).write_text("cron model.pth")
     assert of.adopt() not in (None, first, second)
     prompts = run_registry(tmp_path)
@@ -207,10 +207,10 @@ def test_a_registry_copied_without_its_links_says_so_and_can_be_mended(tmp_path:
     shutil.copytree(tmp_path / "models", tmp_path / "copy" / "models")
     copied = registry(tmp_path / "copy")
     with pytest.raises(RegistryError, match="the registry was copied without its links"):
-        copied.names()
+        copied.aliases()
     shutil.rmtree(copied.folder / "live")
     copied.promote(first, "mended")
-    assert copied.names().champion == first
+    assert copied.aliases().champion == first
     shutil.rmtree(of.folder / "states")
     assert "leads to" in of.problems()[0]
     of.promote(second, "mended")
@@ -253,7 +253,7 @@ def test_a_full_disk_leaves_what_is_live(tmp_path: Path) -> None:
             of.add({NAME: tmp_path / "big"}, {})
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
-    assert of.names().champion == second
+    assert of.aliases().champion == second
     assert not [p for p in of.versions_folder.iterdir() if p.name.startswith(".")]
 
 

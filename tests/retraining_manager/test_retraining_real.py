@@ -77,8 +77,8 @@ def test_from_nothing_to_live_a_worse_one_refused_and_a_rollback_to_the_same_sco
         pairs = zip(home["synergies"], actions, strict=True)
         home["synergies"] = [{**s, "entity_2": a} for s, a in pairs if s["entity_1"] != a]
     (tmp_path / "shuffled.json").write_text(json.dumps(homes))
-    for judge_on in ([], ["--judge-on", str(ROOT / "simulation" / "training_data")]):
-        refused = retrain("run", GNN, "--json-input", "shuffled.json", *judge_on)["models"][GNN]
+    for evaluate_on in ([], ["--evaluate-on", str(ROOT / "simulation" / "training_data")]):
+        refused = retrain("run", GNN, "--json-input", "shuffled.json", *evaluate_on)["models"][GNN]
         assert (refused["status"], refused["promoted"]) == ("success", False)
         assert {p.name: p.read_bytes() for p in model.parent.iterdir() if p.is_file()} == before
 

@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 
-from data_sources import KINDS, open_source
-from retraining_manager.models import SPECS, kind_of
-from retraining_manager.sufficiency import Counted, count
+from data_sources import KINDS
+from retraining_manager.models import SPECS
+from retraining_manager.sufficiency import DataCount, count
+from training.runs.job import SourceChoice
 
 YAML = "triggers: [{trigger: sun, event: sunset}]\nactions: [{action: light.turn_on}]\n"
 PATTERN = {"entity_id": "light.a", "pattern_type": "session", "confidence": 1.0, "occurrences": 1}
@@ -23,9 +24,9 @@ ROWS: dict[str, list[dict[str, Any]]] = {
 }
 
 
-def counted(folder: Path, model: str, rows: list[dict[str, Any]]) -> Counted:
+def counted(folder: Path, model: str, rows: list[dict[str, Any]]) -> DataCount:
     (folder / f"{model}_data.json").write_text(json.dumps(rows))
-    return count(model, open_source(json_input=str(folder), kind=kind_of(model)))
+    return count(model, SourceChoice(json_input=str(folder)))
 
 
 @pytest.mark.parametrize("model", KINDS)
@@ -37,19 +38,19 @@ def test_rows_are_counted_and_what_they_are_worth_beside_them(tmp_path: Path, mo
     units = set(SPECS[model].minimum_distinct)
     assert units - {"classes"} <= set(found.distinct), "the units that are asked for are the units that are counted"
     assert {unit for unit in units if SPECS[model].minimum_distinct[unit] > 2} == {
-        unit for unit in units if any(f"only 2 distinct {unit}" in line for line in found.thin)
+        unit for unit in units if any(f"only 2 distinct {unit}" in line for line in found.shortfalls)
     }
 
 
 @pytest.mark.parametrize("truths", [[], ["session"], ["session", "sequence"]])
 def test_detections_that_nobody_judged_have_no_classes_to_tell_apart(tmp_path: Path, truths: list[str]) -> None:
     rows = [PATTERN, *(PATTERN | {"ground_truth": {"expected_pattern": truth}} for truth in truths)]
-    lines = [line for line in counted(tmp_path, "pattern_detection", rows).thin if "tell apart" in line]
+    lines = [line for line in counted(tmp_path, "pattern_detection", rows).shortfalls if "tell apart" in line]
     what = ("0 classes", "1 class", None)[len(truths)]
     assert lines == ([] if what is None else [f"{len(rows)} rows are of {what}: nothing to tell apart"])
 
 
 def test_a_folder_without_the_model_s_file_has_none_of_its_data_which_is_no_fault(tmp_path: Path) -> None:
-    none = count("soft_prompt", open_source(json_input=str(tmp_path), kind="soft_prompt"))
+    none = count("soft_prompt", SourceChoice(json_input=str(tmp_path)))
     assert (none.rows, none.absent) == (0, True)
     assert "no soft_prompt_data.json in this folder" in str(none.error)

@@ -91,14 +91,14 @@ def read_config(config: type[C], given: Mapping[str, Any]) -> C:
     """
     values: dict[str, Any] = {}
     origin: dict[str, str] = {}
-    variables = _variables() if any(setting.variables for _, setting in settings_of(config).values()) else {}
+    found = variables() if any(setting.variables for _, setting in settings_of(config).values()) else {}
     for name, (_, setting) in settings_of(config).items():
         if given.get(name) is not None:
             values[name], origin[name] = given[name], flag_of(name)
             continue
-        variable = next((variable for variable in setting.variables if variables.get(variable)), None)
+        variable = next((variable for variable in setting.variables if found.get(variable)), None)
         if variable is not None:
-            values[name], origin[name] = variables[variable], variable
+            values[name], origin[name] = found[variable], variable
     try:
         return config(**values)
     except ValidationError as error:
@@ -115,8 +115,8 @@ def flag_of(name: str) -> str:
     return f"--{name.replace('_', '-')}"
 
 
-def _variables() -> dict[str, str | None]:
-    """The environment over ``.env`` in the working directory."""
+def variables() -> dict[str, str | None]:
+    """The environment over ``.env`` in the working directory. Raises TrainingError where that cannot be read."""
     from dotenv import dotenv_values
 
     try:
