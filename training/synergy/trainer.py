@@ -79,7 +79,7 @@ class TrainingResult:
 
     ``metrics`` are of the test part, or in-sample, under that name, where nothing is held out. ``split`` says how the
     pairs were split; its ``test_fingerprint`` is equal for models that were judged on the same pairs. ``trained_on``
-    seals (``splits.unit_digests``) the pairs that training and the choice of the epoch saw.
+    holds the ``splits.unit_digests`` of the pairs that training and the choice of the epoch saw.
     """
 
     model: SynergyModel

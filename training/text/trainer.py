@@ -64,8 +64,8 @@ class TrainedAdapter:
     """A trained adapter over its base. ``metrics`` are held out, or in-sample under that name.
 
     Only the first of several processes judges; in the others ``metrics`` is empty. ``own_base`` is the folder of a
-    base that was made from the data. ``trained_on`` seals (``splits.unit_digests``) the queries that training and the choice
-    of an epoch saw.
+    base that was made from the data. ``trained_on`` holds the ``splits.unit_digests`` of the queries that training and
+    the choice of an epoch saw.
     """
 
     model: Any
