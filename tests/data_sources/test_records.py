@@ -16,7 +16,6 @@ from data_sources import (
     RECORDS,
     Entity,
     HomeBuilder,
-    KindName,
     LoadReport,
     PatternRow,
     PromptRow,
@@ -230,7 +229,7 @@ UNITS = {
 
 
 def test_every_kind_counts_what_its_rows_are_worth() -> None:
-    assert tuple(UNITS) == KINDS == tuple(RECORDS) == get_args(KindName)
+    assert tuple(UNITS) == KINDS == tuple(RECORDS)
     assert R.__constraints__ == tuple(RECORDS.values()) == get_args(TrainingRecord)
     for kind, (records, distinct, rows) in UNITS.items():
         assert all(isinstance(record, RECORDS[kind]) and record.kind == kind for record in records)

@@ -23,7 +23,7 @@ from training.automations.linear import to_linear
 from training.automations.model import YamlGenerator, examples
 from training.automations.report import score_lines, verdict
 from training.automations.trainer import learn, split_by_home
-from training.compare import compare
+from training.compare import compare, comparer_of
 from training.runs.job import SourceChoice
 from training.runs.run import Training
 from training.text.config import AdapterConfig
@@ -158,7 +158,7 @@ def test_the_job_trains_judges_and_publishes_a_run_that_loads_and_generates(
         check_automation(parse_automation(answer))
     # What the manager compares it by is what its own training measured, on homes that it has not seen.
     latest, source = tmp_path / "out" / "latest", open_source(json_input=str(tmp_path / "rows.json"))
-    found = compare("yaml_generation", latest, latest, source)
+    found = compare(comparer_of("yaml_generation"), latest, latest, source)
     assert found.champion is not None
     assert found.candidate.scores == found.champion.scores
     assert found.candidate.scores is not None

@@ -18,7 +18,7 @@ import transformers
 from support import ROOT, call, environment
 
 from data_sources import open_source
-from training.compare import compare
+from training.compare import compare, comparer_of
 from training.runs.artifacts import move_link
 from training.runs.errors import ModelFileError
 from training.text.audit import audit_prompts
@@ -97,7 +97,7 @@ def test_the_nightly_call_reads_the_database_and_publishes_a_run_that_loads(soft
     assert suggester.suggest(example["query"]) == example["generated"]
     # What the manager compares it by is what its own training measured, on queries that it has not seen.
     source = open_source(data_source=f"sqlite:///{tmp_path}/data/ai_automation.db", kind="soft_prompt")
-    found = compare("soft_prompt", output / "latest", None, source)
+    found = compare(comparer_of("soft_prompt"), output / "latest", None, source)
     assert (found.candidate.scores, found.baselines) == (measured["model"], measured["baselines"])
     assert (found.rows, found.candidate.left_out, found.candidate.notes) == (measured["rows"], 0, [])
 
