@@ -10,6 +10,8 @@ from retraining_manager.errors import RegistryError
 from retraining_manager.models import Artifact
 from training.runs.artifacts import flush_folder, pointed_at, replace_link, sha256_of, write_atomically
 
+RUN_FILES = ("training_run.json", "adapter_config.json", "config.json")  # one of them is in every run directory
+
 
 class ProductionPaths:
     """Production's path of one model, and those of the files beside it.
@@ -51,6 +53,11 @@ class ProductionPaths:
         if self.path.is_dir() and not self.path.is_symlink():
             raise RegistryError(f"{self.path}: is a folder, not a link to a run; move it away")
         run = pointed_at(self.path).resolve()
+        if run.is_dir() and not any((run / name).is_file() for name in RUN_FILES):
+            raise RegistryError(
+                f"{self.path}: leads to {run}, which holds no run (none of {', '.join(RUN_FILES)}); nothing there is "
+                "taken in. Remove this link"
+            )
         return {path.relative_to(run).as_posix(): path for path in sorted(run.rglob("*")) if path.is_file()}
 
     def prepare(self, version: Path) -> None:
@@ -97,6 +104,8 @@ class ProductionPaths:
 
     def _copy(self, shown: Path, original: Path) -> None:
         """No links here: production gets a copy of the file, or a file with the path of the run."""
+        if shown.is_symlink():
+            shown.unlink()  # nothing is written through a link that somebody else made
         if self._artifact == "run":
             write_atomically(shown, os.path.relpath(original.resolve(), shown.parent.resolve()).encode())
         else:

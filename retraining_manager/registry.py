@@ -38,7 +38,9 @@ from retraining_manager.production import ProductionPaths
 from training.runs.artifacts import (
     flush_folder,
     make_link,
+    owned,
     publish_folder,
+    remove_tree,
     replace_link,
     sha256_of,
     to_json,
@@ -51,6 +53,7 @@ MANIFEST = "manifest.json"
 MANIFEST_FORMAT = 1
 CHAMPION, PREVIOUS = "champion", "previous"
 _VERSION = re.compile(r"\d{8}T\d{9}Z-[0-9a-f]{8}")
+_STATE = re.compile(r"states/[0-9a-f]{32}")  # where ``live`` may lead, and nowhere else
 
 MOVE_SECONDS = 30.0  # a move takes milliseconds; longer means that something is stuck
 
@@ -98,8 +101,7 @@ class Registry:
         state = self._state()
         if state is None:
             return Aliases()
-        targets = {name: _target_of(state / name) for name in (CHAMPION, PREVIOUS)}
-        return Aliases(**{name: None if target is None else Path(target).name for name, target in targets.items()})
+        return Aliases(**{name: self._version_at(state / name) for name in (CHAMPION, PREVIOUS)})
 
     def path(self, version: str) -> Path:
         """The folder of a version. Raises RegistryError where the name is none or there is no such version."""
@@ -108,7 +110,7 @@ class Registry:
         folder = self.versions_folder / version
         if not folder.is_dir():
             raise RegistryError(f"{folder}: no such version; `list` shows those of {self.folder.name}")
-        return folder
+        return self._owned(folder)
 
     def model_path(self, version: str) -> Path:
         """What a loader opens: the model file of a version, or its folder."""
@@ -161,7 +163,11 @@ class Registry:
     def problems(self) -> list[str]:
         """``verify`` of all versions, of the aliases, and of what production shows."""
         found = [problem for version in self.versions() for problem in self.verify(version)]
-        for name, version in vars(self.aliases()).items():
+        try:
+            aliases = self.aliases()
+        except RegistryError as error:
+            return [*found, str(error)]
+        for name, version in vars(aliases).items():
             if version is not None and version not in self.versions():
                 found.append(f"{self._live / name}: names {version}, which is not there")
         state = self._state()
@@ -217,12 +223,13 @@ class Registry:
         try:
             yield place
         finally:
-            shutil.rmtree(place, ignore_errors=True)
+            self._drop(place)
 
     def add(self, files: Mapping[str, Path], documents: Mapping[str, bytes], **facts: Any) -> str:
         """Make a version of ``files`` (name in the version -> where it is now) and ``documents``; its name."""
         with _explained(self.versions_folder):
             self.versions_folder.mkdir(parents=True, exist_ok=True)
+            owned(self.versions_folder, self.folder)
             staging = Path(tempfile.mkdtemp(prefix=".staging-", dir=self.versions_folder))
             try:
                 for name, origin in files.items():
@@ -240,7 +247,7 @@ class Registry:
                 (staging / MANIFEST).write_bytes(to_json(described))
                 publish_folder(staging, self.versions_folder / version, read_only=True)
             except BaseException:
-                shutil.rmtree(staging, ignore_errors=True)
+                self._drop(staging)
                 raise
         return version
 
@@ -295,8 +302,36 @@ class Registry:
             raise RegistryError(f"{self.path(version)}: has no {self.production.name}, which production looks for")
 
     def _state(self) -> Path | None:
+        """The folder that ``live`` leads to. Raises RegistryError where it leads out of the registry's own states."""
         target = _target_of(self._live)
-        return None if target is None else self.folder / target
+        if target is None:
+            return None
+        if not _STATE.fullmatch(target):
+            raise RegistryError(
+                f"{self._live}: leads to {target!a}, which is no state of this registry; nothing there is touched. "
+                "Remove this link and `promote` a version"
+            )
+        return self._owned(self.folder / target)
+
+    def _version_at(self, link: Path) -> str | None:
+        """The version that ``champion`` or ``previous`` names. Raises RegistryError where it leads elsewhere."""
+        target = _target_of(link)
+        if target is None:
+            return None
+        version = Path(target).name
+        if target != f"../../versions/{version}" or not _VERSION.fullmatch(version):
+            raise RegistryError(
+                f"{link}: leads to {target!a}, which is no version of this registry; nothing there is touched. "
+                f"Remove {self._live} and `promote` a version"
+            )
+        return version
+
+    def _owned(self, path: Path) -> Path:
+        """``path``, which lies inside the registry's folder whatever links there are. Raises RegistryError."""
+        try:
+            return owned(path, self.folder)
+        except ArtifactError as error:
+            raise RegistryError(str(error)) from error
 
     @contextmanager
     def _moving(self) -> Iterator[None]:
@@ -321,8 +356,10 @@ class Registry:
         with _explained(self.folder):
             before = self._state()
             identity = uuid.uuid4().hex
-            state = self.folder / "states" / identity
-            state.mkdir(parents=True)
+            states = self.folder / "states"
+            states.mkdir(parents=True, exist_ok=True)
+            state = owned(states, self.folder) / identity
+            state.mkdir()
             for name, version in vars(aliases).items():
                 if version is not None:
                     make_link(state / name, f"../../versions/{version}")
@@ -336,7 +373,7 @@ class Registry:
             self._production.show(self.versions_folder / aliases.champion)
             self._write_history()
             if before is not None and before != state:
-                shutil.rmtree(before, ignore_errors=True)
+                self._drop(before)
 
     def _write_history(self) -> None:
         """Append the move that made the live state, unless it is there: a crash may have come between the two."""
@@ -359,14 +396,19 @@ class Registry:
 
     def _remove(self, version: Path) -> None:
         doomed = version.with_name(f".staging-{version.name}")  # in one step no version any more, whatever comes then
-        version.rename(doomed)
-        shutil.rmtree(doomed)
+        self._owned(version).rename(doomed)
+        self._drop(doomed)
+
+    def _drop(self, folder: Path) -> None:
+        """Remove a folder of the registry's own. Raises RegistryError where it is not, or where it is a link."""
+        with _explained(folder):
+            remove_tree(folder, self.folder)
 
     def _sweep(self) -> None:
         """Remove what a crash left; under the training lock nobody works there."""
         for pattern, folder in ((".work-*", self.folder), (".staging-*", self.versions_folder)):
             for leftover in folder.glob(pattern):
-                shutil.rmtree(leftover, ignore_errors=True)
+                self._drop(leftover)
 
     def _foreign(self) -> list[Path]:
         """Production's paths that show something which this registry did not put there."""

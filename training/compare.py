@@ -20,7 +20,7 @@ import click
 
 from data_sources import DataSource
 from training.judging.comparison import Comparer, EvaluationRows
-from training.runs.artifacts import to_json, write_atomically
+from training.runs.artifacts import to_json, write_output
 from training.runs.comparison import Comparison
 from training.runs.errors import TrainingError
 from training.runs.job import SourceChoice
@@ -79,7 +79,7 @@ def compare(
             "reason": evaluation.reason,
             "rows": dumped,
         }
-        write_atomically(save_rows, gzip.compress(json.dumps(content).encode(), mtime=0))
+        write_output(save_rows, gzip.compress(json.dumps(content).encode(), mtime=0))
     if champion_rows is not None:
         saved = _read(champion_rows, comparer.model_type)
         if saved["rows"] != dumped:
@@ -124,7 +124,7 @@ def compare_and_write(model_type: str, options: CompareOptions) -> None:
         save_rows=options.save_rows,
         champion_rows=options.champion_rows,
     )
-    write_atomically(options.output, to_json(comparison.model_dump()))
+    write_output(options.output, to_json(comparison.model_dump()))
     for where, found in (("", comparison), (" on the champion's rows", comparison.on_champion_rows)):
         if found is not None:
             for name, side in (("candidate", found.candidate), ("champion", found.champion)):

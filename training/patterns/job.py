@@ -38,7 +38,7 @@ class PatternJob(TrainingJob[list[PatternRow], "TrainedPatterns"]):
     def check_target(self, dry_run: bool) -> None:
         """The model's place is written, so it has to be writable."""
         if not dry_run:
-            artifacts.check_writable(self.model_path)
+            artifacts.check_model_path(self.model_path)
 
     def read(self, source: DataSource) -> list[PatternRow]:
         """The rows; training puts them in order."""

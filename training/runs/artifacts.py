@@ -10,12 +10,14 @@ import shutil
 import signal
 import tempfile
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from training.runs.errors import ArtifactError
+
+REGISTRY_LINK = "live"  # the part of a link's target that only links of the manager's registry have
 
 
 def metadata_path(model_path: Path) -> Path:
@@ -27,6 +29,10 @@ def check_writable(path: Path) -> None:
     """Fail before an hour of training rather than after it. Creates the folder. Raises ArtifactError."""
     if path.is_dir():
         raise ArtifactError(f"{path}: is a folder; give the model file's own path")
+    if _is_mounted(path):
+        raise ArtifactError(
+            f"{path}: is a mount of its own, so no new file can take its place; mount its folder {path.parent} instead"
+        )
     with explained(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=path.parent, prefix=".writable-"):
@@ -47,17 +53,104 @@ def publish(model_path: Path, model: bytes, metadata: Mapping[str, Any], extras:
     return written
 
 
+def check_model_path(path: Path) -> None:
+    """``check_writable`` for a model, which takes the place of what is there with other files beside it.
+
+    Raises ArtifactError where a device, a pipe or a link is there: a model is not written through it. The links that a
+    registry makes are its own: a training that another program starts replaces them, and the registry takes it in.
+    """
+    if _is_special(path):
+        raise ArtifactError(f"{path}: is a device or a pipe, no model file; give another path")
+    if path.is_symlink() and REGISTRY_LINK not in path.readlink().parts:
+        raise ArtifactError(f"{path}: is a link to {path.readlink()}; give the path of the file itself")
+    check_writable(path.with_name(f".{path.name}") if path.is_symlink() else path)
+
+
 def write_atomically(path: Path, content: bytes, described_by: Mapping[str, bytes] | None = None) -> None:
     """Write a file, and files beside it that describe it (name -> content), all or nothing.
 
-    Raises ArtifactError; then nothing has changed.
+    A link that is there is replaced, never followed. Raises ArtifactError; then nothing has changed.
     """
     with explained(path):
         _replace_all(path.parent, {path.name: content, **(described_by or {})})
 
 
+def check_output(path: Path) -> None:
+    """``check_writable`` for a file that a user names for a result, as ``write_output`` writes it."""
+    if not _is_special(path):  # trying a pipe would already send something
+        check_writable(_followed(path))
+
+
+def write_output(path: Path, content: bytes) -> None:
+    """Write a result to the path that a user names: through a symlink, and into a device or a pipe that is there.
+
+    Raises ArtifactError; then a file that was there has not changed.
+    """
+    if _is_special(path):
+        with explained(path):
+            path.write_bytes(content)
+    else:
+        write_atomically(_followed(path), content)
+
+
+def owned(path: Path, owner: Path) -> Path:
+    """``path``, which lies inside the folder ``owner`` also once every link on the way is resolved.
+
+    Whatever is removed, or replaced as a whole, passes here first. Raises ArtifactError that names where it leads.
+    """
+    place = path.parent.resolve() / path.name
+    if path.is_symlink():
+        raise ArtifactError(
+            f"{path}: is a link to {path.readlink()}, where {owner} has its own folder; nothing is removed or written "
+            "through it. Remove the link"
+        )
+    if place == owner.resolve() or not place.is_relative_to(owner.resolve()):
+        raise ArtifactError(
+            f"{path}: leads to {place}, outside of {owner}; nothing is removed or written there. Remove the link that "
+            "leads out"
+        )
+    return path
+
+
+def remove_tree(path: Path, owner: Path) -> None:
+    """Remove a folder that ``owner`` holds, with all in it, and never what a link leads to; fine if it is not there.
+
+    What the system does not let go stays. Raises ArtifactError where the folder is not ``owner``'s.
+    """
+    if os.path.lexists(path):
+        shutil.rmtree(owned(path, owner), ignore_errors=True)
+
+
+def _is_special(path: Path) -> bool:
+    """Whether a device, a pipe or a socket is there."""
+    return path.exists() and not path.is_file() and not path.is_dir()
+
+
+def _followed(path: Path) -> Path:
+    """Where a symlink leads, at last; else the path. Raises ArtifactError where links lead in a circle."""
+    if not path.is_symlink():
+        return path
+    try:
+        return path.resolve()
+    except (OSError, RuntimeError) as error:
+        raise ArtifactError(f"{path}: is a link that leads nowhere ({error!s:.100}); remove it") from error
+
+
+def _is_mounted(path: Path) -> bool:
+    """Whether the file itself is a mount point, as Docker mounts single files; only Linux says so."""
+    try:
+        lines = Path("/proc/self/mountinfo").read_text(encoding="utf-8", errors="surrogateescape").splitlines()
+    except OSError:
+        return False
+    place = str(path.parent.resolve() / path.name).replace(" ", r"\040")
+    return any(line.split(" ")[4] == place for line in lines)
+
+
 def _replace_all(folder: Path, files: Mapping[str, bytes]) -> None:
-    """Write files (name -> content) on disk beside their places, then rename them all, the last one last."""
+    """Write files (name -> content) on disk beside their places, then rename them all, the last one last.
+
+    Where one cannot be renamed, those before it get back what stood in their places.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     staging = Path(tempfile.mkdtemp(prefix=f".{next(iter(files))}.staging-", dir=folder))
     try:
@@ -65,12 +158,50 @@ def _replace_all(folder: Path, files: Mapping[str, bytes]) -> None:
             write_durably(staging / name, content)
             if (folder / name).is_dir() and not (folder / name).is_symlink():  # found before the first is replaced
                 raise IsADirectoryError(errno.EISDIR, f"{name} is a folder")
-        with _uninterrupted():
+        before = staging / "before"
+        before.mkdir()
+        if len(files) > 1:
             for name in files:
-                (staging / name).replace(folder / name)
+                _keep(folder / name, before / name)
+        with _uninterrupted():
+            replaced: list[str] = []
+            try:
+                for name in files:
+                    (staging / name).replace(folder / name)
+                    replaced.append(name)
+            except OSError as error:
+                _put_back(folder, before, replaced, error)
+                raise
             flush_folder(folder)
     finally:
-        shutil.rmtree(staging, ignore_errors=True)
+        remove_tree(staging, folder)
+
+
+def _keep(path: Path, copy: Path) -> None:
+    """A second name for a file, or a copy where the system gives it none; nothing where there is no file."""
+    if path.is_symlink():
+        copy.symlink_to(path.readlink())
+    elif path.exists():
+        try:
+            copy.hardlink_to(path)
+        except (OSError, NotImplementedError):
+            shutil.copy2(path, copy)
+
+
+def _put_back(folder: Path, before: Path, replaced: Sequence[str], error: OSError) -> None:
+    """Undo renames. Raises ArtifactError that says what stands where, where even that is refused."""
+    for number, name in enumerate(replaced):
+        try:
+            if os.path.lexists(before / name):
+                (before / name).replace(folder / name)
+            else:
+                (folder / name).unlink()
+        except OSError as again:
+            new = ", ".join(str(folder / one) for one in replaced[number:])
+            raise ArtifactError(
+                f"{folder}: only some of the files could be replaced ({error.strerror}), and putting back the old ones "
+                f"failed ({again.strerror}): new are {new}; all others there are the old ones. Train again"
+            ) from error
 
 
 def publish_folder(staged: Path, target: Path, *, read_only: bool = False) -> None:
@@ -82,11 +213,11 @@ def publish_folder(staged: Path, target: Path, *, read_only: bool = False) -> No
     with explained(target):
         for path in (staged, *staged.rglob("*")):
             if path.is_dir():
-                path.chmod(modes[0])
+                _set_mode(path, modes[0])
                 flush_folder(path)
             else:
                 with open(path, "rb+") as file:  # Windows flushes only what is open for writing
-                    path.chmod(modes[1])
+                    _set_mode(path, modes[1])
                     os.fsync(file.fileno())
         staged.rename(target)
         flush_folder(target.parent)
@@ -192,13 +323,25 @@ def _uninterrupted() -> Iterator[None]:
 
 
 def flush_folder(folder: Path) -> None:
-    """Make the names in a folder survive a power cut."""
+    """Make the names in a folder survive a power cut, where the file system can: SMB, FUSE and 9p cannot."""
     if os.name == "posix":  # Windows cannot open a folder
         descriptor = os.open(folder, os.O_RDONLY)
         try:
             os.fsync(descriptor)
+        except OSError as error:
+            if error.errno in (errno.EIO, errno.ENOSPC, errno.EDQUOT):
+                raise
         finally:
             os.close(descriptor)
+
+
+def _set_mode(path: Path, mode: int) -> None:
+    """Give a file or folder its mode, where the file system has modes: CIFS, exFAT and S3 refuse."""
+    try:
+        path.chmod(mode)
+    except OSError as error:
+        if error.errno not in (errno.EPERM, errno.ENOTSUP, errno.ENOSYS, errno.EINVAL):
+            raise
 
 
 @contextmanager

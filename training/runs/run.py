@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from data_sources import DataSource
-from training.runs.artifacts import check_writable, to_json, write_atomically
+from training.runs.artifacts import check_output, to_json, write_output
 from training.runs.distributed import is_first
 from training.runs.errors import ArtifactError, TrainingError
 from training.runs.job import SourceChoice, TrainingJob
@@ -56,7 +56,7 @@ def run_training(
 
     def body() -> None:
         if path is not None:
-            check_writable(path)  # before training rather than after it
+            check_output(path)  # before training rather than after it
         failure: BaseException | None = None
         try:
             training.perform()
@@ -65,7 +65,7 @@ def run_training(
             failure = error
         if path is not None:
             try:
-                write_atomically(path, to_json(training.summary().model_dump()))
+                write_output(path, to_json(training.summary().model_dump()))
             except ArtifactError as error:
                 if failure is None:
                     raise

@@ -27,7 +27,7 @@ def suggest(source: SourceChoice, options: SuggestOptions) -> None:
     """Load the model, read the homes, print or write suggestions. Raises DataSourceError or TrainingError."""
     path, output = options.model_path, options.output
     if output is not None:
-        artifacts.check_writable(output)
+        artifacts.check_output(output)
     if not path.is_file():
         raise TrainingError(
             f"{path}: no such model file; scripts/train_gnn_synergy.py makes one, --model-path names it"
@@ -40,12 +40,12 @@ def suggest(source: SourceChoice, options: SuggestOptions) -> None:
         _print("---\n".join(to_yaml(home, ascii_only=not _writes_unicode()) for home in found))
         return
     if output.suffix == ".json":
-        artifacts.write_atomically(output, artifacts.to_json({home.home_id: to_dict(home) for home in found}))
+        artifacts.write_output(output, artifacts.to_json({home.home_id: to_dict(home) for home in found}))
         written = [output]
     else:
         written = paths_of(output, found)
         for file, home in zip(written, found, strict=True):
-            artifacts.write_atomically(file, to_yaml(home).encode("utf-8"))
+            artifacts.write_output(file, to_yaml(home).encode("utf-8"))
     proposals = sum(len(home.proposals) for home in found)
     log.info("%d suggestions for %d home%s", proposals, len(found), "s" * (len(found) != 1))
     log.info("Saved: %s", ", ".join(map(str, written)))

@@ -50,7 +50,7 @@ class SynergyJob(TrainingJob[list[Home], "TrainingResult"]):
         """A model that is there is kept without ``--force``, if it can be loaded."""
         if dry_run:
             return None
-        artifacts.check_writable(self.model_path)
+        artifacts.check_model_path(self.model_path)
         if not self.model_path.exists() or self.options.force:
             return None
         from training.synergy.model import SynergyModel
@@ -156,7 +156,7 @@ def evaluate(source: SourceChoice, options: EvaluationOptions) -> None:
     from training.synergy.model import SynergyModel
 
     if options.report is not None:
-        artifacts.check_writable(options.report)
+        artifacts.check_output(options.report)
     model = SynergyModel.load(options.model_path, sentences=not options.no_names)
     opened = source.open(Home.kind)
     homes = sorted(opened.read(Home), key=lambda home: home.home_id)
@@ -187,7 +187,7 @@ def evaluate(source: SourceChoice, options: EvaluationOptions) -> None:
             "names": None if model.encoder is None else model.encoder.kind,
             **settings,
         }
-        artifacts.write_atomically(options.report, artifacts.to_json(content))
+        artifacts.write_output(options.report, artifacts.to_json(content))
         log.info("Saved: %s", options.report)
 
 

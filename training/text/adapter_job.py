@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import logging
-import shutil
+import os
 from abc import abstractmethod
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
@@ -20,8 +20,10 @@ from training.runs.artifacts import (
     check_writable,
     explained,
     move_link,
+    owned,
     pointed_at,
     publish_folder,
+    remove_tree,
     to_json,
     write_atomically,
 )
@@ -104,6 +106,8 @@ class AdapterJob(TrainingJob[list[Any], "TrainedAdapter"]):
             raise ArtifactError(
                 f"{target}: exists; a run is never overwritten. Give another --run-id or --run-directory"
             )
+        if os.path.lexists(self._partial):
+            owned(self._partial, target.parent)
         if self._partial.exists() and self._started is None:
             raise ArtifactError(
                 f"{target}: is under way or was stopped; --resume-run {target} resumes it, "
@@ -174,7 +178,7 @@ class AdapterJob(TrainingJob[list[Any], "TrainedAdapter"]):
         try:
             with explained(target):
                 finished = self._partial / target.name
-                shutil.rmtree(finished, ignore_errors=True)
+                remove_tree(finished, self._partial)
                 trained.model.save(finished)
                 (finished / "README.md").write_text(self._model_card(described), encoding="utf-8")
                 (finished / RUN_FILE).write_bytes(to_json(described))
@@ -182,7 +186,7 @@ class AdapterJob(TrainingJob[list[Any], "TrainedAdapter"]):
         except BaseException:
             self._give_up()
             raise
-        shutil.rmtree(self._partial, ignore_errors=True)
+        remove_tree(self._partial, self.model_path.parent)
         return Published(f"trained on {summary.audit['rows']} rows, saved to {target}", [str(target)])
 
     def move_names(self) -> None:
@@ -235,7 +239,7 @@ class AdapterJob(TrainingJob[list[Any], "TrainedAdapter"]):
         from training.text.fit import newest_checkpoint
 
         if is_first() and newest_checkpoint(self._partial) is None:
-            shutil.rmtree(self._partial, ignore_errors=True)
+            remove_tree(self._partial, self.model_path.parent)
 
     def _describe(self, result: TrainedAdapter, summary: TrainingSummary) -> dict[str, Any]:
         """``training_run.json``: production's keys first (docs/reference/production.md), then what a reader needs."""

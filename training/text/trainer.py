@@ -25,7 +25,7 @@ from peft.utils.save_and_load import load_peft_weights
 
 from data_sources import normalized_query
 from training.judging.splits import PARTS, Part, unit_digests
-from training.runs.artifacts import publish_folder
+from training.runs.artifacts import publish_folder, remove_tree
 from training.runs.distributed import first_says, is_first
 from training.runs.errors import TrainingError
 from training.runs.wording import one_line
@@ -155,7 +155,7 @@ def _base(
             fit(base.model, base.tokenizer, tables["train"], None, settings, work)
     if is_first():
         staged = work / f".{BASE_FOLDER}"
-        shutil.rmtree(staged, ignore_errors=True)
+        remove_tree(staged, work)
         base.model.save_pretrained(staged)
         base.tokenizer.save_pretrained(staged)
         publish_folder(staged, kept)

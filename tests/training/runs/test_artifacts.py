@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import stat
@@ -158,3 +159,116 @@ def test_a_folder_that_cannot_be_flushed_gets_no_name(tmp_path: Path, monkeypatc
 def test_numbers_that_json_cannot_hold_are_refused() -> None:
     with pytest.raises(ValueError, match="JSON"):
         artifacts.to_json({"x": float("nan")})
+
+
+def test_a_folder_is_removed_only_where_it_lies_inside_its_owner(tmp_path: Path) -> None:
+    owner, victim = tmp_path / "own", tmp_path / "precious"
+    (owner / "work").mkdir(parents=True)
+    (victim / "inside").mkdir(parents=True)
+    (owner / "link").symlink_to(victim)
+    for path in (owner / "link", owner / "link" / "inside", owner / ".." / "precious", owner, victim):
+        with pytest.raises(ArtifactError, match="nothing is removed or written"):
+            artifacts.remove_tree(path, owner)
+    assert (victim / "inside").is_dir()
+    artifacts.remove_tree(owner / "no such folder", owner)
+    artifacts.remove_tree(owner / "work", owner)
+    assert not (owner / "work").exists()
+
+
+@pytest.mark.parametrize("code", [errno.EINVAL, errno.EPERM, errno.ENOTSUP])
+def test_a_file_system_that_flushes_no_folder_and_knows_no_modes_takes_a_model_all_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: int
+) -> None:
+    real_fsync, staged = os.fsync, tmp_path / "staged"
+
+    def no_folder(descriptor: int) -> None:
+        if stat.S_ISDIR(os.fstat(descriptor).st_mode):
+            raise OSError(code, os.strerror(code))
+        real_fsync(descriptor)
+
+    def no_modes(path: Path, mode: int) -> None:
+        raise OSError(code, os.strerror(code), str(path))
+
+    monkeypatch.setattr(os, "fsync", no_folder)
+    monkeypatch.setattr(Path, "chmod", no_modes)
+    published = artifacts.publish(tmp_path / "m.pth", b"model", {"a": 1}, {})
+    assert (tmp_path / "m.pth").read_bytes() == b"model"
+    artifacts.verify(tmp_path / "m.pth")
+    assert set(published["files"]) == {"m.pth"}
+    staged.mkdir()
+    (staged / "x").write_text("x")
+    artifacts.publish_folder(staged, tmp_path / "run", read_only=True)
+    assert (tmp_path / "run" / "x").read_text() == "x"
+
+
+@pytest.mark.parametrize("refused", [0, 1, 2])
+def test_a_rename_that_is_refused_puts_back_what_stood_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, refused: int
+) -> None:
+    artifacts.publish(tmp_path / "m.pth", b"old", {"a": 1}, {"m.png": b"old plot"})
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    real, calls = Path.replace, iter(range(100))
+
+    def replace(path: Path, target: Path) -> Path:
+        if next(calls) == refused:
+            raise OSError(errno.EBUSY, "Device or resource busy")
+        return real(path, target)
+
+    monkeypatch.setattr(Path, "replace", replace)
+    with pytest.raises(ArtifactError, match="nothing that was there has changed"):
+        artifacts.publish(tmp_path / "m.pth", b"new", {"a": 2}, {"m.png": b"new plot"})
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
+    artifacts.verify(tmp_path / "m.pth")
+
+
+def test_where_even_putting_back_fails_the_message_says_what_stands_where(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    artifacts.publish(tmp_path / "m.pth", b"old", {"a": 1}, {"m.png": b"old plot"})
+    real, calls = Path.replace, iter(range(100))
+
+    def replace(path: Path, target: Path) -> Path:
+        if next(calls) >= 1:
+            raise OSError(errno.EIO, "Input/output error")
+        return real(path, target)
+
+    monkeypatch.setattr(Path, "replace", replace)
+    with pytest.raises(ArtifactError, match=r"new are .*m\.png; all others there are the old ones") as failure:
+        artifacts.publish(tmp_path / "m.pth", b"new", {"a": 2}, {"m.png": b"new plot"})
+    assert "nothing that was there has changed" not in str(failure.value)
+    assert (tmp_path / "m.png").read_bytes() == b"new plot"
+    assert (tmp_path / "m.pth").read_bytes() == b"old"
+    with pytest.raises(ArtifactError, match=r"m\.png: is not the file"):
+        artifacts.verify(tmp_path / "m.pth")
+
+
+def test_a_result_goes_through_a_link_and_into_a_device_or_a_pipe(tmp_path: Path) -> None:
+    (tmp_path / "real.json").write_text("old")
+    (tmp_path / "link.json").symlink_to("real.json")
+    artifacts.check_output(tmp_path / "link.json")
+    artifacts.write_output(tmp_path / "link.json", b"new")
+    assert (tmp_path / "link.json").is_symlink()
+    assert (tmp_path / "real.json").read_bytes() == b"new"
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    artifacts.check_output(pipe)
+    artifacts.write_output(pipe, b"said")
+    assert os.read(reader, 10) == b"said"
+    os.close(reader)
+    assert stat.S_ISFIFO(pipe.stat().st_mode)
+    artifacts.write_output(Path("/dev/null"), b"gone")
+    assert Path("/dev/null").is_char_device()
+    (tmp_path / "circle").symlink_to("circle")
+    with pytest.raises(ArtifactError, match="circle"):
+        artifacts.write_output(tmp_path / "circle", b"x")
+
+
+def test_a_model_is_not_written_through_what_is_no_file(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.pth")
+    (tmp_path / "link.pth").symlink_to("elsewhere.pth")
+    for name, why in (("pipe.pth", "is a device or a pipe"), ("link.pth", "is a link to elsewhere.pth")):
+        with pytest.raises(ArtifactError, match=why):
+            artifacts.check_model_path(tmp_path / name)
+    (tmp_path / "registry.pth").symlink_to("model/live/champion/registry.pth")
+    artifacts.check_model_path(tmp_path / "registry.pth")
