@@ -38,7 +38,9 @@ def _common(command: F) -> F:
     @click.option("--verbose", is_flag=True, help="Debug messages, and the traceback of a failure.")
     @wraps(command)
     def explained(*args: Any, as_json: bool, verbose: bool, **options: Any) -> Any:
-        _configure_logging(as_json, verbose)
+        from training.runs.process import configure_logging
+
+        configure_logging(sys.stderr if as_json else sys.stdout, verbose=verbose, timestamps=True)
         with _one_line(verbose):
             return command(*args, as_json=as_json, **options)
 
@@ -336,43 +338,25 @@ def _print_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
         click.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
 
 
-def _configure_logging(as_json: bool, verbose: bool) -> None:
-    for stream in (sys.stdout, sys.stderr):
-        if hasattr(stream, "reconfigure"):
-            stream.reconfigure(errors="backslashreplace")
-    out = logging.StreamHandler(sys.stderr if as_json else sys.stdout)
-    out.addFilter(lambda record: record.levelno < logging.ERROR)
-    errors = logging.StreamHandler(sys.stderr)
-    errors.setLevel(logging.ERROR)
-    root = logging.getLogger()
-    root.setLevel(logging.DEBUG if verbose else logging.INFO)
-    root.handlers[:] = [out, errors]
-    for handler in (out, errors):
-        handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s", "%H:%M:%S"))
-    for noisy in ("filelock", "httpx", "httpcore"):
-        logging.getLogger(noisy).setLevel(logging.WARNING)
-
-
 @contextmanager
 def _one_line(verbose: bool) -> Iterator[None]:
+    """A failure ends the process with one line on standard error and exit code 1."""
     try:
         yield
     except (click.ClickException, click.exceptions.Exit, click.Abort, KeyboardInterrupt):
         raise
     except Exception as error:
         from retraining_manager.errors import ManagerError
-        from training.runs.errors import TrainingError
+        from training.runs.process import failure_line
 
-        known = isinstance(error, ManagerError | TrainingError)
-        text = str(error) if known else f"unexpected {type(error).__name__}: {error}; --verbose shows where"
         logging.getLogger(__name__).debug("traceback", exc_info=error if verbose else None)
-        click.echo(f"Error: {' '.join(text.split())}", err=True)
+        click.echo(f"Error: {failure_line(error, known=(ManagerError,))}", err=True)
         sys.exit(FAILED)
 
 
 @contextmanager
 def sigterm_as_interrupt() -> Iterator[None]:
-    """What systemd sends at the end of its patience ends the run as Ctrl-C does: scripts end, summaries are written."""
+    """Handle SIGTERM, which systemd sends at a timeout, as Ctrl-C: scripts are stopped and summaries are written."""
 
     def stop(_number: int, _frame: Any) -> None:
         raise KeyboardInterrupt

@@ -18,6 +18,7 @@ from training.runs.errors import TrainingError
 log = logging.getLogger("training")
 
 FAILED = 1  # any failure; 2, wrong usage, is click's
+_TIMED = "%(asctime)s %(levelname)s %(message)s"
 
 
 class Stopped(BaseException):
@@ -43,8 +44,8 @@ def execute(
     """
     # Threads that spin while they wait for each other make a run ten times slower on a machine that does other work.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # read when torch is imported, which is later
-    _configure_logging(log_file, verbose, sys.stderr if prints_result else sys.stdout)
-    if not is_first():  # of several processes, one speaks for all
+    configure_logging(sys.stderr if prints_result else sys.stdout, verbose=verbose, log_file=log_file)
+    if not is_first():  # one of several processes logs for all
         logging.getLogger().setLevel(logging.ERROR)
     code = 0
     try:
@@ -58,10 +59,23 @@ def execute(
     sys.exit(_flushed(code))
 
 
-def failure_line(error: BaseException, memory_hint: str = "", interrupted: str = "") -> str:
-    """One line that says what went wrong; ``interrupted`` says what an interrupt leaves behind."""
+def failure_line(
+    error: BaseException,
+    memory_hint: str = "",
+    interrupted: str = "",
+    *,
+    known: tuple[type[Exception], ...] = (),
+) -> str:
+    """One line that says what went wrong.
+
+    Args:
+        error: The failure. The text of a DataSourceError or a TrainingError is for a person already.
+        memory_hint: What to do where memory ran out.
+        interrupted: What an interrupt leaves behind.
+        known: More classes whose text is for a person already.
+    """
     out_of_memory = f"out of memory; {memory_hint}" if memory_hint else "out of memory"
-    if isinstance(error, DataSourceError | TrainingError):
+    if isinstance(error, (DataSourceError, TrainingError, *known)):
         line = str(error)
     elif isinstance(error, KeyboardInterrupt | Stopped):
         line = f"interrupted ({str(error) or 'SIGINT'}){interrupted}"
@@ -73,7 +87,7 @@ def failure_line(error: BaseException, memory_hint: str = "", interrupted: str =
 
 
 def _flushed(code: int) -> int:
-    # A reader that has gone (| head) must not turn a trained model into a failure at exit.
+    # A reader that closed the pipe (| head) must not turn a trained model into a failure at exit.
     for stream in (sys.stdout, sys.stderr):
         try:
             stream.flush()
@@ -97,8 +111,17 @@ def _stop_signals() -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def _configure_logging(log_file: str | None, verbose: bool, messages: TextIO) -> None:
-    """INFO to ``messages`` and the log file, errors as one line to stderr."""
+def configure_logging(
+    messages: TextIO, *, verbose: bool = False, log_file: str | None = None, timestamps: bool = False
+) -> None:
+    """Send errors to standard error and everything else to ``messages``, one line each.
+
+    Args:
+        messages: The stream for what is no error.
+        verbose: Debug messages too.
+        log_file: A file in the working directory that gets every message too.
+        timestamps: Lines begin with the time of day and the level; without it an error's line begins with ``Error:``.
+    """
     logging.raiseExceptions = verbose
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
@@ -107,10 +130,10 @@ def _configure_logging(log_file: str | None, verbose: bool, messages: TextIO) ->
     root.setLevel(logging.DEBUG if verbose else logging.INFO)
     console = logging.StreamHandler(messages)
     console.addFilter(lambda record: record.levelno < logging.ERROR and not getattr(record, "file_only", False))
-    console.setFormatter(logging.Formatter("%(message)s"))
     errors = logging.StreamHandler(sys.stderr)
     errors.setLevel(logging.ERROR)
-    errors.setFormatter(logging.Formatter("Error: %(message)s"))
+    for handler, plain in ((console, "%(message)s"), (errors, "Error: %(message)s")):
+        handler.setFormatter(logging.Formatter(_TIMED, "%H:%M:%S") if timestamps else logging.Formatter(plain))
     root.handlers[:] = [console, errors]
     for noisy in ("matplotlib", "PIL", "filelock", "fsspec", "httpx", "httpcore"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
@@ -121,5 +144,5 @@ def _configure_logging(log_file: str | None, verbose: bool, messages: TextIO) ->
     except OSError as error:
         log.warning("%s: cannot be written (%s); this run is logged to the console only", log_file, error.strerror)
         return
-    file.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+    file.setFormatter(logging.Formatter(_TIMED))
     root.addHandler(file)
