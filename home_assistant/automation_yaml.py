@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import yaml
@@ -71,6 +71,12 @@ def parse_yaml(text: str) -> Any:
     if node is None:
         raise AutomationError("is empty")
     return _Builder().build(node)
+
+
+def dump_automations(automations: Sequence[Mapping[Any, Any]], *, ascii_only: bool = False, width: int = 10_000) -> str:
+    """YAML of a list of automations, as Home Assistant includes it; no anchors, which two lists would share."""
+    plain = [dict(automation) for automation in automations]
+    return yaml.dump(plain, Dumper=_Dumper, sort_keys=False, allow_unicode=not ascii_only, width=width)
 
 
 def dump_automation(automation: Mapping[Any, Any]) -> str:

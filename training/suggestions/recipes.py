@@ -73,7 +73,12 @@ def name_of(entity: Entity) -> str:
 
 def one_line(text: str) -> str:
     """A text on one line: whatever cannot be printed, line breaks included, becomes a space."""
-    return " ".join("".join(c if c.isprintable() else " " for c in text).split())
+    return " ".join(printable(text).split())
+
+
+def printable(text: str) -> str:
+    """A text without line breaks, control characters and escape codes: each of them becomes a space."""
+    return "".join(c if c.isprintable() else " " for c in text)
 
 
 def _assembled(trigger: Entity, actions: Sequence[Entity], event: Event, step: Step, description: str) -> Recipe:

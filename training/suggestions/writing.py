@@ -8,10 +8,9 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import yaml
-
+from home_assistant.automation_yaml import dump_automations
 from training.suggestions.ranking import HomeProposals
-from training.suggestions.recipes import one_line
+from training.suggestions.recipes import printable
 
 SHOWN = 5  # names of a list that a line shows
 WIDTH = 110
@@ -20,26 +19,28 @@ WIDTH = 110
 def to_yaml(found: HomeProposals, *, ascii_only: bool = False) -> str:
     """A list of automations for Home Assistant to include, with scores, reasons and notes as comments."""
     shown, of = len(found.proposals), f"{found.entities} entities and {found.known_pairs} known pairs"
-    lines = [
-        f"# {shown} suggested automation{'s' * (shown != 1)}, best first, for home {one_line(found.home_id)} ({of})"
-    ]
-    lines += [f"# Note: {note}" for note in found.notes]
+    lines = [_comment(f"{shown} suggested automation{'s' * (shown != 1)}, best first, for home {found.home_id} ({of})")]
+    lines += [_comment(f"Note: {note}") for note in found.notes]
     lines += _left_out_lines(found.left_out)
     for number, proposal in enumerate(found.proposals, start=1):
-        lines += ["", f"# {number}. {proposal.score:.2f}  {proposal.title}"]
-        lines += [f"#    why: {reason}" for reason in proposal.reasons]
-        lines += [f"#    to adjust: {note}" for note in proposal.adjust]
+        lines += ["", _comment(f"{number}. {proposal.score:.2f}  {proposal.title}")]
+        lines += [_comment(f"why: {reason}", indent=3) for reason in proposal.reasons]
+        lines += [_comment(f"to adjust: {note}", indent=3) for note in proposal.adjust]
         if proposal.alternatives:
             more = len(proposal.alternatives) - SHOWN
             names = ", ".join(proposal.alternatives[:SHOWN])
-            lines.append(f"#    as likely, or nearly: {names}{f' and {more} more' if more > 0 else ''}")
-        body = yaml.safe_dump(
-            [proposal.automation], sort_keys=False, allow_unicode=not ascii_only, width=WIDTH, default_flow_style=False
-        )
+            others = f" and {more} more" if more > 0 else ""
+            lines.append(_comment(f"as likely, or nearly: {names}{others}", indent=3))
+        body = dump_automations([proposal.automation], ascii_only=ascii_only, width=WIDTH)
         lines += body.rstrip("\n").split("\n")
     if not found.proposals:
         lines.append("[]")
     return "\n".join([*lines, ""])
+
+
+def _comment(text: str, indent: int = 0) -> str:
+    """One comment line. Text of the data is in it, and must not end the comment: what cannot be printed is a space."""
+    return f"# {' ' * indent}{printable(text)}"
 
 
 def _left_out_lines(left_out: Mapping[str, int]) -> list[str]:
@@ -47,9 +48,9 @@ def _left_out_lines(left_out: Mapping[str, int]) -> list[str]:
         return []
     shown = list(left_out.items())[:SHOWN]
     others = sum(left_out.values()) - sum(pairs for _, pairs in shown)
-    lines = [f"# Left out: {sum(left_out.values())} pairs that score well:"]
-    lines += [f"#    {pairs}: {why}" for why, pairs in shown]
-    return lines + ([f"#    {others}: other reasons; a .json output lists them all"] if others else [])
+    lines = [_comment(f"Left out: {sum(left_out.values())} pairs that score well:")]
+    lines += [_comment(f"{pairs}: {why}", indent=3) for why, pairs in shown]
+    return lines + ([_comment(f"{others}: other reasons; a .json output lists them all", indent=3)] if others else [])
 
 
 def to_dict(found: HomeProposals) -> dict[str, Any]:

@@ -533,3 +533,28 @@ def test_a_home_is_never_asked_for_more_than_it_has(model: SynergyModel) -> None
     raw: dict[str, Any] = new_home(entities=[{"entity_id": "light.a"}])
     assert isinstance(as_home(raw), Home)
     assert suggested(model, raw).proposals == ()
+
+
+def test_no_text_of_the_data_leaves_its_comment(model: SynergyModel) -> None:
+    hostile = "x\n- alias: pwned\n  triggers:\n  - trigger: homeassistant\n    event: start\n#\r\x1b[2J\u2028- y"
+    entities = [
+        {"entity_id": f"sensor.s{number}", "device_class": hostile, "name": hostile, "area_id": "a"}
+        for number in (1, 2)
+    ]
+    entities += [{"entity_id": f"{domain}.d", "name": hostile} for domain in ("lock", "cover", "media_player", "light")]
+    raw = new_home(entities=[*new_home()["entities"], *entities], areas=[{"area_id": "a", "name": hostile}])
+    found = replace(suggested(model, raw, min_score=0.0), home_id=hostile, notes=(hostile,), left_out={hostile: 1})
+    assert found.proposals
+    shown = replace(found.proposals[0], reasons=(hostile,), adjust=(hostile,), title=hostile, alternatives=(hostile,))
+    text = to_yaml(replace(found, proposals=(shown, *found.proposals[1:])))
+    assert yaml.safe_load(text) == [p.automation for p in found.proposals]
+    assert all(line.isprintable() for line in text.split("\n"))
+
+
+def test_a_file_of_suggestions_has_no_anchors(model: SynergyModel) -> None:
+    found = suggested(model, new_home(), min_score=0.0)
+    shared = {"entity_id": "light.a"}
+    doubled = replace(found.proposals[0], automation={"actions": [shared], "conditions": [shared]})
+    text = to_yaml(replace(found, proposals=(doubled, doubled)))
+    assert "&id" not in text
+    assert yaml.safe_load(text) == [doubled.automation] * 2
