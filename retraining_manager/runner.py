@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from retraining_manager.errors import ManagerError
+from training.runs.process import PARENT
 
 GRACE_SECONDS = 10.0  # between SIGTERM and SIGKILL: a script writes its summary meanwhile
 DRAIN_SECONDS = 2.0  # for output that is still on its way when a process has ended
@@ -89,7 +90,7 @@ def run(
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             cwd=cwd,
-            env=None if environment is None else {**os.environ, **environment},
+            env={**os.environ, PARENT: str(os.getpid()), **(environment or {})},
             start_new_session=True,
         )
     except (OSError, ValueError) as error:

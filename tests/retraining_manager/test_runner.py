@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import logging
+import os
 import resource
 import signal
+import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from retraining import is_gone
+from support import ROOT
 
 from retraining_manager import runner
 from retraining_manager.errors import ManagerError
@@ -163,3 +167,38 @@ def test_an_end_is_said_in_words(outcome: Outcome, words: str | None) -> None:
     said = outcome.failure("soft_prompt", "lower --batch-size", 60.0)
     assert (said is None) == (words is None)
     assert words is None or words in str(said)
+
+
+@pytest.mark.skipif(
+    not sys.platform.startswith("linux"), reason="only Linux tells a process that its parent was killed"
+)
+def test_a_training_ends_where_its_manager_is_killed(tmp_path: Path) -> None:
+    child = tmp_path / "train.py"
+    child.write_text(
+        "import os, pathlib, time\n"
+        "from training.runs.process import execute\n"
+        "def body():\n"
+        f"    pathlib.Path({str(tmp_path / 'pid')!r}).write_text(str(os.getpid()))\n"
+        "    time.sleep(60)\n"
+        "execute(body)\n"
+    )
+    manager = (
+        "import sys, pathlib\n"
+        "from retraining_manager.runner import run\n"
+        f"run([sys.executable, {str(child)!r}], pathlib.Path({str(tmp_path / 'out')!r}))\n"
+    )
+    process = subprocess.Popen([sys.executable, "-c", manager], env={**os.environ, "PYTHONPATH": str(ROOT)})
+    try:
+        until(lambda: (tmp_path / "pid").is_file() and (tmp_path / "pid").read_text())
+        process.kill()
+        process.wait()
+        assert is_gone(tmp_path / "pid")
+    finally:
+        process.kill()
+
+
+def until(condition: Callable[[], object], seconds: float = 20.0) -> None:
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.05)

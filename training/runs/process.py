@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import logging
 import os
 import signal
@@ -17,7 +18,9 @@ from training.runs.errors import TrainingError
 
 log = logging.getLogger("training")
 
+PARENT = "HOME_SYNERGY_PARENT"  # the variable in which the manager gives its process number to what it starts
 FAILED = 1  # any failure; 2, wrong usage, is click's
+_PR_SET_PDEATHSIG = 1  # of linux/prctl.h
 _TIMED = "%(asctime)s %(levelname)s %(message)s"
 
 
@@ -44,6 +47,7 @@ def execute(
     """
     # Threads that spin while they wait for each other make a run ten times slower on a machine that does other work.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # read when torch is imported, which is later
+    _end_with_parent()
     configure_logging(sys.stderr if prints_result else sys.stdout, verbose=verbose, log_file=log_file)
     if not is_first():  # one of several processes logs for all
         logging.getLogger().setLevel(logging.ERROR)
@@ -57,6 +61,19 @@ def execute(
         if verbose:
             log.error("traceback", exc_info=error)
     sys.exit(_flushed(code))
+
+
+def _end_with_parent() -> None:
+    """Be told to stop where the manager that started this process is killed; only Linux can."""
+    parent = os.environ.get(PARENT, "")
+    if not parent.isdigit() or not sys.platform.startswith("linux"):
+        return
+    try:
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+    except (OSError, AttributeError):
+        return
+    if os.getppid() != int(parent):  # it was killed before this process could ask to be told
+        sys.exit(FAILED)
 
 
 def failure_line(
