@@ -124,7 +124,8 @@ def _choose(rows: Sequence[PatternRow], label: Any, seed: int) -> tuple[PatternM
         x, log_odds = encoded[candidate.linear], np.zeros(len(rows))
         for learnt, measured in folds:
             log_odds[measured] = candidate.classifier(seed).fit(x[learnt], label[learnt]).decision_function(x[measured])
-        # All but free of a penalty: perfect folds must not make it endlessly steep.
+        # Nearly without a penalty, but perfect folds must not make it endlessly steep. ``judging.calibration`` says why
+        # it does not serve here.
         calibrations[name] = LogisticRegression(C=100.0).fit(log_odds.reshape(-1, 1), label)
         probability = calibrated(calibrations[name], log_odds)
         compared[name] = scores_of(probability, label)

@@ -1,4 +1,4 @@
-"""A home and the model's tables, ready for look-ups: families, places, reasons in words."""
+"""What suggestions look up in a home and in the model: families, places, and reasons in words."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ if TYPE_CHECKING:
     from training.synergy.model import SynergyModel
 
 
-ALIKE = 0.5  # how alike two entities of one family or one device are; the same entity is 1
+ALIKE = 0.5  # likeness of two entities of one family or one device; that of an entity with itself is 1
 GENERIC = frozenset("all ceiling home lamp light lights main room sensor smart state status switch".split())
 METERED = frozenset("amps consumption current electric electricity energy kwh power usage voltage watt watts".split())
 REGULATING = frozenset(("climate", "humidifier", "water_heater"))
-TIMES_AVERAGE = 1.5  # from here on a pairing counts as common
-RARE = 0.25  # a word that more than this share of a home's entities have does not join two of them
+TIMES_AVERAGE = 1.5  # how often a pairing is seen against the average pair to count as common
+RARE = 0.25  # two entities are not joined by a word that a larger share of the home's entities has
 REASONS = 3
 
 _NUMBER_AT_END = re.compile(r"(?:_?\d+)+$")
@@ -67,9 +67,9 @@ class HomeView:
         return self._family[entity_id]
 
     def head(self, entity_id: str) -> str:
-        """What stands for a family: ``light.spot`` beside ``light.spot_1`` and on, else the entity itself.
+        """The group of an entity's family, as ``light.spot`` beside ``light.spot_1``; without one the entity itself.
 
-        Home Assistant numbers a second entity of one name from 2, so ``light.spot`` and ``light.spot_2`` are equals.
+        Home Assistant numbers entities of one name from 2, so ``light.spot`` is no group beside ``light.spot_2``.
         """
         family = self.family(entity_id)
         group = family in self.entities and any(f"{family}{first}" in self.entities for first in ("_1", "1"))
@@ -84,18 +84,18 @@ class HomeView:
         return ALIKE if same else 0.0
 
     def kinds(self, trigger: str, action: str) -> tuple[str, str]:
-        """What a pair joins: classes of its trigger and its action."""
+        """The classes of a pair's trigger and action."""
         return self.classes[trigger], self.classes[action]
 
     def act_together(self, trigger: str, one: str, other: str) -> bool:
-        """Whether two of a family are in one place: a known room, else a word that the trigger's name has too."""
+        """Whether two of a family are in one area or, where no area is known, all three names share a word."""
         areas = self.entities[one].area_id, self.entities[other].area_id
         if areas != (None, None):
             return areas[0] == areas[1]
         return bool(self.words[trigger] & self.words[one] & self.words[other])
 
     def recipe(self, trigger: str, actions: Sequence[str]) -> Recipe:
-        """Raises NoRecipeError."""
+        """The automation of a pair, whose action may be several entities of one family. Raises NoRecipeError."""
         device = self.entities[trigger].device_id
         of_device = device is not None and device == self.entities[actions[0]].device_id
         if of_device and trigger.startswith("sensor.") and self.entities[actions[0]].domain in REGULATING:
@@ -113,12 +113,12 @@ class HomeView:
         )
 
     def _own_meter(self, trigger: str, action: str) -> bool:
-        """Whether a trigger's name is the action's and what it meters: ``sensor.kettle_power``, ``switch.kettle``."""
+        """Whether the trigger meters the action: ``sensor.kettle_power`` is ``switch.kettle`` and what it measures."""
         metered, switched = self.tokens[trigger], self.tokens[action]
         return trigger.startswith("sensor.") and bool(metered & switched) and METERED >= metered - switched != set()
 
     def _elsewhere(self, trigger: str, action: str) -> bool:
-        """Whether two entities of one domain each name a place that the other does not: two lights, two rooms."""
+        """Whether both are of one domain and their names tell different places, as two lights in two rooms."""
         places = (places_of(self.tokens[entity_id]) for entity_id in (trigger, action))
         return self.entities[trigger].domain == self.entities[action].domain and bool(in_different_places(*places))
 
@@ -128,7 +128,7 @@ class HomeView:
         return self.entities[entity_id].device_class or (device_class if guessed else "")
 
     def reasons(self, trigger: str, action: str) -> tuple[str, ...]:
-        """Why a pair was suggested, the strongest kind first: known automations, place, names, other homes."""
+        """Why a pair was suggested, at most ``REASONS``: known automations, then place, names, other homes."""
         t, a = self.entities[trigger], self.entities[action]
         found = [*self._by_known(trigger, action)]
         if t.device_id is not None and t.device_id == a.device_id:
@@ -142,16 +142,16 @@ class HomeView:
         return tuple(found[:REASONS])
 
     def _shared_words(self, t: Entity, a: Entity) -> str:
-        """What two names have in common, in their order, unless it is their room or says no more than what they are."""
+        """The words that two names share; "" where they only tell the common area or the kinds of entities."""
         shared = self.words[t.entity_id] & self.words[a.entity_id]
-        said = {*_parts(self.classes[t.entity_id]), *_parts(self.classes[a.entity_id]), *GENERIC}
+        expected = {*_parts(self.classes[t.entity_id]), *_parts(self.classes[a.entity_id]), *GENERIC}
         if t.area_id is not None and t.area_id == a.area_id:
-            said.update(words_of(f"{t.area_id} {self.area_names.get(t.area_id) or ''}"))
-        if not shared - {canonical_word(word) for word in said}:
+            expected.update(words_of(f"{t.area_id} {self.area_names.get(t.area_id) or ''}"))
+        if not shared - {canonical_word(word) for word in expected}:
             return ""
         of_trigger, of_action = (words_of(_spelt(e)) for e in (t, a))
         common = ((word, canonical_word(word)) for word in of_trigger if canonical_word(word) in shared)
-        # As both spell it, or, said in two languages, as it is folded.
+        # As both spell it; where they spell it differently, as it is folded.
         return " ".join(dict.fromkeys(word if word in of_action else meaning for word, meaning in common))
 
     def _by_known(self, trigger: str, action: str) -> Iterable[str]:
@@ -165,16 +165,17 @@ class HomeView:
             yield f"this trigger already drives another {self._kind(near)}, {self._named(near)}"
 
     def _similar(self, one: str, other: str) -> bool:
-        """Whether two are of one class; sensors of which no class is known need a word in common too."""
-        told = self._kind(one) != "sensor" or bool(self.words[one] & self.words[other])
-        return self.classes[one] == self.classes[other] and told
+        """Whether two entities are of one class; sensors of an unknown class must also share a word."""
+        if self._kind(one) == "sensor" and not self.words[one] & self.words[other]:
+            return False
+        return self.classes[one] == self.classes[other]
 
     def _nearness(self, one: str, other: str) -> tuple[bool, int]:
         area = self.entities[one].area_id
         return (area is not None and area == self.entities[other].area_id, len(self.words[one] & self.words[other]))
 
     def _by_other_homes(self, trigger: str, action: str) -> Iterable[str]:
-        """Log-odds that the model holds; each table is relative to the next coarser one, so that they add up."""
+        """Reasons from the model's log-odds. Each table is relative to the next coarser one, so their sum is meant."""
         odds = self.log_odds
         t, a = (self.domain_index.get(self.entities[i].domain, 0) for i in (trigger, action))
         if not (t and a):
@@ -188,8 +189,8 @@ class HomeView:
         driver, driven = kinds
         if common >= math.log(TIMES_AVERAGE):
             yield f"common where the model learnt: {driver} drives {driven} ({_times(common)} times the average pair)"
-        told = [(float(odds.trigger_word[w, a]), word) for word, w in self._known_words(trigger) if word not in driver]
-        best, word = max(told, default=(0.0, ""))
+        words = ((word, w) for word, w in self._known_words(trigger) if word not in driver)
+        best, word = max(((float(odds.trigger_word[w, a]), word) for word, w in words), default=(0.0, ""))
         if best >= math.log(TIMES_AVERAGE):
             yield f'where the model learnt, triggers called "{word}" drive {driven} ({_times(best)} times the average)'
 
@@ -217,7 +218,7 @@ def _spelt(entity: Entity) -> str:
 
 
 def _rare_words(graph: HomeGraph) -> dict[str, set[str]]:
-    """The words of each entity's name that not too many of the home's entities share."""
+    """The words of each entity's name that at most 4 entities or a share of ``RARE`` of the home have."""
     of = {
         entity_id: {graph.words[w] for w in row if w < len(graph.words)}
         for entity_id, row in zip(graph.entity_ids, graph.rare_words.tolist(), strict=True)

@@ -1,4 +1,4 @@
-"""What a home has not automated yet, best first."""
+"""Automations that a home does not have yet, best first."""
 
 from __future__ import annotations
 
@@ -23,19 +23,26 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-POOL = 3000  # best pairs of the model that are looked at; more where more suggestions are asked for
-RELEVANCE = 0.7  # the weight of a pair's score, beside that of its likeness to what was chosen before it
-TOGETHER = 0.1  # members of a family act together where their scores are this close
-SAME_KIND = 0.1  # how alike two pairs are for joining the same kinds of entities, such as a motion sensor and a light
-UNEXPLAINED = 0.1  # how far a pair is put back for which nothing plain speaks: few people would take it
+POOL = 3000  # pairs of the model that are looked at, the best ones; more where more suggestions are wanted
+RELEVANCE = 0.7  # weight of a pair's own relevance; the rest is the weight of its likeness to those chosen before it
+TOGETHER = 0.1  # members of a family act together where their scores differ by no more
+SAME_KIND = 0.1  # likeness of two pairs that join the same kinds of entities, such as a motion sensor and a light
+UNEXPLAINED = 0.1  # taken off the value of a pair that has no plain reason, as few people would take it
 
 
 @dataclass(frozen=True)
 class Proposal:
     """One suggested automation.
 
-    ``actions`` act together; ``alternatives`` are others of the first one's family that the model finds likely too.
-    ``adjust`` says what a person has to look at in ``automation``.
+    Attributes:
+        trigger: Entity id of the trigger.
+        actions: Entity ids that act together.
+        score: Score of the pair of the trigger and the first action, 0 to 1.
+        reasons: Why it was suggested, strongest first.
+        alternatives: Others of the first action's family that the model finds likely too.
+        adjust: What a person has to check in ``automation``.
+        title: Names and ids of trigger and actions.
+        automation: The automation in Home Assistant's keys.
     """
 
     trigger: str
@@ -50,7 +57,16 @@ class Proposal:
 
 @dataclass(frozen=True)
 class HomeProposals:
-    """The proposals of one home. ``left_out`` counts pairs that the model put among its best: reason -> pairs."""
+    """The suggestions for one home.
+
+    Attributes:
+        home_id: Id of the home.
+        entities: Number of its entities.
+        known_pairs: Number of its automated pairs, both directions of bidirectional ones.
+        proposals: The suggestions, best first.
+        left_out: Reason -> number of pairs of the model's best that were left out for it.
+        notes: What a person should know beside.
+    """
 
     home_id: str
     entities: int
@@ -64,7 +80,17 @@ class HomeProposals:
 
 
 class Candidate(NamedTuple):
-    """A pair of the pool with its whole family: entity ids, the model's score, and what speaks for its place."""
+    """A pair of the pool, together with the family of its action.
+
+    Attributes:
+        trigger: Entity id of the trigger.
+        actions: Entity ids that act together, the pair's own first.
+        alternatives: Other members of the family in the pool.
+        score: The model's score.
+        relevance: What its place in the model's order is worth, on the scale of the scores.
+        recipe: Its automation.
+        reasons: Why it is suggested.
+    """
 
     trigger: str
     actions: tuple[str, ...]
@@ -78,11 +104,17 @@ class Candidate(NamedTuple):
 def suggest_automations(
     model: SynergyModel, home: Home, top: int = 20, *, min_score: float = MIN_SCORE, diverse: bool = True
 ) -> HomeProposals:
-    """The ``top`` best automations that a home does not have, fewer where fewer score at least ``min_score``.
+    """The best automations that a home does not have.
 
-    The order is the model's, re-ranked by maximal marginal relevance where ``diverse`` (see ``_diverse``). Pairs that
-    have no sensible recipe, or would undo what is automated the other way round, are left out and counted. Lights of
-    one family (``light.spot_1``, ``light.spot_2``) in one room are one suggestion.
+    Pairs that have no sensible recipe, or that would undo what is automated the other way round, are left out and
+    counted. Lights of one family (``light.spot_1``, ``light.spot_2``) in one room are one suggestion.
+
+    Args:
+        model: The model.
+        home: The home. Pairs that rules generated do not count as automated.
+        top: How many suggestions; fewer where fewer pairs score at least ``min_score``.
+        min_score: The lowest score of a suggestion.
+        diverse: Whether the model's order is re-ranked by maximal marginal relevance (``_diverse``).
 
     Raises:
         TrainingError: The home has no entities.
@@ -93,7 +125,7 @@ def suggest_automations(
             "(docs/reference/data-formats.md)"
         )
     graph = build_graph(home)
-    if home.generated:  # pairs that rules made up are no automations of anybody
+    if home.generated:  # rules made its pairs, not people
         graph = graph.without_pairs()
     view = HomeView(home, graph, model)
     left_out: Counter[str] = Counter()
@@ -121,9 +153,9 @@ def suggest_automations(
 
 
 def _candidates(pool: Sequence[tuple[str, str, float]], view: HomeView, left_out: Counter[str]) -> list[Candidate]:
-    """What can be automated, families folded into their best member, in the pool's order."""
+    """The pairs of the pool that can be automated, in its order, each family as its best member."""
     score = {(t, a): s for t, a, s in pool}
-    # The place in the model's order counts, on the scale of its scores: the order may know more than the score.
+    # The relevance of a pair is the score at its place among all scores: the model's order is better than its scores.
     relevance = sorted(score.values(), reverse=True)
     families: dict[tuple[str, str], list[str]] = defaultdict(list)
     for t, a, _ in pool:
@@ -156,11 +188,11 @@ def _candidates(pool: Sequence[tuple[str, str, float]], view: HomeView, left_out
 def _diverse(candidates: Sequence[Candidate], view: HomeView, top: int) -> list[Candidate]:
     """Greedy re-ranking by maximal marginal relevance (Carbonell and Goldstein, SIGIR 1998).
 
-    The next one has the highest ``RELEVANCE * relevance - (1 - RELEVANCE) * likeness``, where likeness to all that were
-    chosen before is summed, not its maximum taken: the third pair of one light costs more than the second. Two pairs
-    are alike by half for their triggers and by half for their actions, and by ``SAME_KIND`` at least where both join
-    the same kinds. One that is another reversed is passed over; one without a plain reason is put back by
-    ``UNEXPLAINED``.
+    The next pair is the one with the highest ``RELEVANCE * relevance - (1 - RELEVANCE) * likeness``. Likeness is the
+    sum over all pairs chosen before, not their maximum, so the third pair of one light costs more than the second. The
+    likeness of two pairs is the mean of that of their triggers and that of their actions, and at least ``SAME_KIND``
+    where both join the same kinds of entities. The reverse of a chosen pair is left out. A pair without a plain reason
+    loses ``UNEXPLAINED``.
     """
     value = [RELEVANCE * c.relevance - (0 if c.reasons else UNEXPLAINED) for c in candidates]
     remaining = set(range(len(candidates)))

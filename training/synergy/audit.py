@@ -1,4 +1,4 @@
-"""What the data can and cannot support, counted before training and said in plain words."""
+"""Counts of the synergy data before training, and what they cannot show, in plain words."""
 
 from __future__ import annotations
 
@@ -21,10 +21,30 @@ FEW_PAIRS = 100  # below it a held-out score rests on a dozen pairs
 class SynergyAudit(BaseModel):
     """Counts of the synergy data and what follows from them.
 
-    ``rows`` are synergy rows read; ``duplicate_rows`` those beyond the first of their (trigger, action) pair;
-    ``distinct_pairs`` pairs as written and ``directed_pairs`` with both directions of bidirectional ones;
-    ``implied_entities`` are named by a synergy only. ``conflicting_*`` count pairs whose rows disagree.
-    ``generated_pairs`` were made up by rules. ``one_class`` maps a target that takes a single value to that value.
+    Attributes:
+        rows: Synergy rows read.
+        distinct_pairs: Distinct (trigger, action) as written.
+        directed_pairs: The same with both directions of bidirectional pairs.
+        duplicate_rows: Rows beyond the first of their pair.
+        homes: Homes read.
+        homes_with_pairs: Homes with at least one pair.
+        enabled_entities: Entities that are not disabled.
+        disabled_entities: Entities left out because they are disabled.
+        implied_entities: Entities that are named by a synergy only.
+        rows_with_disabled_entities: Rows left out because they name a disabled entity.
+        generated_pairs: Pairs that rules made, at a cold start.
+        entities_in_pairs: Entities in any pair.
+        entities_with_area: Entities whose area is known.
+        entities_with_device: Entities whose device is known.
+        areas: Distinct areas.
+        automations: Distinct automations.
+        conflicting_direction: Pairs whose rows disagree on the direction.
+        conflicting_relationship: Pairs whose rows disagree on the type of relationship.
+        conflicting_synergy_type: Pairs whose rows disagree on the type of synergy.
+        synergy_types: Type of synergy -> rows.
+        one_class: Field -> its value, for fields that have the same value in all rows.
+        fingerprint: SHA-256 of the homes, whatever their order and source.
+        cannot_show: What the data cannot show, a sentence each.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -55,7 +75,7 @@ class SynergyAudit(BaseModel):
 
 
 def audit_homes(homes: Sequence[Home]) -> SynergyAudit:
-    """Count, fingerprint and judge homes; the fingerprint does not depend on their order or their source."""
+    """The audit of homes. It does not depend on their order or source."""
     totals: Counter[str] = Counter()
     types: Counter[str] = Counter()
     confidences: set[float] = set()
