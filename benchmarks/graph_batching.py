@@ -2,13 +2,12 @@
 """Homes joined into one graph by hand (``training.synergy.network.collate``) and by PyG's HeteroData and Batch.
 
 Both give the same tensors, which is checked. The time of the join, and that of a step (join, message passing, backward
-pass), are medians of alternating runs, on one thread.
+pass), are the shortest of alternating runs, on one thread.
 """
 
 from __future__ import annotations
 
 import json
-import statistics
 import sys
 import tempfile
 import time
@@ -28,9 +27,10 @@ from torch_geometric.data import Batch, HeteroData
 
 from data_sources import Home, open_source
 from simulation.homes import simulate_home
-from training.synergy.encoded_home import EncodedHome, Vocabulary
+from training.synergy.encoded_home import EncodedHome
 from training.synergy.graph import Ints, build_graph
 from training.synergy.network import HUBS, GraphBatch, SynergyNetwork, collate
+from training.synergy.vocabulary import Vocabulary
 
 
 def to_data(home: EncodedHome, known: Ints) -> HeteroData:
@@ -91,7 +91,7 @@ def main(repeat: int) -> None:
         network = SynergyNetwork(len(vocabulary.domains) + 1, len(vocabulary.classes) + 1, hidden_dim=64, num_layers=2)
         joins = [partial(how, homes, known) for how in (collate, collate_by_pyg)]
         steps = [partial(step, how, network, homes, known) for how in (collate, collate_by_pyg)]
-        by_hand, by_pyg, step_by_hand, step_by_pyg = medians([*joins, *steps], repeat)
+        by_hand, by_pyg, step_by_hand, step_by_pyg = shortest([*joins, *steps], repeat)
         print(
             f"{count:>6}{entities:>15}{by_hand:>11.2f} ms{by_pyg:>6.2f} ms{by_pyg / by_hand:>7.2f}"
             f"{step_by_hand:>6.1f} ms{step_by_pyg / step_by_hand:>7.2f}"
@@ -107,7 +107,7 @@ def generated(count: int, entities: int) -> list[Home]:
         return list(open_source(json_input=str(path)).read(Home))
 
 
-def medians(runs: Sequence[Callable[[], object]], repeat: int) -> list[float]:
+def shortest(runs: Sequence[Callable[[], object]], repeat: int) -> list[float]:
     """Milliseconds of each; they alternate, so that a busy machine slows all of them."""
     seconds: list[list[float]] = [[] for _ in runs]
     for _ in range(repeat):
@@ -115,7 +115,7 @@ def medians(runs: Sequence[Callable[[], object]], repeat: int) -> list[float]:
             started = time.perf_counter()
             run()
             own.append(time.perf_counter() - started)
-    return [1e3 * statistics.median(own) for own in seconds]
+    return [1e3 * min(own) for own in seconds]
 
 
 def check_equal(one: GraphBatch, other: GraphBatch) -> None:

@@ -37,20 +37,20 @@ def main(
     from training.judging.splits import PARTS
     from training.runs.artifacts import to_json
     from training.synergy.config import SynergyConfig
-    from training.synergy.encoded_home import names_of
-    from training.synergy.evaluation import HomeScore, judge
+    from training.synergy.encoded_home import display_names
+    from training.synergy.evaluation import HomeScore, summarize_runs
     from training.synergy.graph import build_graph
-    from training.synergy.name_encoders import SENTENCES, WORDS, encoder
-    from training.synergy.report import judged_lines
+    from training.synergy.name_encoders import SENTENCES, WORDS, encoder_of
+    from training.synergy.report import evaluation_lines
     from training.synergy.splits import Split
-    from training.synergy.trainer import train
+    from training.synergy.trainer import train_synergy_model
 
     homes = [home for home in open_source(json_input=str(data)).read(Home) if home.synergies]
     pairs = [len(build_graph(home).pairs) for home in homes]
-    read_names = None if no_names else encoder(SENTENCES)
-    ways = {"without names": encoder(WORDS)} | ({"with names": read_names} if read_names is not None else {})
+    read_names = None if no_names else encoder_of(SENTENCES)
+    ways = {"without names": encoder_of(WORDS)} | ({"with names": read_names} if read_names is not None else {})
     if read_names is not None:
-        texts = {text for home in homes for text in names_of(build_graph(home))}
+        texts = {text for home in homes for text in display_names(build_graph(home))}
         started = time.perf_counter()
         read_names(sorted(texts))
         print(f"reading {len(texts)} distinct names: {time.perf_counter() - started:.1f} s with loading the encoder")
@@ -71,20 +71,22 @@ def main(
             test = [homes[h] for h in np.flatnonzero(part_of == PARTS.index("test"))]
             for way, names in ways.items():
                 started = time.perf_counter()
-                result = train([homes[h] for h in chosen], SynergyConfig(seed=seed), split=split, encoder=names)
+                result = train_synergy_model(
+                    [homes[h] for h in chosen], SynergyConfig(seed=seed), split=split, encoder=names
+                )
                 epochs[way].append(result.best_epoch)
                 for setting, share in (("New home", None), ("Known home", known)):
                     runs = scored.setdefault(f"{setting}, {way}", [])
                     if fold == 0:
                         runs.append([])
-                    runs[-1] += result.model.judge(test, share, seed)
+                    runs[-1] += result.model.evaluate(test, share, seed)
                 seconds[way] += time.perf_counter() - started
-        content = {setting: judge(runs) for setting, runs in scored.items()}
+        content = {setting: summarize_runs(runs) for setting, runs in scored.items()}
         if report is not None:  # after each seed, so that a run that is stopped leaves what it has
             report.write_bytes(to_json({"homes": len(homes), "folds": folds, "seeds": seed + 1, **content}))
     print(f"{len(homes)} homes, {folds} folds by home, {seeds} seeds")
     for setting, measured in sorted(content.items(), reverse=True):
-        print("\n".join(judged_lines(setting, measured)))
+        print("\n".join(evaluation_lines(setting, measured)))
     for way in ways:
         print(f"{way}: {seconds[way]:.0f} s, saved epochs: {epochs[way]}")
 

@@ -81,12 +81,12 @@ def main(kept: int, dimensions: int, output: Path | None) -> None:
     import numpy as np
     from safetensors.numpy import save
 
-    from training.synergy.name_encoders import INSTALL, SENTENCES, TABLE, encoder, vocabulary_of_sentences
+    from training.synergy.name_encoders import INSTALL, SENTENCES, TABLE, encoder_of, sentence_vocabulary
 
-    read = encoder(SENTENCES)
+    read = encoder_of(SENTENCES)
     if read is None:
         raise click.UsageError(f"the sentence encoder is not installed: {INSTALL}")
-    known = [word for word in vocabulary_of_sentences() if word.isascii() and word.isalpha() and len(word) > 1]
+    known = [word for word in sentence_vocabulary() if word.isascii() and word.isalpha() and len(word) > 1]
     always = set(ALWAYS.split())
     words = [*known, *sorted(always - set(known))]  # most frequent first
     vectors = read(words)

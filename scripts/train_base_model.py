@@ -44,7 +44,7 @@ def main(
     from training.synergy.config import SynergyConfig
     from training.synergy.job import SHIPPED_BASE
     from training.synergy.pretrained import MIN_HOMES
-    from training.synergy.trainer import train_base
+    from training.synergy.trainer import pretrain
 
     real = [] if json_input is None else [h for h in open_source(json_input=str(json_input)).read(Home) if h.synergies]
     made = []
@@ -76,7 +76,7 @@ def main(
         "seed": seed,
     }
     weights = [1.0] * len(real) + [generated_weight if real else 1.0] * len(made)
-    base = train_base(homes, weights, SynergyConfig(epochs=max(1, epochs), seed=seed), card)
+    base = pretrain(homes, weights, SynergyConfig(epochs=max(1, epochs), seed=seed), card)
     path = output or SHIPPED_BASE
     base.save(path)
     size = path.stat().st_size + path.with_suffix(".json").stat().st_size

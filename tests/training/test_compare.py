@@ -23,7 +23,7 @@ from training.runs.job import SourceChoice
 from training.synergy.config import SynergyConfig
 from training.synergy.graph import build_graph
 from training.synergy.splits import describe_split, split_pairs, without_seen
-from training.synergy.trainer import TrainingResult, train
+from training.synergy.trainer import TrainingResult, train_synergy_model
 
 CONFIG = SynergyConfig(hidden_dim=8, num_layers=1, epochs=1)
 HOMES = [home(f"home{i}") for i in range(8)]
@@ -42,10 +42,10 @@ def write(path: Path, homes: list[dict[str, Any]]) -> Path:
     return path
 
 
-def model(path: Path, data: Path, sealed_too: bool = True) -> TrainingResult:
+def model(path: Path, data: Path, says_trained_on: bool = True) -> TrainingResult:
     """Train on ``data`` and save, as the training script does."""
-    result = train(list(open_source(json_input=str(data)).read(Home)), CONFIG)
-    result.model.provenance = {"trained_on": result.trained_on} if sealed_too else {}
+    result = train_synergy_model(list(open_source(json_input=str(data)).read(Home)), CONFIG)
+    result.model.provenance = {"trained_on": result.trained_on} if says_trained_on else {}
     path.write_bytes(result.model.to_bytes())
     return result
 
@@ -116,7 +116,7 @@ def test_one_direction_seen_is_both_directions_seen() -> None:
 
 def test_a_champion_that_says_nothing_of_its_training_is_compared_with_a_note(tmp_path: Path) -> None:
     data = write(tmp_path / "homes.json", HOMES)
-    model(tmp_path / "old.pth", data, sealed_too=False)
+    model(tmp_path / "old.pth", data, says_trained_on=False)
     model(tmp_path / "new.pth", data)
     found = compared(tmp_path / "new.pth", tmp_path / "old.pth", data)
     assert found.champion is not None

@@ -8,11 +8,10 @@ from typing import Any, NamedTuple, cast
 from data_sources import DataSource, Home, HomeBuilder, LoadReport
 from training.judging.comparison import Comparer, EvaluationRows, Measured, dump_record
 from training.judging.splits import Part
-from training.synergy.evaluation import HomeScore, ranking_task, score_home, table
+from training.synergy.evaluation import HomeScore, macro_metrics, ranking_task, score_home
 from training.synergy.graph import HomeGraph, build_graph
 from training.synergy.model import SynergyModel
 from training.synergy.splits import Split, Strategy, describe_split, split_of, split_pairs, without_seen
-from training.synergy.trainer import known_for_test
 
 
 class HomeRows(NamedTuple):
@@ -53,7 +52,7 @@ def _leave_out(evaluation: EvaluationRows[HomeRows], trained_on: Sequence[str]) 
 
 def _score(models: Sequence[SynergyModel], evaluation: EvaluationRows[HomeRows]) -> list[Measured | None]:
     # What can act is the candidate's view of the data for both, so that both rank the same entities.
-    acting = models[0].acting
+    acting = models[0].acting_domains
     return [_ranked(model, acting, evaluation) for model in models]
 
 
@@ -62,12 +61,12 @@ def _ranked(model: SynergyModel, acting: tuple[str, ...], evaluation: Evaluation
     scored: list[HomeScore] = []
     for h, graph in enumerate(graphs):
         home = model.read(graph, acting)
-        task = ranking_task(home, graph, h, split.select(h, "test"), known_for_test(graph, split, h))
+        task = ranking_task(home, graph, h, split.select(h, "test"), split.known(h, "test"))
         if task is not None:
             scored.append(score_home(task, model.scorer(home, task.known), model.calibration))
     if not scored:
         return None
-    found = table(scored)
+    found = macro_metrics(scored)
     return Measured(found["model"], found["pairs"], found["baselines"])
 
 

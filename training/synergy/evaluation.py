@@ -1,9 +1,10 @@
-"""Judge link scores without leakage: rank every entity that can act, beside baselines that only count.
+"""Evaluate link scores without leakage, beside baselines that only count.
 
-Protocol (each home alone, then the mean over homes): for each trigger of a held-out pair, all entities of the home
-that can act are ranked, other known positives of the trigger removed, ties by mean rank. MRR and Hits@10 average
-over held-out pairs. AUC and average precision take the held-out pairs against two kinds of negatives of the same
-triggers: hard ones (entities that another pair of the home acts on) and random ones (all entities that can act).
+Each home is evaluated alone, then the mean is taken over homes. For each trigger of a held-out pair, all entities of
+the home that can act are ranked, without the other positives of the trigger; ties take their mean rank. MRR and Hits@10
+are means over held-out pairs. AUC and average precision compare the held-out pairs with two kinds of negatives of the
+same triggers: hard ones, whose action is the action of another pair of the home, and random ones, which are all
+negatives.
 """
 
 from __future__ import annotations
@@ -14,7 +15,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 from torch import Tensor
 
 from training.judging.calibration import Calibration
@@ -24,19 +24,28 @@ from training.synergy.encoded_home import EncodedHome
 from training.synergy.features import column
 from training.synergy.graph import HomeGraph, Ints, pair_mask
 from training.synergy.scoring import HomeScorer
+from training.synergy.splits import Mask
 
 RANKED_PAIRS = 4_000_000  # of one home; beyond it triggers are sampled
-BOOTSTRAP = 2_000  # resamplings of the homes
-
-Mask = npt.NDArray[np.bool_]
+BOOTSTRAP_SAMPLES = 2_000  # of the homes
 
 
 @dataclass(frozen=True)
 class RankingTask:
-    """The pairs of one home to be scored: triggers ``[t]`` by actions ``[a]``; the masks are ``[t, a]``.
+    """The pairs of one home that are to be scored: triggers ``[t]`` by candidates ``[a]``.
 
-    ``positive`` are the held-out pairs, ``hard`` and ``negative`` what they are compared with. ``known`` is ``[e, 2]``,
-    all that a scorer may know of the home: none of the held-out pairs is in it.
+    Attributes:
+        home: Index of the home in the caller's list.
+        home_id: Id of the home.
+        entities: Number of entities of the home.
+        known: ``[e, 2]`` known pairs, all that a scorer may know of the home. No held-out pair is among them.
+        triggers: ``[t]`` triggers of the held-out pairs.
+        actions: ``[a]`` candidates.
+        positive: ``[t, a]`` mask of the held-out pairs.
+        negative: ``[t, a]`` mask of the pairs that these are compared with: those that are no pairs of the home.
+        hard: ``[t, a]`` mask of the negatives whose action is the action of another pair.
+        triggers_left_out: Triggers that were not sampled.
+        pairs_not_ranked: Held-out pairs whose action cannot act.
     """
 
     home: int
@@ -58,27 +67,35 @@ def ranking_task(
     index: int,
     held_out: Mask,
     known: Mask,
-    limit: int = RANKED_PAIRS,
-    negatives_limit: int | None = None,
+    max_pairs: int = RANKED_PAIRS,
+    max_candidates: int | None = None,
 ) -> RankingTask | None:
-    """The task of one home, given ``[p]`` masks of its pairs; None where no held-out pair can be ranked.
+    """The ranking task of one home.
 
-    A home of more than about ``limit`` pairs is judged on triggers taken at random under a fixed seed, each with all
-    its candidates, or with ``negatives_limit`` of them taken at random where that is given.
+    Args:
+        home: The home as the model reads it.
+        graph: The home, with all its pairs.
+        index: Index of the home in the caller's list.
+        held_out: ``[p]`` mask of the held-out pairs.
+        known: ``[p]`` mask of the known pairs; held-out ones among them are left out.
+        max_pairs: Where triggers by candidates are more, triggers are sampled, always the same ones.
+        max_candidates: Where candidates are more, they are sampled; actions of held-out pairs always stay.
+
+    Returns:
+        The task, or None where no held-out pair acts on an entity that can act.
     """
-    asked = graph.pairs[held_out]
-    usable = asked[home.can_act[asked[:, 1]]]
+    pairs = graph.pairs[held_out]
+    usable = pairs[home.can_act[pairs[:, 1]]]
     if not len(usable):
         return None
     triggers, actions = np.unique(usable[:, 0]), home.candidates
     rng = np.random.default_rng(0)
-    if negatives_limit is not None and len(actions) > negatives_limit:
-        actions = np.union1d(rng.choice(actions, negatives_limit, replace=False), np.unique(usable[:, 1]))
-    kept = max(1, limit // max(1, len(actions)))
-    left_out = max(0, len(triggers) - kept)
+    if max_candidates is not None and len(actions) > max_candidates:
+        actions = np.union1d(rng.choice(actions, max_candidates, replace=False), np.unique(usable[:, 1]))
+    max_triggers = max(1, max_pairs // max(1, len(actions)))
+    left_out = max(0, len(triggers) - max_triggers)
     if left_out:
-        triggers = np.sort(rng.choice(triggers, kept, replace=False))
-    positive = pair_mask(usable, triggers, actions)
+        triggers = np.sort(rng.choice(triggers, max_triggers, replace=False))
     negative = ~pair_mask(graph.pairs, triggers, actions) & (triggers[:, None] != actions)
     return RankingTask(
         home=index,
@@ -87,16 +104,16 @@ def ranking_task(
         known=graph.pairs[known & ~held_out],
         triggers=triggers,
         actions=actions,
-        positive=positive,
+        positive=pair_mask(usable, triggers, actions),
         negative=negative,
         hard=negative & np.isin(actions, graph.pairs[:, 1]),
         triggers_left_out=left_out,
-        pairs_not_ranked=len(asked) - len(usable),
+        pairs_not_ranked=len(pairs) - len(usable),
     )
 
 
 def rank(task: RankingTask, scores: Array) -> dict[str, float]:
-    """``METRICS`` of one home from ``[t, a]`` scores; nan where there is no negative to compare with."""
+    """The ``METRICS`` of one home from ``[t, a]`` scores; nan where there is no negative to compare with."""
     ranks = np.concatenate(
         [
             mean_rank(row[true], row[false])
@@ -116,9 +133,9 @@ def rank(task: RankingTask, scores: Array) -> dict[str, float]:
 
 
 def baselines(features: Tensor) -> dict[str, Array]:
-    """Scores ``[t, a]`` that only count, from ``[t, a, f]`` features: a model has to beat them on the same pairs.
+    """``[t, a]`` scores of each baseline from ``[t, a, f]`` features.
 
-    The prior is the smoothed odds of the (trigger domain, action domain) pair in the training part.
+    The prior is the log-odds of the pair of domains in the training data.
     """
 
     def values(name: str) -> Array:
@@ -134,10 +151,10 @@ def baselines(features: Tensor) -> dict[str, Array]:
 
 
 def balanced_weights(task: RankingTask) -> Array:
-    """``[t, a]`` weights under which positives and negatives count alike, half the negatives' share on hard ones.
+    """``[t, a]`` weights with a sum of 1, under which scores are calibrated.
 
-    Their sum is 1. This is the mix that scores are calibrated for: 0.5 means as likely a true pair as not, beside one
-    false one.
+    Positives and negatives weigh alike, and half of the negatives' weight is on hard ones. So a score of 0.5 means: as
+    likely true as not, beside one false pair.
     """
     weight = np.zeros(task.positive.shape)
     kinds = [(task.negative, 0.25), (task.hard, 0.25)] if task.hard.any() else [(task.negative, 0.5)]
@@ -148,22 +165,29 @@ def balanced_weights(task: RankingTask) -> Array:
 
 
 def calibrate(scored: Iterable[tuple[RankingTask, Array]]) -> Calibration:
-    """Platt scaling fitted on tasks and their ``[t, a]`` logits, every task counting alike."""
-    parts = [_weighed(task, logits) for task, logits in scored]
+    """Platt scaling on tasks and their ``[t, a]`` logits; every task weighs alike."""
+    parts = [_weighted(task, logits) for task, logits in scored]
     if not parts:
         return Calibration()
     logit, label, weight = (np.concatenate(part) for part in zip(*parts, strict=True))
     return Calibration.fit(logit, label, weight)
 
 
-def _weighed(task: RankingTask, values: Array) -> tuple[Array, Array, Array]:
+def _weighted(task: RankingTask, values: Array) -> tuple[Array, Array, Array]:
+    """Value, label and balanced weight of each positive and negative of a task."""
     compared = task.positive | task.negative
     return values[compared], task.positive[compared].astype(np.float64), balanced_weights(task)[compared]
 
 
 @dataclass(frozen=True)
 class HomeScore:
-    """Metrics of one home by scorer (``model`` and the baselines), with the model's probabilities for calibration."""
+    """How one home was ranked.
+
+    Attributes:
+        task: What was ranked.
+        metrics: ``model`` or the name of a baseline -> ``METRICS``.
+        probability: ``[t, a]`` calibrated scores of the model.
+    """
 
     task: RankingTask
     metrics: dict[str, dict[str, float]]
@@ -171,7 +195,7 @@ class HomeScore:
 
 
 def score_home(task: RankingTask, scorer: HomeScorer, calibration: Calibration) -> HomeScore:
-    """Rank one home by the model and by every baseline."""
+    """Rank the pairs of one home by the model and by every baseline."""
     parts: dict[str, list[Array]] = {}
     for block in scorer.blocks(task.triggers, task.actions):
         for name, scores in {"model": block.logits.double().numpy(), **baselines(block.features)}.items():
@@ -180,12 +204,12 @@ def score_home(task: RankingTask, scorer: HomeScorer, calibration: Calibration) 
     return HomeScore(task, {name: rank(task, s) for name, s in whole.items()}, calibration(whole["model"]))
 
 
-def table(scored: Sequence[HomeScore]) -> dict[str, Any]:
-    """Macro metrics of the model and the baselines on the same tasks, with the calibration error of the model."""
-    weighed = [_weighed(s.task, s.probability) for s in scored]
-    probability, label, weight = (np.concatenate(part) for part in zip(*weighed, strict=True))
+def macro_metrics(scored: Sequence[HomeScore]) -> dict[str, Any]:
+    """Means over at least one home of the metrics of model and baselines, and the calibration error of the model."""
+    weighted = [_weighted(s.task, s.probability) for s in scored]
+    probability, label, weight = (np.concatenate(part) for part in zip(*weighted, strict=True))
     error = expected_calibration_error(probability, label, weight)
-    means = {name: macro([s.metrics[name] for s in scored]) for name in scored[0].metrics}
+    means = {name: _mean_of_homes([s.metrics[name] for s in scored]) for name in scored[0].metrics}
     tasks = [s.task for s in scored]
     return {
         "model": {**means.pop("model"), "ece": _number(error)},
@@ -197,35 +221,20 @@ def table(scored: Sequence[HomeScore]) -> dict[str, Any]:
     }
 
 
-def macro(rows: Sequence[Mapping[str, float]]) -> dict[str, float | None]:
-    """Mean over homes, without the homes that have nothing to compare."""
-    means = {}
-    for metric in METRICS:
-        values = [row[metric] for row in rows if not math.isnan(row[metric])]
-        means[metric] = _number(sum(values) / len(values)) if values else None
-    return means
+def summarize_runs(runs: Sequence[Sequence[HomeScore]]) -> dict[str, Any]:
+    """Metrics of one setting over one or more runs, such as seeds, on the same homes.
 
+    Each home's metrics are averaged over runs, then over homes, with an interval over homes.
 
-def intervals(rows: Sequence[Mapping[str, float]], seed: int = 0) -> dict[str, tuple[float, float] | None]:
-    """95 % interval of each metric's mean over homes, by the percentile bootstrap over homes (Efron, 1979)."""
-    drawn = np.random.default_rng(seed).integers(len(rows), size=(BOOTSTRAP, len(rows)))
-    found: dict[str, tuple[float, float] | None] = {}
-    for metric in rows[0]:
-        values = np.array([row[metric] for row in rows])[drawn]
-        there = ~np.isnan(values)
-        counts = there.sum(1)
-        means = np.where(there, values, 0).sum(1)[counts > 0] / counts[counts > 0]
-        low, high = np.quantile(means, (0.025, 0.975)) if len(means) else (math.nan, math.nan)
-        found[metric] = None if math.isnan(low) else (round(float(low), 6), round(float(high), 6))
-    return found
+    Args:
+        runs: The scores of each run.
 
+    Returns:
+        ``model`` and ``baselines`` with metrics and intervals; ``best_count``, the baseline of the best MRR;
+        ``mrr_ratio``, the model's MRR over that baseline's; ``thirds``, the MRR of both by size of home.
 
-def judge(runs: Sequence[Sequence[HomeScore]]) -> dict[str, Any]:
-    """The table of one setting from one or more runs (seeds) over the same homes.
-
-    Each home's metrics are averaged over the runs, then over homes, with a bootstrap interval over homes;
-    ``best_count`` is the baseline of the best MRR and ``mrr_ratio`` the model's MRR over it. ``thirds`` holds the MRR
-    of both by size of home, in entities. Raises TrainingError where no home could be ranked.
+    Raises:
+        TrainingError: No home could be ranked.
     """
     by_home: dict[str, list[HomeScore]] = {}
     for score in (score for run in runs for score in run):
@@ -237,17 +246,17 @@ def judge(runs: Sequence[Sequence[HomeScore]]) -> dict[str, Any]:
         name: [{m: _mean([s.metrics[name][m] for s in scores]) for m in METRICS} for scores in homes]
         for name in homes[0][0].metrics
     }
-    scorers = {name: {**macro(own), "interval": intervals(own)} for name, own in rows.items()}
-    tables = [table(run) for run in runs if run]
+    scorers = {name: {**_mean_of_homes(own), "interval": intervals(own)} for name, own in rows.items()}
+    of_runs = [macro_metrics(run) for run in runs if run]
     best = max((name for name in rows if name != "model"), key=lambda name: _mean([row["mrr"] for row in rows[name]]))
     pairs = [
         {"model": mine["mrr"], "count": count["mrr"]} for mine, count in zip(rows["model"], rows[best], strict=True)
     ]
-    errors = [found["model"]["ece"] for found in tables if found["model"]["ece"] is not None]
+    errors = [found["model"]["ece"] for found in of_runs if found["model"]["ece"] is not None]
     return {
         "homes": len(homes),
         "runs": len(runs),
-        "pairs_a_run": round(_mean([found["pairs"] for found in tables]), 1),
+        "pairs_a_run": round(_mean([found["pairs"] for found in of_runs]), 1),
         "model": {**scorers.pop("model"), "ece": _number(_mean(errors))},
         "baselines": scorers,
         "best_count": best,
@@ -260,17 +269,39 @@ def judge(runs: Sequence[Sequence[HomeScore]]) -> dict[str, Any]:
     }
 
 
+def intervals(rows: Sequence[Mapping[str, float]], seed: int = 0) -> dict[str, tuple[float, float] | None]:
+    """95 % interval of each metric's mean over homes, by the percentile bootstrap over homes (Efron, 1979).
+
+    ``rows`` are the metrics of each home. None stands for a metric that no home has.
+    """
+    drawn = np.random.default_rng(seed).integers(len(rows), size=(BOOTSTRAP_SAMPLES, len(rows)))
+    found: dict[str, tuple[float, float] | None] = {}
+    for metric in rows[0]:
+        values = np.array([row[metric] for row in rows])[drawn]
+        measured = ~np.isnan(values)
+        counts = measured.sum(1)
+        means = np.where(measured, values, 0).sum(1)[counts > 0] / counts[counts > 0]
+        low, high = np.quantile(means, (0.025, 0.975)) if len(means) else (math.nan, math.nan)
+        found[metric] = None if math.isnan(low) else (round(float(low), 6), round(float(high), 6))
+    return found
+
+
+def _mean_of_homes(rows: Sequence[Mapping[str, float]]) -> dict[str, float | None]:
+    """Mean of each metric over the homes that have it; None where none has."""
+    return {metric: _number(_mean([row[metric] for row in rows])) for metric in METRICS}
+
+
 def _ratio(pairs: Sequence[Mapping[str, float]]) -> dict[str, Any]:
     both = np.array([[pair["model"], pair["count"]] for pair in pairs])
-    drawn = both[np.random.default_rng(0).integers(len(both), size=(BOOTSTRAP, len(both)))].mean(1)
+    drawn = both[np.random.default_rng(0).integers(len(both), size=(BOOTSTRAP_SAMPLES, len(both)))].mean(1)
     ratio = both.mean(0)[0] / max(both.mean(0)[1], 1e-9)
     low, high = np.quantile(drawn[:, 0] / np.maximum(drawn[:, 1], 1e-9), (0.025, 0.975))
     return {"value": round(float(ratio), 4), "interval": (round(float(low), 4), round(float(high), 4))}
 
 
 def _mean(values: Sequence[float]) -> float:
-    there = [value for value in values if not math.isnan(value)]
-    return sum(there) / len(there) if there else math.nan
+    measured = [value for value in values if not math.isnan(value)]
+    return sum(measured) / len(measured) if measured else math.nan
 
 
 def _number(value: float) -> float | None:

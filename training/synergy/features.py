@@ -1,12 +1,11 @@
 """The features of a pair (trigger, action): their table, and how those of a block of pairs are read.
 
-The network starts from the features' weighted sum and learns a correction to it. The log-odds of a training pair never
-come from the pair itself: they are fitted on the other folds (``training.synergy.trainer``). Features are read a block
-at a time, some triggers by some actions of one home, so that no loop runs over the pairs of a home.
+The network starts from the weighted sum of the features and learns a correction to it. Features are read a block at a
+time, some triggers by some actions of one home, so that no loop runs over the pairs of a home. The log-odds of a
+training pair never come from the pair itself: they are counted on the other folds (``training.synergy.trainer``).
 
-Model files were first written when a feature was called an evidence, and keep that name: ``evidence_weight``,
-``evidence_mean``, ``evidence_scale`` and ``from_evidence`` in a state dict, ``evidence`` in the card of the pretrained
-model and in ``Suggestion``.
+Files and ``Suggestion`` call a feature an evidence, as the code once did: ``evidence_weight``, ``evidence_mean``,
+``evidence_scale`` and ``from_evidence`` in a state dict, ``evidence`` in the card of the pretrained model.
 """
 
 from __future__ import annotations
@@ -24,52 +23,52 @@ from training.synergy.graph import Ints
 from training.synergy.known_pairs import KnownPairs, log_share
 from training.synergy.pair_statistics import LogOdds
 
-# Feature -> the weight that training starts from and is regularised towards. Log-odds are relative to the next coarser
-# one, so that their plain sum is the log-odds of the finest; that sum and the overlap of names is the strongest
-# baseline that only counts.
+# Feature -> the weight that training starts from and that its L2 penalty draws to. Log-odds are relative to the next
+# coarser ones, so their plain sum is the log-odds of the finest. That sum with the overlap of names is the strongest
+# baseline.
 STARTING_WEIGHTS: dict[str, float] = {
-    # How often the training data acts on such an entity, on such a trigger.
+    # How often training homes act on such an entity, and on such a trigger.
     "action_domain": 1.0,
     "domain_pair": 1.0,
     "class_pair": 0.5,
-    "class_domain": 0.3,
-    "trigger_words": 0.2,
-    "trigger_meaning": 1.0,  # the vector of the trigger's name against the action's domain
-    "action_words": 0.2,
-    "target_words": 0.2,
-    "overlap_of_domains": 0.5,
-    # What the two share.
-    "name_overlap": 1.0,
+    "class_domain": 0.3,  # class of the trigger, domain of the action
+    "trigger_words": 0.2,  # words of the trigger, domain of the action
+    "trigger_meaning": 1.0,  # the vector of the trigger's name, weighted by the action's domain
+    "action_words": 0.2,  # domain of the trigger, words of the action
+    "target_words": 0.2,  # domain and words of the action
+    "overlap_of_domains": 0.5,  # domain pair and bin of name overlap
+    # What trigger and action have in common.
+    "name_overlap": 1.0,  # cosine of the rarest words
     "log_name_overlap": 0.5,
-    "token_overlap": 0.0,
-    "letter_overlap": 1.0,
+    "token_overlap": 0.0,  # cosine of all words and numbers
+    "letter_overlap": 1.0,  # cosine of sequences of three letters
     "same_name": 0.0,
-    "meaning": 0.3,  # cosine of the vectors of the names
+    "meaning": 0.3,  # cosine of the vectors of both names
     "same_place": 0.5,  # both names tell the same place, such as the kitchen
     "other_place": -0.5,  # each name tells a place that the other does not: master bedroom, guest bedroom
     "same_area": 1.0,
     "same_device": 1.0,
     "same_domain": 0.0,
     # How much the action's name stands out in its home.
-    "domain_crowd": 0.0,
-    "name_crowd": 0.0,
-    "name_length": 0.0,
-    "name_commonness": 0.0,
-    # The home's known automations; all 0 where none is known.
-    "driven": 0.0,
-    "driven_by_domain": 0.2,
-    "driven_by_namesakes": 0.1,
-    "driven_by_lookalikes": 0.1,
-    "like_driven_name": 0.5,
-    "like_driven_domain": 0.5,
-    "driven_together": 0.2,
-    "reverse_known": 0.0,
-    "drives": 0.0,
-    "home_action_domain": 0.3,
-    "home_domain_pair": 0.3,
+    "domain_crowd": 0.0,  # log of the share of entities of its domain
+    "name_crowd": 0.0,  # log of the number of entities whose id begins alike
+    "name_length": 0.0,  # log of the number of words
+    "name_commonness": 0.0,  # mean cosine with the letters of all that can act
+    # The home's known pairs; all 0 where none is known.
+    "driven": 0.0,  # how many triggers drive the action
+    "driven_by_domain": 0.2,  # how many of the trigger's domain do
+    "driven_by_namesakes": 0.1,  # how many do, weighted by the likeness of their words to the trigger's
+    "driven_by_lookalikes": 0.1,  # the same by letters
+    "like_driven_name": 0.5,  # likeness of words to what the trigger drives
+    "like_driven_domain": 0.5,  # share of the action's domain in what the trigger drives
+    "driven_together": 0.2,  # whether triggers that drive the same as this one drive the action
+    "reverse_known": 0.0,  # whether the action drives the trigger
+    "drives": 0.0,  # whether the action drives anything
+    "home_action_domain": 0.3,  # log-odds of the action's domain in this home
+    "home_domain_pair": 0.3,  # log-odds of the domain pair in this home, relative to that
 }
 FEATURES = tuple(STARTING_WEIGHTS)  # their order is that of the columns of every block and of the weights in files
-KNOWN_FEATURES = FEATURES[FEATURES.index("driven") :]  # what a home's known automations say
+KNOWN_FEATURES = FEATURES[FEATURES.index("driven") :]  # the features of ``KnownPairs``
 _COLUMN = {name: column for column, name in enumerate(FEATURES)}
 
 
@@ -79,7 +78,7 @@ def pair_features(log_odds: LogOdds, home: EncodedHome, known: KnownPairs, trigg
     Args:
         log_odds: What the training data says of domains, classes and words.
         home: The home.
-        known: The pairs that are known of the home.
+        known: The home's known pairs.
         triggers: ``[t]`` entity indexes.
         actions: ``[a]`` entity indexes.
 
@@ -97,22 +96,23 @@ def pair_features(log_odds: LogOdds, home: EncodedHome, known: KnownPairs, trigg
 
 
 def _home_features(home: EncodedHome, overlap: Array, triggers: Ints, actions: Ints) -> dict[str, npt.ArrayLike]:
-    """What trigger and action share, and how much the action's name stands out."""
-    area, other_area = home.area[triggers][:, None], home.area[actions]
-    device = home.device[triggers][:, None]
+    """What trigger and action have in common, and how much the action's name stands out."""
+    area, other_area = home.graph.area[triggers][:, None], home.graph.area[actions]
+    device = home.graph.device[triggers][:, None]
+    names = home.name_vectors
     both_areas_known = (area >= 0) & (other_area >= 0)
-    same_place, other_place = home.by_place(triggers, actions)
+    same_place, other_place = home.compare_places(triggers, actions)
     return {
         "name_overlap": overlap,
         "log_name_overlap": log_share(overlap),
-        "token_overlap": cosine(home.by_token, triggers, actions),
-        "letter_overlap": cosine(home.by_letters, triggers, actions),
+        "token_overlap": cosine(home.token_vectors, triggers, actions),
+        "letter_overlap": cosine(home.ngram_vectors, triggers, actions),
         "same_name": overlap > 0.999,
-        "meaning": 0 if home.meaning is None else home.meaning.likeness(triggers, actions),
+        "meaning": 0.0 if names is None else names.standardized_cosine(triggers, actions),
         "same_place": same_place,
         "other_place": other_place,
         "same_area": ((area == other_area) & both_areas_known) * 1.0 - (both_areas_known & (area != other_area)),
-        "same_device": (device == home.device[actions]) & (device >= 0),
+        "same_device": (device == home.graph.device[actions]) & (device >= 0),
         "same_domain": home.home_domain[triggers][:, None] == home.home_domain[actions],
         **{name: values[actions] for name, values in home.prominence.items()},
     }

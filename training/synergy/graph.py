@@ -1,8 +1,8 @@
-"""From homes to graphs, and from graphs to splits that do not leak.
+"""The graph of a home.
 
-A home's graph has entity, area, device and name-token nodes. Entities are joined through these hubs, never with one
-another, so edges grow with entities and not with their square. Nothing in a graph depends on other homes: a model
-trained on some homes reads a new one.
+Its nodes are entities and three kinds of hubs: areas, devices and words of names. Each entity has an edge to its hubs
+and none to other entities, so the number of edges grows with the entities and not with their square. Nothing in a graph
+depends on other homes, so a model that was trained on some homes can read a new one.
 """
 
 from __future__ import annotations
@@ -24,29 +24,34 @@ Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float32]
 
 WORDS_PER_ENTITY = 8  # words kept of a name, the rarest of the home first
-TOKEN_EDGES_PER_ENTITY = 3
-# A read-only domain counts as acting where at least this share of the known pairs acts on it: such data
-# (the simulator's, for one) means "acts together with" rather than "is switched by".
+WORD_EDGES_PER_ENTITY = 3
+# A read-only domain is an acting domain where at least this share of all pairs acts on it. In such data, for one the
+# simulator's, a pair means "changes together with" rather than "switches".
 ACTING_SHARE = 0.1
 
 
 @dataclass(frozen=True)
 class HomeGraph:
-    """One home as arrays; ``n`` entities, ``t`` distinct name words, ``p`` directed positive pairs.
+    """One home as arrays: ``n`` entities, ``w`` distinct words of their names, ``p`` directed positive pairs.
 
     Attributes:
-        names: What people call each entity; "" where only its id is known.
-        domains, classes: Text per entity; a class is ``domain:device_class``.
-        words: The home's distinct words, household words folded onto one spelling.
-        id_tokens, name_tokens: Words and numbers of each entity's id (without its domain) and name, folded, in order.
-        word_count: ``[n]`` words of an entity's id and name together.
-        rare_words: ``[n, WORDS_PER_ENTITY]`` indexes into ``words``, rarest first, ``t`` where the name has fewer.
-        rarity: ``[t + 1]`` idf of each word among the home's entities, 0 for the padding.
-        area, device: ``[n]`` index of the entity's area or device, -1 where unknown.
-        edges: Relation -> ``[2, e]`` of (entity, hub); each edge is stored once and used both ways.
-        pairs: ``[p, 2]`` distinct (trigger, action); a bidirectional row gives two.
-        weight: ``[p]`` confidence times 1 + ln(rows), the home's mean being 1.
-        groups: Automations of each pair; without any, the pair itself, the same text for both directions.
+        home_id: Id of the home.
+        entity_ids: ``n`` ids; the index of an entity here is its index everywhere.
+        names: ``n`` names that people gave, "" where an entity has none.
+        domains: ``n`` domains.
+        classes: ``n`` texts ``domain:device_class``; where no device class is given it is guessed from the name.
+        words: ``w`` words in alphabetical order, household words folded onto one spelling.
+        id_tokens: The words and numbers in each entity's id, without its domain, folded, in their order.
+        name_tokens: The same of each entity's name.
+        word_count: ``[n]`` number of words in an entity's id and name together.
+        rare_words: ``[n, WORDS_PER_ENTITY]`` indexes into ``words``, rarest first, padded with ``w``.
+        area: ``[n]`` index of the entity's area, -1 where unknown.
+        device: ``[n]`` index of the entity's device, -1 where unknown.
+        edges: Hub type -> ``[2, e]`` of (entity, hub). Each edge is stored once and used in both directions.
+        hubs: Hub type -> number of hubs.
+        pairs: ``[p, 2]`` distinct (trigger, action) in ascending order. A bidirectional row gives two.
+        weight: ``[p]`` confidence times 1 + ln(number of rows), scaled to a mean of 1 over the home.
+        groups: The automations of each pair. A pair without an automation is a group of its own, with its reverse.
     """
 
     home_id: str
@@ -59,7 +64,6 @@ class HomeGraph:
     name_tokens: tuple[tuple[str, ...], ...]
     word_count: Ints
     rare_words: Ints
-    rarity: Floats
     area: Ints
     device: Ints
     edges: dict[str, Ints]
@@ -74,21 +78,21 @@ class HomeGraph:
         return len(self.entity_ids)
 
     def without_pairs(self) -> HomeGraph:
-        """The same home with nothing known of it: what a model may look at."""
+        """The same home without its pairs: all that a model may see of a home beside what is known of it."""
         return replace(self, pairs=self.pairs[:0], weight=self.weight[:0], groups=())
 
     def pair_keys(self, pairs: Ints) -> Ints:
-        """``[k]``: one number for each of ``[k, 2]`` pairs, equal for equal pairs."""
+        """``[k]`` numbers that identify ``[k, 2]`` pairs: equal pairs have equal numbers."""
         return pairs[:, 0] * self.size + pairs[:, 1]
 
     def acting(self, domains: Iterable[str]) -> npt.NDArray[np.bool_]:
-        """``[n]``: whether each entity can act: its domain is not read-only, or is one of ``domains``."""
+        """``[n]`` mask of the entities that can act: those whose domain is not read-only, or is one of ``domains``."""
         extra = frozenset(domains)
         return np.array([d not in READ_ONLY_DOMAINS or d in extra for d in self.domains], dtype=bool)
 
 
 def build_graph(home: Home) -> HomeGraph:
-    """The graph of a home in time and edges linear in its entities and synergies."""
+    """The graph of a home. Time and number of edges are linear in its entities and synergies."""
     ids = [e.entity_id.partition(".")[2] for e in home.entities]
     spelt = [words_of(own_id) + words_of(e.name or "") for own_id, e in zip(ids, home.entities, strict=True)]
     names = [[canonical_word(word) for word in name] for name in spelt]
@@ -98,19 +102,22 @@ def build_graph(home: Home) -> HomeGraph:
     n = len(home.entities)
 
     rare_words = np.full((n, WORDS_PER_ENTITY), len(words), dtype=np.int64)
-    token_edges: list[tuple[int, int]] = []
+    word_edges: list[tuple[int, int]] = []
     classes = []
     for i, (entity, name, spelling) in enumerate(zip(home.entities, names, spelt, strict=True)):
         rarest = sorted(set(name), key=lambda word: (frequency[word], word))[:WORDS_PER_ENTITY]
         rare_words[i, : len(rarest)] = [word_index[word] for word in rarest]
         shared = [word for word in rarest if frequency[word] > 1]  # a word of one entity joins nothing
-        token_edges += [(i, word_index[word]) for word in shared[:TOKEN_EDGES_PER_ENTITY]]
+        word_edges += [(i, word_index[word]) for word in shared[:WORD_EDGES_PER_ENTITY]]
         classes.append(class_of(entity.domain, entity.device_class, spelling))
-    rarity = [max(math.log((n + 1) / (frequency[word] + 0.5)), 0.01) for word in words]
 
     area, areas = _index([e.area_id for e in home.entities])
     device, devices = _index([e.device_id for e in home.entities])
-    edges = {"area": _hub_edges(area), "device": _hub_edges(device), "token": _edge_array(token_edges)}
+    edges = {
+        "area": _hub_edges(area),
+        "device": _hub_edges(device),
+        "token": _edge_array(word_edges),
+    }  # "token", a word, is a name in model files
     pairs, weight, groups = _positives(home)
     return HomeGraph(
         home_id=home.home_id,
@@ -123,7 +130,6 @@ def build_graph(home: Home) -> HomeGraph:
         name_tokens=tuple(_tokens(e.name or "") for e in home.entities),
         word_count=np.array([len(name) for name in spelt], dtype=np.int64),
         rare_words=rare_words,
-        rarity=np.array([*rarity, 0.0], dtype=np.float32),
         area=area,
         device=device,
         edges=edges,
@@ -135,7 +141,7 @@ def build_graph(home: Home) -> HomeGraph:
 
 
 def _tokens(text: str) -> tuple[str, ...]:
-    return tuple(map(sys.intern, tokens_of(text)))  # a home has the same few words in many names
+    return tuple(map(sys.intern, tokens_of(text)))  # the names of a home repeat few words
 
 
 def _index(ids: Sequence[str | None]) -> tuple[Ints, int]:
@@ -172,13 +178,13 @@ def _positives(home: Home) -> tuple[Ints, Floats, tuple[tuple[str, ...], ...]]:
     if weight.sum() > 0:
         weight /= weight.mean()
     else:
-        weight[:] = 1.0  # all confidences are 0: nothing tells the pairs apart
+        weight[:] = 1.0  # all confidences are 0, so no pair weighs more than another
     groups = tuple(tuple(f"{home.home_id} {g}" for g in sorted(automations[p])) for p in pairs)
     return np.array(pairs, dtype=np.int64).reshape(-1, 2), weight, groups
 
 
 def pair_mask(pairs: Ints, triggers: Ints, actions: Ints) -> npt.NDArray[np.bool_]:
-    """``[t, a]``: which of triggers x actions (both sorted) are among the ``[k, 2]`` pairs."""
+    """``[t, a]`` mask: which pairs of triggers x actions, both sorted, are among the ``[k, 2]`` pairs."""
     mask = np.zeros((len(triggers), len(actions)), dtype=bool)
     inside = pairs[np.isin(pairs[:, 0], triggers) & np.isin(pairs[:, 1], actions)]
     mask[np.searchsorted(triggers, inside[:, 0]), np.searchsorted(actions, inside[:, 1])] = True
@@ -186,7 +192,7 @@ def pair_mask(pairs: Ints, triggers: Ints, actions: Ints) -> npt.NDArray[np.bool
 
 
 def acting_domains(graphs: Iterable[HomeGraph]) -> tuple[str, ...]:
-    """Read-only domains that nevertheless act in this data (see ``ACTING_SHARE``), sorted."""
+    """The read-only domains on which at least ``ACTING_SHARE`` of the pairs of ``graphs`` act, sorted."""
     actions = Counter(g.domains[a] for g in graphs for a in g.pairs[:, 1])
     total = sum(actions.values())
     return tuple(sorted(d for d, k in actions.items() if d in READ_ONLY_DOMAINS and k >= ACTING_SHARE * total))

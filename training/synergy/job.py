@@ -75,10 +75,10 @@ class SynergyJob(TrainingJob[list[Home], "TrainingResult"]):
 
     def train(self, rows: list[Home]) -> Trained[TrainingResult]:
         """Train from the pretrained model, where one is named, and judge on the pairs that are held out."""
-        from training.synergy.pretrained import SynergyBase
-        from training.synergy.trainer import train
+        from training.synergy.pretrained import PretrainedSynergy
+        from training.synergy.trainer import train_synergy_model
 
-        base = None if self.base_path is None else SynergyBase.load(self.base_path)
+        base = None if self.base_path is None else PretrainedSynergy.load(self.base_path)
         described = None if base is None else base.describe()
         log.info("Base model: %s", NO_BASE if base is None else f"{self.base_path} ({len(base.home_ids)} real homes)")
         notes = []
@@ -90,12 +90,12 @@ class SynergyJob(TrainingJob[list[Home], "TrainingResult"]):
             )
             log.info("Note: %s", notes[-1])
         with _Progress(self.synergy.epochs) as progress:
-            result = train(rows, self.synergy, base=base, encoder=self.encoder, on_epoch=progress)
-        verdict = report.verdict(result.metrics)
+            result = train_synergy_model(rows, self.synergy, pretrained=base, encoder=self.encoder, on_epoch=progress)
+        verdict = report.baseline_comparison(result.metrics)
         return Trained(
             model=result,
             metrics={**result.metrics, "best_epoch": result.best_epoch, "epochs_run": len(result.history) - 1},
-            config={**self.config, "base_model": described, "names": result.model.names},
+            config={**self.config, "base_model": described, "names": result.model.encoder_kind},
             notes=[*notes, verdict],
             lines=[*report.split_lines(result), *report.score_lines(result.metrics), verdict],
         )
@@ -152,7 +152,7 @@ def _finite(value: float) -> float | None:
 
 def evaluate(source: SourceChoice, options: EvaluationOptions) -> None:
     """Judge a model file on homes, new and known, and say so. Raises DataSourceError or TrainingError."""
-    from training.synergy.evaluation import judge
+    from training.synergy.evaluation import summarize_runs
     from training.synergy.model import SynergyModel
 
     if options.report is not None:
@@ -167,15 +167,15 @@ def evaluate(source: SourceChoice, options: EvaluationOptions) -> None:
             "Note: the model was trained on %d of these homes, which flatters it: %s", len(seen), ", ".join(seen)
         )
     settings = {
-        "new_home": judge([model.judge(homes)]),
-        "known_home": judge([model.judge(homes, options.known_share, options.seed)]),
+        "new_home": summarize_runs([model.evaluate(homes)]),
+        "known_home": summarize_runs([model.evaluate(homes, options.known_share, options.seed)]),
     }
     titles = (
         "New home (nothing known)",
         f"Known home ({options.known_share:.0%} of the automations known)",
     )
     for title, measured in zip(titles, settings.values(), strict=True):
-        for line in report.judged_lines(title, measured):
+        for line in report.evaluation_lines(title, measured):
             log.info("%s", line)
     if options.report is not None:
         content = {

@@ -1,4 +1,4 @@
-"""The synergy model as its users load it: score, explain, suggest."""
+"""The synergy model as its users load it: score, explain and suggest pairs of a home."""
 
 from __future__ import annotations
 
@@ -17,30 +17,34 @@ from data_sources import Entity, Home, HomeBuilder, LoadReport, Synergy
 from training.judging.calibration import Calibration
 from training.runs.errors import ModelFileError
 from training.synergy.config import SynergyConfig
-from training.synergy.encoded_home import EncodedHome, Vocabulary
+from training.synergy.encoded_home import EncodedHome
 from training.synergy.evaluation import HomeScore, ranking_task, score_home
 from training.synergy.features import FEATURES
 from training.synergy.graph import HomeGraph, Ints, build_graph
-from training.synergy.name_encoders import INSTALL, SENTENCES, Encoder
-from training.synergy.name_encoders import encoder as names_encoder
+from training.synergy.name_encoders import INSTALL, SENTENCES, Encoder, encoder_of
 from training.synergy.network import SynergyNetwork
 from training.synergy.pair_statistics import LogOdds
-from training.synergy.pretrained import SynergyBase
+from training.synergy.pretrained import PretrainedSynergy
 from training.synergy.scoring import HomeScorer
-from training.synergy.splits import keep_known
+from training.synergy.splits import known_home_split
+from training.synergy.vocabulary import Vocabulary
 
 log = logging.getLogger(__name__)
 
 FORMAT = "gnn_synergy"
 FORMAT_VERSION = 5
-REASONS = 5  # strongest features that a suggestion carries
+REASONS = 5  # features that a suggestion names at most
 
 
 class Suggestion(NamedTuple):
-    """A pair that the home has not automated yet; ``score`` is 0 to 1.
+    """A pair that the home has not automated yet.
 
-    ``evidence`` are the features that speak for it, strongest first: name (see ``features``) and share of the logit
-    above what the feature adds on average.
+    Attributes:
+        trigger: Entity id of the trigger.
+        action: Entity id of the action.
+        score: From 0 to 1.
+        evidence: The features that speak most for the pair, strongest first: name (see ``features``), and what it adds
+            to the logit above what it adds on average.
     """
 
     trigger: str
@@ -50,34 +54,44 @@ class Suggestion(NamedTuple):
 
 
 class SynergyModel:
-    """Scores directed (trigger, action) pairs of any home. Needs none of the data it was trained on.
+    """Scores directed pairs (trigger, action) of any home. It needs none of the data that it was trained on.
 
-    ``names`` is the kind of encoder that read names in training (``name_encoders``), None where none did. Such a
-    model reads them with ``encoder``; without one it does without.
+    Args:
+        config: How it was trained.
+        vocabulary: The texts that it knows.
+        acting_domains: Read-only domains whose entities count as able to act.
+        log_odds: What the training data says of domains, classes and words.
+        network: The network; it is put into evaluation mode.
+        calibration: From logits to scores.
+        provenance: What the model file says of where the model comes from.
+        trained_on: Ids of the homes that it was trained on.
+        encoder_kind: Kind of the encoder that read names in training (``name_encoders``), None where none did. Files
+            call it ``names``.
+        encoder: That encoder; None where names are not read here. Then the features that names give are 0.
     """
 
     def __init__(
         self,
         config: SynergyConfig,
         vocabulary: Vocabulary,
-        acting: Sequence[str],
+        acting_domains: Sequence[str],
         log_odds: LogOdds,
         network: SynergyNetwork,
         calibration: Calibration,
         provenance: Mapping[str, Any] | None = None,
         trained_on: Iterable[str] = (),
-        names: str | None = None,
+        encoder_kind: str | None = None,
         encoder: Encoder | None = None,
     ) -> None:
         self.config = config
         self.vocabulary = vocabulary
-        self.acting = tuple(acting)
+        self.acting_domains = tuple(acting_domains)
         self.log_odds = log_odds
         self.network = network.eval()
         self.calibration = calibration
         self.provenance = dict(provenance or {})
         self.trained_on = frozenset(trained_on)
-        self.names = names
+        self.encoder_kind = encoder_kind
         self.encoder = encoder
 
     def score(
@@ -89,28 +103,25 @@ class SynergyModel:
         """Score pairs of one home.
 
         Args:
-            entities: Records or plain dicts in the homes format.
-            known_synergies: Records or plain dicts; what the home is known to do. A known pair that is to be scored
-                does not tell its own answer: it is scored as if it were not known.
+            entities: The home's entities: records, or dicts in the homes format.
+            known_synergies: What the home is known to do: records, or dicts in the homes format. A known pair that is
+                scored does not tell its own answer: it is scored as if it were not known.
             pairs: (trigger entity id, action entity id).
 
         Returns:
-            ``[len(pairs)]`` from 0 to 1, 0.5 meaning as likely true as not beside one false pair.
+            ``[len(pairs)]`` from 0 to 1. 0.5 means: as likely true as not, beside one false pair.
 
         Raises:
-            ValueError: An entity or synergy cannot be used, or a pair names an entity the home does not have.
+            ValueError: An entity or synergy cannot be used, or a pair names an entity that the home does not have.
         """
         home, graph = self.encode(entities, known_synergies)
         rows = _rows(graph, pairs)
-        known, queried = graph.pair_keys(graph.pairs), graph.pair_keys(rows)
-        is_known = np.isin(queried, known)
+        known_keys, keys = graph.pair_keys(graph.pairs), graph.pair_keys(rows)
+        is_known = np.isin(keys, known_keys)
         logits = np.empty(len(rows))
-        for mask, edges in (
-            (~is_known, graph.pairs),
-            (is_known, graph.pairs[~np.isin(known, queried)]),
-        ):
+        for mask, known in ((~is_known, graph.pairs), (is_known, graph.pairs[~np.isin(known_keys, keys)])):
             if mask.any():
-                logits[mask] = self.scorer(home, edges).logits(rows[mask])
+                logits[mask] = self.scorer(home, known).logits(rows[mask])
         return self.calibration(logits)
 
     def explain(
@@ -119,7 +130,13 @@ class SynergyModel:
         known_synergies: Iterable[Synergy | Mapping[str, Any]],
         pairs: Iterable[tuple[str, str]],
     ) -> list[dict[str, float]]:
-        """What each feature adds to the logit of each pair, above its average; arguments and errors as ``score``."""
+        """What each feature adds to the logit of each pair, above what it adds on average.
+
+        Arguments and errors are those of ``score``.
+
+        Returns:
+            For each pair: feature (see ``features``) -> what it adds.
+        """
         home, graph = self.encode(entities, known_synergies)
         added = self.scorer(home, graph.pairs).contributions(_rows(graph, pairs))
         return [dict(zip(FEATURES, map(float, values), strict=True)) for values in added]
@@ -130,9 +147,18 @@ class SynergyModel:
         known_synergies: Iterable[Synergy | Mapping[str, Any]],
         k: int,
     ) -> list[Suggestion]:
-        """The ``k`` best pairs of one home that are not among the known ones, best first. Raises as ``score``.
+        """The best pairs of one home that are not known.
 
-        The order is that of ``HomeScorer.best_pairs``.
+        Other arguments and errors are those of ``score``.
+
+        Args:
+            entities: The home's entities.
+            known_synergies: What the home is known to do.
+            k: How many pairs.
+
+        Returns:
+            The pairs, best first; fewer where the home has fewer. The order is that of the score times how likely an
+            entity of the trigger's class is to trigger anything.
         """
         home, graph = self.encode(entities, known_synergies)
         scorer = self.scorer(home, graph.pairs)
@@ -142,31 +168,33 @@ class SynergyModel:
             for (t, a), score, added in zip(pairs, self.calibration(logits), scorer.contributions(pairs), strict=True)
         ]
 
-    def judge(self, homes: Iterable[Home], known_share: float | None = None, seed: int = 0) -> list[HomeScore]:
-        """Rank the pairs of homes beside the baselines, a home at a time; homes without a pair to rank are left out.
+    def evaluate(self, homes: Iterable[Home], known_share: float | None = None, seed: int = 0) -> list[HomeScore]:
+        """Rank the pairs of homes, one home at a time, beside the baselines.
 
-        Nothing is known of a home, or ``known_share`` of its automations are, and the pairs of the others are ranked
-        (``training.synergy.graph.keep_known``). The model is given the entities and the known pairs, and nothing else.
+        Args:
+            homes: The homes.
+            known_share: Share of each home's automations that are known (``splits.known_home_split``); the pairs of the
+                others are ranked. None: nothing is known, and all pairs are ranked.
+            seed: Draws the known automations.
+
+        Returns:
+            The scores of all homes with a pair that can be ranked.
         """
         scored = []
         for index, source in enumerate(homes):
             graph = build_graph(source)
-            asked, known = np.ones(len(graph.pairs), dtype=bool), np.zeros(len(graph.pairs), dtype=bool)
+            ranked, known = np.ones(len(graph.pairs), dtype=bool), np.zeros(len(graph.pairs), dtype=bool)
             if known_share is not None:
-                split = keep_known([graph], known_share, seed)
-                asked, known = split.select(0, "test"), split.select(0, "train")
+                split = known_home_split([graph], known_share, seed)
+                ranked, known = split.select(0, "test"), split.select(0, "train")
             home = self.read(graph)
-            task = ranking_task(home, graph, index, asked, known)
+            task = ranking_task(home, graph, index, ranked, known)
             if task is not None:
                 scored.append(score_home(task, self.scorer(home, task.known), self.calibration))
         return scored
 
-    def scorer(self, home: EncodedHome, known: Ints) -> HomeScorer:
-        """What scores the pairs of one home, of which the ``[e, 2]`` pairs ``known`` are known."""
-        return HomeScorer(self.network, self.log_odds, home, known)
-
     def encode(self, entities: Iterable[Any], known: Iterable[Any]) -> tuple[EncodedHome, HomeGraph]:
-        """A home as the model reads it, and its graph with the known pairs. Raises ValueError as ``score``."""
+        """A home as the model reads it, and its graph with the known pairs; arguments and errors as for ``score``."""
         report = LoadReport(where="home")
         builder = HomeBuilder(report)
         for i, entity in enumerate(entities):
@@ -178,12 +206,17 @@ class SynergyModel:
         graph = build_graph(builder.build())
         return self.read(graph), graph
 
-    def read(self, graph: HomeGraph, acting: Sequence[str] | None = None) -> EncodedHome:
-        """A graph as the model reads it, without its pairs; ``acting`` stands in for the model's own."""
-        return EncodedHome(graph, self.vocabulary, self.acting if acting is None else acting, self.encoder)
+    def read(self, graph: HomeGraph, acting_domains: Sequence[str] | None = None) -> EncodedHome:
+        """A home as the model reads it, without its pairs; ``acting_domains`` replace the model's own if given."""
+        acting = self.acting_domains if acting_domains is None else acting_domains
+        return EncodedHome(graph, self.vocabulary, acting, self.encoder)
+
+    def scorer(self, home: EncodedHome, known: Ints) -> HomeScorer:
+        """What scores the pairs of one home, of which the ``[e, 2]`` pairs ``known`` are known."""
+        return HomeScorer(self.network, self.log_odds, home, known)
 
     def to_bytes(self) -> bytes:
-        """The model file: equal models give equal bytes, whatever the time and the path."""
+        """The model file. Equal models give equal bytes, whatever the time and the path."""
         content = {
             "format": FORMAT,
             "format_version": FORMAT_VERSION,
@@ -191,13 +224,13 @@ class SynergyModel:
             "num_layers": self.config.num_layers,
             "config": self.config.model_dump(),
             "vocabulary": {key: list(value) for key, value in asdict(self.vocabulary).items()},
-            "acting_domains": list(self.acting),
+            "acting_domains": list(self.acting_domains),
             "log_odds": dict(vars(self.log_odds)),
             "state_dict": dict(self.network.state_dict()),
             "calibration": asdict(self.calibration),
             "provenance": self.provenance,
             "trained_on": sorted(self.trained_on),
-            "names": self.names,
+            "names": self.encoder_kind,
         }
         buffer = io.BytesIO()
         torch.save(content, buffer)
@@ -205,18 +238,23 @@ class SynergyModel:
 
     @classmethod
     def load(cls, path: str | Path, sentences: bool = True) -> SynergyModel:
-        """Read a model file, or a base model's ``.safetensors``.
+        """Load a model file, or the ``.safetensors`` file of a pretrained model.
 
-        A model that was trained with the sentence encoder does without where ``sentences`` is false, or, saying so,
-        where the extra is not installed. Raises ModelFileError where it is missing, broken, of another kind or too new.
+        Args:
+            path: The file.
+            sentences: Whether a model that was trained with the encoder of sentences may use it. Where it may, but the
+                extra is not installed, the model works without it and says so once.
+
+        Raises:
+            ModelFileError: The file is missing or broken, of another kind or of a format that is not read here.
         """
         if Path(path).suffix == ".safetensors":
-            return _as_it_is(SynergyBase.load(Path(path)))
+            return _from_pretrained(PretrainedSynergy.load(Path(path)))
         try:
             content = torch.load(path, map_location="cpu", weights_only=True)
         except FileNotFoundError as error:
             raise ModelFileError(f"{path}: no such model file") from error
-        except Exception as error:  # torch raises a dozen kinds on a file that is none of its own
+        except Exception as error:  # torch raises a dozen types on a file that it did not write
             what = str(error).strip().splitlines()[0][:120] if str(error).strip() else type(error).__name__
             raise ModelFileError(f"{path}: is not a model file that can be loaded ({what})") from error
         if not isinstance(content, dict) or content.get("format") != FORMAT:
@@ -228,24 +266,20 @@ class SynergyModel:
         try:
             config = SynergyConfig(**content["config"])
             vocabulary = Vocabulary(**{key: tuple(value) for key, value in content["vocabulary"].items()})
-            network = SynergyNetwork(
-                len(vocabulary.domains) + 1, len(vocabulary.classes) + 1, config.hidden_dim, config.num_layers
-            )
-            network.load_state_dict(content["state_dict"])
-            names = content["names"]
-            encoder = names_encoder(names) if names and (sentences or names != SENTENCES) else None
-            if names and sentences and encoder is None:
+            kind = content["names"]
+            encoder = encoder_of(kind) if kind and (sentences or kind != SENTENCES) else None
+            if kind and sentences and encoder is None:
                 log.warning("Note: %s was trained with what names mean and scores without it here: %s", path, INSTALL)
             return cls(
                 config=config,
                 vocabulary=vocabulary,
-                acting=content["acting_domains"],
+                acting_domains=content["acting_domains"],
                 log_odds=LogOdds(**content["log_odds"]),
-                network=network,
+                network=_network(vocabulary, config.hidden_dim, config.num_layers, content["state_dict"]),
                 calibration=Calibration(**content["calibration"]),
                 provenance=content["provenance"],
                 trained_on=content["trained_on"],
-                names=names,
+                encoder_kind=kind,
                 encoder=encoder,
             )
         except (KeyError, TypeError, ValueError, RuntimeError) as error:
@@ -253,26 +287,30 @@ class SynergyModel:
             raise ModelFileError(f"{path}: is a {FORMAT} model with parts missing or changed ({what})") from error
 
 
-def _as_it_is(base: SynergyBase) -> SynergyModel:
-    """The base as a model of its own, for homes that have nothing to train on."""
-    network = SynergyNetwork(
-        len(base.vocabulary.domains) + 1, len(base.vocabulary.classes) + 1, base.hidden_dim, base.num_layers
-    )
-    network.load_state_dict(base.network)
+def _from_pretrained(pretrained: PretrainedSynergy) -> SynergyModel:
+    """The pretrained model as it is, for homes that have nothing to train on."""
+    vocabulary, hidden_dim, num_layers = pretrained.vocabulary, pretrained.hidden_dim, pretrained.num_layers
     return SynergyModel(
-        config=SynergyConfig(hidden_dim=base.hidden_dim, num_layers=base.num_layers),
-        vocabulary=base.vocabulary,
-        acting=base.acting,
-        log_odds=replace(base.statistics.log_odds(), meaning=base.meaning),
-        network=network,
-        calibration=base.calibration,
-        trained_on=base.home_ids,
-        names=base.names,
-        encoder=names_encoder(base.names),
+        config=SynergyConfig(hidden_dim=hidden_dim, num_layers=num_layers),
+        vocabulary=vocabulary,
+        acting_domains=pretrained.acting_domains,
+        log_odds=replace(pretrained.statistics.log_odds(), meaning=pretrained.meaning),
+        network=_network(vocabulary, hidden_dim, num_layers, pretrained.network),
+        calibration=pretrained.calibration,
+        trained_on=pretrained.home_ids,
+        encoder_kind=pretrained.encoder_kind,
+        encoder=encoder_of(pretrained.encoder_kind),
     )
+
+
+def _network(vocabulary: Vocabulary, hidden_dim: int, num_layers: int, state: Mapping[str, Any]) -> SynergyNetwork:
+    network = SynergyNetwork(len(vocabulary.domains) + 1, len(vocabulary.classes) + 1, hidden_dim, num_layers)
+    network.load_state_dict(state)
+    return network
 
 
 def _rows(graph: HomeGraph, pairs: Iterable[tuple[str, str]]) -> Ints:
+    """``[k, 2]`` entity indexes of pairs of entity ids."""
     index = {entity_id: i for i, entity_id in enumerate(graph.entity_ids)}
     try:
         return np.array([(index[t], index[a]) for t, a in pairs], dtype=np.int64).reshape(-1, 2)

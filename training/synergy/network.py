@@ -1,7 +1,7 @@
 """The graph network: entity vectors by message passing, and a pair's score from its features and both vectors.
 
-Homes are joined into one graph by hand: PyG's HeteroData and Batch take 3 to 6 times as long, which makes a step on
-small homes 1.3 times as long, and save little code (benchmarks/graph_batching.py).
+Homes are joined into one graph by hand: PyG's HeteroData and Batch take 2 to 6 times as long, which makes a step on 32
+small homes 1.3 to 1.5 times as long, and save little code (benchmarks/graph_batching.py).
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -19,22 +20,24 @@ from training.synergy.features import FEATURES, STARTING_WEIGHTS
 from training.synergy.graph import Ints
 
 HUBS = ("area", "device", "token")
-KNOWN = ("drives", "driven_by")  # known synergies, in both directions
+KNOWN = ("drives", "driven_by")  # known pairs as edges, in both directions
 ENTITY_NUMBERS = 7  # columns of GraphBatch.numbers
 DROPOUT = 0.2
-CACHED_PAIRS = 4_096  # whose correction is computed at a time when scoring
+CACHED_PAIRS = 4_096  # whose correction is computed at a time in evaluation mode
 
 
 @dataclass(frozen=True)
 class GraphBatch:
-    """Several homes as one graph of separate parts.
+    """Several homes as one graph without edges between homes: ``n`` entities in all.
 
     Attributes:
-        domain, entity_class: ``[n]`` vocabulary indexes of all entities.
-        numbers: ``[n, ENTITY_NUMBERS]`` how an entity is placed and wired, as logarithms of counts and shares.
-        edges: Hub type -> ``[2, e]`` of (entity, hub), used both ways; ``KNOWN`` -> ``[2, e]`` of (from, to) entities.
-        degrees: Hub type -> ``[m]`` number of entities that each hub joins.
-        offsets: First entity of each home.
+        domain: ``[n]`` index of each entity's domain in the vocabulary.
+        entity_class: ``[n]`` index of each entity's class in the vocabulary.
+        numbers: ``[n, ENTITY_NUMBERS]`` how many hubs of each type an entity has, log1p of how many known pairs start
+            and end at it, whether it can act, and a fifth of the log of its home's size.
+        edges: Hub type -> ``[2, e]`` of (entity, hub), used in both directions; ``KNOWN`` -> ``[2, e]`` of entities.
+        degrees: Hub type -> ``[m]`` number of entities of each hub.
+        offsets: Index of each home's first entity.
     """
 
     domain: Tensor
@@ -46,54 +49,53 @@ class GraphBatch:
 
 
 def collate(homes: Sequence[EncodedHome], known: Sequence[Ints]) -> GraphBatch:
-    """Join homes; ``known[i]`` is ``[e, 2]``, the pairs (trigger, action) of home ``i`` that carry messages."""
-    offsets, hub_offsets = [0], {hub: [0] for hub in HUBS}
-    for home in homes:
-        offsets.append(offsets[-1] + home.graph.size)
-        for hub in HUBS:
-            hub_offsets[hub].append(hub_offsets[hub][-1] + home.graph.hubs[hub])
-    n = offsets[-1]
+    """Join homes into one graph.
 
+    Args:
+        homes: The homes.
+        known: For each home the ``[e, 2]`` pairs (trigger, action) that carry messages.
+    """
+    sizes = [home.graph.size for home in homes]
+    offsets, n = _offsets(sizes), sum(sizes)
     edges: dict[str, Tensor] = {}
-    degrees, placed = {}, []
+    degrees, hubs_of_entity = {}, []
     for hub in HUBS:
-        index = torch.cat(
-            [
-                torch.from_numpy(home.graph.edges[hub]) + torch.tensor([[offsets[i]], [hub_offsets[hub][i]]])
-                for i, home in enumerate(homes)
-            ],
-            dim=1,
-        )
-        edges[hub] = index
-        degrees[hub] = torch.bincount(index[1], minlength=hub_offsets[hub][-1]).float()
-        placed.append(torch.bincount(index[0], minlength=n).float())
-    drives = torch.cat([torch.from_numpy(pairs.T) + offsets[i] for i, pairs in enumerate(known)], dim=1)
+        counts = [home.graph.hubs[hub] for home in homes]
+        shifts = [torch.tensor(shift).unsqueeze(1) for shift in zip(offsets, _offsets(counts), strict=True)]
+        index = [torch.from_numpy(home.graph.edges[hub]) + shift for home, shift in zip(homes, shifts, strict=True)]
+        edges[hub] = torch.cat(index, dim=1)
+        hubs_of_entity.append(torch.bincount(edges[hub][0], minlength=n).float())
+        degrees[hub] = torch.bincount(edges[hub][1], minlength=sum(counts)).float()
+    drives = torch.cat([torch.from_numpy(pairs.T) + start for pairs, start in zip(known, offsets, strict=True)], dim=1)
     edges["drives"], edges["driven_by"] = drives, drives.flip(0)
-
-    sizes = torch.tensor([float(home.graph.size) for home in homes])
-    size_of_entity = sizes.repeat_interleave(sizes.long())
+    size_of_home = torch.tensor(sizes).repeat_interleave(torch.tensor(sizes)).float()
     numbers = torch.stack(
         [
-            *placed,
+            *hubs_of_entity,
             torch.log1p(torch.bincount(drives[0], minlength=n).float()),
             torch.log1p(torch.bincount(drives[1], minlength=n).float()),
             torch.cat([torch.from_numpy(home.can_act).float() for home in homes]),
-            torch.log(size_of_entity) / 5,
+            torch.log(size_of_home) / 5,
         ],
         dim=1,
     )
     return GraphBatch(
-        torch.cat([torch.from_numpy(home.domain) for home in homes]),
-        torch.cat([torch.from_numpy(home.entity_class) for home in homes]),
-        numbers,
-        edges,
-        degrees,
-        tuple(offsets[:-1]),
+        domain=torch.cat([torch.from_numpy(home.domain) for home in homes]),
+        entity_class=torch.cat([torch.from_numpy(home.entity_class) for home in homes]),
+        numbers=numbers,
+        edges=edges,
+        degrees=degrees,
+        offsets=offsets,
     )
 
 
+def _offsets(counts: Sequence[int]) -> tuple[int, ...]:
+    """Where each of consecutive parts begins."""
+    return tuple(np.cumsum([0, *counts[:-1]]).tolist())
+
+
 class _Layer(nn.Module):
-    """Entities tell their hubs, then hubs and known synergies tell entities: linear in entities and pairs."""
+    """One round of messages: entities to their hubs, then hubs and known pairs to entities."""
 
     def __init__(self, dim: int) -> None:
         super().__init__()
@@ -104,22 +106,35 @@ class _Layer(nn.Module):
 
     def forward(self, nodes: dict[str, Tensor], edges: dict[str, Tensor]) -> dict[str, Tensor]:
         entity = nodes["entity"]
-        told = {hub: nodes[hub] + torch.relu(self.gather[hub]((entity, nodes[hub]), edges[hub])) for hub in HUBS}
-        messages = [self.spread[hub]((told[hub], entity), edges[hub].flip(0)) for hub in HUBS]
+        hubs = {hub: nodes[hub] + torch.relu(self.gather[hub]((entity, nodes[hub]), edges[hub])) for hub in HUBS}
+        messages = [self.spread[hub]((hubs[hub], entity), edges[hub].flip(0)) for hub in HUBS]
         messages += [self.spread[name](entity, edges[name]) for name in KNOWN]
         update = self.dropout(torch.relu(torch.stack(messages).mean(0)))
-        return {**told, "entity": self.norm(entity + update)}
+        return {**hubs, "entity": self.norm(entity + update)}
 
 
 class SynergyNetwork(nn.Module):
-    """Directed link scores. No parameter belongs to a node, so any home can be scored.
+    """Scores directed pairs of entities. No parameter belongs to a node, so it can score any home.
 
-    The logit is a weighted sum of the features plus a correction whose last layer starts at zero: before the first
-    step the network is the weighted sum alone, and validation decides whether the correction earns its place.
+    The logit of a pair is the weighted sum of its features plus a correction that is computed from the features and
+    from the vectors of both entities. The last layer of the correction starts at zero: before the first training step
+    the network is the weighted sum alone, and validation decides whether the correction is kept.
+
+    Args:
+        domains: Number of domains in the vocabulary, and one for unknown domains.
+        classes: Number of classes in the vocabulary, and one for unknown classes.
+        hidden_dim: Width of all hidden vectors.
+        num_layers: Rounds of message passing.
+
+    Attributes:
+        evidence_weight: ``[f]`` weights of the features.
+        evidence_mean: ``[f]`` means of the features over training pairs.
+        evidence_scale: ``[f]`` standard deviations of the features over training pairs.
     """
 
     def __init__(self, domains: int, classes: int, hidden_dim: int, num_layers: int) -> None:
         super().__init__()
+        # "evidence" stands for the features in the keys of the state dict.
         self.evidence_weight = nn.Parameter(torch.tensor(list(STARTING_WEIGHTS.values())))
         self.bias = nn.Parameter(torch.zeros(()))
         self.register_buffer("evidence_mean", torch.zeros(len(FEATURES)))
@@ -134,7 +149,7 @@ class SynergyNetwork(nn.Module):
         self.numbers = nn.Linear(ENTITY_NUMBERS, hidden_dim)
         self.hubs = nn.ModuleDict({hub: nn.Linear(1, hidden_dim) for hub in HUBS})
         self.layers = nn.ModuleList(_Layer(hidden_dim) for _ in range(num_layers))
-        # The correction's first layer reads trigger, action, their product and the features.
+        # The first layer of the correction reads trigger, action, their product and the features.
         self.trigger = nn.Linear(hidden_dim, hidden_dim)
         self.action = nn.Linear(hidden_dim, hidden_dim)
         self.from_trigger = nn.Linear(hidden_dim, hidden_dim)
@@ -146,7 +161,7 @@ class SynergyNetwork(nn.Module):
         nn.init.zeros_(self.correction.weight)
 
     def encode(self, batch: GraphBatch) -> Tensor:
-        """``[n, hidden_dim]`` entity vectors."""
+        """``[n, hidden_dim]`` vectors of the entities of a batch."""
         nodes = {hub: self.hubs[hub](torch.log1p(batch.degrees[hub]).unsqueeze(1)) for hub in HUBS}
         nodes["entity"] = (
             self.domain(batch.domain) + self.entity_class(batch.entity_class) + self.numbers(batch.numbers)
@@ -157,28 +172,39 @@ class SynergyNetwork(nn.Module):
         return entity
 
     def forward(self, entity: Tensor, triggers: Tensor, actions: Tensor, features: Tensor) -> Tensor:
-        """``[t, a]`` logits, given ``[n, hidden_dim]`` vectors, ``[t]`` and ``[a]`` indexes, ``[t, a, f]``."""
+        """Logits of a block of pairs.
+
+        Args:
+            entity: ``[n, hidden_dim]`` vectors from ``encode``.
+            triggers: ``[t]`` indexes into ``entity``.
+            actions: ``[a]`` indexes into ``entity``.
+            features: ``[t, a, f]``.
+
+        Returns:
+            ``[t, a]`` logits.
+        """
         logit: Tensor = features @ self.evidence_weight + self.bias
         if not self.training and not self.correction.weight.any():
-            return logit  # the features alone
-        left, right = self.trigger(entity[triggers]), self.action(entity[actions])
+            return logit
+        trigger, action = self.trigger(entity[triggers]), self.action(entity[actions])
         if self.training:
-            return logit + self._correction(left, right, features)
-        # A few triggers at a time, so that what is in between stays in the processor's cache.
+            return logit + self._correction(trigger, action, features)
+        # A few triggers at a time, so that intermediate results stay in the processor's cache.
         step = max(1, CACHED_PAIRS // max(1, len(actions)))
-        parts = (self._correction(left[i : i + step], right, features[i : i + step]) for i in range(0, len(left), step))
-        return logit + torch.cat(list(parts)) if len(left) else logit
+        starts = range(0, len(trigger), step)
+        parts = [self._correction(trigger[i : i + step], action, features[i : i + step]) for i in starts]
+        return logit + torch.cat(parts) if parts else logit
 
-    def _correction(self, left: Tensor, right: Tensor, features: Tensor) -> Tensor:
-        """``[t, a]`` from ``[t, hidden_dim]``, ``[a, hidden_dim]`` and the features.
+    def _correction(self, trigger: Tensor, action: Tensor, features: Tensor) -> Tensor:
+        """``[t, a]`` from ``[t, hidden_dim]``, ``[a, hidden_dim]`` and ``[t, a, f]``.
 
-        The scale of the features goes into their weights, and left x right into a matrix for each trigger: nothing of
-        ``[t, a, hidden_dim]`` is made but the layer itself.
+        Standardising the features is folded into their weights, and the product of trigger and action into a matrix for
+        each trigger, so that the hidden layer is the only tensor of shape ``[t, a, hidden_dim]``.
         """
         weight = self.from_evidence.weight / self.evidence_scale
-        of_trigger = self.from_trigger(left) - weight @ self.evidence_mean
-        by_trigger = left.unsqueeze(2) * self.from_product.weight.t() + self.from_action.weight.t()
+        of_trigger = self.from_trigger(trigger) - weight @ self.evidence_mean
+        by_trigger = trigger.unsqueeze(2) * self.from_product.weight.t() + self.from_action.weight.t()
         hidden = functional.linear(features, weight) + of_trigger.unsqueeze(1)
-        hidden = torch.baddbmm(hidden, right.expand(len(left), -1, -1), by_trigger)
+        hidden = torch.baddbmm(hidden, action.expand(len(trigger), -1, -1), by_trigger)
         correction: Tensor = self.correction(self.dropout(torch.relu(hidden))).squeeze(2)
         return correction

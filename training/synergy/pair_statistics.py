@@ -1,34 +1,46 @@
-"""Counts of pairs by domain, class and word, and the smoothed log-odds that they give."""
+"""Counts of training pairs by domain, class and word, and the smoothed log-odds that they give."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from training.synergy.encoded_home import TABLES, Array, EncodedHome, Vocabulary
+from training.synergy.encoded_home import Array, EncodedHome
 from training.synergy.graph import Ints
+from training.synergy.vocabulary import TABLES, Vocabulary
 
-OVERLAP_STEPS = (0.001, 0.15, 0.35, 0.6)  # edges of the bins of ``overlap_of_domains``
+OVERLAP_STEPS = (0.001, 0.15, 0.35, 0.6)  # edges between the bins of name overlap
 BINS = len(OVERLAP_STEPS) + 1
-# A log-odds is shrunk to the coarser one as if this many positives had been seen at that rate.
-PSEUDO_POSITIVES = 1.0
+PSEUDO_POSITIVES = 1.0  # seen at the coarser rate, by which a rate is shrunk towards it
 SAMPLED_TRIGGERS, SAMPLED_ACTIONS = 200, 2_000  # of one home, for the statistics that need every pair
+MIN_RATE, MAX_RATE = 1e-7, 0.98
 
 
 class PairStatistics:
-    """Weighted counts of positive and candidate pairs by domain, class and word, added and subtracted freely.
+    """Weighted counts of positive pairs and of their candidates. They can be added and subtracted.
 
-    ``counts`` maps a table to ``[2, rows, columns]``: positives, then candidates. Candidates of a positive's trigger
-    are all entities of its home that can act; each home weighs ``home_weight``.
+    The candidates of a positive pair are all pairs of its trigger with an entity of its home that can act.
+
+    Args:
+        vocabulary: What the counts are indexed by.
+        counts: Table -> counts; all 0 if not given.
+
+    Attributes:
+        counts: Table -> ``[2, rows, columns]``, positives before candidates. ``d``, ``c`` and ``w`` being the numbers
+            of domains, classes and words and one more for all unknown texts, the tables have these shapes:
+            ``domain_pair`` ``[d, d]``, ``class_pair`` ``[c, c]``, ``class_domain`` ``[c, d]``, ``trigger_word``
+            ``[w, d]`` (words of the trigger, domain of the action), ``action_word`` ``[d, w]`` (domain of the trigger,
+            words of the action), ``target_word`` ``[d, w]`` (domain and words of the action), ``overlap``
+            ``[d, d * BINS]`` (domain pair and bin of name overlap), ``trigger`` ``[1, c]`` (triggers, all entities).
     """
 
     def __init__(self, vocabulary: Vocabulary, counts: dict[str, Tensor] | None = None) -> None:
         self.vocabulary = vocabulary
-        d, c, w = len(vocabulary.domains) + 1, len(vocabulary.classes) + 1, len(vocabulary.words) + 1
+        d, c, w = (len(getattr(vocabulary, table)) + 1 for table in TABLES)
         self.counts = counts or {
             "domain_pair": torch.zeros(2, d, d),
             "class_pair": torch.zeros(2, c, c),
@@ -41,7 +53,13 @@ class PairStatistics:
         }
 
     def add(self, home: EncodedHome, pairs: Ints, home_weight: float) -> None:
-        """Count ``[k, 2]`` positive pairs of one home, and the candidates of each of their triggers."""
+        """Count positive pairs of one home and their candidates.
+
+        Args:
+            home: The home.
+            pairs: ``[k, 2]`` positive pairs; those whose action cannot act are left out.
+            home_weight: What each pair counts.
+        """
         pairs = pairs[home.can_act[pairs[:, 1]]]
         if not len(pairs):
             return
@@ -65,7 +83,7 @@ class PairStatistics:
         add("trigger", 1, np.zeros_like(classes), classes)
         add("target_word", 1, domain[candidates].repeat(width), words[candidates], home_weight * len(triggers))
 
-        # Candidates as outer products of histograms: linear in the home, whatever the number of triggers.
+        # Candidates are counted as outer products of histograms, in time linear in the home.
         def histogram(index: Ints, table: str, axis: int) -> Tensor:
             size = tables[table].shape[axis]
             return torch.from_numpy(np.bincount(index.ravel(), minlength=size)).float()
@@ -81,9 +99,9 @@ class PairStatistics:
         self._add_overlap(home, pairs, triggers, home_weight)
 
     def _add_overlap(self, home: EncodedHome, pairs: Ints, triggers: Ints, home_weight: float) -> None:
-        """Name overlap in steps by domain pair; of a large home an even sample, weighted to stand for all."""
+        """Count bins of name overlap by domain pair. In a large home an even sample stands for all pairs."""
         rows, columns = _evenly(triggers, SAMPLED_TRIGGERS), _evenly(home.candidates, SAMPLED_ACTIONS)
-        kept = pairs[np.isin(pairs[:, 0], rows)]
+        sampled = pairs[np.isin(pairs[:, 0], rows)]
         share = len(rows) / len(triggers)
 
         def add(kind: int, cell: Ints, bins: Ints, weight: float) -> None:
@@ -99,33 +117,32 @@ class PairStatistics:
             np.digitize(overlap, OVERLAP_STEPS),
             home_weight / share * len(home.candidates) / len(columns),
         )
-        place = np.searchsorted(rows, kept[:, 0])
-        actions, column = np.unique(kept[:, 1], return_inverse=True)
-        of_pairs = home.name_overlap(rows, actions)[place, column.ravel()]
+        row = np.searchsorted(rows, sampled[:, 0])
+        actions, column = np.unique(sampled[:, 1], return_inverse=True)
+        overlap = home.name_overlap(rows, actions)[row, column.ravel()]
         add(
             0,
-            home.domain[kept[:, 0]] * size + home.domain[kept[:, 1]],
-            np.digitize(of_pairs, OVERLAP_STEPS),
+            home.domain[sampled[:, 0]] * size + home.domain[sampled[:, 1]],
+            np.digitize(overlap, OVERLAP_STEPS),
             home_weight / share,
         )
 
     def plus(self, other: PairStatistics) -> PairStatistics:
-        """Both counts together."""
+        """The sum of both counts."""
         return PairStatistics(self.vocabulary, {k: v + other.counts[k] for k, v in self.counts.items()})
 
     def minus(self, other: PairStatistics) -> PairStatistics:
-        """These counts without ``other``'s."""
+        """These counts less those of ``other``, at least 0."""
         return PairStatistics(self.vocabulary, {k: (v - other.counts[k]).clamp_min(0) for k, v in self.counts.items()})
 
     def within(self, vocabulary: Vocabulary) -> PairStatistics:
-        """The same counts under another vocabulary; what that does not know counts as index 0, as texts never seen."""
+        """The same counts for another vocabulary, whose index 0 takes the counts of texts that it does not have."""
         moved = PairStatistics(vocabulary)
         to: dict[str, Tensor] = {
             table: torch.from_numpy(self.vocabulary.positions_in(vocabulary, table)) for table in TABLES
         }
-        bins = torch.arange(BINS)
         to["one"] = torch.zeros(1, dtype=torch.long)
-        to["overlap"] = (to["domains"].unsqueeze(1) * BINS + bins).flatten()
+        to["overlap"] = (to["domains"].unsqueeze(1) * BINS + torch.arange(BINS)).flatten()
         axes = {
             "domain_pair": ("domains", "domains"),
             "class_pair": ("classes", "classes"),
@@ -143,55 +160,54 @@ class PairStatistics:
         return moved
 
     def log_odds(self) -> LogOdds:
-        """Shrunk log-odds tables, each relative to the next coarser."""
+        """The log-odds of all tables, each shrunk towards the next coarser table and relative to it."""
         counts, words = self.counts, len(self.vocabulary.words) + 1
         domain_pair = counts["domain_pair"]
-        pairs, candidates = domain_pair
-        base = (float(pairs.sum()) + 1e-3) / (float(candidates.sum()) + 1e-1)
-        base_rate = torch.tensor(min(base, 0.5))
+        positives, candidates = domain_pair
+        rate = (float(positives.sum()) + 1e-3) / (float(candidates.sum()) + 1e-1)
+        base_rate = torch.tensor(min(rate, 0.5))
         action_rate = _shrunk(domain_pair.sum(1), base_rate)
-        pair_rate = _shrunk(domain_pair, action_rate.unsqueeze(0).expand_as(pairs))
+        pair_rate = _shrunk(domain_pair, action_rate.unsqueeze(0).expand_as(positives))
         class_domain = self._domain_of_class()
-        parent = pair_rate[class_domain][:, class_domain]
-        class_rate = _shrunk(counts["class_pair"], parent)
-        one_class_rate = _shrunk(counts["class_domain"], pair_rate[class_domain])
+        pair_rate_of_classes = pair_rate[class_domain][:, class_domain]
+        class_rate = _shrunk(counts["class_pair"], pair_rate_of_classes)
+        class_domain_rate = _shrunk(counts["class_domain"], pair_rate[class_domain])
         word_rate = _shrunk(counts["trigger_word"], action_rate.unsqueeze(0).expand(words, -1))
-        trigger_rate = _shrunk(domain_pair.sum(2), base_rate)
-        action_word_rate = _shrunk(counts["action_word"], trigger_rate.unsqueeze(1).expand(-1, words))
+        trigger_domain_rate = _shrunk(domain_pair.sum(2), base_rate)
+        action_word_rate = _shrunk(counts["action_word"], trigger_domain_rate.unsqueeze(1).expand(-1, words))
         target_rate = _shrunk(counts["target_word"], action_rate.unsqueeze(1).expand(-1, words))
-        is_trigger = counts["trigger"][:, 0]
-        one_trigger = torch.tensor((float(is_trigger[0].sum()) + 1e-3) / (float(is_trigger[1].sum()) + 1e-1)).clamp_max(
-            0.5
-        )
+        triggers, entities = counts["trigger"][:, 0]
+        trigger_rate = torch.tensor((float(triggers.sum()) + 1e-3) / (float(entities.sum()) + 1e-1)).clamp_max(0.5)
         odds = LogOdds(
             action_domain=_log_odds(action_rate) - _log_odds(base_rate),
             domain_pair=_log_odds(pair_rate) - _log_odds(action_rate).unsqueeze(0),
-            class_pair=_log_odds(class_rate) - _log_odds(parent),
-            class_domain=_log_odds(one_class_rate) - _log_odds(pair_rate[class_domain]),
+            class_pair=_log_odds(class_rate) - _log_odds(pair_rate_of_classes),
+            class_domain=_log_odds(class_domain_rate) - _log_odds(pair_rate[class_domain]),
             trigger_word=_log_odds(word_rate) - _log_odds(action_rate).unsqueeze(0),
-            action_word=_log_odds(action_word_rate) - _log_odds(trigger_rate).unsqueeze(1),
+            action_word=_log_odds(action_word_rate) - _log_odds(trigger_domain_rate).unsqueeze(1),
             target_word=_log_odds(target_rate) - _log_odds(action_rate).unsqueeze(1),
             overlap=self._overlap_odds(base_rate, action_rate, pair_rate),
             meaning=torch.zeros(0, len(action_rate)),
-            trigger=_log_odds(_shrunk(is_trigger, one_trigger)) - _log_odds(one_trigger),
+            trigger=_log_odds(_shrunk(counts["trigger"][:, 0], trigger_rate)) - _log_odds(trigger_rate),
         )
-        # Index 0 stands for texts never seen (and for the padding of names): nothing is known of them.
+        # Index 0 stands for unknown words and for the padding of names, of which nothing is known.
         odds.trigger_word[0] = 0
         odds.action_word[:, 0] = 0
         odds.target_word[:, 0] = 0
         return odds
 
     def _overlap_odds(self, base_rate: Tensor, action_rate: Tensor, pair_rate: Tensor) -> Tensor:
-        """``[d, d, BINS]``: how much more likely a pair is at each step of overlap, by action domain, then by pair."""
+        """``[d, d, BINS]``: log-odds of each bin of overlap, shrunk first by bin, then by action domain and bin."""
         d = len(action_rate)
         counts = self.counts["overlap"].view(2, d, d, BINS)
         bin_rate = _shrunk(counts.sum((1, 2)), base_rate)
-        by_action = _shrunk(counts.sum(1), (action_rate.unsqueeze(1) * bin_rate / base_rate).clamp(1e-7, 0.9))
+        by_action = _shrunk(counts.sum(1), (action_rate.unsqueeze(1) * bin_rate / base_rate).clamp(MIN_RATE, 0.9))
         expected = by_action.unsqueeze(0) * (pair_rate / action_rate).unsqueeze(2)
-        by_pair = _shrunk(counts, expected.clamp(1e-7, 0.9))
+        by_pair = _shrunk(counts, expected.clamp(MIN_RATE, 0.9))
         return _log_odds(by_pair) - _log_odds(pair_rate).unsqueeze(2)
 
     def _domain_of_class(self) -> Tensor:
+        """``[c]``: the domain's index of each class."""
         index = self.vocabulary.index("domains")
         return torch.tensor([0] + [index.get(text.partition(":")[0], 0) for text in self.vocabulary.classes])
 
@@ -203,7 +219,7 @@ def _evenly(items: Ints, limit: int) -> Ints:
 def _shrunk(counts: Tensor, prior: Tensor) -> Tensor:
     positives, candidates = counts
     rate: Tensor = (positives + PSEUDO_POSITIVES) / (candidates + PSEUDO_POSITIVES / prior)
-    return rate.clamp(1e-7, 0.98)
+    return rate.clamp(MIN_RATE, MAX_RATE)
 
 
 def _log_odds(rate: Tensor) -> Tensor:
@@ -212,11 +228,22 @@ def _log_odds(rate: Tensor) -> Tensor:
 
 @dataclass(frozen=True)
 class LogOdds:
-    """The lookup tables that features are read from (shapes as in ``PairStatistics``, without the leading 2).
+    """What the training data says of domains, classes and words, as tables that features are looked up in.
 
-    ``overlap`` is ``[domains, domains, BINS]``; ``trigger`` ``[classes]``, how much likelier than others an entity of
-    a class is to trigger anything; ``meaning`` ``[dimensions, domains]``, fitted and not counted: what the vector of a
-    trigger's name adds for each domain of actions, without dimensions where no vectors were read.
+    ``d``, ``c`` and ``w`` are as in ``PairStatistics``.
+
+    Attributes:
+        action_domain: ``[d]`` by domain of the action.
+        domain_pair: ``[d, d]`` by domains of trigger and action, relative to ``action_domain``.
+        class_pair: ``[c, c]`` by classes of trigger and action, relative to their domain pair.
+        class_domain: ``[c, d]`` by class of the trigger and domain of the action, relative to their domain pair.
+        trigger_word: ``[w, d]`` by word of the trigger and domain of the action, relative to ``action_domain``.
+        action_word: ``[d, w]`` by domain of the trigger and word of the action, relative to the trigger's domain.
+        target_word: ``[d, w]`` by domain and word of the action, relative to ``action_domain``.
+        overlap: ``[d, d, BINS]`` by domain pair and bin of name overlap, relative to the domain pair.
+        trigger: ``[c]`` by class: how likely an entity is to trigger anything, relative to the mean over entities.
+        meaning: ``[dimensions, d]`` weights of name vectors: what each number in the vector of a trigger's name adds
+            for each domain of the action. They are fitted, not counted; without name vectors there are no dimensions.
     """
 
     action_domain: Tensor
@@ -231,26 +258,28 @@ class LogOdds:
     meaning: Tensor
 
     def features(self, home: EncodedHome, overlap: Array, triggers: Ints, actions: Ints) -> dict[str, Array]:
-        """What the tables say of ``triggers`` x ``actions``: feature -> values that broadcast to ``[t, a]``.
+        """Feature -> values of the block triggers x actions, in shapes that broadcast to ``[t, a]``.
 
         ``overlap`` is ``home.name_overlap(triggers, actions)``.
         """
-        domain, other = home.domain[triggers], home.domain[actions]
+        domain, action_domain = home.domain[triggers], home.domain[actions]
         trigger_class, action_words = home.entity_class[triggers], home.words[actions]
         return {
-            "action_domain": self.action_domain.numpy()[other],
-            "domain_pair": self.domain_pair.numpy()[domain][:, other],
+            "action_domain": self.action_domain.numpy()[action_domain],
+            "domain_pair": self.domain_pair.numpy()[domain][:, action_domain],
             "class_pair": self.class_pair.numpy()[trigger_class][:, home.entity_class[actions]],
-            "class_domain": self.class_domain.numpy()[trigger_class][:, other],
-            "trigger_words": self.trigger_word.numpy()[home.words[triggers]].sum(1)[:, other],
-            "trigger_meaning": home.told_by_meaning(triggers, actions, self.meaning.numpy()),
-            "action_words": _rows(self.action_word.numpy(), domain, lambda row: row[action_words].sum(1)),
-            "target_words": self.target_word.numpy()[other[:, None], action_words].sum(1),
-            "overlap_of_domains": self.overlap.numpy()[domain[:, None], other, np.digitize(overlap, OVERLAP_STEPS)],
+            "class_domain": self.class_domain.numpy()[trigger_class][:, action_domain],
+            "trigger_words": self.trigger_word.numpy()[home.words[triggers]].sum(1)[:, action_domain],
+            "trigger_meaning": home.trigger_meaning(triggers, actions, self.meaning.numpy()),
+            "action_words": _by_distinct(domain, lambda d: self.action_word.numpy()[d][action_words].sum(1)),
+            "target_words": self.target_word.numpy()[action_domain[:, None], action_words].sum(1),
+            "overlap_of_domains": self.overlap.numpy()[
+                domain[:, None], action_domain, np.digitize(overlap, OVERLAP_STEPS)
+            ],
         }
 
 
-def _rows(table: Array, index: Ints, read: Any) -> Array:
-    """``read`` of each distinct row of ``table``, spread over ``index``."""
+def _by_distinct(index: Ints, read: Callable[[int], Array]) -> Array:
+    """``[k, ...]``: ``read`` of each of ``[k]`` indexes, called once for equal ones."""
     distinct, place = np.unique(index, return_inverse=True)
-    return np.stack([read(table[i]) for i in distinct])[place.ravel()]
+    return np.stack([read(i) for i in distinct.tolist()])[place.ravel()]

@@ -1,8 +1,9 @@
-"""The base model that ships with the project: what many homes taught, for a home that has little of its own.
+"""The pretrained model: what many homes taught, as a start for a home that has little to learn from.
 
-Two files: ``<stem>.safetensors`` (counts, network weights, calibration) and ``<stem>.json`` beside it, the card: texts
-that the model knows, what it was trained on and under which licences, and the SHA-256 of the first file. No text is in
-it that fewer than ``MIN_HOMES`` homes use, so that no name of a person gets out.
+It is two files. ``<stem>.safetensors`` holds counts, network weights and the weights of name vectors. ``<stem>.json``
+beside it is the card: the texts that the model knows, its calibration, what it was trained on and under which licences,
+and the SHA-256 of the first file. It holds no text that fewer than ``MIN_HOMES`` homes use, so no name of a person gets
+into it. The flag ``--base-model`` and the folder ``base/`` mean this model.
 """
 
 from __future__ import annotations
@@ -22,9 +23,9 @@ from torch import Tensor
 from training.judging.calibration import Calibration
 from training.runs.artifacts import write_atomically
 from training.runs.errors import ModelFileError
-from training.synergy.encoded_home import Vocabulary
 from training.synergy.features import FEATURES
 from training.synergy.pair_statistics import PairStatistics
+from training.synergy.vocabulary import Vocabulary
 
 FORMAT = "gnn_synergy_base"
 FORMAT_VERSION = 3
@@ -32,40 +33,61 @@ MIN_HOMES = 3
 
 
 @dataclass(frozen=True)
-class SynergyBase:
-    """Counts and weights to start from.
+class PretrainedSynergy:
+    """Counts and weights that a training starts from.
 
-    ``network`` is the state dict of a ``SynergyNetwork`` of the given size, ``names`` the kind of encoder that it read
-    names with (``training.synergy.name_encoders``), and ``meaning`` what their vectors say (``LogOdds.meaning``).
+    Attributes:
+        name: Its name.
+        hidden_dim: Width of its network.
+        num_layers: Layers of its network.
+        acting_domains: Read-only domains whose entities count as able to act.
+        statistics: Counts of the pairs that it was trained on.
+        network: State dict of a ``SynergyNetwork`` of this size.
+        encoder_kind: Kind of the encoder that read names (``name_encoders``); ``names`` in the card.
+        meaning: ``LogOdds.meaning`` for that encoder.
+        calibration: Its calibration.
+        card: The card as it was read or will be written.
     """
 
     name: str
     hidden_dim: int
     num_layers: int
-    acting: tuple[str, ...]
+    acting_domains: tuple[str, ...]
     statistics: PairStatistics
     network: Mapping[str, Tensor]
-    names: str
+    encoder_kind: str
     meaning: Tensor
     calibration: Calibration
     card: Mapping[str, Any]
 
     @property
     def vocabulary(self) -> Vocabulary:
-        """The texts that the base knows."""
+        """The texts that it knows."""
         return self.statistics.vocabulary
 
     @property
     def home_ids(self) -> frozenset[str]:
-        """Homes that the base was trained on, generated ones left out."""
+        """The real homes that it was trained on."""
         return frozenset(home["home_id"] for home in self.card.get("homes", ()))
 
     def describe(self) -> dict[str, Any]:
-        """What a summary says of the base that a training started from."""
+        """Name and SHA-256, for the summary of a training that started from it."""
         return {"name": self.name, "sha256": self.card["sha256"]}
 
+    def expanded(self, vocabulary: Vocabulary) -> tuple[dict[str, Tensor], Tensor]:
+        """Its network's state dict and its ``meaning`` for a larger vocabulary.
+
+        A text that it does not know gets the weights of unknown texts.
+        """
+        domains = vocabulary.positions_in(self.vocabulary, "domains")
+        classes = vocabulary.positions_in(self.vocabulary, "classes")
+        state = dict(self.network)
+        state["domain.weight"] = state["domain.weight"][domains]
+        state["entity_class.weight"] = state["entity_class.weight"][classes]
+        return state, self.meaning[:, domains]
+
     def save(self, path: Path) -> None:
-        """Write both files, all or nothing; equal models give equal bytes. Raises ArtifactError."""
+        """Write both files, all or nothing. Equal models give equal bytes. Raises ArtifactError."""
         tensors = {f"counts.{k}": v.half() for k, v in self.statistics.counts.items()}
         tensors |= {f"network.{k}": v.half() for k, v in self.network.items()}
         tensors["meaning"] = self.meaning.half()
@@ -77,9 +99,9 @@ class SynergyBase:
             "hidden_dim": self.hidden_dim,
             "num_layers": self.num_layers,
             "evidence": list(FEATURES),
-            "names": self.names,
+            "names": self.encoder_kind,
             "calibration": vars(self.calibration),
-            "acting_domains": list(self.acting),
+            "acting_domains": list(self.acting_domains),
             "sha256": hashlib.sha256(content).hexdigest(),
             "vocabulary": {key: list(value) for key, value in vars(self.vocabulary).items()},
         }
@@ -87,8 +109,12 @@ class SynergyBase:
         write_atomically(path, content, {path.with_suffix(".json").name: text.encode("ascii")})
 
     @classmethod
-    def load(cls, path: Path) -> SynergyBase:
-        """Read both files. Raises ModelFileError where one is missing, broken or does not go with the other."""
+    def load(cls, path: Path) -> PretrainedSynergy:
+        """Read both files.
+
+        Raises:
+            ModelFileError: One is missing or broken, they do not belong together, or they are of another format.
+        """
         try:
             content = path.read_bytes()
             card = json.loads(path.with_suffix(".json").read_text(encoding="ascii"))
@@ -102,10 +128,10 @@ class SynergyBase:
                 name=str(card["name"]),
                 hidden_dim=card["hidden_dim"],
                 num_layers=card["num_layers"],
-                acting=tuple(card["acting_domains"]),
+                acting_domains=tuple(card["acting_domains"]),
                 statistics=PairStatistics(vocabulary, _under("counts.", tensors)),
                 network=_under("network.", tensors),
-                names=str(card["names"]),
+                encoder_kind=str(card["names"]),
                 meaning=tensors["meaning"],
                 calibration=Calibration(**card["calibration"]),
                 card=card,
@@ -120,13 +146,3 @@ class SynergyBase:
 
 def _under(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
-
-
-def fitted(base: SynergyBase, vocabulary: Vocabulary) -> tuple[dict[str, Tensor], Tensor]:
-    """The base's network and ``meaning`` for a larger vocabulary: a text new to it starts as one never seen."""
-    domains = vocabulary.positions_in(base.vocabulary, "domains")
-    classes = vocabulary.positions_in(base.vocabulary, "classes")
-    state = dict(base.network)
-    state["domain.weight"] = state["domain.weight"][domains]
-    state["entity_class.weight"] = state["entity_class.weight"][classes]
-    return state, base.meaning[:, domains]

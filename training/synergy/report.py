@@ -1,4 +1,4 @@
-"""What a person reads at the end of a run: the audit, the table of scores, and a plot where matplotlib is there."""
+"""What a person reads at the end of a run: the audit, the table of scores, and a plot."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _TITLES = {
     "auc_random": "AUC rand",
     "ap_random": "AP rand",
 }
-_NAMES = {
+_SCORERS = {
     "model": "this model",
     "domain_pair_prior": "domain-pair prior",
     "name_overlap": "name overlap",
@@ -33,7 +33,7 @@ _BELOW: dict[str, Any] = {"fontsize": "small", "loc": "upper center", "bbox_to_a
 
 
 def audit_lines(audit: SynergyAudit) -> Iterable[str]:
-    """The counts on two lines, then what they cannot show."""
+    """The counts on two lines, then a note for each thing that they cannot show."""
     yield (
         f"Data: {audit.rows} rows, {audit.distinct_pairs} distinct pairs ({audit.directed_pairs} directed), "
         f"{audit.automations} automations, {audit.duplicate_rows} repeated rows"
@@ -57,7 +57,7 @@ def split_lines(result: TrainingResult) -> Iterable[str]:
 
 
 def score_lines(metrics: dict[str, Any]) -> Iterable[str]:
-    """The closing table, and whether the model beats the best baseline."""
+    """The table of scores of model and baselines, from ``TrainingResult.metrics``."""
     in_sample = "in_sample" in metrics
     measured = metrics["in_sample" if in_sample else "test"]
     if measured is None:
@@ -67,10 +67,10 @@ def score_lines(metrics: dict[str, Any]) -> Iterable[str]:
         ("In-sample scores (NOT held out: " if in_sample else "Held-out scores (")
         + f"{measured['pairs']} pairs in {measured['homes']} home{'s' * (measured['homes'] != 1)}, mean over homes)"
     )
-    width = max(map(len, _NAMES.values()))
+    width = max(map(len, _SCORERS.values()))
     yield f"  {'':<{width}}  " + "  ".join(f"{_TITLES[name]:>8}" for name in METRICS)
     for name, row in [("model", measured["model"]), *measured["baselines"].items()]:
-        yield f"  {_NAMES[name]:<{width}}  " + "  ".join(f"{_cell(row[metric]):>8}" for metric in METRICS)
+        yield f"  {_SCORERS[name]:<{width}}  " + "  ".join(f"{_cell(row[metric]):>8}" for metric in METRICS)
     yield f"  calibration error of this model: {_cell(measured['model']['ece'])}"
     if measured["triggers_left_out"]:
         yield f"  {measured['triggers_left_out']} triggers of large homes were not ranked (a sample was)"
@@ -78,14 +78,14 @@ def score_lines(metrics: dict[str, Any]) -> Iterable[str]:
         yield f"  {measured['pairs_not_ranked']} pairs act on entities that cannot act and were not ranked"
 
 
-def judged_lines(setting: str, measured: Mapping[str, Any]) -> Iterable[str]:
-    """The table of one setting, as ``evaluation.judge`` made it, with intervals and thirds of homes."""
+def evaluation_lines(setting: str, measured: Mapping[str, Any]) -> Iterable[str]:
+    """The table of one setting with intervals and thirds of homes, from ``evaluation.summarize_runs``."""
     runs = f", {measured['runs']} runs" if measured["runs"] > 1 else ""
     yield f"{setting}: {measured['pairs_a_run']:g} pairs in {measured['homes']} homes{runs}, mean over homes"
-    width = max(map(len, _NAMES.values()))
+    width = max(map(len, _SCORERS.values()))
     yield f"  {'':<{width}}  " + "  ".join(f"{_TITLES[name]:>8}" for name in METRICS)
     for name, row in [("model", measured["model"]), *measured["baselines"].items()]:
-        yield f"  {_NAMES[name]:<{width}}  " + "  ".join(f"{_cell(row[metric]):>8}" for metric in METRICS)
+        yield f"  {_SCORERS[name]:<{width}}  " + "  ".join(f"{_cell(row[metric]):>8}" for metric in METRICS)
     between = measured["model"]["interval"]
     yield "  95 % of this model: " + ", ".join(
         f"{_TITLES[metric]} {between[metric][0]:.3f} to {between[metric][1]:.3f}"
@@ -94,7 +94,7 @@ def judged_lines(setting: str, measured: Mapping[str, Any]) -> Iterable[str]:
     )
     ratio = measured["mrr_ratio"]
     yield (
-        f"  MRR is {ratio['value']:.2f} times the best count, {_NAMES[measured['best_count']]} "
+        f"  MRR is {ratio['value']:.2f} times the best count, {_SCORERS[measured['best_count']]} "
         f"(95 %: {ratio['interval'][0]:.2f} to {ratio['interval'][1]:.2f}); "
         f"calibration error {_cell(measured['model']['ece'])}"
     )
@@ -103,8 +103,8 @@ def judged_lines(setting: str, measured: Mapping[str, Any]) -> Iterable[str]:
     )
 
 
-def verdict(metrics: dict[str, Any]) -> str:
-    """One sentence: does the model beat the best count?"""
+def baseline_comparison(metrics: dict[str, Any]) -> str:
+    """One sentence: whether the model beats the best baseline on held-out pairs."""
     measured = metrics.get("test")
     if measured is None:
         return "Nothing was held out, so nothing is known of pairs that were not seen."
@@ -113,7 +113,7 @@ def verdict(metrics: dict[str, Any]) -> str:
     if model is None or count is None:
         return "The test part is too small to compare with the baselines."
     beats = "beats" if model > count else "does NOT beat"
-    return f"The model {beats} the best baseline ({_NAMES[name]}) on held-out MRR: {model:.3f} against {count:.3f}."
+    return f"The model {beats} the best baseline ({_SCORERS[name]}) on held-out MRR: {model:.3f} against {count:.3f}."
 
 
 def _cell(value: float | None) -> str:
@@ -121,7 +121,7 @@ def _cell(value: float | None) -> str:
 
 
 def plot(result: TrainingResult) -> bytes | None:
-    """PNG of the loss and of the scores against the baselines; None where matplotlib is not installed."""
+    """A PNG of loss, validation score and test scores; None where matplotlib is not installed."""
 
     def draw(figure: Any) -> None:
         losses, scores = figure.subplots(1, 2, width_ratios=(1, 1.4))
@@ -154,16 +154,16 @@ def _plot_scores(axes: Any, metrics: dict[str, Any]) -> None:
     if measured is None:
         axes.text(0.5, 0.5, "nothing could be ranked", ha="center")
         return
-    shown: Sequence[str] = ("mrr", "hits_at_10", "auc_hard", "ap_hard")
+    drawn: Sequence[str] = ("mrr", "hits_at_10", "auc_hard", "ap_hard")
     rows = [("model", measured["model"]), *measured["baselines"].items()]
     height = 0.8 / len(rows)
     for i, (name, row) in enumerate(rows):
-        values = [row[metric] or 0.0 for metric in shown]
-        places = [k + (i - (len(rows) - 1) / 2) * height for k in range(len(shown))]
+        values = [row[metric] or 0.0 for metric in drawn]
+        places = [k + (i - (len(rows) - 1) / 2) * height for k in range(len(drawn))]
         color = "tab:blue" if name == "model" else f"{0.45 + 0.1 * i:.2f}"
-        bars = axes.barh(places, values, height, color=color, label=_NAMES[name])
+        bars = axes.barh(places, values, height, color=color, label=_SCORERS[name])
         axes.bar_label(bars, fmt="%.2f", fontsize=7, padding=2)
-    axes.set_yticks(range(len(shown)), [_TITLES[metric] for metric in shown])
+    axes.set_yticks(range(len(drawn)), [_TITLES[metric] for metric in drawn])
     axes.invert_yaxis()
     axes.set_xlim(0, 1.08)
     axes.set_title("In-sample (nothing held out)" if in_sample else "Held-out pairs, mean over homes")

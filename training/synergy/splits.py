@@ -1,9 +1,9 @@
-"""Which part a pair belongs to: by home, by automation or by pair, so that nothing leaks."""
+"""Which part of the data each pair belongs to. Pairs are held out by home, automation or pair, so nothing leaks."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
@@ -14,24 +14,97 @@ from training.judging.splits import PARTS, Part, assign_parts, count_parts, unse
 from training.synergy.graph import HomeGraph, Ints
 
 Strategy = Literal["home", "automation", "pair", "none"]
+Mask = npt.NDArray[np.bool_]
+
+MIN_HOMES = 5  # with pairs; with fewer, homes are not held out whole
+MIN_GROUPS = 20  # automations or pairs; with fewer, nothing is held out
+FOLDS = 10  # of the training pairs
 
 
 @dataclass(frozen=True)
 class Split:
-    """Which part every pair belongs to. ``parts[h]`` is ``[p_h]`` of indexes into ``PARTS`` for ``graphs[h]``."""
+    """Which part every pair belongs to.
+
+    Attributes:
+        strategy: What is held out whole; "none" where nothing is.
+        parts: For each home ``[p]`` indexes into ``PARTS``, one a pair.
+        reason: Why this strategy, in words.
+        units: Part -> number of homes, automations or pairs in it.
+    """
 
     strategy: Strategy
     parts: tuple[npt.NDArray[np.int8], ...]
     reason: str
     units: dict[Part, int]
 
-    def select(self, home: int, *parts: Part) -> npt.NDArray[np.bool_]:
+    def select(self, home: int, *parts: Part) -> Mask:
         """``[p]`` mask of the pairs of one home that are in any of ``parts``."""
         return np.isin(self.parts[home], [PARTS.index(part) for part in parts])
 
+    def known(self, home: int, part: Part) -> Mask:
+        """``[p]`` mask of the pairs of one home that may be known while the pairs of ``part`` are predicted.
 
-def keep_known(graphs: Sequence[HomeGraph], share: float, seed: int) -> Split:
-    """A known home: ``share`` of each home's automations are known ("train"), the pairs of the others are the test.
+        These are the pairs of the parts before it; none where homes are held out whole, or where nothing is held out.
+        """
+        earlier = PARTS[: PARTS.index(part)]
+        return self.select(home, *earlier if self.strategy in ("automation", "pair") else ())
+
+    def with_validation(self) -> Split:
+        """The same split, its validation pairs among the training pairs."""
+        train, validation = PARTS.index("train"), PARTS.index("validation")
+        moved = (np.where(part == validation, train, part).astype(np.int8) for part in self.parts)
+        return replace(self, parts=tuple(moved))
+
+
+def everything_trains(graphs: Sequence[HomeGraph]) -> Split:
+    """A split by home without validation and test part."""
+    return Split("home", tuple(np.zeros(len(g.pairs), dtype=np.int8) for g in graphs), "nothing is held out", {})
+
+
+def split_pairs(graphs: Sequence[HomeGraph]) -> Split:
+    """Split by home where at least ``MIN_HOMES`` have pairs, else by automation or pair, else not at all.
+
+    Units go to parts by the hash of their name and not by the seed, so the same data gives the same test pairs, and
+    more data later moves few units. A pair of two automations goes to the part of the two that trains first, and both
+    directions of a pair stay together, so no test pair is seen in training in any form.
+    """
+    with_pairs = _distinct_homes(graphs)
+    if len(with_pairs) >= MIN_HOMES:
+        part_of_home = assign_parts(list(with_pairs))
+        part_of_copy = {home: part_of_home[first] for first, copies in with_pairs.items() for home in copies}
+        parts = tuple(
+            np.full(len(g.pairs), PARTS.index(part_of_copy.get(g.home_id, "train")), dtype=np.int8) for g in graphs
+        )
+        return Split(
+            "home", parts, f"{len(with_pairs)} homes with pairs: whole homes are held out", count_parts(part_of_home)
+        )
+
+    groups = sorted({group for g in graphs for groups in g.groups for group in groups})
+    if len(groups) < MIN_GROUPS:
+        return Split(
+            "none",
+            tuple(np.zeros(len(g.pairs), dtype=np.int8) for g in graphs),
+            f"{len(with_pairs)} home{'s' * (len(with_pairs) != 1)} with pairs (by home needs {MIN_HOMES}) and "
+            f"{len(groups)} distinct automations or pairs (needs {MIN_GROUPS}): nothing can be held out",
+            {"train": len(groups), "validation": 0, "test": 0},
+        )
+    by_automation = any(" automation " in group for group in groups)
+    part_of_group = assign_parts(groups)
+    parts_list = []
+    for g in graphs:
+        part = np.array([min(PARTS.index(part_of_group[x]) for x in own) for own in g.groups], dtype=np.int8)
+        parts_list.append(_join_directions(g.pairs, part))
+    return Split(
+        "automation" if by_automation else "pair",
+        tuple(parts_list),
+        f"{len(with_pairs)} home{'s' * (len(with_pairs) != 1)} with pairs (by home needs {MIN_HOMES}): "
+        f"{'automations' if by_automation else 'pairs'} are held out",
+        count_parts(part_of_group),
+    )
+
+
+def known_home_split(graphs: Sequence[HomeGraph], known_share: float, seed: int) -> Split:
+    """Each home as a known home: ``known_share`` of its automations train, and the pairs of the others are the test.
 
     Automations are drawn by the hash of their name and ``seed``. A pair that a known automation has too, in either
     direction, is known.
@@ -39,28 +112,50 @@ def keep_known(graphs: Sequence[HomeGraph], share: float, seed: int) -> Split:
     parts: list[npt.NDArray[np.int8]] = []
     units: dict[Part, int] = {"train": 0, "validation": 0, "test": 0}
     for graph in graphs:
-        names = sorted({group for groups in graph.groups for group in groups})
-        ranked = sorted(names, key=lambda name: hashlib.sha256(f"{seed} {name}".encode()).digest())
-        known = set(ranked[: round(share * len(ranked))])
+        automations = sorted({group for groups in graph.groups for group in groups})
+        ranked = sorted(automations, key=lambda name: hashlib.sha256(f"{seed} {name}".encode()).digest())
+        known = set(ranked[: round(known_share * len(ranked))])
         units["train"] += len(known)
         units["test"] += len(ranked) - len(known)
         part = np.array(
             [PARTS.index("test" if known.isdisjoint(groups) else "train") for groups in graph.groups], dtype=np.int8
         )
         parts.append(_join_directions(graph.pairs, part))
-    return Split("automation", tuple(parts), f"{share:.0%} of the automations of each home are known", units)
+    return Split("automation", tuple(parts), f"{known_share:.0%} of the automations of each home are known", units)
 
 
 def split_of(
     graphs: Sequence[HomeGraph], test: Sequence[Iterable[tuple[str, str]]], strategy: Strategy, reason: str
 ) -> Split:
-    """The split whose test part are the given (trigger, action) ids of each home; all others train."""
+    """The split whose test part is the given (trigger id, action id) of each home; all other pairs train."""
     parts = []
     for graph, pairs in zip(graphs, test, strict=True):
-        asked = set(pairs)
-        inside = [(graph.entity_ids[t], graph.entity_ids[a]) in asked for t, a in graph.pairs.tolist()]
+        in_test = set(pairs)
+        inside = [(graph.entity_ids[t], graph.entity_ids[a]) in in_test for t, a in graph.pairs.tolist()]
         parts.append(np.where(inside, PARTS.index("test"), PARTS.index("train")).astype(np.int8))
     return Split(strategy, tuple(parts), reason, {})
+
+
+def folds_of(graphs: Sequence[HomeGraph], split: Split, training: Mapping[int, Ints]) -> dict[int, Ints]:
+    """The fold of each pair of each training home, from 0 to ``FOLDS - 1``.
+
+    Args:
+        graphs: The homes.
+        split: Where homes are held out whole, a home is in one fold; else an automation is.
+        training: Home -> its training pairs, for the homes that have any.
+
+    Returns:
+        Home -> ``[p]`` folds of all its pairs.
+    """
+    folds: dict[int, Ints] = {}
+    for number, h in enumerate(training):
+        graph = graphs[h]
+        if split.strategy == "home":
+            folds[h] = np.full(len(graph.pairs), number % FOLDS)
+        else:
+            numbers = {name: i for i, name in enumerate(sorted({g for groups in graph.groups for g in groups}))}
+            folds[h] = np.array([numbers[groups[0]] % FOLDS for groups in graph.groups])
+    return folds
 
 
 def describe_split(split: Split, graphs: Sequence[HomeGraph]) -> dict[str, Any]:
@@ -82,22 +177,29 @@ def describe_split(split: Split, graphs: Sequence[HomeGraph]) -> dict[str, Any]:
 
 
 def pair_units(split: Split, graphs: Sequence[HomeGraph], *parts: Part) -> Iterator[str]:
-    """A name for each pair in any of ``parts``, the same for both of its directions and under every strategy."""
+    """The name of each pair in any of ``parts`` (``pair_unit``)."""
     for h, graph in enumerate(graphs):
         for t, a in graph.pairs[split.select(h, *parts)].tolist():
             yield pair_unit(graph, t, a)
 
 
 def pair_unit(graph: HomeGraph, trigger: int, action: int) -> str:
-    """A pair's name: its home and its two entities, sorted."""
+    """The name of a pair: its home and its two entities in alphabetical order. Both directions have the same name."""
     first, second = sorted((graph.entity_ids[trigger], graph.entity_ids[action]))
     return f"{graph.home_id} {first} {second}"
 
 
 def without_seen(split: Split, graphs: Sequence[HomeGraph], *trained_on: str) -> tuple[Split, int]:
-    """The split without the test pairs that a model was trained on (``splits.unit_digests``), and how many went.
+    """The split without the test pairs that a model was trained on.
 
-    Where homes are held out, a home of which one pair was seen goes whole.
+    Args:
+        split: The split.
+        graphs: The homes.
+        trained_on: ``judging.splits.unit_digests`` of each model.
+
+    Returns:
+        The split, in which seen test pairs are training pairs, and how many they are. Where homes are held out whole, a
+        home is left out whole if one of its pairs was seen.
     """
     fresh = unseen_units(pair_units(split, graphs, "test"), *trained_on)
     parts, left_out = [], 0
@@ -112,54 +214,8 @@ def without_seen(split: Split, graphs: Sequence[HomeGraph], *trained_on: str) ->
     return replace(split, parts=tuple(parts)), left_out
 
 
-MIN_HOMES = 5
-MIN_GROUPS = 20
-
-
-def split_pairs(graphs: Sequence[HomeGraph]) -> Split:
-    """Split by home where at least ``MIN_HOMES`` have pairs, else by automation or pair, else not at all.
-
-    Units go to parts by the hash of their name, not by the seed: more data later moves few units, and the same data
-    always gives the same test pairs. A pair of two automations goes to the part that trains first, and both
-    directions of a pair stay together, so that no test pair is seen in training in any form.
-    """
-    with_pairs = _distinct_homes(graphs)
-    if len(with_pairs) >= MIN_HOMES:
-        part_of_home = assign_parts(list(with_pairs))
-        part_of_copy = {home: part_of_home[first] for first, copies in with_pairs.items() for home in copies}
-        parts = tuple(
-            np.full(len(g.pairs), PARTS.index(part_of_copy.get(g.home_id, "train")), dtype=np.int8) for g in graphs
-        )
-        return Split(
-            "home", parts, f"{len(with_pairs)} homes with pairs: whole homes are held out", count_parts(part_of_home)
-        )
-
-    unit_of_group = {group: group for g in graphs for groups in g.groups for group in groups}
-    if len(unit_of_group) < MIN_GROUPS:
-        return Split(
-            "none",
-            tuple(np.zeros(len(g.pairs), dtype=np.int8) for g in graphs),
-            f"{len(with_pairs)} home{'s' * (len(with_pairs) != 1)} with pairs (by home needs {MIN_HOMES}) and "
-            f"{len(unit_of_group)} distinct automations or pairs (needs {MIN_GROUPS}): nothing can be held out",
-            {"train": len(unit_of_group), "validation": 0, "test": 0},
-        )
-    by_automation = any(" automation " in group for group in unit_of_group)
-    part_of_group = assign_parts(sorted(unit_of_group))
-    parts_list = []
-    for g in graphs:
-        part = np.array([min(PARTS.index(part_of_group[x]) for x in groups) for groups in g.groups], dtype=np.int8)
-        parts_list.append(_join_directions(g.pairs, part))
-    return Split(
-        "automation" if by_automation else "pair",
-        tuple(parts_list),
-        f"{len(with_pairs)} home{'s' * (len(with_pairs) != 1)} with pairs (by home needs {MIN_HOMES}): "
-        f"{'automations' if by_automation else 'pairs'} are held out",
-        count_parts(part_of_group),
-    )
-
-
 def _distinct_homes(graphs: Sequence[HomeGraph]) -> dict[str, list[str]]:
-    """Homes with pairs: the first of equal ones -> all of them. A home under two ids is one unit, not two."""
+    """Homes with pairs: the first id of equal homes -> all their ids, so that a home under two ids is one unit."""
     same: dict[bytes, list[str]] = {}
     for g in graphs:
         if len(g.pairs):
@@ -169,6 +225,7 @@ def _distinct_homes(graphs: Sequence[HomeGraph]) -> dict[str, list[str]]:
 
 
 def _join_directions(pairs: Ints, part: npt.NDArray[np.int8]) -> npt.NDArray[np.int8]:
+    """``[p]`` parts, both directions of a pair in the earlier of their two parts."""
     lowest: dict[tuple[int, int], int] = {}
     keys = [(min(t, a), max(t, a)) for t, a in pairs.tolist()]
     for key, value in zip(keys, part.tolist(), strict=True):

@@ -38,7 +38,7 @@ from training.suggestions.writing import to_yaml
 from training.synergy.config import SynergyConfig
 from training.synergy.graph import build_graph
 from training.synergy.model import SynergyModel
-from training.synergy.trainer import train
+from training.synergy.trainer import train_synergy_model
 
 SCRIPT = ROOT / "scripts" / "suggest_synergies.py"
 
@@ -52,7 +52,9 @@ CLASSES = {
 
 @pytest.fixture(scope="module")
 def model() -> SynergyModel:
-    return train([as_home(home(f"h{i}", areas=i % 3 > 0)) for i in range(8)], SynergyConfig(epochs=1)).model
+    return train_synergy_model(
+        [as_home(home(f"h{i}", areas=i % 3 > 0)) for i in range(8)], SynergyConfig(epochs=1)
+    ).model
 
 
 @pytest.fixture(scope="module")

@@ -7,12 +7,13 @@ import pytest
 import torch
 from support import as_home, home
 
-from training.synergy.encoded_home import EncodedHome, Vocabulary
+from training.synergy.encoded_home import EncodedHome
 from training.synergy.features import FEATURES, column, pair_features, stack_features
 from training.synergy.graph import build_graph
 from training.synergy.known_pairs import KnownPairs
-from training.synergy.name_encoders import WORDS, encoder
+from training.synergy.name_encoders import WORDS, encoder_of
 from training.synergy.pair_statistics import PairStatistics
+from training.synergy.vocabulary import Vocabulary
 
 
 def test_columns_are_placed_by_name_whatever_their_order_and_shape() -> None:
@@ -63,8 +64,8 @@ def test_a_reindexed_home_is_as_one_encoded_anew() -> None:
     every, none = np.ones(len(graph.pairs), dtype=bool), np.zeros(len(graph.pairs), dtype=bool)
     old, new = (Vocabulary.of([graph], [mask]) for mask in (none, every))
     assert old != new
-    first = EncodedHome(graph, old, (), encoder(WORDS))
-    again, anew = first.reindexed(new, ("sensor",)), EncodedHome(graph, new, ("sensor",), encoder(WORDS))
+    first = EncodedHome(graph, old, (), encoder_of(WORDS))
+    again, anew = first.reindexed(new, ("sensor",)), EncodedHome(graph, new, ("sensor",), encoder_of(WORDS))
     assert len(again.candidates) > len(first.candidates)
     statistics = PairStatistics(new)
     statistics.add(anew, graph.pairs, 1.0)

@@ -12,8 +12,10 @@ from support import as_home, home, row
 
 from home_assistant.domains import READ_ONLY_DOMAINS
 from home_assistant.household_words import words_of
+from training.synergy.encoded_home import EncodedHome
 from training.synergy.graph import HomeGraph, acting_domains, build_graph
 from training.synergy.splits import describe_split, split_pairs
+from training.synergy.vocabulary import Vocabulary
 
 
 def graph(raw: dict[str, Any], home_id: str = "") -> HomeGraph:
@@ -65,11 +67,14 @@ def test_a_name_tells_the_device_class_only_where_none_is_given() -> None:
     assert g.classes == ("binary_sensor:motion", "binary_sensor:motion", "light:")
 
 
-def test_rare_words_weigh_more() -> None:
+def test_a_rare_word_in_common_weighs_more_than_a_frequent_one() -> None:
     g = graph(home("a"))
-    rarity = dict(zip(g.words, g.rarity, strict=False))
-    assert rarity["kitchen"] > rarity["motion"] > 0
-    assert g.rarity[-1] == 0  # padding
+    encoded = EncodedHome(g, Vocabulary((), (), ()), ())
+    motion, light, other = (
+        np.array([g.entity_ids.index(e)])
+        for e in ("binary_sensor.kitchen_motion", "light.kitchen", "binary_sensor.hall_motion")
+    )
+    assert encoded.name_overlap(motion, light) > encoded.name_overlap(motion, other) > 0
 
 
 def test_a_bidirectional_row_is_positive_in_both_directions() -> None:

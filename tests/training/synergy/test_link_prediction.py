@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,22 +16,24 @@ from training.judging.calibration import Calibration
 from training.judging.splits import Part
 from training.runs.errors import ModelFileError, TrainingError
 from training.synergy.config import SynergyConfig
-from training.synergy.encoded_home import EncodedHome, Vocabulary
-from training.synergy.evaluation import HomeScore, RankingTask, intervals, judge, rank, ranking_task
+from training.synergy.encoded_home import EncodedHome
+from training.synergy.evaluation import HomeScore, RankingTask, intervals, rank, ranking_task, summarize_runs
+from training.synergy.feature_weights import KNOWN_VIEWS, rows_within_memory
 from training.synergy.features import FEATURES, KNOWN_FEATURES, column, pair_features
 from training.synergy.graph import build_graph
 from training.synergy.known_pairs import KnownPairs
 from training.synergy.model import SynergyModel
 from training.synergy.pair_statistics import PairStatistics
-from training.synergy.splits import Split, keep_known, split_pairs
-from training.synergy.trainer import FIT_VIEWS, TrainingResult, _Trainer, train
+from training.synergy.splits import everything_trains, known_home_split, split_pairs
+from training.synergy.trainer import SynergyTrainer, TrainingResult, train_synergy_model
+from training.synergy.vocabulary import Vocabulary
 
 QUICK = SynergyConfig(epochs=2)
 
 
 @pytest.fixture(scope="module")
 def trained() -> TrainingResult:
-    return train([as_home(home(f"h{i}", areas=i % 3 > 0)) for i in range(8)], QUICK)
+    return train_synergy_model([as_home(home(f"h{i}", areas=i % 3 > 0)) for i in range(8)], QUICK)
 
 
 def pairs_of(raw: dict[str, Any]) -> list[tuple[str, str]]:
@@ -72,7 +75,7 @@ def test_a_known_pair_does_not_tell_its_own_score(trained: TrainingResult) -> No
 
 def test_known_synergies_carry_messages_to_other_pairs() -> None:
     raw = home("a", rooms=tuple(f"room{chr(97 + i)}" for i in range(24)))
-    model = train([as_home(raw)], QUICK).model
+    model = train_synergy_model([as_home(raw)], QUICK).model
     with torch.no_grad():  # validation may have preferred the features alone, in which nothing is heard
         model.network.correction.weight.fill_(0.1)
     asked = [("binary_sensor.rooma_motion", "light.roomb")]
@@ -127,9 +130,9 @@ def test_a_saved_model_scores_the_same_without_the_data(trained: TrainingResult,
 
 def test_one_seed_gives_one_model_and_another_seed_another(trained: TrainingResult) -> None:
     homes = [as_home(home(f"h{i}", areas=i % 3 > 0)) for i in range(8)]
-    assert train(homes, QUICK).model.to_bytes() == trained.model.to_bytes()
+    assert train_synergy_model(homes, QUICK).model.to_bytes() == trained.model.to_bytes()
     other = QUICK.model_copy(update={"seed": 1})
-    assert train(homes, other).model.to_bytes() != trained.model.to_bytes()
+    assert train_synergy_model(homes, other).model.to_bytes() != trained.model.to_bytes()
 
 
 @pytest.mark.parametrize("break_it", ["missing", "garbage", "cut", "empty", "other", "old", "newer", "parts"])
@@ -160,7 +163,7 @@ def test_a_file_that_is_no_model_is_refused_in_one_line(trained: TrainingResult,
 def test_one_or_two_pairs_train_and_are_reported_as_in_sample(count: int) -> None:
     raw = home("a", rooms=("kitchen", "hall", "office"))
     raw["synergies"] = raw["synergies"][:count]
-    result = train([as_home(raw)], QUICK)
+    result = train_synergy_model([as_home(raw)], QUICK)
     assert result.split["strategy"] == "none"
     assert "test" not in result.metrics
     assert result.metrics["held_out"] is False
@@ -168,7 +171,7 @@ def test_one_or_two_pairs_train_and_are_reported_as_in_sample(count: int) -> Non
 
 
 def test_two_entities_and_one_pair_train() -> None:
-    result = train([as_home({"synergies": [row("light.a", "light.b")]})], QUICK)
+    result = train_synergy_model([as_home({"synergies": [row("light.a", "light.b")]})], QUICK)
     assert math.isfinite(result.history[-1].loss)
     assert result.model.score([{"entity_id": "light.a"}, {"entity_id": "light.b"}], [], [("light.a", "light.b")]) > 0.5
 
@@ -177,16 +180,16 @@ def test_no_pairs_is_a_clear_error() -> None:
     raw = home("a")
     raw["synergies"] = []
     with pytest.raises(TrainingError, match="no synergy pair among 1 home with 28 entities"):
-        train([as_home(raw)], QUICK)
+        train_synergy_model([as_home(raw)], QUICK)
     with pytest.raises(TrainingError, match="no synergy pair among 1 home with 1 entity"):
-        train([as_home({"entities": [{"entity_id": "light.a"}]})], QUICK)
+        train_synergy_model([as_home({"entities": [{"entity_id": "light.a"}]})], QUICK)
 
 
 def test_homes_without_synergies_are_carried_along() -> None:
     homes = [as_home(home(f"h{i}")) for i in range(6)]
     empty = home("empty")
     empty["synergies"] = []
-    assert train([*homes, as_home(empty)], QUICK).metrics["test"]["homes"] == 1
+    assert train_synergy_model([*homes, as_home(empty)], QUICK).metrics["test"]["homes"] == 1
 
 
 def test_test_pairs_reach_neither_statistics_nor_messages() -> None:
@@ -198,7 +201,7 @@ def test_test_pairs_reach_neither_statistics_nor_messages() -> None:
     raw = home(f"h{held_out}")
     raw["synergies"].append(row("media_player.kitchen", "lock.hall"))
     planted = [*homes[:held_out], as_home(raw), *homes[held_out + 1 :]]
-    plain, with_plant = train(homes, QUICK), train(planted, QUICK)
+    plain, with_plant = train_synergy_model(homes, QUICK), train_synergy_model(planted, QUICK)
     assert plain.model.to_bytes() == with_plant.model.to_bytes()
     assert with_plant.metrics["test"]["pairs"] == plain.metrics["test"]["pairs"] + 1
 
@@ -209,10 +212,10 @@ def test_what_an_epoch_predicts_never_carries_messages() -> None:
         synergy["relationship"] = {"direction": "bidirectional"}
     graph = build_graph(as_home(raw))
     split = split_pairs([graph])
-    trainer = _Trainer([graph], split, QUICK)
+    trainer = SynergyTrainer([graph], split, QUICK)
     shown = 0
     for _ in range(200):
-        supervised, known = trainer._view(0, trainer.positives[0])
+        supervised, known = trainer.views.draw(0)
         asked = {frozenset(pair) for pair in graph.pairs[supervised].tolist()}
         told = {frozenset(pair) for pair in known.tolist()}
         assert asked.isdisjoint(told)
@@ -223,45 +226,49 @@ def test_what_an_epoch_predicts_never_carries_messages() -> None:
 
 def test_negatives_stay_inside_the_home_stand_for_all_and_none_is_a_known_pair() -> None:
     graph = build_graph(as_home(home("a", rooms=tuple(f"room{chr(97 + i)}" for i in range(24)))))
-    trainer = _Trainer([graph], Split("none", (np.zeros(len(graph.pairs), dtype=np.int8),), "", {}), QUICK)
-    rows = trainer.positives[0]
+    by_automation = replace(everything_trains([graph]), strategy="none")  # folds are of automations
+    trainer = SynergyTrainer([graph], by_automation, QUICK)
+    rows = trainer.homes.positives[0]
     known = {tuple(pair) for pair in graph.pairs.tolist()}
-    whole = trainer._block(0, rows, graph.pairs[:0], max_triggers=1000, max_actions=1000)
+    whole = trainer.views.block(0, rows, graph.pairs[:0], max_triggers=1000, max_actions=1000)
     asked = {(whole.triggers[t], whole.actions[a]) for t, a in whole.positive.nonzero().tolist()}
     negatives = [(whole.triggers[t], whole.actions[a]) for t, a in whole.negative.nonzero().tolist()]
     assert asked == known
     assert known.isdisjoint(negatives)
     assert all(graph.acting([])[a] and t != a for t, a in negatives)
-    assert not whole.stands_for.any()
-    drawn = trainer._block(0, rows, graph.pairs[:0], max_triggers=8, max_actions=20)
+    assert not whole.log_multiplicity.any()
+    drawn = trainer.views.block(0, rows, graph.pairs[:0], max_triggers=8, max_actions=20)
     assert drawn.features.shape == (8, len(drawn.actions), len(FEATURES))
     assert (drawn.positive.sum(1) > 0).all()
-    assert float(drawn.stands_for.exp().sum()) == pytest.approx(len(trainer.homes[0].candidates))
+    assert float(drawn.log_multiplicity.exp().sum()) == pytest.approx(len(trainer.encoded[0].candidates))
 
 
 def test_the_fit_shows_small_homes_whole_and_large_ones_within_the_bound(monkeypatch: pytest.MonkeyPatch) -> None:
     small = [as_home(home(f"s{i}", rooms=("hall",))) for i in range(4)]
     large = [as_home(home(f"l{i}", rooms=tuple(f"room{j}" for j in range(30)))) for i in range(2)]
     graphs = [build_graph(one) for one in (*small, *large)]
-    split = Split("home", tuple(np.zeros(len(g.pairs), dtype=np.int8) for g in graphs), "", {})
-    monkeypatch.setattr("training.synergy.trainer.FIT_PAIRS", 20_000)
-    trainer = _Trainer(graphs, split, SynergyConfig())
-    homes = list(trainer.positives)
-    triggers = {h: len(np.unique(graphs[h].pairs[trainer.positives[h], 0])) for h in homes}
-    shown = trainer._bearable(homes)
+    split = everything_trains(graphs)
+    monkeypatch.setattr("training.synergy.feature_weights.FIT_PAIRS", 20_000)
+    trainer = SynergyTrainer(graphs, split, SynergyConfig())
+    positives = trainer.homes.positives
+    homes = list(positives)
+    triggers = {h: len(np.unique(graphs[h].pairs[positives[h], 0])) for h in homes}
+    shown = rows_within_memory(trainer.homes, homes)
     assert [shown[h] for h in homes[:4]] == [triggers[h] for h in homes[:4]]
     assert all(1 < shown[h] < triggers[h] for h in homes[4:])
-    pairs = sum(shown[h] * len(trainer.homes[h].candidates) for h in homes) * (1 + FIT_VIEWS)
+    pairs = sum(shown[h] * len(trainer.encoded[h].candidates) for h in homes) * (1 + KNOWN_VIEWS)
     assert 0.9 * 20_000 < pairs <= 20_000
 
 
-def test_the_more_pairs_the_less_the_weights_are_pulled_to_where_they_start(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_more_pairs_the_farther_weights_move_from_where_they_start(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     graphs = [build_graph(as_home(home(f"h{i}", areas=False))) for i in range(6)]
-    split = Split("home", tuple(np.zeros(len(g.pairs), dtype=np.int8) for g in graphs), "", {})
+    split = everything_trains(graphs)
     moved = []
     for few in (1_000_000, 10):
-        monkeypatch.setattr("training.synergy.trainer.PULL_PAIRS", few)
-        trainer = _Trainer(graphs, split, SynergyConfig())
+        monkeypatch.setattr("training.synergy.feature_weights.L2_PAIRS", few)
+        trainer = SynergyTrainer(graphs, split, SynergyConfig())
         trainer.fit_feature_weights()
         moved.append(float((trainer.network.evidence_weight.detach() - trainer.start).norm()))
     assert moved[1] > 1.5 * moved[0]
@@ -272,13 +279,13 @@ def test_statistics_of_a_training_pair_leave_it_out() -> None:
     odd = home("odd")
     odd["synergies"] = [row("media_player.kitchen", "lock.hall")]
     homes.append(build_graph(as_home(odd)))
-    split = Split("home", tuple(np.zeros(len(g.pairs), dtype=np.int8) for g in homes), "", {})
-    trainer = _Trainer(homes, split, QUICK)
+    split = everything_trains(homes)
+    trainer = SynergyTrainer(homes, split, QUICK)
     nothing = homes[6].pairs[:0]
-    block = trainer._block(6, trainer.positives[6], nothing, 10, 100)
+    block = trainer.views.block(6, trainer.homes.positives[6], nothing, 10, 100)
     ((t, a),) = block.positive.nonzero().tolist()
-    known = KnownPairs(trainer.homes[6], nothing)
-    seen = pair_features(trainer.log_odds, trainer.homes[6], known, block.triggers, block.actions)
+    known = KnownPairs(trainer.encoded[6], nothing)
+    seen = pair_features(trainer.log_odds, trainer.encoded[6], known, block.triggers, block.actions)
     assert column(block.features, "domain_pair")[t, a] < column(seen, "domain_pair")[t, a]
 
 
@@ -307,7 +314,7 @@ def test_large_homes_rank_a_stated_sample_of_triggers() -> None:
     graph = build_graph(as_home(raw))
     encoded = EncodedHome(graph, Vocabulary((), (), ()), ())
     asked = np.ones(len(graph.pairs), dtype=bool)
-    task = ranking_task(encoded, graph, 0, asked, ~asked, limit=5 * int(encoded.can_act.sum()))
+    task = ranking_task(encoded, graph, 0, asked, ~asked, max_pairs=5 * int(encoded.can_act.sum()))
     assert isinstance(task, RankingTask)
     assert task.triggers_left_out == 24 - 5
     assert len(task.triggers) == 5
@@ -349,7 +356,7 @@ def test_names_of_one_place_in_any_language_and_of_different_places_are_told_apa
     assert column(features, "other_place").tolist() == [[0, 1, 0, 0]]
     bedrooms = ["binary_sensor.master_bedroom", "light.bedroom", "light.guest_bedroom"]
     graph = build_graph(as_home({"entities": [{"entity_id": e} for e in bedrooms], "synergies": []}))
-    same, different = EncodedHome(graph, nothing, ()).by_place(np.array([0]), np.array([1, 2]))
+    same, different = EncodedHome(graph, nothing, ()).compare_places(np.array([0]), np.array([1, 2]))
     assert (same.tolist(), different.tolist()) == ([[True, False]], [[False, True]])
 
 
@@ -366,13 +373,13 @@ def test_whole_homes_are_held_out_and_the_model_stands_beside_the_counts(trained
 def test_a_held_out_pair_can_reach_neither_graph_nor_features() -> None:
     """A pair planted in the automations that a known home hides changes no score: not its own, and no other."""
     homes = [as_home(home(f"h{i}")) for i in range(6)]
-    model = train(homes, QUICK).model
+    model = train_synergy_model(homes, QUICK).model
     with torch.no_grad():  # validation may have preferred the features alone, in which no message is heard
         model.network.correction.weight.fill_(0.1)
     rooms = ("attic", "cellar", "studio", "pantry", "porch", "loft")
     raw = home("new", rooms=rooms)
     graph = build_graph(as_home(raw))
-    split = keep_known([graph], 0.7, seed=3)
+    split = known_home_split([graph], 0.7, seed=3)
 
     def judged_with(part: Part) -> HomeScore:
         """The home, one automation of ``part`` also locking a door that has nothing to do with its trigger."""
@@ -380,10 +387,10 @@ def test_a_held_out_pair_can_reach_neither_graph_nor_features() -> None:
         told = home("new", rooms=rooms)
         automation = graph.groups[first][0].rpartition(" ")[2]
         told["synergies"].append(row(asked, "lock.cellar", automation_id=automation))
-        (score,) = model.judge([as_home(told)], known_share=0.7, seed=3)
+        (score,) = model.evaluate([as_home(told)], known_share=0.7, seed=3)
         return score
 
-    ((plain,),) = (model.judge([as_home(raw)], known_share=0.7, seed=3),)
+    ((plain,),) = (model.evaluate([as_home(raw)], known_share=0.7, seed=3),)
     asked = graph.entity_ids[plain.task.triggers[0]]
     hidden, told = judged_with("test"), judged_with("train")
     assert hidden.task.positive.sum() == plain.task.positive.sum() + 1
@@ -403,8 +410,8 @@ def test_what_a_home_is_encoded_as_holds_none_of_its_pairs(trained: TrainingResu
 
 def test_judging_averages_runs_and_homes_and_compares_by_size(trained: TrainingResult) -> None:
     homes = [as_home(home(f"n{i}", rooms=tuple(f"{w}room" for w in "abcdefgh"[: 3 + i]))) for i in range(4)]
-    once = judge([trained.model.judge(homes)])
-    twice = judge([trained.model.judge(homes)] * 2)
+    once = summarize_runs([trained.model.evaluate(homes)])
+    twice = summarize_runs([trained.model.evaluate(homes)] * 2)
     assert (once["homes"], once["runs"], twice["runs"]) == (4, 1, 2)
     assert once["model"] == twice["model"]
     low, high = once["model"]["interval"]["mrr"]
@@ -413,7 +420,7 @@ def test_judging_averages_runs_and_homes_and_compares_by_size(trained: TrainingR
     assert once["mrr_ratio"]["value"] == pytest.approx(once["model"]["mrr"] / best, abs=1e-3)
     assert set(once["thirds"]) == {"small", "middle", "large"}
     with pytest.raises(TrainingError, match="no home has a pair that can be ranked"):
-        judge([[]])
+        summarize_runs([[]])
 
 
 def test_an_interval_covers_the_mean_and_narrows_with_more_homes() -> None:

@@ -18,7 +18,7 @@ from data_sources import Home
 from training.runs.job import SourceChoice
 from training.runs.run import Training
 from training.synergy.config import EvaluationOptions, SynergyConfig
-from training.synergy.encoded_home import EncodedHome, Vocabulary, names_of
+from training.synergy.encoded_home import EncodedHome, display_names
 from training.synergy.features import column, pair_features
 from training.synergy.graph import build_graph
 from training.synergy.job import SHIPPED_BASE, SynergyJob, evaluate
@@ -34,11 +34,12 @@ from training.synergy.name_encoders import (
     Encoder,
     WordTable,
     best_encoder,
-    encoder,
+    encoder_of,
 )
 from training.synergy.pair_statistics import PairStatistics
-from training.synergy.pretrained import SynergyBase
-from training.synergy.trainer import TrainingResult, train
+from training.synergy.pretrained import PretrainedSynergy
+from training.synergy.trainer import TrainingResult, train_synergy_model
+from training.synergy.vocabulary import Vocabulary
 
 QUICK = SynergyConfig(epochs=1)
 # Words for the same place that share no three letters.
@@ -67,22 +68,24 @@ def told_by_meaning(home_id: str) -> Home:
 
 @pytest.fixture(scope="module")
 def trained() -> TrainingResult:
-    return train([told_by_meaning(f"h{i}") for i in range(8)], QUICK, encoder=STAND_IN)
+    return train_synergy_model([told_by_meaning(f"h{i}") for i in range(8)], QUICK, encoder=STAND_IN)
 
 
 def test_names_that_mean_the_same_are_found_with_an_encoder_only(trained: TrainingResult) -> None:
-    without = train([told_by_meaning(f"h{i}") for i in range(8)], QUICK)
-    assert (trained.model.names, without.model.names) == ("stand-in", None)
-    found = [result.model.judge([told_by_meaning("new")])[0].metrics["model"]["mrr"] for result in (trained, without)]
+    without = train_synergy_model([told_by_meaning(f"h{i}") for i in range(8)], QUICK)
+    assert (trained.model.encoder_kind, without.model.encoder_kind) == ("stand-in", None)
+    found = [
+        result.model.evaluate([told_by_meaning("new")])[0].metrics["model"]["mrr"] for result in (trained, without)
+    ]
     assert found[0] > 0.95
     assert found[1] < 0.8
 
 
 def test_what_all_names_of_a_home_share_says_nothing_and_standing_is_among_all_that_can_act() -> None:
     graph = build_graph(as_home(home("a")))
-    place = {name: i for i, name in enumerate(names_of(graph))}
+    place = {name: i for i, name in enumerate(display_names(graph))}
     vectors = np.random.default_rng(1).normal(size=(graph.size, 16)).astype(np.float32)
-    vectors = vectors[[place[name] for name in names_of(graph)]]
+    vectors = vectors[[place[name] for name in display_names(graph)]]
 
     def shifted(by: float) -> EncodedHome:
         read = Encoder("shifted", lambda: lambda texts: vectors[[place[text] for text in texts]] + np.float32(by))
@@ -91,11 +94,11 @@ def test_what_all_names_of_a_home_share_says_nothing_and_standing_is_among_all_t
     read, everything = [], np.arange(graph.size)
     for by in (0.0, 3.0):
         encoded = shifted(by)
-        assert encoded.meaning is not None
-        read.append(encoded.meaning.likeness(everything, encoded.candidates))
+        assert encoded.name_vectors is not None
+        read.append(encoded.name_vectors.standardized_cosine(everything, encoded.candidates))
         np.testing.assert_allclose(read[-1].mean(1), 0, atol=1e-4)
         np.testing.assert_allclose(read[-1].std(1), 1, atol=1e-3)
-        part = encoded.meaning.likeness(everything[3:5], encoded.candidates[:2])
+        part = encoded.name_vectors.standardized_cosine(everything[3:5], encoded.candidates[:2])
         np.testing.assert_allclose(part, read[-1][3:5, :2], rtol=1e-4)
     np.testing.assert_allclose(read[0], read[1], atol=1e-4)
     centred = vectors - vectors.mean(0)
@@ -118,7 +121,7 @@ def test_without_an_encoder_the_feature_of_names_is_0_and_with_one_it_is_not() -
 
 def test_a_name_is_read_rather_than_the_id_and_an_id_in_words() -> None:
     raw = {"entities": [{"entity_id": "light.a1_x", "name": "Reading lamp"}, {"entity_id": "light.hall_lamp"}]}
-    assert names_of(build_graph(as_home(raw))) == ["Reading lamp", "hall lamp"]
+    assert display_names(build_graph(as_home(raw))) == ["Reading lamp", "hall lamp"]
 
 
 def test_a_text_is_read_once_and_in_batches() -> None:
@@ -147,7 +150,7 @@ def test_training_again_with_the_validation_homes_reads_no_name_a_second_time() 
             return super().__call__(texts)
 
     homes = [as_home(home(f"h{i}")) for i in range(6)]
-    trained = train(homes, QUICK, encoder=Counting("stand-in", lambda: by_place))
+    trained = train_synergy_model(homes, QUICK, encoder=Counting("stand-in", lambda: by_place))
     assert (trained.split["strategy"], trained.split["units"]["validation"]) == ("home", 1)
     assert asked == [len(one.entities) for one in homes]
 
@@ -159,9 +162,9 @@ def test_a_model_that_knows_names_says_once_that_it_does_without_where_the_extra
     path.write_bytes(trained.model.to_bytes())
     new, entities = told_by_meaning("new"), [e.model_dump() for e in told_by_meaning("new").entities]
     asked = [("binary_sensor.sofa", "light.couch"), ("binary_sensor.sofa", "light.gazebo")]
-    monkeypatch.setattr(training.synergy.model, "names_encoder", lambda kind: None)
+    monkeypatch.setattr(training.synergy.model, "encoder_of", lambda kind: None)
     alone = SynergyModel.load(path)
-    assert alone.names
+    assert alone.encoder_kind
     right, wrong = alone.score(entities, [], asked)
     assert right == pytest.approx(wrong, abs=0.05), "nothing else tells them apart"
     assert caplog.text.count("scores without") == 1
@@ -173,20 +176,20 @@ def test_a_model_that_knows_names_says_once_that_it_does_without_where_the_extra
     evaluate(SourceChoice(str(data)), EvaluationOptions(model_path=path, report=report, no_names=True))
     assert json.loads(report.read_text())["names"] is None
     assert caplog.text.count("scores without") == 1, "who switched names off knows"
-    monkeypatch.setattr(training.synergy.model, "names_encoder", lambda kind: STAND_IN)
+    monkeypatch.setattr(training.synergy.model, "encoder_of", lambda kind: STAND_IN)
     right, wrong = SynergyModel.load(path).score(new.entities, [], asked)
     assert right > wrong + 0.2
 
 
 def test_what_a_base_makes_of_words_is_where_words_start_and_no_other_encoder() -> None:
-    base = SynergyBase.load(SHIPPED_BASE)
-    assert base.names == WORDS
+    base = PretrainedSynergy.load(SHIPPED_BASE)
+    assert base.encoder_kind == WORDS
     homes = [told_by_meaning(f"h{i}") for i in range(8)]
-    other = train(homes, QUICK, base=base, encoder=STAND_IN).model
-    (judged,) = other.judge([told_by_meaning("new")])
+    other = train_synergy_model(homes, QUICK, pretrained=base, encoder=STAND_IN).model
+    (judged,) = other.evaluate([told_by_meaning("new")])
     assert judged.metrics["model"]["mrr"] > 0.9
     assert other.log_odds.meaning.shape[0] == SPREAD.shape[1]
-    words = train(homes, QUICK, base=base, encoder=encoder(WORDS)).model
+    words = train_synergy_model(homes, QUICK, pretrained=base, encoder=encoder_of(WORDS)).model
     light = words.vocabulary.domains.index("light") + 1, base.vocabulary.domains.index("light") + 1
     cover = words.vocabulary.domains.index("cover") + 1, base.vocabulary.domains.index("cover") + 1
     assert torch.equal(words.log_odds.meaning[:, cover[0]], base.meaning[:, cover[1]]), "no home here says otherwise"
@@ -207,7 +210,7 @@ def told_by_trigger(home_id: str, *, of_lights: str, of_locks: str) -> Home:
 def test_the_meaning_of_a_trigger_tells_the_domain_that_it_drives() -> None:
     # No word of a trigger is of two homes: only vectors tell.
     homes = [told_by_trigger(f"h{x}", of_lights=f"sofa{x}", of_locks=f"lobby{x}") for x in "abcdefgh"]
-    model = train(homes, QUICK, encoder=STAND_IN).model
+    model = train_synergy_model(homes, QUICK, encoder=STAND_IN).model
     new = told_by_trigger("new", of_lights="couch", of_locks="reception")
     asked = [(f"sensor.{word}", action) for word in ("couch", "reception") for action in ("light.a1", "lock.b1")]
     light, no_lock, no_light, lock = model.score(new.entities, [], asked)
@@ -243,7 +246,7 @@ def test_a_summary_says_how_names_were_read_and_sentences_take_pairs_to_hold_out
 
 def test_the_table_that_ships_reads_words_of_other_languages_and_compounds_as_near() -> None:
     assert TABLE.stat().st_size + SHIPPED_BASE.stat().st_size < 2_000_000, "what ships stays small"
-    read = encoder(WORDS)
+    read = encoder_of(WORDS)
     assert read is not None
     texts = ["Wohnzimmerlampe", "living room light", "boiler pump", "Zxqw", "washing machine", "laundry"]
     lamp, light, pump, unknown, washer, laundry = read(texts)
@@ -269,13 +272,13 @@ def test_sentences_are_read_where_they_can_be_and_are_wanted(monkeypatch: pytest
     assert [best_encoder().kind, best_encoder(sentences=False).kind] == [SENTENCES, WORDS]
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     assert best_encoder().kind == WORDS
-    assert encoder(SENTENCES) is None
-    assert encoder("of another version") is None
+    assert encoder_of(SENTENCES) is None
+    assert encoder_of("of another version") is None
 
 
 def test_the_extra_reads_names_of_like_meaning_as_near() -> None:
     pytest.importorskip(PACKAGE)
-    read = encoder(SENTENCES)
+    read = encoder_of(SENTENCES)
     assert read is not None
     lamp, light, pump = read(["sofa lamp", "couch light", "boiler pump"])
     assert np.linalg.norm(lamp) == pytest.approx(1, abs=1e-5)

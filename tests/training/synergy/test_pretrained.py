@@ -16,12 +16,12 @@ from training.synergy.config import NO_BASE, EvaluationOptions, SynergyConfig
 from training.synergy.graph import build_graph
 from training.synergy.job import SHIPPED_BASE, SynergyJob, evaluate
 from training.synergy.model import SynergyModel
-from training.synergy.pretrained import MIN_HOMES, SynergyBase
-from training.synergy.trainer import train, train_base
+from training.synergy.pretrained import MIN_HOMES, PretrainedSynergy
+from training.synergy.trainer import pretrain, train_synergy_model
 
 
 def test_the_shipped_base_is_small_names_its_sources_and_suggests_for_a_home_without_automations() -> None:
-    base = SynergyBase.load(SHIPPED_BASE)
+    base = PretrainedSynergy.load(SHIPPED_BASE)
     assert SHIPPED_BASE.stat().st_size + SHIPPED_BASE.with_suffix(".json").stat().st_size < 2_000_000
     assert len(base.home_ids) == 22
     assert "MIT" in base.card["licences"]
@@ -35,7 +35,7 @@ def test_the_shipped_base_is_small_names_its_sources_and_suggests_for_a_home_wit
 def test_a_base_knows_no_text_that_few_homes_use_and_gives_the_same_bytes_again(tmp_path: Path) -> None:
     homes = [as_home(home(f"h{i}", rooms=("kitchen", "hall", "office", "attic")[: 2 + i % 3])) for i in range(6)]
     config = SynergyConfig(epochs=1, hidden_dim=8)
-    bases = [train_base(homes, [1.0] * 6, config, {"name": "b", "homes": []}) for _ in range(2)]
+    bases = [pretrain(homes, [1.0] * 6, config, {"name": "b", "homes": []}) for _ in range(2)]
     users = Counter(word for h in homes for word in set(build_graph(h).words))
     assert bases[0].vocabulary.words
     assert all(users[word] >= MIN_HOMES for word in bases[0].vocabulary.words)
@@ -50,8 +50,10 @@ def test_a_base_knows_no_text_that_few_homes_use_and_gives_the_same_bytes_again(
 def test_training_on_little_starts_from_the_base() -> None:
     raw = home("a", rooms=("kitchen", "hall"), areas=False)
     raw["synergies"] = raw["synergies"][:2]
-    base = SynergyBase.load(SHIPPED_BASE)
-    own, based = (train([as_home(raw)], SynergyConfig(epochs=1), base=b).model for b in (None, base))
+    base = PretrainedSynergy.load(SHIPPED_BASE)
+    own, based = (
+        train_synergy_model([as_home(raw)], SynergyConfig(epochs=1), pretrained=b).model for b in (None, base)
+    )
     assert set(base.vocabulary.words) <= set(based.vocabulary.words)
     assert based.trained_on == base.home_ids | {"a"}
     new = home("new", rooms=("attic", "cellar"), areas=False)["entities"]
@@ -64,8 +66,8 @@ def test_training_on_little_starts_from_the_base() -> None:
 
 
 def test_counts_move_to_a_larger_vocabulary_and_keep_their_sums() -> None:
-    base = SynergyBase.load(SHIPPED_BASE)
-    larger = base.vocabulary.plus(train([as_home(home("a"))], SynergyConfig(epochs=1)).model.vocabulary)
+    base = PretrainedSynergy.load(SHIPPED_BASE)
+    larger = base.vocabulary.plus(train_synergy_model([as_home(home("a"))], SynergyConfig(epochs=1)).model.vocabulary)
     moved = base.statistics.within(larger)
     for name, counts in base.statistics.counts.items():
         assert float(moved.counts[name].sum()) == pytest.approx(float(counts.sum()), rel=1e-4)
@@ -109,7 +111,7 @@ def test_evaluating_judges_both_settings_and_says_what_flatters(
 ) -> None:
     caplog.set_level("INFO")
     homes = [home(f"h{i}", areas=False) for i in range(3)]
-    homes[0]["home_id"] = min(SynergyBase.load(SHIPPED_BASE).home_ids)
+    homes[0]["home_id"] = min(PretrainedSynergy.load(SHIPPED_BASE).home_ids)
     data, report = tmp_path / "homes.json", tmp_path / "r.json"
     data.write_text(json.dumps(homes))
     evaluate(SourceChoice(str(data)), EvaluationOptions(model_path=SHIPPED_BASE, report=report))

@@ -1,0 +1,138 @@
+"""Fit the weights of the features, before the graph network is trained.
+
+The weights minimise the ranking loss over views of all homes, with an L2 penalty on their distance from where they
+start. The vectors of names have too many numbers to be features. Their weights, one for each number and domain of the
+action, are fitted together with those of the features, and their sum then becomes the feature ``trigger_meaning``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from training.synergy.encoded_home import EncodedHome
+from training.synergy.features import column
+from training.synergy.network import SynergyNetwork
+from training.synergy.training_homes import FoldStatistics, TrainingHomes
+from training.synergy.views import Block, ComparedPairs, ViewSampler, trigger_vectors
+
+FIT_HOMES = 300
+KNOWN_VIEWS = 4  # of each home as a partly known one, beside one as a new home
+# Rows of all homes together; a home gets at least MIN_ROWS. Candidates of one row, beside supervised actions.
+FIT_ROWS, MIN_ROWS, FIT_ACTIONS = 6_000, 32, 400
+FIT_PAIRS = 1_500_000  # of all views, 140 bytes each: bounds memory where one home drives thousands of actions
+MOMENT_ROWS = 65_536  # pairs whose squared features are in memory at a time
+# L2 strengths towards the starting weights of features and of name vectors. Above L2_PAIRS training pairs they shrink
+# as L2_PAIRS / number of pairs.
+FEATURE_L2, MEANING_L2, BIAS_L2 = 0.6, 0.02, 1e-4
+L2_PAIRS = 2_000
+STARTING_BIAS = -3.0
+MIN_SCALE = 1e-2
+
+
+def fit_feature_weights(
+    network: SynergyNetwork,
+    homes: TrainingHomes,
+    statistics: FoldStatistics,
+    views: ViewSampler,
+    start: tuple[Tensor, Tensor],
+    rng: np.random.Generator,
+) -> None:
+    """Fit the weights of features and name vectors; set those of ``network`` and of ``statistics``.
+
+    Args:
+        network: Gets weights, bias, and mean and standard deviation of each feature.
+        homes: The training homes.
+        statistics: Gets the weights of name vectors.
+        views: Draws the views.
+        start: Weights to start from and to stay near: ``[f]`` of the features, ``[dimensions, domains]`` of name
+            vectors.
+        rng: Draws homes where there are more than ``FIT_HOMES``.
+    """
+    chosen = list(homes.positives)
+    if len(chosen) > FIT_HOMES:
+        chosen = sorted(rng.choice(chosen, FIT_HOMES, replace=False).tolist())
+    max_rows = rows_within_memory(homes, chosen)
+    fitted: list[tuple[EncodedHome, Block]] = []  # without their features, which take most of the memory
+
+    def blocks() -> Iterator[Block]:
+        for h in chosen:
+            for supervised, known in (views.new_home(h), *(views.partly_known(h) for _ in range(KNOWN_VIEWS))):
+                block = views.block(h, supervised, known, max_rows[h], FIT_ACTIONS)
+                block = block._replace(weight=block.weight if not len(known) else block.weight / KNOWN_VIEWS)
+                fitted.append((homes.encoded[h], block._replace(features=torch.empty(0))))
+                yield block
+
+    pairs = ComparedPairs.of(blocks())
+    sizes = ((block, int(block.compared.sum())) for _, block in fitted)
+    share = torch.cat([torch.full((size,), block.weight / size) for block, size in sizes])
+    share /= share.sum()
+    scale = _set_moments(network, pairs.features, share)
+
+    start_weight, start_meaning = start
+    weight, meaning = start_weight.clone().requires_grad_(), start_meaning.clone().requires_grad_()
+    bias = torch.full((), STARTING_BIAS, requires_grad=True)
+    vectors, cell = trigger_vectors(fitted, start_meaning.shape[1])
+    l2 = min(1.0, L2_PAIRS / sum(len(rows) for rows in homes.positives.values()))
+    optimizer = torch.optim.LBFGS([weight, bias, meaning], max_iter=50, line_search_fn="strong_wolfe")
+
+    def trigger_meaning() -> Tensor:
+        return (vectors @ meaning).flatten()[cell] if len(meaning) else torch.zeros(())
+
+    def loss() -> Tensor:
+        optimizer.zero_grad()
+        penalty = FEATURE_L2 * ((weight - start_weight) * scale).square().sum()
+        penalty = penalty + MEANING_L2 * (meaning - start_meaning).square().sum()
+        logit = pairs.features @ weight + bias + trigger_meaning()
+        value = pairs.loss(logit) + l2 * penalty + BIAS_L2 * bias.square()
+        value.backward()  # type: ignore[no-untyped-call]
+        return value
+
+    optimizer.step(loss)  # type: ignore[no-untyped-call]
+    with torch.no_grad():
+        network.evidence_weight.copy_(weight)
+        network.bias.copy_(bias)
+        column(pairs.features, "trigger_meaning").copy_(trigger_meaning())
+    statistics.set_meaning(meaning.detach())
+    _set_moments(network, pairs.features, share)
+
+
+def rows_within_memory(homes: TrainingHomes, chosen: Sequence[int]) -> dict[int, int]:
+    """How many rows (triggers) to draw of each home, so that all views together make at most ``FIT_PAIRS`` pairs.
+
+    A row is compared with all actions of its view's supervised pairs and ``FIT_ACTIONS`` more, but at most with all
+    that can act. What small homes leave of their equal share of pairs goes to larger homes.
+    """
+    most = max(MIN_ROWS, FIT_ROWS // len(chosen))
+    driven = {h: homes.graphs[h].pairs[homes.positives[h]] for h in chosen}
+    triggers = {h: len(np.unique(pairs[:, 0])) for h, pairs in driven.items()}
+    actions = {h: len(np.unique(pairs[:, 1])) for h, pairs in driven.items()}
+
+    def pairs_of(h: int, rows: int) -> float:
+        return rows * min(len(homes.encoded[h].candidates), rows * actions[h] / triggers[h] + FIT_ACTIONS)
+
+    left, max_rows = FIT_PAIRS / (1 + KNOWN_VIEWS), {}
+    for place, h in enumerate(sorted(chosen, key=lambda h: pairs_of(h, min(most, triggers[h])))):
+        share, rows = left / (len(chosen) - place), min(most, triggers[h])
+        while rows > 1 and pairs_of(h, rows) > share:
+            rows -= 1
+        max_rows[h] = rows
+        left -= pairs_of(h, rows)
+    return max_rows
+
+
+def _set_moments(network: SynergyNetwork, features: Tensor, share: Tensor) -> Tensor:
+    """Set the network's mean and standard deviation of each feature, and return the ``[f]`` standard deviations.
+
+    ``share`` are ``[k]`` weights of the pairs whose features are ``[k, f]``, with a sum of 1.
+    """
+    parts = list(zip(torch.split(features, MOMENT_ROWS), torch.split(share, MOMENT_ROWS), strict=True))
+    mean = torch.stack([part @ rows for rows, part in parts]).sum(0)
+    square = torch.stack([part @ rows.square() for rows, part in parts]).sum(0)
+    scale = (square - mean.square()).clamp_min(0).sqrt()
+    network.evidence_mean.copy_(mean)
+    network.evidence_scale.copy_(scale.clamp_min(MIN_SCALE))
+    return scale
