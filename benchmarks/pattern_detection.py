@@ -22,21 +22,24 @@ COLUMNS = ("brier", "average_precision", "roc_auc", "ece")
 @click.option("--folds", type=click.IntRange(2), default=5, show_default=True)
 @click.option("--seeds", type=click.IntRange(1), default=5, show_default=True)
 def main(data: Path, folds: int, seeds: int) -> None:
-    """Every judged row of DATA (default: the sample) is held out once a seed; folds differ between seeds."""
+    """Hold out every row of DATA that has a ground truth once per seed; folds differ between seeds.
+
+    DATA is the sample by default.
+    """
     import numpy as np
 
     from data_sources import PatternRow, open_source
 
     rows = [row for row in open_source(json_input=str(data)).read(PatternRow) if row.genuine is not None]
     label = np.array([row.genuine for row in rows])
-    print(f"{len(rows)} judged rows, {label.mean():.1%} genuine; {folds} folds, {seeds} seeds, mean over seeds")
+    print(f"{len(rows)} labelled rows, {label.mean():.1%} genuine; {folds} folds, {seeds} seeds, mean over seeds")
     if not 0 < label.sum() < len(rows):
-        print("One class: there is nothing to learn to tell apart, and nothing to measure.")
+        print("All rows have one label: there is nothing to learn and nothing to measure.")
     else:
         for unit in ("entity_id", "home_id"):
             names = [getattr(row, unit) for row in rows]
             if None in names or len(set(names)) < folds:
-                print(f"held out by {unit}: not possible, it is not given or has fewer than {folds} values")
+                print(f"held out by {unit}: not possible; a row has none, or there are fewer than {folds}")
             else:
                 _cross_validate(rows, names, label, folds, seeds, unit)
     with tempfile.TemporaryDirectory() as folder:
@@ -60,10 +63,9 @@ def _cross_validate(rows: Sequence, names: Sequence[str], label: object, folds: 
         fold[np.random.default_rng(seed).permutation(len(units))] = np.arange(len(units)) % folds
         probability = np.zeros(len(rows))
         for part in range(folds):
-            measured = np.flatnonzero(fold[number] == part)
-            learnt = np.flatnonzero(fold[number] != part)
-            model, _ = fit([rows[i] for i in learnt], seed)
-            probability[measured] = model.score([rows[i] for i in measured])
+            test, train = np.flatnonzero(fold[number] == part), np.flatnonzero(fold[number] != part)
+            model, _ = fit([rows[i] for i in train], seed)
+            probability[test] = model.score([rows[i] for i in test])
             chosen[model.chosen] = chosen.get(model.chosen, 0) + 1
         named = {"model": probability, "base rate": np.full(len(rows), label.mean()), "confidence": confidence}
         tables.append({name: scores_of(values, label) for name, values in named.items()})

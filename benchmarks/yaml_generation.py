@@ -27,7 +27,7 @@ def main(data: Path, homes: Path | None, folds: int, fold: int | None, seed: int
     """Train on DATA, hold whole homes out, and print the scores of each fold and their mean by rows."""
     from data_sources import Home, YamlRow, open_source
     from training.automations.report import score_lines
-    from training.automations.trainer import learn, split_by_home
+    from training.automations.trainer import split_by_home, train_generator
     from training.text.config import AdapterConfig
 
     rows = list(open_source(json_input=str(data)).read(YamlRow))
@@ -44,7 +44,7 @@ def main(data: Path, homes: Path | None, folds: int, fold: int | None, seed: int
             continue
         started = time.perf_counter()
         with tempfile.TemporaryDirectory() as work:
-            result = learn(rows, config, Path(work), split=split)
+            result = train_generator(rows, config, Path(work), split=split)
         print(f"fold {number}: {split[1]['rows']} rows, {time.perf_counter() - started:.0f} s")
         print("\n".join(score_lines(result.metrics)), flush=True)
         measured.append(result.metrics["test"])

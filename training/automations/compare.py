@@ -1,4 +1,4 @@
-"""How two YAML generators are compared on the same rows."""
+"""Compare two YAML generators on the same rows."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def _select(source: DataSource, max_samples: int | None) -> EvaluationRows[YamlR
 
 
 def _leave_out(evaluation: EvaluationRows[YamlRow], trained_on: Sequence[str]) -> list[YamlRow]:
-    # Where homes are held out, two of them may well ask for the same.
+    # If homes are held out, two of them may well have the same request.
     number = 0 if evaluation.strategy == "home" else 1
     return unseen_rows(evaluation.rows, [row_units(row)[number] for row in evaluation.rows], trained_on)
 

@@ -1,4 +1,4 @@
-"""What the YAML generator is trained with, and what a training run is told beside it."""
+"""The YAML generator's configuration, and the options of a run."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class YamlConfig(AdapterConfig):
 
 
 class YamlOptions(AdapterOptions):
-    """What a training of the YAML generator is told beside its configuration."""
+    """The options of a YAML generator run."""
 
     output_dir: Annotated[Path, Setting("Where runs and the link `latest` are.")] = MODELS["yaml_generation"].place
     max_samples: Annotated[Positive, Setting("Rows at most, the newest of a database.")] = 20_000

@@ -13,13 +13,13 @@ from training.automations.grounding import Grounding
 from training.automations.linear import to_linear
 from training.automations.model import Example, YamlGenerator
 from training.judging.metrics import f1
-from training.text.model import EXAMPLES, judged_rows, nearest_texts, text_scores
+from training.text.model import EXAMPLES, limit_rows, nearest_texts, text_scores
 
 
 def evaluate_generator(
-    generator: YamlGenerator, training: Sequence[Example], judged: Sequence[Example]
+    generator: YamlGenerator, training: Sequence[Example], held_out: Sequence[Example]
 ) -> dict[str, Any]:
-    """Scores of what is generated for ``judged``, at most ``JUDGED_ROWS`` of them, beside two baselines.
+    """Score what is generated for at most ``MAX_EVALUATED`` of the ``held_out`` examples, beside two baselines.
 
     Both baselines look up the nearest training request: ``nearest_request`` answers with its automation as it is,
     ``nearest_grounded`` compares the requests without names and numbers and then fills in those of the request.
@@ -27,20 +27,20 @@ def evaluate_generator(
     Returns:
         ``rows``, ``model`` and ``baselines`` with the scores of ``automation_scores``, and a few ``examples``.
     """
-    judged = judged_rows(judged)
-    answers = generator.automations([(example.grounding, example.home) for example in judged])
-    by_request = nearest_texts([e.request for e in training], [e.request for e in judged])
-    by_source = nearest_texts([e.grounding.source for e in training], [e.grounding.source for e in judged])
+    rows = limit_rows(held_out)
+    answers = generator.automations([(example.grounding, example.home) for example in rows])
+    by_request = nearest_texts([e.request for e in training], [e.request for e in rows])
+    by_source = nearest_texts([e.grounding.source for e in training], [e.grounding.source for e in rows])
     grounded = [
         _restored(example.grounding, training[near].grounding.hide(training[near].automation))
-        for example, near in zip(judged, by_source, strict=True)
+        for example, near in zip(rows, by_source, strict=True)
     ]
     return {
-        "rows": len(judged),
-        "model": automation_scores(answers, judged),
+        "rows": len(rows),
+        "model": automation_scores(answers, rows),
         "baselines": {
-            "nearest_request": automation_scores([training[near].automation for near in by_request], judged),
-            "nearest_grounded": automation_scores(grounded, judged),
+            "nearest_request": automation_scores([training[near].automation for near in by_request], rows),
+            "nearest_grounded": automation_scores(grounded, rows),
         },
         "examples": [
             {
@@ -48,7 +48,7 @@ def evaluate_generator(
                 "wanted": to_linear(example.automation),
                 "generated": None if answer is None else to_linear(answer),
             }
-            for example, answer in list(zip(judged, answers, strict=True))[:EXAMPLES]
+            for example, answer in list(zip(rows, answers, strict=True))[:EXAMPLES]
         ],
     }
 

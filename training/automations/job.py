@@ -1,4 +1,4 @@
-"""The YAML generation job: a request in plain words, and the home's entities, give a Home Assistant automation."""
+"""The YAML generation job: the model writes a Home Assistant automation from a request and the home's entities."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class YamlJob(AdapterJob):
-    """Requests and automations, with the entities of their homes where they are known."""
+    """Trains on requests and automations, with the entities of their homes if they are known."""
 
     model_type = YamlRow.kind
     record = YamlRow
@@ -28,16 +28,16 @@ class YamlJob(AdapterJob):
         """The request and the automation."""
         return row.input, row.output
 
-    def learn(self, rows: Sequence[YamlRow], work: Path, **options: Any) -> TrainedAdapter:
-        """Train on the automations as lines of words."""
-        from training.automations.trainer import learn
+    def fit(self, rows: Sequence[YamlRow], work: Path, **options: Any) -> TrainedAdapter:
+        """Train an adapter on the automations in linear form."""
+        from training.automations.trainer import train_generator
 
-        return learn(rows, self.adapter, work, **options)
+        return train_generator(rows, self.adapter, work, **options)
 
     def verdict(self, metrics: dict[str, Any]) -> str:
-        """Whether the structure of what is generated beats looking up."""
+        """One sentence: whether the model's structure F1 beats the look-up baselines."""
         return verdict(metrics)
 
     def score_lines(self, metrics: dict[str, Any]) -> list[str]:
-        """Validity and structure, beside the look-ups."""
+        """Validity and structure F1 beside the look-up baselines."""
         return score_lines(metrics)

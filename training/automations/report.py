@@ -13,7 +13,10 @@ _COLUMNS = {
 
 
 def verdict(metrics: dict[str, Any]) -> str:
-    """One sentence: does the model beat looking up?"""
+    """One sentence for the log and the notes: whether the model's structure F1 beats the look-up baselines.
+
+    ``metrics`` are those of ``TrainedAdapter``.
+    """
     measured = metrics.get("test")
     if measured is None:
         return "Nothing was held out, so nothing is known of requests that were not seen."
@@ -24,7 +27,7 @@ def verdict(metrics: dict[str, Any]) -> str:
 
 
 def score_lines(metrics: dict[str, Any]) -> list[str]:
-    """The closing table and the examples."""
+    """The table of scores and the examples, one line each."""
     name = "test" if "test" in metrics else "in_sample"
     measured = metrics[name]
     title = "Held-out" if name == "test" else "In-sample (NOT held out)"
@@ -36,7 +39,7 @@ def score_lines(metrics: dict[str, Any]) -> list[str]:
         cells = (_cell(row.get(key), key, len(column) + 2) for column, key in _COLUMNS.items())
         lines.append(f"  {label:<20}" + "".join(cells))
     for example in measured["examples"]:
-        lines += [f"  asked:     {example['request']}", f"  wanted:    {example['wanted']}"]
+        lines += [f"  request:   {example['request']}", f"  reference: {example['wanted']}"]
         lines.append(f"  generated: {example['generated'] or '(none)'}")
     return [line.encode("ascii", "backslashreplace").decode() for line in lines]
 

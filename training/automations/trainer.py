@@ -1,4 +1,4 @@
-"""Train the YAML generator: which rows, how they are split, and what is judged."""
+"""Train the YAML generator: choose its rows, split them, and evaluate what it writes."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from training.text.splits import MIN_GROUPS, Split, split_by_query, split_by_uni
 from training.text.trainer import Scratch, TrainedAdapter, train_adapter
 
 log = logging.getLogger(__name__)
-CHARACTERS_A_TOKEN = 3  # at least; a line that may not fit would be cut and teach the model to stop anywhere
+CHARACTERS_A_TOKEN = 3  # at least; a line that is cut at the limit would teach the model to stop anywhere
 SCRATCH = Scratch(pieces="bpe", epochs=60, rows=20_000)
 
 
 def split_by_home(rows: Sequence[YamlRow]) -> Split:
-    """Whole homes are held out where they are known and enough, else whole queries."""
+    """A part for each row: whole homes are held out if every row has one and there are enough, else whole queries."""
     homes = [row.home_id for row in rows if row.home_id is not None]
     distinct = len(set(homes))
     if distinct < MIN_GROUPS or len(homes) < len(rows):
@@ -32,7 +32,7 @@ def split_by_home(rows: Sequence[YamlRow]) -> Split:
     return split_by_unit(homes, "home", f"{distinct} homes: whole homes are held out")
 
 
-def learn(
+def train_generator(
     rows: Sequence[YamlRow],
     config: AdapterConfig,
     work: Path,
@@ -40,14 +40,17 @@ def learn(
     split: Split | None = None,
     **options: Any,
 ) -> TrainedAdapter:
-    """Train a generator and score what it writes for the rows held out; without any, for those it was trained on.
+    """Train a generator and score what it writes for the held-out rows; if there are none, for the training rows.
 
     Args:
         rows: Requests with their automations.
         config: Sizes, base model and hyperparameters.
         work: The folder that the run writes into.
-        split: A part for each row, and what is said of it; ``split_by_home`` where it is not given.
-        options: As those of ``training.text.trainer.train_adapter``.
+        split: A part for each row, and its description; without it, ``split_by_home``.
+        options: ``resume_from`` and ``on_epoch`` of ``training.text.trainer.train_adapter``.
+
+    Raises:
+        TrainingError: The base, or the adapter to resume from, cannot be used.
     """
     parts, described = split or split_by_home(rows)
     longest = CHARACTERS_A_TOKEN * config.target_max_tokens
@@ -65,18 +68,18 @@ def learn(
         )
     by_part = {part: [one.example for one in kept if one.part == part] for part in PARTS}
 
-    def judged_by(model: Any, tokenizer: Any, _training: Any, _judged: Any, config: AdapterConfig) -> dict[str, Any]:
+    def evaluate(model: Any, tokenizer: Any, _training: Any, _held_out: Any, config: AdapterConfig) -> dict[str, Any]:
         generator = YamlGenerator(Suggester(model, tokenizer, config))
         return evaluate_generator(generator, by_part["train"], by_part["test"] or by_part["train"])
 
     pairs, kept_split = [one.pair for one in kept], ([one.part for one in kept], described)
-    result = train_adapter(pairs, config, work, split=kept_split, judged_by=judged_by, scratch=SCRATCH, **options)
+    result = train_adapter(pairs, config, work, split=kept_split, evaluate=evaluate, scratch=SCRATCH, **options)
     seen = [one.row for one in kept if one.part != "test"]
     return replace(result, trained_on=unit_digests(unit for row in seen for unit in row_units(row)))
 
 
 class _PreparedRow(NamedTuple):
-    """A row, what the model reads and writes of it, and the part of the split that it is in."""
+    """A row, its example, its part of the split, and the texts that the model reads and writes."""
 
     row: YamlRow
     example: Example
@@ -85,12 +88,12 @@ class _PreparedRow(NamedTuple):
 
 
 class RowUnits(NamedTuple):
-    """What a row belongs to. A model may be scored on rows whose unit it has not seen."""
+    """The home and the request that a row belongs to. A model is scored on rows whose unit it was not trained on."""
 
     home: str
     request: str
 
 
 def row_units(row: YamlRow) -> RowUnits:
-    """The units of a row, as they go into ``splits.unit_digests``."""
+    """The units of a row, as texts for ``splits.unit_digests``."""
     return RowUnits(f"home {row.home_id}", f"request {normalized_query(row.input)}")

@@ -1,1 +1,1 @@
-"""How every model is judged: metrics, splits, calibration, and the comparison of two models."""
+"""Evaluation of every model: metrics, splits, calibration, and the comparison of two models."""

@@ -1,4 +1,4 @@
-"""How two models of one type are scored on the same rows, which neither was trained on."""
+"""Score two models of one type on the same rows, which neither was trained on."""
 
 from __future__ import annotations
 
@@ -21,9 +21,13 @@ Row = TypeVar("Row")  # one evaluation row
 
 @dataclass(frozen=True)
 class EvaluationRows(Generic[Row]):
-    """The ``rows`` that two models are scored on, from data that were split by ``strategy`` for ``reason``.
+    """The rows that two models are scored on.
 
-    ``training`` are the rows that baselines look at.
+    Attributes:
+        strategy: The unit of the split, such as ``home``, or ``none`` if nothing is held out.
+        reason: One sentence that explains the split.
+        rows: The rows to score.
+        training: The training rows, which the baselines use.
     """
 
     strategy: str
@@ -33,7 +37,13 @@ class EvaluationRows(Generic[Row]):
 
     @classmethod
     def of_parts(cls, rows: Sequence[Row], parts: Sequence[str], described: Mapping[str, Any]) -> EvaluationRows[Row]:
-        """The test rows of a split, or the training rows where nothing is held out; ``parts[i]`` is of ``rows[i]``."""
+        """The test rows of a split, or the training rows if nothing is held out.
+
+        Args:
+            rows: All rows.
+            parts: The part of each row.
+            described: The split's ``strategy`` and ``reason``.
+        """
         found: dict[str, list[Row]] = {"train": [], "test": []}
         for row, part in zip(rows, parts, strict=True):
             if part in found:
@@ -43,12 +53,12 @@ class EvaluationRows(Generic[Row]):
 
     @property
     def held_out(self) -> bool:
-        """Whether the rows are no training rows."""
+        """Whether the rows come from the test part."""
         return self.strategy != "none"
 
 
 class Measured(NamedTuple):
-    """One model's scores on ``rows`` rows, and those of each baseline on the same rows, by metric."""
+    """One model's scores by metric, the number of rows, and the scores of each baseline on the same rows."""
 
     scores: dict[str, float | None]
     rows: int
@@ -56,7 +66,7 @@ class Measured(NamedTuple):
 
     @classmethod
     def of(cls, table: Mapping[str, Any]) -> Measured:
-        """From the table that a wing makes of its scores."""
+        """Read the ``model``, ``rows`` and ``baselines`` of a wing's table of scores."""
         return cls(table["model"], table["rows"], table["baselines"])
 
 
@@ -70,22 +80,23 @@ def _all(_model: Path) -> None:
 
 @dataclass(frozen=True, kw_only=True)
 class Comparer(Generic[M, Row]):
-    """Compares models of one type; a wing says what its rows are and how a model is scored on them.
+    """Compares models of one type. Each wing defines one, from functions on its models and rows.
 
     Attributes:
-        model_type: The models' type, which is the kind of records that they learn from.
-        select: The evaluation rows of a source, of which so many rows are read at most. Raises DataSourceError.
-        load: A model from its path. Raises ModelFileError.
-        described: What a model's file says of its training; ``trained_on`` in it is a text that ``unit_digests`` made.
-        leave_out: Those of the rows that are in none of the texts ``trained_on``.
-        score: Scores of each model, the candidate first; None where no row can be scored.
-        fingerprint: SHA-256 of the rows.
-        dump: A row as JSON.
-        parse: The row that ``dump`` made a value of.
-        size: How many a row counts for.
-        counted: What ``size`` counts, in messages.
-        max_samples: How many rows the training of a model read at most, so that a comparison reads the same ones; None
-            where there was no limit.
+        model_type: The models' type, which is also the kind of their records.
+        select: Read the evaluation rows from a source, reading at most the given number of rows. Raises
+            DataSourceError.
+        load: Load a model from its path. Raises ModelFileError.
+        described: What a model's file says about its training. Its ``trained_on`` is a text of ``unit_digests``.
+        leave_out: Return the rows whose units are in none of the given texts ``trained_on``.
+        score: Score each model, the candidate first. A model's result is None if no row can be scored.
+        fingerprint: SHA-256 of rows.
+        dump: Turn a row into JSON.
+        parse: Turn JSON back into a row.
+        size: The number of units that a row counts as.
+        counted: The name of these units, for messages.
+        max_samples: The limit on rows with which the model at a path was trained, so that a comparison reads the same
+            rows; None if there was none.
     """
 
     model_type: KindName
@@ -102,7 +113,16 @@ class Comparer(Generic[M, Row]):
     max_samples: Callable[[Path], int | None] = _all
 
     def compare(self, candidate: Path, champion: Path | None, evaluation: EvaluationRows[Row]) -> Comparison:
-        """Score both models on the rows that neither was trained on. One that cannot be loaded has an ``error``."""
+        """Score both models on the rows that neither was trained on.
+
+        Args:
+            candidate: The candidate's file or run directory.
+            champion: The champion's; None scores the candidate alone.
+            evaluation: The rows. If they are held out, those that a model was trained on are left out.
+
+        Returns:
+            The comparison. A model that cannot be loaded has an ``error`` instead of scores.
+        """
         loaded = [self._load(path) for path in (candidate, champion) if path is not None]
         usable = [(model, side) for model, side in loaded if model is not None]
         left = evaluation
@@ -145,13 +165,19 @@ class Comparer(Generic[M, Row]):
 
 
 def unseen_rows(rows: Sequence[Row], units: Sequence[str], trained_on: Sequence[str]) -> list[Row]:
-    """The rows whose units, one a row, are in none of the texts that ``unit_digests`` made."""
+    """The rows that no model was trained on.
+
+    Args:
+        rows: The rows.
+        units: The unit of each row.
+        trained_on: A text of ``unit_digests`` for each model.
+    """
     fresh = unseen_units(units, *trained_on)
     return [row for row, unit in zip(rows, units, strict=True) if unit in fresh]
 
 
 def rows_digest(rows: Iterable[str]) -> str:
-    """SHA-256 of the rows, whatever their order."""
+    """SHA-256 of the rows; their order does not matter."""
     return hashlib.sha256("\n".join(sorted(rows)).encode()).hexdigest()
 
 

@@ -1,6 +1,6 @@
-"""Ranking and classification metrics on NumPy alone: importing scikit-learn costs a small run a third of its time.
+"""Ranking and classification metrics on NumPy alone: importing scikit-learn would take a third of a small run's time.
 
-The tests hold each against scikit-learn's.
+The tests compare them with scikit-learn's.
 """
 
 from __future__ import annotations
@@ -11,11 +11,11 @@ import numpy as np
 import numpy.typing as npt
 
 
-def f1(found: Collection[str], wanted: Collection[str]) -> float:
-    """Harmonic mean of precision and recall of a set of names; 1 where both are empty."""
-    if not found and not wanted:
+def f1(predicted: Collection[str], reference: Collection[str]) -> float:
+    """F1 of a set of names: harmonic mean of precision and recall; 1 if both sets are empty."""
+    if not predicted and not reference:
         return 1.0
-    return 2 * len(set(found) & set(wanted)) / (len(set(found)) + len(set(wanted)))
+    return 2 * len(set(predicted) & set(reference)) / (len(set(predicted)) + len(set(reference)))
 
 
 METRICS = ("mrr", "hits_at_10", "auc_hard", "ap_hard", "auc_random", "ap_random")
@@ -24,7 +24,7 @@ Array = npt.NDArray[np.float64]
 
 
 def roc_auc(positive: Array, negative: Array) -> float:
-    """Probability that a positive scores above a negative, ties counting half (Mann-Whitney U); nan if one is empty."""
+    """Probability that a positive scores above a negative; ties count half (Mann-Whitney U). nan if either is empty."""
     if not len(positive) or not len(negative):
         return float("nan")
     ordered = np.sort(negative)
@@ -34,7 +34,7 @@ def roc_auc(positive: Array, negative: Array) -> float:
 
 
 def average_precision(positive: Array, negative: Array) -> float:
-    """Sum over thresholds of precision times gain in recall; tied scores share one. nan if one is empty."""
+    """Sum over thresholds of precision times gain in recall; tied scores share a threshold. nan if either is empty."""
     if not len(positive) or not len(negative):
         return float("nan")
     thresholds, counts = np.unique(positive, return_counts=True)
@@ -44,7 +44,7 @@ def average_precision(positive: Array, negative: Array) -> float:
 
 
 def mean_rank(scores: Array, negatives: Array) -> Array:
-    """``[k]`` rank, from 1, of each score among the negatives; a tie takes the mean of its ranks."""
+    """``[k]`` ranks, from 1, of ``k`` scores among the negatives; tied scores get the mean of their ranks."""
     ordered = np.sort(negatives)
     above = len(ordered) - np.searchsorted(ordered, scores, side="right")
     ties = np.searchsorted(ordered, scores, side="right") - np.searchsorted(ordered, scores, side="left")
@@ -52,7 +52,10 @@ def mean_rank(scores: Array, negatives: Array) -> Array:
 
 
 def expected_calibration_error(probability: Array, label: Array, weight: Array, bins: int = 10) -> float:
-    """Weighted mean of |mean probability - mean label| over ``bins`` equal-width bins (Naeini et al., 2015)."""
+    """Weighted mean of |mean probability - mean label| over ``bins`` equal-width bins (Naeini et al., 2015).
+
+    nan if the weights sum to 0.
+    """
     total = weight.sum()
     if not total:
         return float("nan")
@@ -62,7 +65,7 @@ def expected_calibration_error(probability: Array, label: Array, weight: Array, 
 
 
 def reliability(probability: Array, label: Array, bins: int = 10) -> list[dict[str, float]]:
-    """The bins of ``expected_calibration_error`` that are not empty: mean probability, share of positives, rows."""
+    """Mean probability, share of positives and number of rows of each non-empty bin of the calibration error."""
     bin_of = np.minimum((probability * bins).astype(int), bins - 1)
     return [
         {

@@ -1,4 +1,4 @@
-"""Plots as bytes, where matplotlib is installed."""
+"""Plots as bytes, if matplotlib is installed."""
 
 from __future__ import annotations
 
@@ -9,7 +9,15 @@ from typing import Any
 
 
 def png(draw: Callable[[Any], None], size: tuple[float, float]) -> bytes | None:
-    """What ``draw`` draws on a figure of so many inches, as PNG; None where matplotlib is not installed."""
+    """Draw a figure and return it as PNG.
+
+    Args:
+        draw: Draws on a matplotlib ``Figure``.
+        size: Width and height in inches.
+
+    Returns:
+        The content of the file; None if matplotlib is not installed.
+    """
     if find_spec("matplotlib") is None:
         return None
     from matplotlib.backends.backend_agg import FigureCanvasAgg

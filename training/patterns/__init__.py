@@ -1,1 +1,1 @@
-"""The pattern model: how likely a detected usage pattern is genuine."""
+"""The pattern model: the probability that a detected usage pattern is genuine."""

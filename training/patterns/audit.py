@@ -1,4 +1,4 @@
-"""What detected patterns can and cannot support, counted before training."""
+"""Count detected patterns before training, and say what they cannot show."""
 
 from __future__ import annotations
 
@@ -15,11 +15,21 @@ from training.runs.wording import many
 
 
 class PatternAudit(BaseModel):
-    """Counts of detected patterns and their truths.
+    """Counts of detected patterns and of their labels.
 
-    ``judged_rows`` have a ground truth, ``genuine_rows`` of them are right and ``other_device_rows`` right but for the
-    device. ``duplicate_rows`` repeat another row whole; ``conflicting_rows`` are judged otherwise than a row that tells
-    the same.
+    Attributes:
+        rows: All rows.
+        judged_rows: Rows with a ground truth.
+        genuine_rows: Rows whose ground truth says that the detection is right.
+        genuine_share: ``genuine_rows / judged_rows``; None without a ground truth.
+        other_device_rows: Wrong detections of the right pattern on another device.
+        entities: Distinct entities.
+        homes: Distinct homes that are named.
+        pattern_types: Rows of each pattern type.
+        duplicate_rows: Rows that repeat an earlier row.
+        conflicting_rows: Rows whose features equal those of a row with the other label.
+        fingerprint: SHA-256 of the rows in sorted order.
+        cannot_show: One sentence for each limit of the data.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -42,22 +52,22 @@ FEW_ROWS_OF_A_CLASS = 50
 
 
 def audit_patterns(rows: Sequence[PatternRow]) -> PatternAudit:
-    """Count, fingerprint and judge detected patterns; the fingerprint does not depend on their order or source."""
+    """Audit detected patterns; the result does not depend on their order or source."""
     outcomes: dict[str, Counter[bool]] = defaultdict(Counter)
     written = []
     for row in rows:
         written.append(row.model_dump_json())
         if row.genuine is not None:
-            told = row.model_dump_json(exclude={"expected_pattern", "expected_device"})
-            outcomes[told][row.genuine] += 1
+            features = row.model_dump_json(exclude={"expected_pattern", "expected_device"})
+            outcomes[features][row.genuine] += 1
     digest = hashlib.sha256()
     for line in sorted(written):
         digest.update(line.encode())
-    judged = sum(seen.total() for seen in outcomes.values())
+    labelled = sum(seen.total() for seen in outcomes.values())
     genuine = sum(seen[True] for seen in outcomes.values())
     counts: dict[str, Any] = {
         "rows": len(rows),
-        "judged_rows": judged,
+        "judged_rows": labelled,
         "genuine_rows": genuine,
         "other_device_rows": sum(row.genuine is False and row.expected_pattern == row.pattern_type for row in rows),
         "entities": count_distinct(rows)["entities"],
@@ -67,7 +77,7 @@ def audit_patterns(rows: Sequence[PatternRow]) -> PatternAudit:
     }
     return PatternAudit(
         **counts,
-        genuine_share=round(genuine / judged, 6) if judged else None,
+        genuine_share=round(genuine / labelled, 6) if labelled else None,
         pattern_types=dict(sorted(Counter(row.pattern_type for row in rows).items())),
         fingerprint=digest.hexdigest(),
         cannot_show=tuple(_cannot_show_of_patterns(counts)),
@@ -75,14 +85,14 @@ def audit_patterns(rows: Sequence[PatternRow]) -> PatternAudit:
 
 
 def _cannot_show_of_patterns(n: Mapping[str, int]) -> Iterable[str]:
-    judged, genuine = n["judged_rows"], n["genuine_rows"]
-    wrong = judged - genuine
-    if judged < n["rows"]:
-        yield f"{n['rows'] - judged} of {n['rows']} rows have no ground truth: nothing is learnt from them."
-    if judged and not (genuine and wrong):
+    labelled, genuine = n["judged_rows"], n["genuine_rows"]
+    wrong = labelled - genuine
+    if labelled < n["rows"]:
+        yield f"{n['rows'] - labelled} of {n['rows']} rows have no ground truth: nothing is learnt from them."
+    if labelled and not (genuine and wrong):
         kind, other = ("genuine", "reject") if genuine else ("wrong", "accept")
         yield (
-            f"Every one of {many(judged, 'judged row')} is {kind}: one class, so there is nothing to learn to "
+            f"Every one of {many(labelled, 'judged row')} is {kind}: one class, so there is nothing to learn to "
             f"{other}, and the model is the constant that it has learnt."
         )
     elif min(genuine, wrong) < FEW_ROWS_OF_A_CLASS:

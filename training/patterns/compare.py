@@ -1,4 +1,4 @@
-"""How two pattern models are compared on the same rows."""
+"""Compare two pattern models on the same rows."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 from data_sources import DataSource, PatternRow
 from training.judging.comparison import Comparer, EvaluationRows, Measured, dump_record, rows_digest, unseen_rows
 from training.patterns.model import PatternModel
-from training.patterns.trainer import judge, split_by_entity
+from training.patterns.trainer import evaluate_patterns, split_by_entity
 
 
 def _select(source: DataSource, _max_samples: int | None) -> EvaluationRows[PatternRow]:
@@ -23,7 +23,7 @@ def _leave_out(evaluation: EvaluationRows[PatternRow], trained_on: Sequence[str]
 
 def _score(models: Sequence[PatternModel], evaluation: EvaluationRows[PatternRow]) -> list[Measured]:
     base_rate = float(np.mean([bool(row.genuine) for row in evaluation.training]))
-    return [Measured.of(judge(model, evaluation.rows, base_rate)) for model in models]
+    return [Measured.of(evaluate_patterns(model, evaluation.rows, base_rate)) for model in models]
 
 
 COMPARER = Comparer(

@@ -1,4 +1,4 @@
-"""What the pattern model is trained with, and where it goes."""
+"""The pattern model's configuration, and where it is published."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class PatternConfig(Config):
 
 
 class PatternOptions(Config):
-    """What a training run is told beside its configuration."""
+    """The options of a run."""
 
     model_path: Annotated[Path, Setting("Where the model goes; one that is there is replaced.")] = MODELS[
         "pattern_detection"

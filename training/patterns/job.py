@@ -1,4 +1,4 @@
-"""The pattern detection job: read, audit, train, judge, publish."""
+"""The pattern detection job: read, audit, train, evaluate, publish."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 class PatternJob(TrainingJob[list[PatternRow], "TrainedPatterns"]):
-    """The training of the pattern model on judged detections."""
+    """Trains the pattern model on detections with a ground truth."""
 
     model_type = PatternRow.kind
 
@@ -36,24 +36,24 @@ class PatternJob(TrainingJob[list[PatternRow], "TrainedPatterns"]):
         return self.source.open(self.model_type)
 
     def check_target(self, dry_run: bool) -> None:
-        """The model's place is written, so it has to be writable."""
+        """Refuse a model path that cannot be written; a dry run writes nothing."""
         if not dry_run:
             artifacts.check_model_path(self.model_path)
 
     def read(self, source: DataSource) -> list[PatternRow]:
-        """The rows; training puts them in order."""
+        """All rows; training sorts them."""
         return list(source.read(PatternRow))
 
     def audit(self, rows: list[PatternRow]) -> PatternAudit:
-        """Judged and genuine rows, entities and homes, and what they cannot show."""
+        """Count rows, labels, entities and homes, and say what they cannot show."""
         return audit_patterns(rows)
 
     def audit_lines(self, audit: PatternAudit) -> Iterable[str]:
-        """The counts, then what they cannot show."""
+        """The counts, then what they cannot show, one line each."""
         return audit_lines(audit)
 
     def check_audit(self, audit: PatternAudit, where: str) -> None:
-        """Rows that nobody judged teach nothing."""
+        """Refuse rows without any ground truth: nothing can be learned from them."""
         if not audit.judged_rows:
             raise TrainingError(
                 f"{where}: none of {audit.rows} rows has a ground truth, so nothing says which patterns are "
@@ -61,21 +61,21 @@ class PatternJob(TrainingJob[list[PatternRow], "TrainedPatterns"]):
             )
 
     def train(self, rows: list[PatternRow]) -> Trained[TrainedPatterns]:
-        """Choose a model by cross-validation, fit it, and judge it on entities that are held out."""
+        """Choose a model by cross-validation, fit it, and evaluate it on held-out entities."""
         from training.patterns.trainer import train_patterns
 
         result = train_patterns(rows, self.config["seed"])
-        judgement = verdict(result.metrics)
+        sentence = verdict(result.metrics)
         return Trained(
             model=result,
             metrics=result.metrics,
             config=self.config,
-            notes=[judgement],
-            lines=[f"Split: {result.split['reason']}", *score_lines(result.metrics), judgement],
+            notes=[sentence],
+            lines=[f"Split: {result.split['reason']}", *score_lines(result.metrics), sentence],
         )
 
     def publish(self, trained: Trained[TrainedPatterns], summary: TrainingSummary) -> Published:
-        """The model file, its metadata and, where matplotlib is installed, a reliability plot."""
+        """Write the model file, its metadata and, if matplotlib is installed, a reliability plot."""
         result, path = trained.model, self.model_path
         model = replace(result.model, provenance=provenance(summary, result.split, result.trained_on))
         image = plot_reliability(result.metrics)

@@ -1,7 +1,7 @@
-"""How likely a detected usage pattern is genuine: what a detection tells, choice of a model, calibration, judgement.
+"""The pattern model: features of a detection, candidate classifiers, and the model file.
 
-Candidates are compared by cross-validation over entities; the one of least log loss is fitted on the whole training
-part and its log-odds calibrated on the predictions that the folds made (Platt, 1999).
+``trainer.fit`` compares the candidates by cross-validation over entities. It fits the one with the lowest log loss on
+the whole training part, and calibrates its log-odds on the predictions for the held-out folds (Platt, 1999).
 """
 
 from __future__ import annotations
@@ -35,13 +35,13 @@ from training.runs.errors import ModelFileError
 
 FORMAT = 1
 FOLDS = 5
-MIN_FOR_TREES = 50  # rows; a tree of fewer has no leaves to speak of
-ENOUGH = 15  # occurrences at which half of the evidence that repetition can give is there
-MANY = 10**9  # occurrences beyond it count as so many
-TEXTS = 5  # of what a detection tells
-NUMBER_SCALE = 4.0  # brings numbers from 0 to 1 on the penalty's scale of the one-hot columns
+MIN_FOR_TREES = 50  # rows; with fewer, trees hardly split
+ENOUGH = 15  # occurrences at which the feature `repetition` reaches half of its limit
+MANY = 10**9  # more occurrences count as this many
+TEXTS = 5  # the first features are texts, the others numbers
+NUMBER_SCALE = 4.0  # an L2 penalty then weighs numbers from 0 to 1 about as it weighs one-hot columns
 BASE_RATE = "base rate"
-# What skops does not trust by itself and a model file may hold all the same.
+# Types that skops does not trust by default, but that a model file may hold.
 TRUSTED_TYPES = frozenset(
     {"sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor", "sklearn.model_selection._split.KFold"}
 )
@@ -49,8 +49,8 @@ TRUSTED_TYPES = frozenset(
 
 @dataclass(frozen=True)
 class _Candidate:
-    linear: bool  # linear ones read each value of a text as a column, trees the mean outcome of rows with that value
-    classifier: Callable[[int], Any]  # of a seed
+    linear: bool  # a text becomes one-hot columns for a linear classifier, the mean label of its value for trees
+    classifier: Callable[[int], Any]  # makes the classifier from a seed
 
 
 def _logistic(penalty: float) -> _Candidate:
@@ -79,8 +79,8 @@ CANDIDATES: Mapping[str, _Candidate] = {
 }
 
 
-def _told_by(row: PatternRow) -> dict[str, float | str]:
-    """What a detection tells before anybody judged it: ``TEXTS`` texts, then numbers."""
+def _features_of(row: PatternRow) -> dict[str, float | str]:
+    """The features of a detection, without its ground truth: ``TEXTS`` texts, then numbers."""
     pattern, occurrences = row.pattern_type, min(row.occurrences, MANY)
     words = words_of(row.entity_id.partition(".")[2]) + words_of(row.name or "")
     entity_class = class_of(row.domain, row.device_class, words)
@@ -97,13 +97,13 @@ def _told_by(row: PatternRow) -> dict[str, float | str]:
 
 
 def columns_of(rows: Sequence[PatternRow], *, linear: bool) -> Any:
-    """What the encoders read: a dict a row for ``linear`` ones, else an object array ``[n, 8]``."""
-    told = [_told_by(row) for row in rows]
-    return told if linear else np.array([list(values.values()) for values in told], dtype=object)
+    """The encoder's input: a list of ``n`` dicts for a linear classifier, else an object array ``[n, 8]``."""
+    features = [_features_of(row) for row in rows]
+    return features if linear else np.array([list(values.values()) for values in features], dtype=object)
 
 
 def make_encoder(*, linear: bool) -> Any:
-    """Texts to numbers without a look at any label."""
+    """An unfitted encoder of ``columns_of``. It turns texts into numbers and reads no label."""
     if linear:
         return DictVectorizer()
     texts = OrdinalEncoder(handle_unknown="use_encoded_value", unknown_value=-1)
@@ -112,7 +112,15 @@ def make_encoder(*, linear: bool) -> Any:
 
 @dataclass(frozen=True)
 class PatternModel:
-    """P(genuine) of detected patterns: ``pipeline`` and the calibration of its log-odds, or a constant without them."""
+    """The probability that detected patterns are genuine.
+
+    Attributes:
+        chosen: The name of the candidate in ``CANDIDATES``, or ``BASE_RATE``.
+        constant: The share of genuine rows in training; the answer for every row if there is no pipeline.
+        pipeline: Encoder and classifier.
+        calibration: Platt scaling of the classifier's log-odds.
+        provenance: The data, configuration, scores and versions of the training.
+    """
 
     chosen: str
     constant: float
@@ -124,11 +132,11 @@ class PatternModel:
         """``[n]`` probability, from 0 to 1, that each pattern is genuine.
 
         Args:
-            rows: Records, or plain rows in any spelling of docs/reference/data-formats.md; a ground truth is not looked
-                at. Pattern types, domains and classes may be ones that training never saw.
+            rows: Records, or plain rows in any spelling of docs/reference/data-formats.md. A ground truth is ignored.
+                Pattern types, domains and classes may be absent from the training data.
 
         Raises:
-            ValueError: A row cannot be used; the message says which, which field and why.
+            ValueError: A row cannot be used; the message names the row, the field and the reason.
         """
         records = [_record(number, row) for number, row in enumerate(rows)]
         if self.pipeline is None or self.calibration is None or not records:
@@ -137,7 +145,7 @@ class PatternModel:
         return calibrated(self.calibration, log_odds)
 
     def to_bytes(self) -> bytes:
-        """A skops file; equal models give equal bytes."""
+        """The content of a skops file; equal models give equal bytes."""
         held = {
             "format": FORMAT,
             "model_type": PatternRow.kind,
@@ -151,7 +159,11 @@ class PatternModel:
 
     @classmethod
     def load(cls, path: str | Path) -> PatternModel:
-        """Load a published model. Raises ModelFileError; types not in TRUSTED_TYPES are never built."""
+        """Load a published model. Objects of a type outside ``TRUSTED_TYPES`` and skops' own list are never built.
+
+        Raises:
+            ModelFileError: The file cannot be read, or is no pattern model of this format.
+        """
         path = Path(path)
         again = "train it again with scripts/train_pattern_detection.py"
         try:
@@ -193,12 +205,12 @@ def _record(number: int, row: PatternRow | Mapping[str, Any]) -> PatternRow:
 
 
 def calibrated(calibration: LogisticRegression, log_odds: Array) -> Array:
-    """``[n]`` probabilities of log-odds."""
+    """Calibrated probabilities ``[n]`` of log-odds ``[n]``."""
     return np.asarray(calibration.predict_proba(log_odds.reshape(-1, 1))[:, 1], dtype=np.float64)
 
 
 def _canonical(content: bytes) -> bytes:
-    """A skops file with its objects numbered in order and no times: skops writes memory addresses and the clock."""
+    """A skops file without memory addresses and times, which skops writes: objects are numbered in order instead."""
     numbers: dict[str, int] = {}
 
     def renumber(node: Any) -> Any:

@@ -14,7 +14,7 @@ _COLUMNS = {"brier": "Brier", "average_precision": "AP", "roc_auc": "AUC", "ece"
 
 
 def audit_lines(audit: PatternAudit) -> Iterable[str]:
-    """The counts on two lines, then what they cannot show."""
+    """The counts on two lines, then one line for each thing that they cannot show."""
     share = "" if audit.genuine_share is None else f" ({audit.genuine_share:.1%} genuine)"
     yield (
         f"Data: {audit.rows} rows, {audit.judged_rows} with a ground truth{share}, {audit.entities} entities, "
@@ -26,7 +26,7 @@ def audit_lines(audit: PatternAudit) -> Iterable[str]:
 
 
 def score_lines(metrics: dict[str, Any]) -> Iterable[str]:
-    """What the candidates scored in cross-validation, then the closing table."""
+    """The cross-validation scores of the candidates, then the scores of the model and the baselines."""
     compared = metrics["cross_validation"]
     if compared:
         yield f"Cross-validation by {compared['grouped_by']}, {compared['folds']} folds of the training part"
@@ -48,7 +48,10 @@ def _table(rows: dict[str, dict[str, float | None]], chosen: str = "") -> Iterab
 
 
 def verdict(metrics: dict[str, Any]) -> str:
-    """One sentence: does the model beat the base rate and the detector's confidence?"""
+    """One sentence for the log and the notes: whether the model beats the base rate and the detector's confidence.
+
+    ``metrics`` are those of ``TrainedPatterns``.
+    """
     measured = metrics.get("test")
     if metrics["chosen"] == "base rate" and not metrics["cross_validation"]:
         share = (measured or metrics["in_sample"])["genuine_share"]
@@ -71,7 +74,10 @@ def verdict(metrics: dict[str, Any]) -> str:
 
 
 def plot_reliability(metrics: dict[str, Any]) -> bytes | None:
-    """PNG of predicted against observed shares of genuine patterns; None where matplotlib is not installed."""
+    """A reliability diagram as PNG: observed share of genuine patterns over predicted probability.
+
+    Returns None if matplotlib is not installed.
+    """
 
     def draw(figure: Any) -> None:
         measured = metrics.get("test") or metrics["in_sample"]
@@ -94,7 +100,7 @@ def plot_reliability(metrics: dict[str, Any]) -> bytes | None:
 
 
 def _wilson(share: float, rows: float, z: float = 1.96) -> tuple[float, float]:
-    """Interval of a share counted in few rows (Wilson, 1927); it holds the share."""
+    """Wilson score interval (Wilson, 1927) of a ``share`` of ``rows``, widened if needed to contain the share."""
     middle = (share + z * z / (2 * rows)) / (1 + z * z / rows)
     half = z / (1 + z * z / rows) * math.sqrt(share * (1 - share) / rows + z * z / (4 * rows * rows))
     return min(share, middle - half), max(share, middle + half)

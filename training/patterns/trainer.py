@@ -1,4 +1,4 @@
-"""Choose, fit, calibrate and judge a pattern model."""
+"""Choose, fit, calibrate and evaluate a pattern model."""
 
 from __future__ import annotations
 
@@ -33,7 +33,15 @@ from training.runs.errors import TrainingError
 
 @dataclass(frozen=True)
 class TrainedPatterns:
-    """A trained model, what it scores, how the entities were split, and which it saw (``splits.unit_digests``)."""
+    """A trained pattern model.
+
+    Attributes:
+        model: The model.
+        metrics: ``chosen``, ``cross_validation``, and the scores under ``test``, or under ``in_sample`` if nothing is
+            held out.
+        split: How the entities were split, and why.
+        trained_on: ``splits.unit_digests`` of the entities in the training part.
+    """
 
     model: PatternModel
     metrics: dict[str, Any]
@@ -42,43 +50,48 @@ class TrainedPatterns:
 
 
 def train_patterns(rows: Sequence[PatternRow], seed: int = 0) -> TrainedPatterns:
-    """Choose, fit, calibrate and judge. The order of the rows does not matter.
+    """Choose, fit, calibrate and evaluate a model. The order of the rows does not matter.
 
     Args:
         rows: Detections; those without a ground truth are left out.
-        seed: Of the folds and the trees.
+        seed: Seed of the folds and the trees.
 
     Raises:
         TrainingError: No row has a ground truth.
     """
-    judged, in_test, described = split_by_entity(rows)
-    label = np.array([bool(row.genuine) for row in judged])
+    labelled, in_test, described = split_by_entity(rows)
+    label = np.array([bool(row.genuine) for row in labelled])
     held_out = described["strategy"] != "none"
-    learnt = np.flatnonzero(~in_test)
-    model, compared = fit([judged[i] for i in learnt], seed)
-    name, measured = ("test", np.flatnonzero(in_test)) if held_out else ("in_sample", learnt)
+    train = np.flatnonzero(~in_test)
+    model, compared = fit([labelled[i] for i in train], seed)
+    name, evaluated = ("test", np.flatnonzero(in_test)) if held_out else ("in_sample", train)
     metrics = {
         "chosen": model.chosen,
-        name: judge(model, [judged[i] for i in measured], base_rate=float(label[learnt].mean())),
+        name: evaluate_patterns(model, [labelled[i] for i in evaluated], base_rate=float(label[train].mean())),
         "cross_validation": compared,
     }
-    trained_on = unit_digests(judged[i].entity_id for i in learnt)
+    trained_on = unit_digests(labelled[i].entity_id for i in train)
     return TrainedPatterns(model, metrics, described, trained_on)
 
 
 def split_by_entity(rows: Sequence[PatternRow]) -> tuple[list[PatternRow], npt.NDArray[np.bool_], dict[str, Any]]:
-    """The rows with a ground truth in a fixed order, which of them are held out, and why so.
+    """Hold whole entities out for the test part.
 
-    Raises TrainingError where there is none.
+    Returns:
+        The ``n`` rows with a ground truth in a fixed order, a mask ``[n]`` of those in the test part, and a description
+        of the split: ``strategy``, ``reason``, ``rows`` per part and, if any are held out, ``units``.
+
+    Raises:
+        TrainingError: No row has a ground truth.
     """
-    judged = sorted((row for row in rows if row.genuine is not None), key=lambda row: row.model_dump_json())
-    if not judged:
+    labelled = sorted((row for row in rows if row.genuine is not None), key=lambda row: row.model_dump_json())
+    if not labelled:
         raise TrainingError(f"none of {len(rows)} patterns has a ground truth; there is nothing to learn from")
-    part_of = assign_parts({row.entity_id for row in judged})
+    part_of = assign_parts({row.entity_id for row in labelled})
     held_out = len(part_of) >= MIN_ENTITIES
-    # Folds inside the training part do what a validation part would.
-    in_test = np.array([held_out and part_of[row.entity_id] == "test" for row in judged])
-    return judged, in_test, _describe_split(held_out, len(part_of), part_of, in_test)
+    # Cross-validation inside the training part replaces a validation part.
+    in_test = np.array([held_out and part_of[row.entity_id] == "test" for row in labelled])
+    return labelled, in_test, _describe_split(held_out, len(part_of), part_of, in_test)
 
 
 def _describe_split(held_out: bool, entities: int, part_of: Mapping[str, Any], in_test: Any) -> dict[str, Any]:
@@ -95,11 +108,17 @@ def _describe_split(held_out: bool, entities: int, part_of: Mapping[str, Any], i
 
 
 def fit(rows: Sequence[PatternRow], seed: int = 0) -> tuple[PatternModel, dict[str, Any]]:
-    """The candidate of least cross-validated log loss, fitted on all rows, and what each candidate scored.
+    """Choose the candidate with the lowest cross-validated log loss and fit it on all rows.
 
-    Every row has a ground truth; nothing is held out beyond the folds.
+    Args:
+        rows: Detections with a ground truth.
+        seed: Seed of the folds and the trees.
+
+    Returns:
+        The model, and the cross-validation: ``folds``, ``grouped_by`` and the scores of each of the ``candidates``.
+        It is empty if the rows allow no folds.
     """
-    # More threads gain little on such tables, lose much on a busy machine, and round otherwise.
+    # More threads gain little on such tables, lose much on a busy machine, and round differently.
     with threadpool_limits(1):
         return _choose(rows, np.array([bool(row.genuine) for row in rows]), seed)
 
@@ -110,11 +129,11 @@ def _choose(rows: Sequence[PatternRow], label: Any, seed: int) -> tuple[PatternM
     if not folds:
         return PatternModel(BASE_RATE, constant), {}
     prior = np.zeros(len(rows))
-    for learnt, measured in folds:
-        prior[measured] = label[learnt].mean()
+    for train, test in folds:
+        prior[test] = label[train].mean()
     losses = {BASE_RATE: float(log_loss(label, prior))}
     compared = {BASE_RATE: scores_of(prior, label)}
-    # No label is looked at, so one fit serves every fold.
+    # The encoders read no label, so one fit serves every fold.
     encoders = {linear: make_encoder(linear=linear) for linear in (True, False)}
     encoded = {linear: encoders[linear].fit_transform(columns_of(rows, linear=linear)) for linear in encoders}
     calibrations: dict[str, LogisticRegression] = {}
@@ -122,15 +141,15 @@ def _choose(rows: Sequence[PatternRow], label: Any, seed: int) -> tuple[PatternM
         if not candidate.linear and len(rows) < MIN_FOR_TREES:
             continue
         x, log_odds = encoded[candidate.linear], np.zeros(len(rows))
-        for learnt, measured in folds:
-            log_odds[measured] = candidate.classifier(seed).fit(x[learnt], label[learnt]).decision_function(x[measured])
-        # Nearly without a penalty, but perfect folds must not make it endlessly steep. ``judging.calibration`` says why
-        # it does not serve here.
+        for train, test in folds:
+            log_odds[test] = candidate.classifier(seed).fit(x[train], label[train]).decision_function(x[test])
+        # A weak penalty: without one, perfect folds would make the slope infinite. ``judging.calibration`` says why it
+        # does not serve here.
         calibrations[name] = LogisticRegression(C=100.0).fit(log_odds.reshape(-1, 1), label)
         probability = calibrated(calibrations[name], log_odds)
         compared[name] = scores_of(probability, label)
-        if calibrations[name].coef_[0, 0] > 0:  # else the folds say that it is worse than no model
-            # Two numbers of the calibration were fitted on these rows (Akaike, 1974).
+        if calibrations[name].coef_[0, 0] > 0:  # a falling curve means that the candidate is worse than no model
+            # The two parameters of the calibration were fitted on these rows (AIC; Akaike, 1974).
             losses[name] = float(log_loss(label, probability)) + 2 / len(rows)
     chosen = min(losses, key=lambda name: losses[name])
     described = {"folds": len(folds), "grouped_by": grouped_by, "candidates": compared}
@@ -143,7 +162,10 @@ def _choose(rows: Sequence[PatternRow], label: Any, seed: int) -> tuple[PatternM
 
 
 def _folds(rows: Sequence[PatternRow], label: Any, seed: int) -> tuple[list[tuple[Any, Any]], str]:
-    """(learnt, measured) row numbers: by entity, else by row where no two entities have each outcome; else none."""
+    """Row numbers (train, test) of each fold, and what the folds are grouped by.
+
+    Folds are by entity if each fold can train on both labels, else by row, else there are none.
+    """
     index = {entity: i for i, entity in enumerate(sorted({row.entity_id for row in rows}))}
     by_entity = np.array([index[row.entity_id] for row in rows])
     for groups, grouped_by in ((by_entity, "entity"), (np.arange(len(rows)), "row")):
@@ -152,13 +174,23 @@ def _folds(rows: Sequence[PatternRow], label: Any, seed: int) -> tuple[list[tupl
             continue
         splitter = StratifiedGroupKFold(count, shuffle=True, random_state=seed)
         folds = list(splitter.split(groups, label, groups))
-        if all(len(np.unique(label[learnt])) == 2 for learnt, _ in folds):
+        if all(len(np.unique(label[train])) == 2 for train, _ in folds):
             return folds, grouped_by
     return [], ""
 
 
-def judge(model: PatternModel, rows: Sequence[PatternRow], base_rate: float) -> dict[str, Any]:
-    """Scores of the model, of the base rate and of the detector's own confidence on the same rows."""
+def evaluate_patterns(model: PatternModel, rows: Sequence[PatternRow], base_rate: float) -> dict[str, Any]:
+    """Score the model, and as baselines the base rate and the detector's confidence, on the same rows.
+
+    Args:
+        model: The model.
+        rows: Detections with a ground truth.
+        base_rate: The share of genuine rows in the training part.
+
+    Returns:
+        ``rows`` and ``entities`` (their numbers), ``genuine_share``, ``model`` and ``baselines`` with the scores of
+        ``scores_of``, and ``reliability``.
+    """
     label = np.array([bool(row.genuine) for row in rows])
     probability = model.score(rows)
     return {
@@ -175,7 +207,11 @@ def judge(model: PatternModel, rows: Sequence[PatternRow], base_rate: float) -> 
 
 
 def scores_of(probability: Array, label: Any) -> dict[str, float | None]:
-    """Brier score (Brier, 1950) and calibration error: less is better; average precision and AUC: more is better."""
+    """Scores of ``n`` probabilities against ``n`` boolean labels.
+
+    Lower is better for ``brier`` (Brier, 1950) and ``ece``, the expected calibration error; higher is better for
+    ``average_precision`` and ``roc_auc``. A score that needs both labels is None if one is absent.
+    """
     truth = label.astype(np.float64)
     positive, negative = probability[label], probability[~label]
     return {

@@ -1,1 +1,1 @@
-"""One training run's life: options, logging, files, summary and errors; all that the manager may see of training."""
+"""What every training run needs: options, logging, files, summary, errors. The manager imports this alone."""

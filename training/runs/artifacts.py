@@ -1,4 +1,4 @@
-"""Publish files all or nothing: staged beside their target, hashed, flushed to disk, then renamed over the old ones."""
+"""Publish files all or nothing: write them beside their targets, flush them to disk, rename them over the old ones."""
 
 from __future__ import annotations
 
@@ -21,12 +21,16 @@ REGISTRY_LINK = "live"  # the part of a link's target that only links of the man
 
 
 def metadata_path(model_path: Path) -> Path:
-    """``<stem>_metadata.json`` beside the model, where production looks for it."""
+    """The path of a model's metadata: ``<stem>_metadata.json`` beside it, where production looks for it."""
     return model_path.with_name(f"{model_path.stem}_metadata.json")
 
 
 def check_writable(path: Path) -> None:
-    """Fail before an hour of training rather than after it. Creates the folder. Raises ArtifactError."""
+    """Check that a file can be written, so that a run fails before training rather than after it; make its folder.
+
+    Raises:
+        ArtifactError: The file cannot be written there.
+    """
     if path.is_dir():
         raise ArtifactError(f"{path}: is a folder; give the model file's own path")
     if _is_mounted(path):
@@ -40,10 +44,22 @@ def check_writable(path: Path) -> None:
 
 
 def publish(model_path: Path, model: bytes, metadata: Mapping[str, Any], extras: Mapping[str, bytes]) -> dict[str, Any]:
-    """Publish a model, its extra files (name -> content) and its metadata; what was there stays until all is on disk.
+    """Publish a model, its metadata and its extra files. The old files stay until all new ones are on disk.
 
-    The metadata goes last and holds the SHA-256 of every other file, so a reader can tell that they belong together.
-    Returns the metadata as written. Raises ArtifactError; then nothing has changed.
+    The metadata is replaced last and holds the SHA-256 of every other file, so a reader can check that the files belong
+    together.
+
+    Args:
+        model_path: Where the model goes; the other files go beside it.
+        model: Content of the model file.
+        metadata: Content of the metadata file.
+        extras: Names and contents of further files.
+
+    Returns:
+        The metadata with the hashes under ``files``.
+
+    Raises:
+        ArtifactError: A file cannot be written; no file has changed.
     """
     files = {**extras, model_path.name: model}
     written = {**metadata, "files": {name: hashlib.sha256(content).hexdigest() for name, content in files.items()}}
@@ -67,9 +83,17 @@ def check_model_path(path: Path) -> None:
 
 
 def write_atomically(path: Path, content: bytes, described_by: Mapping[str, bytes] | None = None) -> None:
-    """Write a file, and files beside it that describe it (name -> content), all or nothing.
+    """Write a file, and the files beside it that describe it, all or nothing.
 
-    A link that is there is replaced, never followed. Raises ArtifactError; then nothing has changed.
+    A link that is there is replaced, never followed.
+
+    Args:
+        path: The file.
+        content: Its content.
+        described_by: Names and contents of the files that describe it.
+
+    Raises:
+        ArtifactError: A file cannot be written; no file has changed.
     """
     with explained(path):
         _replace_all(path.parent, {path.name: content, **(described_by or {})})
@@ -147,7 +171,7 @@ def _is_mounted(path: Path) -> bool:
 
 
 def _replace_all(folder: Path, files: Mapping[str, bytes]) -> None:
-    """Write files (name -> content) on disk beside their places, then rename them all, the last one last.
+    """Write ``files`` (name -> content) to a temporary folder, then rename all of them in their order.
 
     Where one cannot be renamed, those before it get back what stood in their places.
     """
@@ -205,9 +229,15 @@ def _put_back(folder: Path, before: Path, replaced: Sequence[str], error: OSErro
 
 
 def publish_folder(staged: Path, target: Path, *, read_only: bool = False) -> None:
-    """Give a finished folder its name, once all in it is on disk; with ``read_only`` nobody may write its files.
+    """Flush a finished folder to disk and rename it.
 
-    Raises ArtifactError; then nothing is there.
+    Args:
+        staged: The folder.
+        target: Its new path.
+        read_only: Take everybody's permission to write its files.
+
+    Raises:
+        ArtifactError: It cannot be written; there is no ``target``.
     """
     modes = (0o755, 0o444) if read_only else (0o777 & ~_umask(), 0o666 & ~_umask())
     with explained(target):
@@ -216,7 +246,7 @@ def publish_folder(staged: Path, target: Path, *, read_only: bool = False) -> No
                 _set_mode(path, modes[0])
                 flush_folder(path)
             else:
-                with open(path, "rb+") as file:  # Windows flushes only what is open for writing
+                with open(path, "rb+") as file:  # Windows flushes only a file that is open for writing
                     _set_mode(path, modes[1])
                     os.fsync(file.fileno())
         staged.rename(target)
@@ -224,9 +254,12 @@ def publish_folder(staged: Path, target: Path, *, read_only: bool = False) -> No
 
 
 def move_link(link: Path, target: Path) -> None:
-    """Point ``link`` at ``target`` in one step: a relative symlink, or a file with the path where none can be made.
+    """Point ``link`` at ``target`` in one step, by a relative symlink.
 
-    Raises ArtifactError; then it points where it did.
+    If the system allows no symlinks, ``link`` is a file that holds the path (see ``pointed_at``).
+
+    Raises:
+        ArtifactError: It cannot be written, or ``link`` is a folder; ``link`` has not changed.
     """
     with explained(link):
         if link.is_dir() and not link.is_symlink():
@@ -235,15 +268,24 @@ def move_link(link: Path, target: Path) -> None:
 
 
 def make_link(path: Path, target: str) -> None:
-    """A symlink; where the system allows none, a file that holds ``target``. Raises OSError."""
+    """Make a symlink or, if the system allows none, a file that holds ``target``. Raises OSError."""
     if not _symlink(path, target):
         write_durably(path, target.encode())
 
 
 def replace_link(path: Path, target: str, *, stand_in: bool = True) -> bool:
-    """A symlink in place of what is there, in one step. Raises OSError.
+    """Replace ``path``, in one step, by a symlink to ``target``.
 
-    Where the system allows none: a file that holds ``target``, or without ``stand_in`` nothing and False.
+    Args:
+        path: The link.
+        target: What it points at, relative to its folder.
+        stand_in: If the system allows no symlinks, write a file that holds ``target`` instead.
+
+    Returns:
+        Whether ``path`` was replaced.
+
+    Raises:
+        OSError: It cannot be written.
     """
     staged = path.with_name(f".{path.name}-{uuid.uuid4().hex}")
     try:
@@ -268,17 +310,21 @@ def _symlink(path: Path, target: str) -> bool:
 
 
 def pointed_at(path: Path) -> Path:
-    """The folder that ``path`` is, or that it points at where the system allowed no symlink (see ``move_link``)."""
+    """The folder that a link leads to, also if the link is a file that holds the path (see ``move_link``)."""
     return path.parent / path.read_text(encoding="utf-8").strip() if path.is_file() else path
 
 
 def to_json(content: Mapping[str, Any]) -> bytes:
-    """Readable JSON in ASCII; a value that JSON has no name for (nan) is an error."""
+    """Indented JSON in ASCII. Raises ValueError for nan and infinity, which JSON does not have."""
     return (json.dumps(content, indent=2, allow_nan=False) + "\n").encode("ascii")
 
 
 def verify(model_path: Path) -> None:
-    """Raises ArtifactError where a published file is missing or is not the one that the metadata describes."""
+    """Check the files of a published model against its metadata.
+
+    Raises:
+        ArtifactError: A file is missing, or its hash differs.
+    """
     described = metadata_path(model_path)
     try:
         hashes: Mapping[str, str] = json.loads(described.read_bytes())["files"]
@@ -311,7 +357,7 @@ def _umask() -> int:
 
 @contextmanager
 def _uninterrupted() -> Iterator[None]:
-    """Hold Ctrl-C and SIGTERM back, so that a model is not left beside the metadata of the one before."""
+    """Defer Ctrl-C and SIGTERM, which could leave a new model beside the metadata of the old one."""
     if not hasattr(signal, "pthread_sigmask"):
         yield
         return
@@ -323,7 +369,7 @@ def _uninterrupted() -> Iterator[None]:
 
 
 def flush_folder(folder: Path) -> None:
-    """Make the names in a folder survive a power cut, where the file system can: SMB, FUSE and 9p cannot."""
+    """Flush a folder's entries to disk, so that renamed files survive a power cut; SMB, FUSE and 9p cannot."""
     if os.name == "posix":  # Windows cannot open a folder
         descriptor = os.open(folder, os.O_RDONLY)
         try:
@@ -346,7 +392,7 @@ def _set_mode(path: Path, mode: int) -> None:
 
 @contextmanager
 def explained(path: Path) -> Iterator[None]:
-    """Turn an OSError while writing ``path`` into an ArtifactError for a person."""
+    """Turn an OSError while ``path`` is written into an ArtifactError, whose text is for a person."""
     try:
         yield
     except OSError as error:

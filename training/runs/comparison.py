@@ -1,4 +1,4 @@
-"""What a comparison of two models found: training writes it as JSON, the retraining manager reads it."""
+"""The result of comparing two models: training writes it as JSON, the retraining manager reads it."""
 
 from __future__ import annotations
 
@@ -8,9 +8,13 @@ from pydantic import BaseModel, ConfigDict
 
 
 class ModelScores(BaseModel):
-    """One model's scores on the evaluation rows, by metric, or the ``error`` why it has none.
+    """One model's scores on the evaluation rows.
 
-    ``left_out`` rows were not scored, because the candidate or the champion was trained on them.
+    Attributes:
+        scores: The scores by metric; None if the model could not be scored.
+        error: Why the model could not be loaded.
+        left_out: How many rows were not scored because the candidate or the champion was trained on them.
+        notes: What a reader has to know about the scores.
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -22,11 +26,20 @@ class ModelScores(BaseModel):
 
 
 class Comparison(BaseModel):
-    """A candidate and, where there is one, the champion, scored on the same rows.
+    """A candidate and, if there is one, the champion, scored on the same rows.
 
-    ``rows`` are how many rows were scored, ``fingerprint`` is their SHA-256, ``reason`` says how they were held out or
-    why they could not be. ``on_champion_rows`` is the same on the rows that the champion went live on, without
-    baselines; None where there are none, or they are the same rows.
+    Attributes:
+        model_type: The models' type.
+        held_out: Whether the rows are no training rows.
+        reason: How the rows were held out, or why nothing could be.
+        rows: How many rows were scored.
+        fingerprint: SHA-256 of the rows.
+        candidate: The candidate's scores.
+        champion: The champion's scores; None without a champion.
+        baselines: Each baseline's scores by metric.
+        source: Where the rows are from.
+        on_champion_rows: The same comparison, without baselines, on the rows that the champion was scored on when it
+            was the candidate; None if there are none, or they are the same rows.
     """
 
     model_config = ConfigDict(extra="forbid", protected_namespaces=())

@@ -1,10 +1,10 @@
-"""Failures a person can act on: the message is one line that says what happened, where, and what to do."""
+"""Failures that a person can act on: the message is one line that says what happened, where, and what to do."""
 
 from __future__ import annotations
 
 
 class TrainingError(Exception):
-    """Training cannot start or go on."""
+    """Training cannot start or continue."""
 
 
 class ModelFileError(TrainingError):
@@ -12,4 +12,4 @@ class ModelFileError(TrainingError):
 
 
 class ArtifactError(TrainingError):
-    """A result cannot be written; what was published before is untouched."""
+    """A file cannot be written; what was published before has not changed."""

@@ -1,4 +1,4 @@
-"""What a training job is, whatever it learns: the stages that ``runs.run`` takes every model through."""
+"""The stages of a training job, which are the same for every model; ``runs.run`` calls them."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ Model = TypeVar("Model")
 
 
 class Audit(Protocol):
-    """What is said of the data before training: counts, a fingerprint, and what they cannot show."""
+    """The result of counting the data before training."""
 
     @property
     def fingerprint(self) -> str:
-        """SHA-256 of the records, whatever their order and their source."""
+        """SHA-256 of the records; it does not depend on their order or source."""
         ...
 
     @property
     def cannot_show(self) -> tuple[str, ...]:
-        """Sentences about what the data cannot support."""
+        """What the data cannot show, one sentence each."""
         ...
 
     def model_dump(self, *, mode: str) -> dict[str, Any]:
@@ -35,14 +35,24 @@ class Audit(Protocol):
 
 @dataclass(frozen=True)
 class SourceChoice:
-    """Where the data is, as the flags say it; with none of them, production."""
+    """The source flags of a command. Without any, the source is production's.
+
+    Attributes:
+        json_input: The value of ``--json-input``.
+        data_source: The value of ``--data-source``.
+        strict: Whether the first unusable row is an error.
+    """
 
     json_input: str | None = None
     data_source: str | None = None
     strict: bool = False
 
     def open(self, kind: KindName, max_samples: int | None = None) -> DataSource:
-        """The source of one kind of records. Raises DataSourceError."""
+        """Open the source for one kind of records, of which at most ``max_samples`` are read.
+
+        Raises:
+            DataSourceError: There is no such source, or it cannot be reached.
+        """
         return open_source(
             json_input=self.json_input,
             data_source=self.data_source,
@@ -54,14 +64,14 @@ class SourceChoice:
 
 @dataclass(frozen=True)
 class Trained(Generic[Model]):
-    """What the training stage gives.
+    """The result of the training stage.
 
     Attributes:
         model: The wing's own result, ready to be published.
         metrics: The scores, for the summary and the metadata.
-        config: The configuration as it was used, for the same.
-        notes: Plain words that the training and its scores call for.
-        lines: The closing lines of the log: the split, the table of scores, the verdict.
+        config: The configuration that was used, for the summary and the metadata.
+        notes: Sentences for the summary, such as the verdict.
+        lines: The last lines of the log: the split, the table of scores, the verdict.
     """
 
     model: Model
@@ -73,23 +83,23 @@ class Trained(Generic[Model]):
 
 @dataclass(frozen=True)
 class Published:
-    """What the publishing stage gives: one sentence, and the paths that were written."""
+    """The result of the publishing stage: one sentence for the summary, and the paths that were written."""
 
     message: str
     paths: list[str]
 
 
 class TrainingJob(ABC, Generic[Rows, Model]):
-    """One training. Each stage returns a value; ``runs.run.Training`` calls them in this order and keeps the summary.
+    """One training. ``runs.run.Training`` calls its stages in the order below and keeps the summary.
 
-    Making the job and every stage may raise DataSourceError or TrainingError with one line for a person.
+    The constructor and every stage may raise DataSourceError or TrainingError, whose text is one line for a person.
 
     Attributes:
         model_type: The model's name, as the manager and production know it.
         log_file: A file in the working directory that gets every message, or None.
-        memory_hint: What to do where memory runs out.
+        memory_hint: What to do if memory runs out.
         config: The configuration, for the summary.
-        model_path: Where the model goes.
+        model_path: Where the model is published.
     """
 
     model_type: ClassVar[KindName]
@@ -100,46 +110,46 @@ class TrainingJob(ABC, Generic[Rows, Model]):
 
     @abstractmethod
     def __init__(self, source: SourceChoice, given: Mapping[str, Any]) -> None:
-        """``given`` are the job's own flags by name; None means that a flag was not given."""
+        """``given`` holds the values of the job's own flags by name; None means that a flag was not given."""
 
     @abstractmethod
     def open(self) -> DataSource:
-        """The source that the flags name."""
+        """Open the source that the flags name."""
 
     @abstractmethod
     def check_target(self, dry_run: bool) -> str | None:
-        """Refuse a place that cannot be written, before anything is read.
+        """Refuse a model path that cannot be written, before anything is read.
 
         Returns:
-            Why there is nothing to do, where that is so: the run ends as skipped.
+            Why there is nothing to do, in which case the run ends as skipped; else None.
         """
 
     @abstractmethod
     def read(self, source: DataSource) -> Rows:
-        """The records to learn from, in an order that does not depend on the source's."""
+        """Read the records to train on."""
 
     @abstractmethod
     def audit(self, rows: Rows) -> Audit:
-        """What the records can and cannot support."""
+        """Count the records, and say what they cannot show."""
 
     @abstractmethod
     def audit_lines(self, audit: Any) -> Iterable[str]:
-        """The audit in words."""
+        """The audit in words, one line each."""
 
     def check_audit(self, audit: Any, where: str) -> None:
-        """Refuse records that nothing can be learnt from; ``where`` says where they are from."""
+        """Refuse records that no model can be trained on; ``where`` names their source."""
 
     @abstractmethod
     def train(self, rows: Rows) -> Trained[Model]:
-        """Train and judge."""
+        """Train a model and evaluate it."""
 
     @abstractmethod
     def publish(self, trained: Trained[Model], summary: TrainingSummary) -> Published:
-        """Write the model; ``summary`` is what is known of the run so far, for its metadata."""
+        """Write the model. ``summary`` describes the run so far, for the metadata."""
 
     def move_names(self) -> None:
-        """Let names that move, such as ``latest``, point at what was published."""
+        """Point moving names, such as ``latest``, at the published model."""
 
     def resume_hint(self) -> str:
-        """How a run that failed or was stopped can be resumed; empty where it cannot."""
+        """How a failed or stopped run can be resumed; empty if it cannot."""
         return ""

@@ -1,4 +1,4 @@
-"""The one table of training: which models there are, which wing each has, and where it is published."""
+"""The table of models: the wing of each, and where training publishes it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ class ModelEntry(NamedTuple):
     """One model.
 
     Attributes:
-        wing: Its package. Every wing has the same rooms: ``command.train`` trains, ``compare.COMPARER`` compares.
+        wing: Its package. Every wing has the same modules: ``command.train`` trains, ``compare.COMPARER`` compares.
         place: Where training publishes it by default, relative to the working directory: a model file, or the folder of
             its run directories.
     """
@@ -22,7 +22,7 @@ class ModelEntry(NamedTuple):
     place: Path
 
     def load(self, room: str, name: str) -> Any:
-        """``name`` of the wing's module ``room``, which is imported now."""
+        """Import the wing's module ``room`` and return its attribute ``name``."""
         return getattr(import_module(f"{self.wing}.{room}"), name)
 
 

@@ -1,4 +1,4 @@
-"""One command as a process: logging, interrupts, and every failure as one line and an exit code."""
+"""Run a command as a process: logging, interrupts, and every failure as one line and an exit code."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _TIMED = "%(asctime)s %(levelname)s %(message)s"
 
 
 class Stopped(BaseException):
-    """A signal asks the process to stop; its text is the signal's name."""
+    """A signal asked the process to stop; the text is the signal's name."""
 
 
 def execute(
@@ -36,17 +36,18 @@ def execute(
     prints_result: bool = False,
     memory_hint: str = "",
 ) -> NoReturn:
-    """Run ``body`` and exit: 0, or 1 with one line on stderr.
+    """Run ``body`` and exit: 0, or 1 with one line on standard error.
 
     Args:
-        body: What the command does. It raises DataSourceError or TrainingError with one line for a person.
+        body: The command. It raises DataSourceError or TrainingError with one line for a person.
         verbose: Log debug messages, and the traceback of a failure.
         log_file: A file in the working directory that gets every message too.
-        prints_result: Standard output is the result itself, so messages go to standard error.
-        memory_hint: What to do where memory runs out.
+        prints_result: The command prints its result on standard output, so messages go to standard error.
+        memory_hint: What to do if memory runs out.
     """
-    # Threads that spin while they wait for each other make a run ten times slower on a machine that does other work.
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # read when torch is imported, which is later
+    # Threads that spin while they wait for each other make a run ten times slower on a busy machine. torch, which is
+    # imported later, reads this.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     _end_with_parent()
     configure_logging(sys.stderr if prints_result else sys.stdout, verbose=verbose, log_file=log_file)
     if not is_first():  # one of several processes logs for all
@@ -115,7 +116,7 @@ def _flushed(code: int) -> int:
 
 @contextmanager
 def _stop_signals() -> Iterator[None]:
-    """Ctrl-C and SIGTERM unwind the run, so that staging folders are removed and the summary is written."""
+    """Raise Stopped at Ctrl-C and SIGTERM, so that temporary folders are removed and the summary is written."""
 
     def stop(number: int, _frame: FrameType | None) -> None:
         raise Stopped(signal.Signals(number).name)
@@ -131,11 +132,11 @@ def _stop_signals() -> Iterator[None]:
 def configure_logging(
     messages: TextIO, *, verbose: bool = False, log_file: str | None = None, timestamps: bool = False
 ) -> None:
-    """Send errors to standard error and everything else to ``messages``, one line each.
+    """Log errors to standard error and all other messages to ``messages``, one line each.
 
     Args:
-        messages: The stream for what is no error.
-        verbose: Debug messages too.
+        messages: The stream of the messages below level ERROR.
+        verbose: Log debug messages too.
         log_file: A file in the working directory that gets every message too.
         timestamps: Lines begin with the time of day and the level; without it an error's line begins with ``Error:``.
     """

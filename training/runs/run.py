@@ -1,4 +1,4 @@
-"""One training run from its data to its published model, and a summary of it whatever happens."""
+"""One training run, from its data to its published model, with a summary however it ends."""
 
 from __future__ import annotations
 
@@ -46,21 +46,28 @@ def run_training(
     verbose: bool = False,
     **given: Any,
 ) -> NoReturn:
-    """Run a job as a process and exit: 0 trained or skipped, 1 failed with one line on stderr.
+    """Run a training job as a process and exit: 0 trained or skipped, 1 failed with one line on standard error.
 
-    The arguments are the flags of a training command; ``given`` are the job's own. A summary is written to
-    ``summary_path`` whether it succeeds or fails.
+    Args:
+        job_type: The job's class.
+        json_input: The value of ``--json-input``.
+        data_source: The value of ``--data-source``.
+        strict: Whether the first unusable row is an error.
+        summary_path: A file for the summary, which is written whether the run succeeds or fails.
+        dry_run: Read and audit the data only.
+        verbose: Log debug messages, and the traceback of a failure.
+        given: The job's own flags by name; None means that a flag was not given.
     """
     training = Training(job_type, SourceChoice(json_input, data_source, strict), given, dry_run=dry_run)
     path = Path(summary_path) if summary_path and is_first() else None
 
     def body() -> None:
         if path is not None:
-            check_output(path)  # before training rather than after it
+            check_output(path)  # before training, not after it
         failure: BaseException | None = None
         try:
             training.perform()
-        # The night's cron needs a summary, whatever it was.
+        # A cron job needs a summary of every failure.
         except (Exception, KeyboardInterrupt, Stopped) as error:  # noqa: BLE001
             failure = error
         if path is not None:
@@ -77,10 +84,17 @@ def run_training(
 
 
 class Training:
-    """One run of a job. ``summary()`` says at any time what is known so far.
+    """One run of a job. ``summary()`` describes it at any time.
+
+    Args:
+        job_type: The job's class.
+        source: Where the data is.
+        given: The job's own flags by name.
+        dry_run: Read and audit the data only.
 
     Attributes:
-        status: ``success`` until something else is known.
+        status: ``success`` until the run fails or is skipped.
+        message: How the run ended, in one line.
         saved: Whether the model was published.
     """
 
@@ -108,7 +122,7 @@ class Training:
         self._started = time.perf_counter()
 
     def perform(self) -> None:
-        """Take the job through its stages; ``message`` says in one line how it ended, also where a stage raises."""
+        """Run the job's stages. ``message`` says in one line how it ended, also if a stage raises."""
         try:
             self._perform()
         except (Exception, KeyboardInterrupt, Stopped) as error:
@@ -141,7 +155,7 @@ class Training:
             log.info("Dry run: nothing was trained.")
             return
         trained = job.train(rows)
-        if not is_first():  # of several processes, one publishes
+        if not is_first():  # one of several processes publishes
             return
         self.metrics, self.config = trained.metrics, trained.config
         self.notes += trained.notes
@@ -153,7 +167,7 @@ class Training:
         log.info("Saved: %s", ", ".join(published.paths))
 
     def summary(self) -> TrainingSummary:
-        """The summary as of now."""
+        """The summary of the run so far."""
         return TrainingSummary(
             timestamp=utc_now(),
             model_type=self.job_type.model_type,
@@ -175,7 +189,7 @@ class Training:
 
 
 def provenance(summary: TrainingSummary, split: dict[str, Any], trained_on: str) -> dict[str, Any]:
-    """What travels inside a model file, so that it says where it comes from wherever it is."""
+    """What a model file says about its own training: configuration, data, scores, split and versions."""
     return {
         "config": summary.config,
         "data_fingerprint": summary.data_fingerprint,
@@ -188,13 +202,13 @@ def provenance(summary: TrainingSummary, split: dict[str, Any], trained_on: str)
 
 
 def described_source(source: DataSource) -> dict[str, str]:
-    """Where the data came from and, where it was not named, why."""
+    """A source's description and, if no flag named it, why it was chosen."""
     chosen = {} if source.choice is None else {"choice": source.choice}
     return {**source.describe(), **chosen}
 
 
 def log_source(source: DataSource) -> None:
-    """Say where the rows came from and which could not be used."""
+    """Log where the rows are from, and why some could not be used."""
     report = source.report
     log.info("Source: %s", report.where)
     for reason in report.reasons:
@@ -205,12 +219,12 @@ def log_source(source: DataSource) -> None:
 
 
 def utc_now() -> str:
-    """Now, ISO 8601 in UTC."""
+    """The current time in UTC, as ISO 8601."""
     return datetime.now(UTC).isoformat(timespec="seconds")
 
 
 def versions() -> dict[str, str]:
-    """Versions that a result depends on, of the packages that are installed."""
+    """Versions of Python, the platform, and the installed packages that a result depends on."""
     found = {"python": platform.python_version(), "platform": f"{platform.system()} {platform.machine()}"}
     for package in _PACKAGES:
         try:

@@ -1,4 +1,4 @@
-"""One typed configuration a model: its flags, variables and documentation all come from the same fields."""
+"""Typed configurations: one class defines a model's flags, environment variables and documentation."""
 
 from __future__ import annotations
 
@@ -23,22 +23,22 @@ PositiveFloat = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 
 class Config(BaseModel):
-    """Base of every configuration. A misspelt name is an error; no value changes once it is set."""
+    """Base class of every configuration. It is immutable, and an unknown name is an error."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=())
 
 
 @dataclass(frozen=True)
 class Setting:
-    """How one field of a ``Config`` can be set from outside; it stands in the field's ``Annotated``.
+    """How a user can set one field of a ``Config``; it stands in the field's ``Annotated``.
 
     Attributes:
-        help: What it does, for ``--help`` and the reference.
+        help: What the field does, for ``--help`` and the reference.
         variables: Environment variables, or names in ``.env``, that set it; the first one that is set counts.
         flag: Whether it has a flag, named after the field.
-        default: The default in words, where the field's own value does not say it.
-        metavar: What stands for the value in ``--help``.
-        former: Flags of an earlier version that mean the same, accepted for one more version.
+        default: The default in words, if the field's own default does not say it.
+        metavar: The placeholder for the value in ``--help``.
+        former: Former names of the flag, which are accepted for one more version.
     """
 
     help: str
@@ -49,13 +49,13 @@ class Setting:
     former: tuple[str, ...] = ()
 
     def shown_default(self, field: FieldInfo) -> str:
-        """The default as ``--help`` and the reference show it: the variables first."""
+        """The default for ``--help`` and the reference: the variables, then the value."""
         value = self.default or ("none" if field.default is None else str(field.default))
         return ", else ".join([*(f"${name}" for name in self.variables), value])
 
 
 def settings_of(config: type[Config]) -> dict[str, tuple[FieldInfo, Setting]]:
-    """The fields that can be set from outside, in their order."""
+    """The fields with a ``Setting``, in their order."""
     found = {}
     for name, field in config.model_fields.items():
         setting = next((part for part in field.metadata if isinstance(part, Setting)), None)
@@ -65,7 +65,7 @@ def settings_of(config: type[Config]) -> dict[str, tuple[FieldInfo, Setting]]:
 
 
 def flags(*configs: type[Config]) -> Callable[[F], F]:
-    """A decorator that gives a click command the flags of ``configs``. A flag that is not given is None."""
+    """A decorator that adds the flags of ``configs`` to a click command. A flag that is not given is None."""
 
     def decorated(command: F) -> F:
         options = [
@@ -82,9 +82,11 @@ def flags(*configs: type[Config]) -> Callable[[F], F]:
 
 
 def read_config(config: type[C], given: Mapping[str, Any]) -> C:
-    """A configuration from the flags that were ``given``, else the environment, else ``.env``, else the defaults.
+    """Read a configuration. Each value is the flag's, else the environment's, else that of ``.env``, else the default.
 
-    Names in ``given`` that are no field of ``config`` are left alone; None means that a flag was not given.
+    Args:
+        config: The configuration's class.
+        given: Values of flags by field name; None means that a flag was not given. Other names are ignored.
 
     Raises:
         TrainingError: A value cannot be used. The message names its flag or its variable.
@@ -116,7 +118,11 @@ def flag_of(name: str) -> str:
 
 
 def variables() -> dict[str, str | None]:
-    """The environment over ``.env`` in the working directory. Raises TrainingError where that cannot be read."""
+    """The variables of ``.env`` in the working directory, overridden by those of the environment.
+
+    Raises:
+        TrainingError: ``.env`` cannot be read.
+    """
     from dotenv import dotenv_values
 
     try:
@@ -159,7 +165,7 @@ def _type(field: FieldInfo) -> click.ParamType[Any]:
     }
     if kind is float:
         return click.FloatRange(**bounds)
-    # 1<=x says more than 0<x of a whole number.
+    # For a whole number, 1<=x is clearer than 0<x.
     least = bounds["min"] + 1 if bounds.pop("min_open") else bounds["min"]
     most = bounds["max"] - 1 if bounds.pop("max_open") else bounds["max"]
     return click.IntRange(least, most)

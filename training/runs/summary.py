@@ -1,4 +1,4 @@
-"""The summary of one training run: the only module that training and the retraining manager share."""
+"""The summary of one training run, which training writes and the retraining manager reads."""
 
 from __future__ import annotations
 
@@ -10,10 +10,28 @@ Status = Literal["success", "failed", "skipped"]
 
 
 class TrainingSummary(BaseModel):
-    """What ``--summary-path`` and the pipeline's ``training_summary_<model>.json`` hold (docs/reference/production.md).
+    """The content of the file of ``--summary-path``; the manager adds its own keys (docs/reference/production.md).
 
-    The first eight keys are the contract's. ``source`` never holds a secret; ``data_fingerprint`` is equal for equal
-    records from any source; ``notes`` are the plain words that the data and the scores call for.
+    Production relies on the first eight fields.
+
+    Attributes:
+        phase: Always ``training``.
+        timestamp: When the summary was made, ISO 8601 in UTC.
+        model_type: The model's name.
+        status: How the run ended.
+        metrics: The scores.
+        model_path: The model file or run directory.
+        training_time_seconds: Seconds that the run took, reading included.
+        errors: One line for each failure.
+        dry_run: Whether the data was only read and audited.
+        message: How the run ended, in one line.
+        source: Where the data is from; it never holds a secret.
+        load_report: Counts of the rows that were read, and of those that could not be used.
+        data_fingerprint: SHA-256 of the records; equal for equal records from any source.
+        audit: The counts of the audit.
+        config: The configuration.
+        versions: Versions of Python, the platform and packages.
+        notes: What the data cannot show, and the verdict on the scores.
     """
 
     model_config = ConfigDict(extra="forbid", protected_namespaces=())

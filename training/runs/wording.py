@@ -1,10 +1,10 @@
-"""Texts that messages are made of."""
+"""Parts of messages."""
 
 from __future__ import annotations
 
 
 def one_line(error: BaseException | None) -> str:
-    """What another library says went wrong, cut to a line."""
+    """The message of another library's error on one line, cut to 200 characters."""
     return " ".join(str(error).split())[:200] or type(error).__name__
 
 

@@ -1,1 +1,1 @@
-"""Adapters over an encoder-decoder; the soft prompt: a request gives a suggestion, both in plain words."""
+"""Train adapters over an encoder-decoder. The soft prompt, one of them, answers a request in plain words."""

@@ -1,6 +1,6 @@
-"""The training of an adapter, whatever it learns: read, split, adapt, judge, publish a run directory, move ``latest``.
+"""A job that trains an adapter: read, split, train, evaluate, publish a run directory, move the link ``latest``.
 
-The soft prompt and the YAML generator are such jobs; they differ in what an ``AdapterJob`` leaves open.
+The soft prompt and the YAML generator are such jobs. They implement the abstract methods of ``AdapterJob``.
 """
 
 from __future__ import annotations
@@ -43,21 +43,24 @@ log = logging.getLogger(__name__)
 
 LATEST = "latest"
 RUN_FILE = "training_run.json"
-STARTED_FILE = "started.json"  # of a run that is under way: what it was started with
-# What a resumed run takes from the run that was stopped.
+STARTED_FILE = "started.json"  # the options of an unfinished run
+# Options that a resumed run takes from the stopped one.
 _RESUMED = ("output_dir", "run_directory", "run_id", "resume_from", "max_samples")
 
 
 class AdapterJob(TrainingJob[list[Any], "TrainedAdapter"]):
-    """The training of one kind of adapter.
+    """Trains one kind of adapter.
 
     Args:
         source: Where the rows are.
-        given: The flags that were given, by name; None means that a flag was not given.
+        given: Values of the flags, by name; None means that a flag was not given.
 
     Attributes:
-        record: The class of a row, of ``data_sources``.
-        title, about: What the model card says.
+        record: The class of a row, from ``data_sources``.
+        config_type: The class of the configuration.
+        options_type: The class of the options.
+        title: Title of the model card.
+        about: What the model does, for the model card.
     """
 
     memory_hint = "lower --batch-size, --source-max-tokens, --target-max-tokens or --lora-r"
@@ -84,23 +87,29 @@ class AdapterJob(TrainingJob[list[Any], "TrainedAdapter"]):
         """A row's request and its answer."""
 
     @abstractmethod
-    def learn(self, rows: Sequence[Any], work: Path, **options: Any) -> TrainedAdapter:
-        """Train and judge; ``work`` keeps what a run needs to be resumed."""
+    def fit(self, rows: Sequence[Any], work: Path, **options: Any) -> TrainedAdapter:
+        """Train an adapter on the rows and evaluate it.
+
+        Args:
+            rows: Records of the class ``record``.
+            work: The folder for the checkpoints, from which a stopped run is resumed.
+            options: ``resume_from`` and ``on_epoch`` of ``training.text.trainer.train_adapter``.
+        """
 
     @abstractmethod
     def verdict(self, metrics: dict[str, Any]) -> str:
-        """One sentence: does the model beat looking up?"""
+        """One sentence: whether the model beats the look-up baselines."""
 
     @abstractmethod
     def score_lines(self, metrics: dict[str, Any]) -> list[str]:
-        """The closing table and the examples."""
+        """The table of scores and the examples, one line each."""
 
     def open(self) -> DataSource:
-        """The source, which gives ``max_samples`` rows at most."""
+        """The source, limited to ``max_samples`` rows."""
         return self.source.open(self.model_type, self.options.max_samples)
 
     def check_target(self, dry_run: bool) -> None:
-        """A run is never overwritten, and a name that is not free is said before anything is read."""
+        """Refuse, before anything is read, a name that another run has: a run is never overwritten."""
         target = self.model_path
         if target.exists():
             raise ArtifactError(
@@ -123,11 +132,11 @@ class AdapterJob(TrainingJob[list[Any], "TrainedAdapter"]):
             )
 
     def read(self, source: DataSource) -> list[Any]:
-        """The rows, in the source's order: a database gives the newest first."""
+        """The rows in the source's order; a database yields the newest first."""
         return list(islice(source.read(self.record), self.options.max_samples))
 
     def audit(self, rows: list[Any]) -> PromptAudit:
-        """Distinct requests and answers, and what they cannot show."""
+        """Count distinct requests and answers, and say what they cannot show."""
         return audit_prompts([self.texts(row) for row in rows])
 
     def audit_lines(self, audit: PromptAudit) -> Iterable[str]:
@@ -140,7 +149,7 @@ class AdapterJob(TrainingJob[list[Any], "TrainedAdapter"]):
             yield f"Note: {note}"
 
     def check_audit(self, audit: PromptAudit, where: str) -> None:  # noqa: ARG002
-        """A run is resumed on the rows that it was started on, or not at all."""
+        """Refuse to resume a run on other rows than it was started on."""
         self._fingerprint = audit.fingerprint
         if self._started is not None and self._started["data_fingerprint"] != audit.fingerprint:
             raise TrainingError(
@@ -149,31 +158,31 @@ class AdapterJob(TrainingJob[list[Any], "TrainedAdapter"]):
             )
 
     def train(self, rows: list[Any]) -> Trained[TrainedAdapter]:
-        """Adapt the base; what is done is kept beside the run directory until it is published."""
+        """Train an adapter over the base; checkpoints stay beside the run directory until it is published."""
         if is_first():
             self._start()
         first_says(None)
         resume_from = self.options.resume_from
         try:
-            result = self.learn(
+            result = self.fit(
                 rows,
                 self._partial,
                 resume_from=None if resume_from is None else pointed_at(resume_from),
                 on_epoch=_log_epoch,
             )
         except BaseException:
-            self._give_up()
+            self._discard_partial()
             raise
         metrics = {**result.metrics, "final_loss": result.final_loss, "split": result.split}
         if not is_first():
             return Trained(result, metrics, self.config)
-        judgement = self.verdict(result.metrics)
+        sentence = self.verdict(result.metrics)
         return Trained(
-            result, metrics, self.config, notes=[judgement], lines=[*self.score_lines(result.metrics), judgement]
+            result, metrics, self.config, notes=[sentence], lines=[*self.score_lines(result.metrics), sentence]
         )
 
     def publish(self, trained: Trained[TrainedAdapter], summary: TrainingSummary) -> Published:
-        """Make a run directory of what was trained, in a folder beside it, and give it its name last."""
+        """Write the run directory under a temporary name and rename it once it is complete."""
         target, described = self.model_path, self._describe(trained.model, summary)
         try:
             with explained(target):
@@ -184,17 +193,17 @@ class AdapterJob(TrainingJob[list[Any], "TrainedAdapter"]):
                 (finished / RUN_FILE).write_bytes(to_json(described))
                 publish_folder(finished, target)
         except BaseException:
-            self._give_up()
+            self._discard_partial()
             raise
         remove_tree(self._partial, self.model_path.parent)
         return Published(f"trained on {summary.audit['rows']} rows, saved to {target}", [str(target)])
 
     def move_names(self) -> None:
-        """``latest`` is the run that was published."""
+        """Point ``latest`` at the published run."""
         move_link(self.options.output_dir / LATEST, self.model_path)
 
     def resume_hint(self) -> str:
-        """A run that has a checkpoint can be resumed."""
+        """The flag that resumes the run, if it has a checkpoint."""
         if not self._partial.is_dir():
             return ""
         from training.text.fit import newest_checkpoint
@@ -202,7 +211,7 @@ class AdapterJob(TrainingJob[list[Any], "TrainedAdapter"]):
         return f"; --resume-run {self.model_path} resumes it" if newest_checkpoint(self._partial) else ""
 
     def _take_over(self, stopped: Path, started: Mapping[str, Any], explicit: Collection[str]) -> None:
-        """Take the options of the stopped run; a flag that says something else is refused."""
+        """Take the options of the stopped run. Raises TrainingError if an explicit flag differs from them."""
         before = {**{name: started["options"][name] for name in _RESUMED}, **started["options"]["config"]}
         now = {**self.options.model_dump(mode="json"), **self.adapter.model_dump()}
         for name in sorted(set(explicit) & before.keys()):
@@ -234,15 +243,15 @@ class AdapterJob(TrainingJob[list[Any], "TrainedAdapter"]):
             self._partial.mkdir()
         write_atomically(self._partial / STARTED_FILE, to_json(started))
 
-    def _give_up(self) -> None:
-        """Remove what is left of a run that cannot be resumed."""
+    def _discard_partial(self) -> None:
+        """Remove the unfinished run if it has no checkpoint to resume from."""
         from training.text.fit import newest_checkpoint
 
         if is_first() and newest_checkpoint(self._partial) is None:
             remove_tree(self._partial, self.model_path.parent)
 
     def _describe(self, result: TrainedAdapter, summary: TrainingSummary) -> dict[str, Any]:
-        """``training_run.json``: production's keys first (docs/reference/production.md), then what a reader needs."""
+        """The content of ``training_run.json``: production's keys (docs/reference/production.md), then ours."""
         return {
             "base_model": self.adapter.base_model,
             "samples_used": summary.audit["rows"],
@@ -292,7 +301,7 @@ Trained {described["trained_at"]} on {described["samples_used"]} rows.
 
 
 def samples_of(run: Path, options_type: type[AdapterOptions]) -> int:
-    """How many rows the training of a run read at most; a run that does not say so read the default."""
+    """The ``max_samples`` that a run was trained with; the default if its files do not say."""
     try:
         described = json.loads((pointed_at(run) / RUN_FILE).read_text(encoding="utf-8"))
         return int(described["max_samples"])
@@ -301,12 +310,15 @@ def samples_of(run: Path, options_type: type[AdapterOptions]) -> int:
 
 
 def _partial(target: Path) -> Path:
-    """Where a run is while it is under way. What is left there when it stops can be resumed."""
+    """The folder of an unfinished run, from which it can be resumed."""
     return target.with_name(f".{target.name}.partial")
 
 
 def _started(given: Path) -> dict[str, Any]:
-    """What the stopped run ``given`` (its directory, or where its parts are) was started with."""
+    """The options of the stopped run ``given``, which names its run directory or its unfinished folder.
+
+    Raises TrainingError if there is no such run, or its options cannot be read.
+    """
     folder = given if (given / STARTED_FILE).is_file() else _partial(given)
     try:
         started: dict[str, Any] = json.loads((folder / STARTED_FILE).read_text(encoding="utf-8"))

@@ -1,4 +1,4 @@
-"""What requests and answers can and cannot support, counted before training."""
+"""Count requests and answers before training, and say what they cannot show."""
 
 from __future__ import annotations
 
@@ -14,7 +14,17 @@ from training.runs.wording import many
 
 
 class PromptAudit(BaseModel):
-    """Counts of requests and answers; queries are distinct by ``normalized_query``."""
+    """Counts of requests and answers. Queries are equal if their ``normalized_query`` is.
+
+    Attributes:
+        rows: All rows.
+        distinct_queries: Different queries.
+        distinct_answers: Different answers, by their exact text.
+        duplicate_rows: Rows that repeat an earlier row.
+        conflicting_queries: Queries with more than one answer.
+        fingerprint: SHA-256 of the rows in sorted order.
+        cannot_show: One sentence for each limit of the data.
+    """
 
     model_config = ConfigDict(frozen=True)
 
@@ -31,7 +41,7 @@ FEW_QUERIES = 50
 
 
 def audit_prompts(rows: Sequence[tuple[str, str]]) -> PromptAudit:
-    """Count and judge (query, answer) rows; the fingerprint does not depend on their order."""
+    """Audit (query, answer) rows; their order does not matter."""
     answers: dict[str, set[str]] = defaultdict(set)
     for query, answer in rows:
         answers[normalized_query(query)].add(answer)

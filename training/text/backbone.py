@@ -1,4 +1,4 @@
-"""The encoder-decoder that an adapter is trained over: one that exists, or a small T5 made from the data."""
+"""The base model of an adapter: an existing encoder-decoder, or a small T5 trained on the data."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from training.runs.errors import TrainingError
 from training.runs.wording import one_line
 from training.text.config import SCRATCH, Pieces
 
-BASE_FOLDER = "base_model"  # of a scratch base, inside the run directory
+BASE_FOLDER = "base_model"  # the folder of a scratch base inside the run directory
 
 
 @contextmanager
 def peft_warnings_ignored() -> Iterator[None]:
-    """PEFT 0.21 reads a property that transformers 5 renamed; nothing of ours does."""
+    """Hide a deprecation warning: PEFT 0.21 reads a property that transformers 5 renamed."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="`is_gradient_checkpointing` is deprecated", category=FutureWarning)
         yield
@@ -33,22 +33,22 @@ def peft_warnings_ignored() -> Iterator[None]:
 
 transformers.utils.logging.disable_progress_bar()
 transformers.utils.logging.set_verbosity_error()
-logging.getLogger("huggingface_hub").setLevel(logging.ERROR)  # what fails is said in one line of ours
+logging.getLogger("huggingface_hub").setLevel(logging.ERROR)  # load_base raises one line instead
 
 SCRATCH_VOCABULARY = 1_000
-_TRAINER_STEP = 1e-4
+_TRAINER_STEP = 1e-4  # the difference that UnigramTrainer leaves between the scores of two unused pieces
 SCRATCH_WIDTH, SCRATCH_LAYERS, SCRATCH_HEADS = 128, 2, 4
 
 
 class TextPair(NamedTuple):
-    """What is given and what is wanted."""
+    """A request (``source``) and its reference answer (``target``)."""
 
     source: str
     target: str
 
 
 class Base(NamedTuple):
-    """A model to adapt, its tokenizer, and where an adapter's config may find it again."""
+    """A base model, its tokenizer, and the ``name`` under which an adapter's config refers to it."""
 
     model: Any
     tokenizer: Any
@@ -56,9 +56,10 @@ class Base(NamedTuple):
 
 
 def load_base(name: str) -> Base:
-    """A base model from a folder, the cache or the hub, in this order, in float32.
+    """Load a base model in float32 from a folder, the Hugging Face cache or the hub, in this order.
 
-    Raises TrainingError in one line: not there, no model, not an encoder-decoder.
+    Raises:
+        TrainingError: It is not found, cannot be loaded, or is no encoder-decoder.
     """
     # transformers reads HF_HOME itself; the older variable is production's.
     cache = None if os.environ.get("HF_HOME") else os.environ.get("TRANSFORMERS_CACHE") or None
@@ -78,7 +79,7 @@ def load_base(name: str) -> Base:
 
 
 def _cached(name: str, cache: str | None) -> str:
-    """The folder of a model that the cache has, else its name: from a folder nothing is asked of the hub."""
+    """The model's folder in the cache, which is loaded without a request to the hub; else its name."""
     if Path(name).is_dir():
         return name
     try:
@@ -96,15 +97,20 @@ def _loaded(place: str, name: str, cache: str | None) -> Base:
         )
     tokenizer = transformers.AutoTokenizer.from_pretrained(place, cache_dir=cache)
     model = transformers.AutoModelForSeq2SeqLM.from_pretrained(place, cache_dir=cache, dtype=torch.float32)
-    model.name_or_path = name  # an adapter is to name it so, not the cache's folder
+    model.name_or_path = name  # an adapter's config records it, so it must not be the cache's folder
     return Base(model, tokenizer, name)
 
 
 def scratch_base(rows: Sequence[TextPair], seed: int, pieces: Pieces = "unigram") -> Base:
-    """A small T5 with random weights, and a tokenizer trained on ``rows``: SentencePiece-like, or byte-pair encoding.
+    """A small T5 with random weights, and a tokenizer trained on ``rows``.
 
-    Of a few hundred texts Unigram keeps pieces of two or three letters; byte-pair encoding keeps the words that a
-    formal language repeats, so that a line of it is half as long.
+    From a few hundred texts Unigram learns pieces of two or three letters. Byte-pair encoding learns whole words that a
+    formal language repeats, so that its lines need half as many tokens.
+
+    Args:
+        rows: The texts.
+        seed: Seed of the weights.
+        pieces: The tokenizer's algorithm.
     """
     from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
 
@@ -143,9 +149,11 @@ def scratch_base(rows: Sequence[TextPair], seed: int, pieces: Pieces = "unigram"
 
 
 def _in_order(vocabulary: list[list[Any]], special: int) -> list[tuple[str, float]]:
-    """The pieces in one order with one score each, whatever order the trainer's hash tables had in this process.
+    """The vocabulary in an order, and with scores, that are the same in every process.
 
-    It gives pieces that the last pruning would have lost scores below all others, a step apart, in that order.
+    UnigramTrainer gives the pieces that its last pruning would have dropped scores below all others, ``_TRAINER_STEP``
+    apart, in the order of its hash tables. Here they all get the highest of these scores, and pieces of one score are
+    sorted.
     """
     scored = sorted((round(score, 6), piece) for piece, score in vocabulary[special:])
     steps = takewhile(lambda pair: pair[1][0] - pair[0][0] < 1.5 * _TRAINER_STEP, pairwise(scored))

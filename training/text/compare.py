@@ -1,4 +1,4 @@
-"""How two soft prompts are compared on the same rows."""
+"""Compare two soft prompts on the same rows."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def _leave_out(evaluation: EvaluationRows[TextPair], trained_on: Sequence[str]) 
 
 
 def _score(models: Sequence[Suggester], evaluation: EvaluationRows[TextPair]) -> list[Measured]:
-    return [Measured.of(model.judge(evaluation.training, evaluation.rows)) for model in models]
+    return [Measured.of(model.evaluate(evaluation.training, evaluation.rows)) for model in models]
 
 
 COMPARER = Comparer(

@@ -1,4 +1,4 @@
-"""How an adapter is trained: its configuration, what a run is told beside it, and the limits that follow."""
+"""The configuration of an adapter's training, the options of a run, and the limits that follow from them."""
 
 from __future__ import annotations
 
@@ -14,24 +14,30 @@ Method = Literal["lora", "dora", "rslora", "prompt", "prefix", "p-tuning"]
 Pieces = Literal["unigram", "bpe"]
 
 DEFAULT_BASE = "google/flan-t5-small"
-SCRATCH = "scratch"  # a base that is trained on the data
-# Adapters move all of a layer's output a little; a soft prompt has few numbers to say everything with.
+SCRATCH = "scratch"  # the name of a base that is trained on the data
+# LoRA changes the output of every layer a little; prompt methods train few numbers, which have to move far.
 LEARNING_RATES = {"lora": 5e-5, "dora": 5e-5, "rslora": 5e-5, "prompt": 0.1, "prefix": 0.01, "p-tuning": 0.01}
-UPDATE_ROWS = 4  # that an update sees at least: production takes batches of 1 and gathers the gradients of four
+UPDATE_ROWS = 4  # rows in an update at least: production uses batches of 1 and accumulates the gradients of four
 
 
 class Limits(NamedTuple):
-    """Tokens of source and of target at most: of a row, which is cut there, or of rows together with their padding."""
+    """Tokens of source and target at most: of one row, which is cut there, or of a padded batch."""
 
     source: int
     target: int
 
 
 class FitSettings(NamedTuple):
-    """What a fit needs beside the model and the data.
+    """Hyperparameters of a fit.
 
-    ``batch_size`` are the rows of an update in each process. They are computed together, or, given ``at_once``, as many
-    at a time as take no more tokens than that; the update is the same. ``warmup`` is a share of the steps.
+    Attributes:
+        epochs: Passes over the training rows.
+        learning_rate: Peak learning rate.
+        batch_size: Rows in an update, in each process.
+        seed: Seed of the order of the rows and of dropout.
+        warmup: Share of the steps in which the learning rate rises.
+        at_once: Tokens of a padded batch at most. The rows of an update are computed in batches of this size and their
+            gradients are added, so the update stays the same. None computes them in one batch.
     """
 
     epochs: int
@@ -43,7 +49,7 @@ class FitSettings(NamedTuple):
 
 
 class AdapterConfig(Config):
-    """How an adapter is trained; the defaults are production's. The learning rate's depends on the method."""
+    """How an adapter is trained. The defaults are production's; that of the learning rate depends on the method."""
 
     base_model: Annotated[str, Setting("A model's folder or hub name, or scratch.")] = DEFAULT_BASE
     method: Annotated[Method, Setting("The kind of adapter.")] = "lora"
@@ -72,25 +78,25 @@ class AdapterConfig(Config):
 
     @property
     def limits(self) -> Limits:
-        """Tokens of a row at most."""
+        """Tokens of one row at most."""
         return Limits(self.source_max_tokens, self.target_max_tokens)
 
     @property
     def at_once(self) -> Limits:
-        """Tokens computed together: those of ``batch_size`` rows as long as they may be; of shorter ones, more rows."""
+        """Tokens of a padded batch at most: those of ``batch_size`` rows of full length, or of more shorter rows."""
         return Limits(self.batch_size * self.source_max_tokens, self.batch_size * self.target_max_tokens)
 
     @property
     def fit_settings(self) -> FitSettings:
-        """How an adapter is fitted; an update sees at least ``UPDATE_ROWS`` rows."""
+        """Hyperparameters of the fit; an update has at least ``UPDATE_ROWS`` rows."""
         rows = max(UPDATE_ROWS, self.batch_size)
         return FitSettings(self.epochs, self.learning_rate, rows, self.seed, at_once=self.at_once)
 
 
 class AdapterOptions(Config):
-    """What a training run is told beside its configuration: where runs go, and which one it resumes.
+    """The options of a run: where it is written, how many rows it reads, and which run it resumes.
 
-    A wing gives ``output_dir`` and ``max_samples`` its own defaults.
+    Each wing sets its own defaults of ``output_dir`` and ``max_samples``.
     """
 
     output_dir: Annotated[Path, Setting("Where runs and the link `latest` are.")]
@@ -115,7 +121,7 @@ class SoftPromptConfig(AdapterConfig):
 
 
 class SoftPromptOptions(AdapterOptions):
-    """What a training of the soft prompt is told beside its configuration."""
+    """The options of a soft prompt run."""
 
     output_dir: Annotated[Path, Setting("Where runs and the link `latest` are.")] = MODELS["soft_prompt"].place
     max_samples: Annotated[Positive, Setting("Rows at most, the newest of a database.")] = 2_000

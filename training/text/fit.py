@@ -1,7 +1,7 @@
 """Fit a sequence-to-sequence model or an adapter over one: tokenize once, batch by length, pad to the batch.
 
-Padding every row to the limit is where a naive run's time goes. A fit may be stopped at any step and gone on with:
-a checkpoint holds the weights, the optimizer, the schedule, the random numbers and the place in the data.
+Padding every row to the limit would take most of the time. A fit that is stopped at any step can be resumed: a
+checkpoint holds the weights, the optimizer, the schedule, the random state and the position in the data.
 """
 
 from __future__ import annotations
@@ -29,14 +29,14 @@ from training.text.config import FitSettings, Limits
 datasets.disable_progress_bars()
 
 CHECKPOINTS = "checkpoints"
-CHECKPOINT_STEPS = 500  # a checkpoint within an epoch, besides the one at its end
+CHECKPOINT_STEPS = 500  # steps between checkpoints within an epoch; one more is at its end
 _TRAINABLE, _BEST, _STATE = "trainable.safetensors", "best.safetensors", "trainer_state.json"
 
 OnEpoch = Callable[[int, dict[str, float]], None]
 
 
 def rows_at_once(rows: int, longest: Limits, at_once: Limits | None) -> int:
-    """How many of ``rows`` are computed together where the ``longest`` source and target have so many tokens."""
+    """How many of ``rows`` fit in a batch of at most ``at_once`` tokens, padded to ``longest``; at least 1."""
     if at_once is None:
         return rows
     return max(1, min(rows, at_once.source // max(1, longest.source), at_once.target // max(1, longest.target)))
@@ -46,7 +46,18 @@ def rows_at_once(rows: int, longest: Limits, at_once: Limits | None) -> int:
 def tokenized(
     rows: Mapping[Any, Sequence[TextPair]], tokenizer: Any, limits: Limits, work: Path
 ) -> Iterator[dict[Any, Any]]:
-    """Each part as a table on disk, tokenized once: ``input_ids``, ``labels``, ``length``; None for an empty part."""
+    """Tokenize each part once into a table on disk, which is deleted on exit.
+
+    Args:
+        rows: The rows of each part.
+        tokenizer: The base's tokenizer.
+        limits: Tokens of a row at most; longer rows are cut.
+        work: The folder for the temporary files.
+
+    Yields:
+        For each part a ``datasets.Dataset`` with the columns ``input_ids``, ``labels`` and ``length`` (tokens of both);
+        None for a part without rows.
+    """
     with tempfile.TemporaryDirectory(prefix=".tokens-", dir=work) as folder:
 
         def encode(batch: dict[str, list[str]]) -> dict[str, Any]:
@@ -76,15 +87,23 @@ def fit(
     checkpoints: bool = False,
     on_epoch: OnEpoch = lambda *_: None,
 ) -> list[dict[str, float]]:
-    """Train in place, ending with the weights of the epoch that validation found best.
+    """Train ``model`` in place; it ends with the weights of the epoch that has the lowest validation loss.
 
-    With ``checkpoints``, states are kept in ``work`` and a fit that was stopped there goes on from the newest.
+    Args:
+        model: The base, or an adapter over it.
+        tokenizer: The base's tokenizer.
+        train_table: The training part, from ``tokenized``.
+        validation_table: The validation part; None keeps the weights of the last epoch.
+        settings: Hyperparameters.
+        work: The folder for checkpoints and the best weights.
+        checkpoints: Save checkpoints in ``work``, and resume from the newest one that is there.
+        on_epoch: Called after each epoch with its number and its losses.
 
     Returns:
-        A row an epoch: ``epoch``, ``loss`` (mean over the epoch) and ``eval_loss``.
+        One row per epoch: ``epoch``, ``loss`` (mean over the epoch) and, with a validation part, ``eval_loss``.
 
     Raises:
-        TrainingError: The loss is no longer a number.
+        TrainingError: The loss became nan or infinite.
     """
     gpu = torch.cuda.is_available()
     arguments = transformers.Seq2SeqTrainingArguments(
@@ -99,7 +118,7 @@ def fit(
         save_strategy="epoch" if checkpoints else "no",
         save_total_limit=1,
         logging_strategy="epoch",
-        logging_nan_inf_filter=False,  # a loss that is no number is said, not averaged away
+        logging_nan_inf_filter=False,  # a loss of nan or infinity must reach the check below
         report_to="none",
         disable_tqdm=True,
         seed=settings.seed,
@@ -122,7 +141,7 @@ def fit(
     )
     trainer.remove_callback(transformers.PrinterCallback)
     trainer.group_by_length(train_table["length"])
-    trainer.model_accepts_loss_kwargs = trainer.loss_is_scaled_for_ga = True  # as compute_loss has it
+    trainer.model_accepts_loss_kwargs = trainer.loss_is_scaled_for_ga = True  # compute_loss scales by itself
     if checkpoints:
         trainer.add_callback(_MidEpochCheckpoints())
     newest = newest_checkpoint(work) if checkpoints else None
@@ -137,7 +156,7 @@ def fit(
 
 
 def newest_checkpoint(work: Path) -> Path | None:
-    """The newest whole checkpoint of a fit in ``work``; its state file is written last."""
+    """The newest complete checkpoint of a fit in ``work``. Its state file is written last, so it is checked."""
     folders = (work / CHECKPOINTS).glob("checkpoint-*")
     for folder in sorted(folders, key=lambda folder: -int(folder.name.rpartition("-")[2])):
         try:
@@ -156,7 +175,7 @@ def _history(entries: Sequence[Mapping[str, float]]) -> list[dict[str, float]]:
 
 
 def _trainable(model: Any) -> dict[str, Tensor]:
-    """What training changes: all that a checkpoint of an adapter needs, whatever the method."""
+    """The trained parameters by name, on the CPU: all that a checkpoint needs, whatever the method."""
     return {
         name: value.detach().cpu().clone().contiguous()
         for name, value in model.named_parameters()
@@ -173,9 +192,15 @@ def _restore(model: Any, path: Path) -> None:
 
 
 class GroupedByLength(torch.utils.data.Sampler[int]):
-    """Rows of like length together, by the batches of all processes; an order of its own for each epoch.
+    """Puts rows of similar length in one batch, and gives each epoch its own order.
 
-    Transformers' sampler would go on with one generator, so that a resumed epoch would see another order.
+    The order depends on the seed and ``epoch`` alone. Transformers' sampler uses one generator for all epochs, so a
+    resumed epoch would have another order.
+
+    Args:
+        lengths: Tokens of each row.
+        batch_size: Rows in a batch of all processes together.
+        seed: Seed of the order.
     """
 
     def __init__(self, lengths: Sequence[int], batch_size: int, seed: int) -> None:
@@ -200,7 +225,7 @@ class _SetEpoch(transformers.TrainerCallback):  # type: ignore[misc]
 
 
 class _EpochLines(transformers.TrainerCallback):  # type: ignore[misc]
-    """One call an epoch, with both losses."""
+    """Calls ``on_epoch`` once per epoch, as soon as the loss named ``last`` is logged."""
 
     def __init__(self, on_epoch: OnEpoch, last: str) -> None:
         self._on_epoch, self._last = on_epoch, last
@@ -221,7 +246,7 @@ class _MidEpochCheckpoints(transformers.TrainerCallback):  # type: ignore[misc]
 
 
 class _BestEpoch(transformers.TrainerCallback):  # type: ignore[misc]
-    """Keeps the weights of the epoch with the lowest validation loss on disk, where a resumed fit finds them."""
+    """Saves the weights of the epoch with the lowest validation loss to disk, where a resumed fit finds them."""
 
     def __init__(self, model: Any, path: Path) -> None:
         self._model, self._path = model, path
@@ -245,7 +270,7 @@ class _Trainer(transformers.Seq2SeqTrainer):  # type: ignore[misc]
         self._at_once = at_once
 
     def training_step(self, model: Any, inputs: Any, num_items_in_batch: Any = None) -> Tensor:
-        """One update's gradients, of as many rows at a time as ``at_once`` allows; the processes meet at the last."""
+        """Add up an update's gradients in batches of at most ``at_once`` tokens; processes synchronize at the last."""
         longest = Limits(inputs["input_ids"].shape[1], inputs["labels"].shape[1])
         rows = len(inputs["labels"])
         together = rows_at_once(rows, longest, self._at_once)
@@ -265,12 +290,12 @@ class _Trainer(transformers.Seq2SeqTrainer):  # type: ignore[misc]
     def compute_loss(
         self, model: Any, inputs: Any, return_outputs: bool = False, num_items_in_batch: Any = None
     ) -> Any:
-        """Mean over the target tokens of all processes: T5's own is over its process's, however few it has."""
-        # A cache is of no use in training; T5's decoder would ask its own copy of the configuration for one.
+        """Mean cross-entropy over the target tokens of all processes; T5's own loss is a mean over one process's."""
+        # Training needs no cache, but T5's decoder has its own copy of the configuration, which switches it on.
         outputs = model(**{name: value for name, value in inputs.items() if name != "labels"}, use_cache=False)
         labels = inputs["labels"]
         total = functional.cross_entropy(outputs.logits.flatten(0, 1), labels.flatten(), reduction="sum")
-        processes = self.args.world_size  # whose gradients are averaged
+        processes = self.args.world_size  # their gradients are averaged
         tokens = (labels != -100).sum() if num_items_in_batch is None else num_items_in_batch / processes
         loss = total / tokens
         return (loss, outputs) if return_outputs else loss
@@ -279,7 +304,7 @@ class _Trainer(transformers.Seq2SeqTrainer):  # type: ignore[misc]
         return self._sampler
 
     def _save(self, output_dir: str | None = None, state_dict: Any = None) -> None:  # noqa: ARG002
-        # PEFT's own file of a prompt encoder holds its output, which training cannot go on from.
+        # PEFT's file of a prompt encoder holds the encoder's output, from which training cannot resume.
         if self.args.should_save:
             folder = Path(output_dir or self.args.output_dir)
             folder.mkdir(parents=True, exist_ok=True)
@@ -288,8 +313,8 @@ class _Trainer(transformers.Seq2SeqTrainer):  # type: ignore[misc]
     def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:
         _restore(model or self.model, Path(resume_from_checkpoint) / _TRAINABLE)
 
-    # An adapter trains few of the parameters, and most rows are short: walking over all modules several times in
-    # each step took a third of its time.
+    # An adapter trains few parameters and most rows are short: visiting all modules several times took a third of each
+    # step.
     def _clip_grad_norm(self, model: Any) -> Any:  # noqa: ARG002
         trained = [value for group in self.optimizer.param_groups for value in group["params"]]
         return torch.nn.utils.clip_grad_norm_(trained, self.args.max_grad_norm)

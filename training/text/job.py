@@ -1,4 +1,4 @@
-"""The soft prompt job: a request in plain words gives a suggested automation in plain words."""
+"""The soft prompt job: the model answers a request with a suggested automation, both in plain words."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class SoftPromptJob(AdapterJob):
-    """Requests and suggestions, both in plain words. Without a source flag it reads production's SQLite file."""
+    """Trains on requests and suggestions in plain words. Without a source flag it reads production's SQLite file."""
 
     model_type = PromptRow.kind
     record = PromptRow
@@ -27,7 +27,7 @@ class SoftPromptJob(AdapterJob):
     about = "a request in plain words gives a suggested automation in plain words"
 
     def open(self) -> DataSource:
-        """The source that the flags name, else the file of ``--db-path``."""
+        """The source that the flags name; without such a flag, the SQLite file of ``--db-path``."""
         if self.source.json_input is None and self.source.data_source is None:
             database = SourceChoice(data_source=sqlite_url(str(self.options.db_path)), strict=self.source.strict)
             return database.open(self.model_type, self.options.max_samples)
@@ -37,17 +37,17 @@ class SoftPromptJob(AdapterJob):
         """The request and the suggestion."""
         return row.query, row.suggestion
 
-    def learn(self, rows: Sequence[PromptRow], work: Path, **options: Any) -> TrainedAdapter:
-        """Train on the pairs of texts."""
+    def fit(self, rows: Sequence[PromptRow], work: Path, **options: Any) -> TrainedAdapter:
+        """Train an adapter on the pairs of texts."""
         from training.text.backbone import TextPair
         from training.text.trainer import train_adapter
 
         return train_adapter([TextPair(row.query, row.suggestion) for row in rows], self.adapter, work, **options)
 
     def verdict(self, metrics: dict[str, Any]) -> str:
-        """Whether chrF beats looking up."""
+        """One sentence: whether the model's chrF beats the look-up baselines."""
         return verdict(metrics)
 
     def score_lines(self, metrics: dict[str, Any]) -> list[str]:
-        """ChrF and exact matches, beside the look-ups."""
+        """ChrF and exact matches beside the look-up baselines."""
         return score_lines(metrics)

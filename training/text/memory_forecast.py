@@ -1,4 +1,4 @@
-"""What a fit is expected to need, said before it starts, and what there is."""
+"""Forecast the memory of a fit, and read how much memory is available."""
 
 from __future__ import annotations
 
@@ -6,19 +6,26 @@ from pathlib import Path
 from typing import Any
 
 FLOAT = 4  # bytes; on a CPU all is float32
-# Fitted to measured peaks, which they meet within a tenth (benchmarks/soft_prompt_memory.py). Numbers that a T5 layer
-# keeps for the backward pass: tensors as wide as the model, the feed-forward and the attention for each token, and
-# matrices of scores for each head.
+# How many tensors a T5 layer keeps for the backward pass: for each token, tensors as wide as the model, the feed-
+# forward layer and the attention; for each head, matrices of attention scores. The counts are fitted to measured peaks;
+# the forecast is within a tenth of them (benchmarks/soft_prompt_memory.py).
 _MODEL_WIDE, _FEED_FORWARD_WIDE, _ATTENTION_WIDE, _SCORES = 10, 8, 7, 4
 _LOGITS = 4  # the logits, their log-softmax and the gradients of both
-_STARTING = 50_000_000  # what the first step imports and sets up
-_OPTIMIZER = 3  # of each trained number: the gradient and AdamW's two moments
+_STARTING = 50_000_000  # bytes; what the first step imports and sets up
+_OPTIMIZER = 3  # numbers for each trained number: the gradient and AdamW's two moments
 
 
 def expected_bytes(model: Any, rows: int, source: int, target: int) -> int:
-    """Peak of a training process over a T5-like ``model`` with ``rows`` rows of so many tokens in a batch.
+    """Peak memory, in bytes, of a process that trains a T5-like model.
 
-    What the process holds now, plus optimizer state, plus the activations of one forward and backward pass.
+    It is the sum of the memory that the process holds now, the optimizer state, and the activations of one forward and
+    backward pass.
+
+    Args:
+        model: The model; only its trained parameters have optimizer state.
+        rows: Rows in a batch.
+        source: Tokens of the longest source.
+        target: Tokens of the longest target.
     """
     config = model.config
     trained = sum(value.numel() for value in model.parameters() if value.requires_grad)
@@ -33,7 +40,7 @@ def expected_bytes(model: Any, rows: int, source: int, target: int) -> int:
 
 
 def resident_bytes() -> int:
-    """Memory that this process holds now; 0 where the system does not say."""
+    """Bytes of memory that this process holds now; 0 if the system does not say."""
     try:
         import resource
 
@@ -44,7 +51,7 @@ def resident_bytes() -> int:
 
 
 def available_bytes() -> int | None:
-    """What this process may hold in all: the container's limit or the machine's free memory; None where unknown."""
+    """Bytes that this process may hold in all: the container's limit or the machine's free memory; None if unknown."""
     limits = []
     for path in ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"):
         try:

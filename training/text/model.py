@@ -1,4 +1,4 @@
-"""Use and judge a trained adapter: request in, answer out."""
+"""Use and evaluate a trained adapter: it reads a request and writes an answer."""
 
 from __future__ import annotations
 
@@ -11,36 +11,29 @@ from typing import Any, TypeVar
 
 import numpy as np
 import torch
-from peft import (
-    PeftModel,
-)
+from peft import PeftModel
 
 from training.runs.artifacts import pointed_at
 from training.runs.errors import ModelFileError, TrainingError
 from training.runs.wording import one_line
-from training.text.backbone import (
-    BASE_FOLDER,
-    TextPair,
-    load_base,
-    peft_warnings_ignored,
-)
+from training.text.backbone import BASE_FOLDER, TextPair, load_base, peft_warnings_ignored
 from training.text.config import SCRATCH, AdapterConfig
 
-JUDGED_ROWS = 200  # generated at most
-GENERATED_AT_ONCE = 32  # answers, counting each beam
+MAX_EVALUATED = 200  # rows; generation is slow
+GENERATED_AT_ONCE = 32  # answers in a batch, counting each beam
 EXAMPLES = 5
 Row = TypeVar("Row")
 
 
 def generate(model: Any, tokenizer: Any, sources: Sequence[str], config: AdapterConfig) -> list[str]:
-    """The model's answers, greedily."""
+    """One answer for each source, by greedy decoding."""
     return [best for (best,) in candidates(model, tokenizer, sources, config, 1)]
 
 
 def candidates(
     model: Any, tokenizer: Any, sources: Sequence[str], config: AdapterConfig, beams: int
 ) -> list[list[str]]:
-    """For each source as many answers as there are beams, the likeliest first."""
+    """Beam search: for each source a list of ``beams`` answers, the likeliest first."""
     model.eval()
     batch = max(1, GENERATED_AT_ONCE // beams)
     answers: list[str] = []
@@ -65,15 +58,25 @@ def candidates(
     return [answers[start : start + beams] for start in range(0, len(answers), beams)]
 
 
-def judge(
-    model: Any, tokenizer: Any, training: Sequence[TextPair], judged: Sequence[TextPair], config: AdapterConfig
+def evaluate_adapter(
+    model: Any, tokenizer: Any, training: Sequence[TextPair], held_out: Sequence[TextPair], config: AdapterConfig
 ) -> dict[str, Any]:
-    """Loss, perplexity, chrF and exact match of generated answers, beside two baselines that only look up.
+    """Score generated answers beside two baselines that only look up.
 
-    The baselines are the commonest answer and the answer of the nearest query (cosine of TF-IDF vectors).
+    Args:
+        model: The adapter over its base.
+        tokenizer: The base's tokenizer.
+        training: The rows that the baselines look up: the commonest answer, and the answer of the nearest query
+            (cosine of TF-IDF vectors).
+        held_out: The rows to score; each distinct row counts once, and at most ``MAX_EVALUATED`` are used.
+        config: The limits in tokens.
+
+    Returns:
+        ``rows`` (their number), ``model`` (loss and perplexity per target token, chrF, exact match), ``baselines``
+        (chrF and exact match of each) and a few ``examples``.
     """
-    distinct = judged_rows(list(dict.fromkeys(judged)))
-    wanted = [pair.target for pair in distinct]
+    distinct = limit_rows(list(dict.fromkeys(held_out)))
+    references = [pair.target for pair in distinct]
     answers = generate(model, tokenizer, [pair.source for pair in distinct], config)
     commonest = Counter(pair.target for pair in training).most_common(1)[0][0]
     loss = _mean_loss(model, tokenizer, distinct, config)
@@ -82,11 +85,11 @@ def judge(
         "model": {
             "loss": round(loss, 6),
             "perplexity": round(math.exp(min(loss, 50.0)), 4),
-            **text_scores(answers, wanted),
+            **text_scores(answers, references),
         },
         "baselines": {
-            "commonest_answer": text_scores([commonest] * len(wanted), wanted),
-            "nearest_query": text_scores(nearest_answers(training, [p.source for p in distinct]), wanted),
+            "commonest_answer": text_scores([commonest] * len(references), references),
+            "nearest_query": text_scores(nearest_answers(training, [p.source for p in distinct]), references),
         },
         "examples": [
             {"query": pair.source, "wanted": pair.target, "generated": answer}
@@ -95,27 +98,27 @@ def judge(
     }
 
 
-def text_scores(answers: Sequence[str], wanted: Sequence[str]) -> dict[str, float]:
-    """ChrF (Popovic, 2015; 0 to 100, sacrebleu's defaults) and the share of answers that are exactly right."""
+def text_scores(answers: Sequence[str], references: Sequence[str]) -> dict[str, float]:
+    """``chrf`` (Popovic, 2015; 0 to 100, sacrebleu's defaults) and ``exact_match``, the share of equal answers."""
     import sacrebleu
 
-    exact = sum(answer == right for answer, right in zip(answers, wanted, strict=True)) / len(wanted)
+    exact = sum(answer == right for answer, right in zip(answers, references, strict=True)) / len(references)
     return {
-        "chrf": round(sacrebleu.corpus_chrf(list(answers), [list(wanted)]).score, 4),
+        "chrf": round(sacrebleu.corpus_chrf(list(answers), [list(references)]).score, 4),
         "exact_match": round(exact, 6),
     }
 
 
-def judged_rows(rows: Sequence[Row]) -> list[Row]:
-    """The rows, or ``JUDGED_ROWS`` of them, always the same and in their order."""
-    if len(rows) <= JUDGED_ROWS:
+def limit_rows(rows: Sequence[Row]) -> list[Row]:
+    """At most ``MAX_EVALUATED`` of the rows, drawn under a fixed seed, in their order."""
+    if len(rows) <= MAX_EVALUATED:
         return list(rows)
-    chosen = np.random.default_rng(0).choice(len(rows), JUDGED_ROWS, replace=False)
+    chosen = np.random.default_rng(0).choice(len(rows), MAX_EVALUATED, replace=False)
     return [rows[i] for i in sorted(chosen.tolist())]
 
 
 def nearest_texts(known: Sequence[str], texts: Sequence[str]) -> list[int]:
-    """For each text the index of the ``known`` text with the largest cosine of TF-IDF vectors (words and pairs)."""
+    """For each text, the index of the nearest ``known`` text: cosine of TF-IDF vectors over words and word pairs."""
     from sklearn.feature_extraction.text import TfidfVectorizer
 
     vectorizer = TfidfVectorizer(token_pattern=r"\w+", ngram_range=(1, 2))
@@ -125,12 +128,12 @@ def nearest_texts(known: Sequence[str], texts: Sequence[str]) -> list[int]:
 
 
 def nearest_answers(training: Sequence[TextPair], queries: Sequence[str]) -> list[str]:
-    """For each query the answer of the training query that is nearest to it."""
+    """For each query, the answer of the nearest training query."""
     return [training[i].target for i in nearest_texts([pair.source for pair in training], queries)]
 
 
 def _mean_loss(model: Any, tokenizer: Any, pairs: Sequence[TextPair], config: AdapterConfig) -> float:
-    """Mean cross-entropy a target token."""
+    """Mean cross-entropy per target token, in nats."""
     model.eval()
     total, tokens = 0.0, 0
     for pair in pairs:
@@ -149,7 +152,11 @@ def _mean_loss(model: Any, tokenizer: Any, pairs: Sequence[TextPair], config: Ad
 
 
 class Suggester:
-    """A trained adapter over its base, for use; ``described`` is what ``training_run.json`` says of it."""
+    """A trained adapter over its base, for use.
+
+    Attributes:
+        described: The content of the run's ``training_run.json``.
+    """
 
     def __init__(
         self, model: Any, tokenizer: Any, config: AdapterConfig, described: Mapping[str, Any] | None = None
@@ -159,7 +166,11 @@ class Suggester:
 
     @classmethod
     def load(cls, directory: str | Path) -> Suggester:
-        """A run directory (or ``latest``). Raises ModelFileError where it is none, or its base cannot be had."""
+        """Load a run directory, or the one that ``latest`` points at.
+
+        Raises:
+            ModelFileError: It is no run directory, or its base model cannot be loaded.
+        """
         folder = Path(directory)
         try:
             folder = pointed_at(folder)
@@ -173,13 +184,13 @@ class Suggester:
             raise ModelFileError(f"{folder}: is not a run directory that can be loaded ({one_line(error)})") from error
 
     def candidates(self, texts: Sequence[str], beams: int) -> list[list[str]]:
-        """For each text as many answers as there are beams, the likeliest first."""
+        """For each text a list of ``beams`` answers, the likeliest first."""
         return candidates(self._model, self._tokenizer, texts, self._config, beams)
 
     def suggest(self, text: str) -> str:
-        """The suggested automation, in plain words, for a request in plain words."""
+        """Answer a request in plain words with a suggested automation in plain words."""
         return generate(self._model, self._tokenizer, [text], self._config)[0]
 
-    def judge(self, training: Sequence[TextPair], judged: Sequence[TextPair]) -> dict[str, Any]:
-        """What ``judge`` says of this adapter."""
-        return judge(self._model, self._tokenizer, training, judged, self._config)
+    def evaluate(self, training: Sequence[TextPair], held_out: Sequence[TextPair]) -> dict[str, Any]:
+        """Score this adapter as ``evaluate_adapter`` does."""
+        return evaluate_adapter(self._model, self._tokenizer, training, held_out, self._config)

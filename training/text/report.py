@@ -6,7 +6,10 @@ from typing import Any
 
 
 def verdict(metrics: dict[str, Any]) -> str:
-    """One sentence: does the model beat looking up?"""
+    """One sentence for the log and the notes: whether the model's chrF beats the look-up baselines.
+
+    ``metrics`` are those of ``TrainedAdapter``.
+    """
     measured = metrics.get("test")
     if measured is None:
         return "Nothing was held out, so nothing is known of requests that were not seen."
@@ -17,7 +20,7 @@ def verdict(metrics: dict[str, Any]) -> str:
 
 
 def score_lines(metrics: dict[str, Any]) -> list[str]:
-    """The closing table and the examples."""
+    """The table of scores and the examples, one line each."""
     name = "test" if "test" in metrics else "in_sample"
     measured = metrics[name]
     title = "Held-out" if name == "test" else "In-sample (NOT held out)"
@@ -27,6 +30,6 @@ def score_lines(metrics: dict[str, Any]) -> list[str]:
     lines += [f"  {label:<18}{row['chrf']:>8.1f}{row['exact_match']:>8.3f}" for label, row in rows.items()]
     lines.append(f"  loss {measured['model']['loss']:.4f}, perplexity {measured['model']['perplexity']:.2f}")
     for example in measured["examples"]:
-        lines += [f"  asked:     {example['query']}", f"  wanted:    {example['wanted']}"]
+        lines += [f"  request:   {example['query']}", f"  reference: {example['wanted']}"]
         lines.append(f"  generated: {example['generated']}")
     return lines

@@ -1,4 +1,4 @@
-"""Which part a request belongs to: near-duplicates stay together."""
+"""Split rows by their query, so that near-duplicates are in one part."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from training.judging.splits import PARTS, Part, assign_parts, count_parts
 from training.text.backbone import TextPair
 
 MIN_GROUPS = 10  # distinct queries below which nothing is held out
-NEAR_DUPLICATE = 0.9  # cosine of TF-IDF vectors above which two queries are one
+NEAR_DUPLICATE = 0.9  # cosine of TF-IDF vectors from which two queries count as one
 
 
 Split = tuple[list[Part], dict[str, Any]]
-"""A part for each row, and what is said of it."""
+"""The part of each row, and a description: ``strategy``, ``reason``, ``rows`` per part and, if any are, ``units``."""
 
 
 def split_by_query(pairs: Sequence[TextPair]) -> Split:
-    """A part for each row; rows of one query, or of nearly the same, are together. Few queries are all for training."""
+    """Split by query; near-duplicates are in one part. With fewer than ``MIN_GROUPS`` queries all rows are training."""
     group = _query_groups([pair.source for pair in pairs])
     names = sorted(set(group))
     if len(names) < MIN_GROUPS:
@@ -33,7 +33,13 @@ def split_by_query(pairs: Sequence[TextPair]) -> Split:
 
 
 def split_by_unit(units: Sequence[str], strategy: str, reason: str) -> Split:
-    """A part for each row; ``units`` names what each row belongs to, and rows of one unit are together."""
+    """Split rows so that those of one unit are in one part.
+
+    Args:
+        units: The unit of each row, such as its home.
+        strategy: What a unit is.
+        reason: One sentence that explains the split.
+    """
     part_of = assign_parts(set(units))
     parts = [part_of[unit] for unit in units]
     rows = Counter(parts)
@@ -46,7 +52,7 @@ def split_by_unit(units: Sequence[str], strategy: str, reason: str) -> Split:
 
 
 def _query_groups(queries: Sequence[str]) -> list[str]:
-    """The first of all queries that each is nearly the same as."""
+    """The group of each query, named by its alphabetically first query; near-duplicates share a group."""
     from scipy.sparse.csgraph import connected_components
     from sklearn.feature_extraction.text import TfidfVectorizer
 

@@ -41,18 +41,24 @@ from training.text.backbone import (
 from training.text.config import SCRATCH, AdapterConfig, FitSettings, Limits, Pieces
 from training.text.fit import OnEpoch, fit, rows_at_once, tokenized
 from training.text.memory_forecast import available_bytes, expected_bytes
-from training.text.model import judge
+from training.text.model import evaluate_adapter
 from training.text.splits import Split, split_by_query
 
 log = logging.getLogger(__name__)
 
 VIRTUAL_TOKENS = 20
 SCRATCH_EPOCHS, SCRATCH_BATCH, SCRATCH_LEARNING_RATE = 30, 16, 3e-3
-SCRATCH_ROWS = 40_000  # rows seen at most, so that large data takes fewer epochs
+SCRATCH_ROWS = 40_000  # over all epochs, so that large data takes fewer epochs
 
 
 class Scratch(NamedTuple):
-    """How a scratch base is made; ``rows`` are those seen at most, so that large data takes fewer epochs."""
+    """How a scratch base is trained.
+
+    Attributes:
+        pieces: The kind of tokenizer.
+        epochs: Passes over the rows, at most.
+        rows: Rows over all epochs, at most, so that large data takes fewer epochs.
+    """
 
     pieces: Pieces = "unigram"
     epochs: int = SCRATCH_EPOCHS
@@ -61,11 +67,18 @@ class Scratch(NamedTuple):
 
 @dataclass(frozen=True)
 class TrainedAdapter:
-    """A trained adapter over its base. ``metrics`` are held out, or in-sample under that name.
+    """A trained adapter over its base.
 
-    Only the first of several processes judges; in the others ``metrics`` is empty. ``own_base`` is the folder of a
-    base that was made from the data. ``trained_on`` holds the ``splits.unit_digests`` of the queries that training and
-    the choice of an epoch saw.
+    Attributes:
+        model: The adapter and its base, a PeftModel.
+        tokenizer: The base's tokenizer.
+        own_base: The folder of a base that was trained on the data; None for any other base.
+        final_loss: The training loss of the last epoch; nan if none was logged.
+        history: A row per epoch, as ``fit`` returns them.
+        metrics: Scores under ``test``, or under ``in_sample`` if nothing is held out. Only the first of several
+            processes evaluates; in the others this is empty.
+        split: How the rows were split, and why.
+        trained_on: ``splits.unit_digests`` of the queries in the training and validation parts.
     """
 
     model: Any
@@ -78,7 +91,7 @@ class TrainedAdapter:
     trained_on: str
 
     def save(self, folder: Path) -> None:
-        """Write what ``Suggester.load`` needs besides ``training_run.json``."""
+        """Write everything that ``Suggester.load`` needs except ``training_run.json``."""
         self.model.save_pretrained(str(folder), save_embedding_layers=False)
         self.tokenizer.save_pretrained(str(folder))
         if self.own_base is not None:
@@ -93,16 +106,27 @@ def train_adapter(
     resume_from: Path | None = None,
     on_epoch: OnEpoch = lambda *_: None,
     split: Split | None = None,
-    judged_by: Callable[..., dict[str, Any]] | None = None,
+    evaluate: Callable[..., dict[str, Any]] = evaluate_adapter,
     scratch: Scratch | None = None,
 ) -> TrainedAdapter:
-    """Split (by query where no ``split`` is given), adapt the base and judge it (as ``judge`` does, or instead of it).
+    """Split the pairs, train an adapter over the base, and evaluate it on the held-out pairs.
 
-    ``work`` takes a scratch base and the states of the fit; called again with the ``work`` of a training that was
-    stopped, and the same data and config, it resumes there and ends with the same weights. Under torchrun every
-    process calls it, and ``batch_size`` is each one's.
+    Called again with the ``work`` of a stopped training and the same data and config, it resumes that training and ends
+    with the same weights. Under torchrun every process calls it, and ``batch_size`` counts the rows of one process.
 
-    Raises TrainingError where the base or the adapter to resume from cannot be used.
+    Args:
+        pairs: Requests and their answers.
+        config: Sizes, base model and hyperparameters.
+        work: The folder for a scratch base and the checkpoints.
+        resume_from: A finished run whose adapter training starts from.
+        on_epoch: Called after each epoch with its number and its losses.
+        split: A part for each pair, and its description; without it, ``split_by_query``.
+        evaluate: Called with the model, its tokenizer, the training pairs, the held-out pairs and the config. If
+            nothing is held out, the training pairs are evaluated.
+        scratch: How a scratch base is trained.
+
+    Raises:
+        TrainingError: The base, or the adapter to resume from, cannot be used.
     """
     parts, described = split or split_by_query(pairs)
     rows = {part: [pair for pair, its in zip(pairs, parts, strict=True) if its == part] for part in PARTS}
@@ -122,9 +146,9 @@ def train_adapter(
         )
     metrics = {}
     if is_first():
-        judged = rows["test"] or rows["train"]
+        evaluated = rows["test"] or rows["train"]
         name = "test" if rows["test"] else "in_sample"
-        metrics = {name: (judged_by or judge)(model, base.tokenizer, rows["train"], judged, config)}
+        metrics = {name: evaluate(model, base.tokenizer, rows["train"], evaluated, config)}
     final_loss = next((row["loss"] for row in reversed(history) if "loss" in row), float("nan"))
     own_base = work / BASE_FOLDER if config.base_model == SCRATCH else None
     trained_on = unit_digests(normalized_query(pair.source) for pair in rows["train"] + rows["validation"])
@@ -138,7 +162,7 @@ def _base(
     resume_from: Path | None,
     scratch: Scratch,
 ) -> Base:
-    """The base to adapt; a scratch one is trained once and kept in ``work``, for an adapter is nothing without it."""
+    """The base to adapt. A scratch base is trained once and kept in ``work``: its adapter cannot be used without it."""
     if config.base_model != SCRATCH:
         return load_base(config.base_model)
     kept = work / BASE_FOLDER
@@ -164,12 +188,12 @@ def _base(
 
 
 def forecast(model: Any, table: Any, settings: FitSettings) -> tuple[int, Limits, int]:
-    """Bytes that a fit is expected to need, the longest source and target, and how many such rows run together."""
+    """The expected memory of a fit in bytes, the longest source and target, and how many such rows run together."""
     longest = Limits(*(max(map(len, table[column])) for column in ("input_ids", "labels")))
     rows = settings.batch_size
     together = rows_at_once(rows, longest, settings.at_once)
     shapes = [(together, longest)]
-    if settings.at_once is not None and together < rows:  # of shorter rows more run together
+    if settings.at_once is not None and together < rows:  # more of the shorter rows run together
         shorter = (min(tokens, most // rows) for tokens, most in zip(longest, settings.at_once, strict=True))
         shapes.append((rows, Limits(*shorter)))
     return max(expected_bytes(model, count, *tokens) for count, tokens in shapes), longest, together
@@ -213,7 +237,11 @@ def peft_config(config: AdapterConfig) -> PeftConfig:
 
 
 def adapted(base: Base, config: AdapterConfig, resume_from: Path | None) -> Any:
-    """The base with a new adapter, or with the one in ``resume_from``. Raises TrainingError where that does not fit."""
+    """The base with a new adapter, or with the one in ``resume_from``.
+
+    Raises:
+        TrainingError: The adapter in ``resume_from`` does not fit the base.
+    """
     torch.manual_seed(config.seed)
     if resume_from is None:
         with peft_warnings_ignored():
@@ -223,7 +251,7 @@ def adapted(base: Base, config: AdapterConfig, resume_from: Path | None) -> Any:
             saved = PeftConfig.from_pretrained(str(resume_from))
             if not saved.is_prompt_learning:
                 return PeftModel.from_pretrained(base.model, str(resume_from), is_trainable=True)
-            saved.inference_mode = False  # PEFT itself would load a prompt for use only
+            saved.inference_mode = False  # PeftModel would load a prompt for inference only
             model = get_peft_model(base.model, saved)
             set_peft_model_state_dict(model, load_peft_weights(str(resume_from), device="cpu"))
             return model

@@ -22,7 +22,7 @@ from training.automations.job import YamlJob
 from training.automations.linear import to_linear
 from training.automations.model import YamlGenerator, examples
 from training.automations.report import score_lines, verdict
-from training.automations.trainer import learn, split_by_home
+from training.automations.trainer import split_by_home, train_generator
 from training.compare import compare, comparer_of
 from training.runs.job import SourceChoice
 from training.runs.run import Training
@@ -156,7 +156,7 @@ def test_the_job_trains_judges_and_publishes_a_run_that_loads_and_generates(
     answer = YamlGenerator.load(tmp_path / "out" / "latest").generate(ROWS[0]["input"], ROWS[0]["entities"])
     if answer is not None:
         check_automation(parse_automation(answer))
-    # What the manager compares it by is what its own training measured, on homes that it has not seen.
+    # A comparison gives the scores that training measured, on homes that the model was not trained on.
     latest, source = tmp_path / "out" / "latest", open_source(json_input=str(tmp_path / "rows.json"))
     found = compare(comparer_of("yaml_generation"), latest, latest, source)
     assert found.champion is not None
@@ -205,7 +205,7 @@ def test_a_scratch_model_learns_a_handful_of_automations_by_heart(tmp_path: Path
     rows = [YamlRow.model_validate(raw) for raw in ROWS[:4]]
     before, trainer.SCRATCH = trainer.SCRATCH, monkey
     try:
-        result = learn(rows, AdapterConfig(base_model="scratch", epochs=1, batch_size=8), tmp_path)
+        result = train_generator(rows, AdapterConfig(base_model="scratch", epochs=1, batch_size=8), tmp_path)
     finally:
         trainer.SCRATCH = before
     assert result.metrics["in_sample"]["model"]["exact_match"] == 1.0

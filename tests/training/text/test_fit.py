@@ -1,4 +1,4 @@
-"""Fitting adapters: stopping and going on, the best epoch, batches by length, bases from a cache, a made tokenizer."""
+"""Fitting adapters: resuming, the best epoch, batches by length, bases from a cache, the scratch tokenizer."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def base_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def fitted(
     base: Base, work: Path, method: Any, settings: FitSettings, stop: int | None = None, rows: Any = ROWS
 ) -> dict[str, Any]:
-    """The trained numbers and the history of an adapter over ``base``, stopped as ``stop`` would be logged."""
+    """The trained weights and the history of an adapter over ``base``; the fit is stopped after epoch ``stop``."""
     model = adapted(base, AdapterConfig(method=method), None)
     done: list[int] = []
 
@@ -61,7 +61,7 @@ def fitted(
 
 
 @pytest.mark.parametrize("method", ["lora", pytest.param("p-tuning", marks=pytest.mark.slow)])
-def test_a_fit_that_was_stopped_goes_on_to_the_weights_of_one_that_was_not(
+def test_a_resumed_fit_ends_with_the_weights_of_an_uninterrupted_one(
     base_folder: Path, tmp_path: Path, method: str
 ) -> None:
     settings = FitSettings(epochs=3, learning_rate=5e-3, batch_size=2, seed=1)
@@ -73,7 +73,7 @@ def test_a_fit_that_was_stopped_goes_on_to_the_weights_of_one_that_was_not(
     assert newest_checkpoint(tmp_path / "stopped") is not None
     resumed = fitted(load_base(str(base_folder)), tmp_path / "stopped", method, settings)
     assert resumed["epochs"][-1] == 3
-    assert resumed["epochs"][0] > 1, "what was done is not done again"
+    assert resumed["epochs"][0] > 1, "the first epoch is not repeated"
     assert whole["history"][0]["loss"] > whole["history"][-1]["loss"]
     for name, value in whole["trained"].items():
         assert torch.equal(value, resumed["trained"][name]), name
@@ -85,7 +85,7 @@ def test_the_weights_are_those_of_the_epoch_with_the_lowest_validation_loss(base
     done = fitted(load_base(str(base_folder)), tmp_path, "lora", settings, rows=contradicted)
     losses = [row["eval_loss"] for row in done["history"]]
     best = losses.index(min(losses)) + 1
-    assert best < 4, f"what is learnt should have contradicted the validation part: {losses}"
+    assert best < 4, f"the training rows should contradict the validation part: {losses}"
     newest = newest_checkpoint(tmp_path)
     assert newest is not None
     last = load_file(newest / "trainable.safetensors")
@@ -106,7 +106,7 @@ def test_an_update_is_the_same_however_many_rows_are_computed_together(base_fold
     plain.model.config.dropout_rate = 0.0
     plain.model.save_pretrained(tmp_path / "plain")
     plain.tokenizer.save_pretrained(tmp_path / "plain")
-    learnt = {}
+    trained = {}
     for at_once in (None, Limits(30, 30), Limits(1, 1)):
         base = load_base(str(tmp_path / "plain"))
         settings = FitSettings(2, 5e-3, 4, 0, at_once=at_once)
@@ -116,9 +116,9 @@ def test_an_update_is_the_same_however_many_rows_are_computed_together(base_fold
         with tokenized(ROWS, base.tokenizer, Limits(64, 64), work) as tables:
             longest = max(len(row) for row in tables["train"]["input_ids"])
             history = fit(model, base.tokenizer, tables["train"], None, settings, work)
-        learnt[at_once] = history, {n: p.detach() for n, p in model.named_parameters() if p.requires_grad}
+        trained[at_once] = history, {n: p.detach() for n, p in model.named_parameters() if p.requires_grad}
     assert rows_at_once(4, Limits(longest, longest), Limits(30, 30)) in (1, 2, 3), "else nothing was taken apart"
-    (whole, weights), *others = learnt.values()
+    (whole, weights), *others = trained.values()
     assert whole[0]["loss"] > whole[-1]["loss"]
     for history, theirs in others:
         assert [row["loss"] for row in history] == pytest.approx([row["loss"] for row in whole], abs=1e-4)

@@ -95,7 +95,7 @@ def test_the_nightly_call_reads_the_database_and_publishes_a_run_that_loads(soft
     suggester = Suggester.load(output / "latest")
     example = measured["examples"][0]
     assert suggester.suggest(example["query"]) == example["generated"]
-    # What the manager compares it by is what its own training measured, on queries that it has not seen.
+    # A comparison gives the scores that training measured, on queries that the model was not trained on.
     source = open_source(data_source=f"sqlite:///{tmp_path}/data/ai_automation.db", kind="soft_prompt")
     found = compare(comparer_of("soft_prompt"), output / "latest", None, source)
     assert (found.candidate.scores, found.baselines) == (measured["model"], measured["baselines"])
@@ -103,7 +103,9 @@ def test_the_nightly_call_reads_the_database_and_publishes_a_run_that_loads(soft
 
 
 @pytest.mark.slow
-def test_json_rows_train_and_go_on_and_a_run_is_never_overwritten(soft: Soft, tmp_path: Path) -> None:
+def test_json_rows_train_an_adapter_that_a_second_run_starts_from_and_none_is_overwritten(
+    soft: Soft, tmp_path: Path
+) -> None:
     (tmp_path / "rows.json").write_text(json.dumps(ROWS))
     arguments = (*QUICK, "--json-input", "rows.json", "--output-dir", "out", "--run-id", "one")
     done = soft(*arguments, "--summary-path", "s.json", "--method", "prompt")
@@ -125,12 +127,12 @@ def test_json_rows_train_and_go_on_and_a_run_is_never_overwritten(soft: Soft, tm
     assert resumed.returncode == 0, resumed.stderr
     assert (tmp_path / "out" / "latest").readlink() == Path("two")
     first, second = (json.loads((tmp_path / "out" / n / "training_run.json").read_text()) for n in ("one", "two"))
-    assert second["final_loss"] < first["final_loss"], "it went on where the first had stopped"
+    assert second["final_loss"] < first["final_loss"], "it started from the first run's adapter"
     assert json.loads((tmp_path / "out" / "two" / "adapter_config.json").read_text())["peft_type"] == "PROMPT_TUNING"
 
 
 @pytest.mark.slow
-def test_a_run_that_was_stopped_goes_on_and_ends_as_one_that_was_not(tmp_path: Path) -> None:
+def test_a_resumed_run_ends_as_an_uninterrupted_one(tmp_path: Path) -> None:
     (tmp_path / "rows.json").write_text(json.dumps(ROWS))
     (tmp_path / "more.json").write_text(json.dumps([*ROWS, {"query": "one more", "suggestion": "Yes."}]))
     env = environment(HF_HUB_OFFLINE="1")
