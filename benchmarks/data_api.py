@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""The Data API source: time and memory for a large home, and how it ends where the service misbehaves."""
+"""Measure the Data API source: time and memory for a large home, and its failures when the service misbehaves."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ sys.path.insert(0, str(ROOT))
 ENTITY_CAP, DEVICE_CAP = 10_000, 1_000
 DOMAINS = ["sensor"] * 8 + ["binary_sensor"] * 4 + "switch light climate cover media_player lock fan update".split()
 PLATFORMS = "mqtt zha hue zwave_js esphome template".split()
-SMALL, MIDDLE = 2_000, 12_000  # entities of a misbehaving service, and of one that must be asked domain by domain
+SMALL, MIDDLE = 2_000, 12_000  # entities of a misbehaving service, and of one that is read domain by domain
 
 
 def entity(index: int) -> dict[str, Any]:
-    """All fields of the real service; a third of the entities take their area from their device."""
+    """An entity with all fields of the real service; a third of the entities have their area from their device."""
     domain, device, area = DOMAINS[index % len(DOMAINS)], index // 20, index // 20 % 50
     name = f"Room {area} {domain} {index}"
     return {
@@ -76,7 +76,7 @@ Lists = dict[tuple[str, ...], list[bytes]]
 
 
 class Handler(BaseHTTPRequestHandler):
-    """The Data API at ``/good``; at ``/died``, ``/slow`` and so on the same service out of order."""
+    """The Data API at ``/good``, and with a fault at ``/died``, ``/slow`` and the other paths."""
 
     protocol_version = "HTTP/1.1"
     lists: Lists
@@ -86,7 +86,7 @@ class Handler(BaseHTTPRequestHandler):
     tokens, refilled = 20.0, 0.0
 
     def do_GET(self) -> None:
-        """Answer as the first part of the path says."""
+        """Answer with the behaviour that the first part of the path names."""
         parts = urlsplit(self.path)
         behaviour, _, path = parts.path[1:].partition("/")
         query = {key: values[0] for key, values in parse_qs(parts.query).items()}
@@ -120,7 +120,7 @@ class Handler(BaseHTTPRequestHandler):
                 self.send(body[: len(body) // 2] if behaviour == "truncated" else body)
 
     def entities_of(self, query: dict[str, str], behaviour: str) -> bytes:
-        """The list that ``domain`` and ``platform`` select, cut off at the limit."""
+        """The entities that ``domain`` and ``platform`` select, cut off at the limit."""
         limit = int(query.get("limit", 100))
         found = self.lists.get(tuple(query[k] for k in ("domain", "platform") if k in query), [])
         some = {"good": len(found), "limited": MIDDLE}.get(behaviour, SMALL)
@@ -129,11 +129,11 @@ class Handler(BaseHTTPRequestHandler):
         return listed("entities", found[: min(limit, some)], limit)
 
     def devices_of(self, query: dict[str, str]) -> bytes:
-        """The list that ``area_id`` selects."""
+        """The devices that ``area_id`` selects."""
         return listed("devices", self.devices[query.get("area_id")][:DEVICE_CAP], DEVICE_CAP)
 
     def token(self) -> bool:
-        """The service's bucket: bursts of 20, 100 requests a minute."""
+        """Take a token from the rate limit's bucket: bursts of 20, then 100 requests per minute."""
         with self.lock:
             now = time.monotonic()
             Handler.tokens = min(20.0, self.tokens + (now - self.refilled) * 100 / 60)
@@ -144,7 +144,7 @@ class Handler(BaseHTTPRequestHandler):
             return True
 
     def begin(self, length: int | None, status: int = 200, *headers: tuple[str, str]) -> None:
-        """Send the head."""
+        """Send the status and the headers."""
         self.send_response(status)
         self.send_header("Content-Type", "application/json")
         for name, value in (*headers, ("Connection", "close") if length is None else ("Content-Length", str(length))):
@@ -152,7 +152,7 @@ class Handler(BaseHTTPRequestHandler):
         self.end_headers()
 
     def send(self, body: bytes, status: int = 200, *headers: tuple[str, str]) -> None:
-        """Send a whole answer."""
+        """Send a complete answer."""
         self.begin(len(body), status, *headers)
         self.wfile.write(body)
 
@@ -171,7 +171,7 @@ def listed(key: str, rows: list[bytes], limit: int) -> bytes:
 
 
 class Server(ThreadingHTTPServer):
-    """Says nothing of clients that go away."""
+    """Does not report clients that disconnect."""
 
     daemon_threads = True
 
@@ -198,7 +198,7 @@ def serve(entities: int, ready: Connection) -> None:
 
 
 class Outcome(NamedTuple):
-    """What one process saw; MB after the imports, at the peak, at the end with the home alone, and of its records."""
+    """Measurements of one process: MB after the imports (``base``), at the ``peak``, and at the end (``held``)."""
 
     text: str
     entities: int
@@ -216,7 +216,7 @@ def resident_mb() -> float:
 
 
 def size_mb(entities: Iterable[Any]) -> float:
-    """The entities' own objects, each counted once: what is left of RSS is free space between them."""
+    """The size of the entities' objects, each counted once. The rest of the RSS is free space between them."""
     sizes: dict[int, int] = {}
     for e in entities:
         for part in (e, e.__dict__, e.__pydantic_fields_set__, *e.__dict__, *e.__dict__.values()):
@@ -225,7 +225,7 @@ def size_mb(entities: Iterable[Any]) -> float:
 
 
 def read(url: str, options: dict[str, Any], result: Connection) -> None:
-    """Read from ``url`` in this fresh process."""
+    """Read the home from ``url`` in this process."""
     import logging
 
     import httpx  # noqa: F401 - a part of the base
@@ -268,7 +268,7 @@ def in_fresh_process(url: str, **options: Any) -> Outcome:
 @click.option("--entities", default=100_000, show_default=True)
 @click.option("--quick", is_flag=True, help="Only the large home.")
 def main(entities: int, quick: bool) -> None:
-    """Serve ENTITIES on loopback, read them, and print what it took; then the same service out of order."""
+    """Serve entities on loopback and measure reading them, first without and then with a fault of the service."""
     import urllib.request
 
     context = mp.get_context("spawn")

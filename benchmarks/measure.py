@@ -21,7 +21,7 @@ class Measured(NamedTuple):
 
 
 def run(arguments: Sequence[str | Path], cwd: Path | None = None) -> Measured:
-    """Run this Python with ``arguments``; stops this program where it fails."""
+    """Run this Python with ``arguments`` in ``cwd``. If it fails, this program exits with its output."""
     started = time.perf_counter()
     process = subprocess.Popen(
         [sys.executable, *map(str, arguments)], cwd=cwd, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True

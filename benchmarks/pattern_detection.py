@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Cross-validation of the pattern model by entity and by home, beside the base rate and the detector's confidence."""
+"""Cross-validate the pattern model by entity and by home, beside the base rate and the detector's confidence."""
 
 from __future__ import annotations
 

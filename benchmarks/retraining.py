@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""A home's retraining from nothing: trained and published, thin data, a worse candidate, a rollback, two at once.
+"""Retrain a home's models: from nothing, on thin data, a worse candidate, a rollback, and two managers at once.
 
-Each line of the table is a run of ``scripts/retrain.py`` or ``scripts/compare_models.py`` in an empty folder.
+Each line of the output is a run of ``scripts/retrain.py`` or ``scripts/compare_models.py``.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from measure import ROOT
 RETRAIN, COMPARE = ROOT / "scripts" / "retrain.py", ROOT / "scripts" / "compare_models.py"
 SAMPLE = ROOT / "simulation" / "training_data"
 MODEL = "gnn_synergy"
-# A base that is trained on the data needs no network; a batch of 8 is quicker than production's 1.
+# A scratch base needs no network; a batch of 8 is faster than production's 1.
 QUICK = "soft_prompt: {flags: [--base-model, scratch, --batch-size, '8']}\n"
 QUICK += "yaml_generation: {flags: [--base-model, scratch, --batch-size, '8']}\n"
 
@@ -31,7 +31,7 @@ QUICK += "yaml_generation: {flags: [--base-model, scratch, --batch-size, '8']}\n
 @click.argument("data", type=click.Path(exists=True, file_okay=False, path_type=Path))
 @click.option("--model", "models", multiple=True, help="Only these models.  [default: all]")
 def main(data: Path, models: tuple[str, ...]) -> None:
-    """Show the manager at work on the project's sample, and on the thin files in the folder DATA."""
+    """Run the manager on the project's sample, and on the thin files in the folder DATA."""
     chosen = list(models) or ["--all"]
     with tempfile.TemporaryDirectory() as folder:
         home = Path(folder) / "sample"
@@ -49,7 +49,7 @@ def main(data: Path, models: tuple[str, ...]) -> None:
 
 
 def retrain(home: Path, *arguments: str) -> dict[str, Any]:
-    """One command of retrain.py: its JSON, with the seconds that it took."""
+    """Run a command of retrain.py. Returns its JSON, and under ``seconds`` how long it took."""
     started = time.perf_counter()
     content: dict[str, Any] = json.loads(start(home, *arguments).communicate()[0])
     return {**content, "seconds": time.perf_counter() - started}
@@ -75,9 +75,10 @@ def show(title: str, home: Path, done: dict[str, Any]) -> None:
 
 
 def shuffled(home: Path) -> None:
-    """Train on pairs whose actions were dealt out anew within each home.
+    """Train on pairs whose actions are shuffled within each home.
 
-    Judged as a night would, on the shuffled pairs and on those that the live model went live on; then on the true ones.
+    The model is compared once as on any night, on the shuffled pairs and on the live model's own evaluation rows, and
+    once on the true pairs.
     """
     rng = random.Random(0)  # noqa: S311 - a shuffle
     lines = json.loads((SAMPLE / f"{MODEL}_data.json").read_text())
@@ -89,7 +90,7 @@ def shuffled(home: Path) -> None:
         one["synergies"] = [s for s in one["synergies"] if s["entity_1"] != s["entity_2"]]
     (home / "shuffled.json").write_text(json.dumps(lines))
     before = production(home)
-    for title, more in (("judged as any night", []), ("judged on the true pairs", ["--evaluate-on", str(SAMPLE)])):
+    for title, more in (("compared as any night", []), ("compared on the true pairs", ["--evaluate-on", str(SAMPLE)])):
         done = retrain(home, "run", MODEL, "--json-input", "shuffled.json", *more)
         state = done["models"][MODEL]
         print(f"labels shuffled, {title}: {state['verdict']}, {state['message']}")
@@ -126,7 +127,7 @@ def production(home: Path) -> dict[str, bytes]:
 
 
 def scores(home: Path) -> dict[str, float]:
-    """What the live model scores on the sample, loaded from production's path."""
+    """The live model's scores on the sample. It is loaded from production's path."""
     output = home / "scores.json"
     command: Sequence[str] = [
         *(sys.executable, str(COMPARE), MODEL, "--candidate", "models/gnn_synergy.pth", "--json-input"),

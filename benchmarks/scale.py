@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""One large home: time, memory, edges and held-out scores as its entities grow tenfold."""
+"""Train on one large home: time, memory, edges and held-out scores, as its entities grow tenfold."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ sys.path.insert(0, str(ROOT))
 
 
 @click.command()
-@click.option("--sizes", default="1000,10000,100000", show_default=True, help="Entities, by comma.")
-@click.option("--pairs-share", default=0.4, show_default=True, help="Distinct pairs an entity.")
-@click.option("--no-names", is_flag=True, help="Without the names extra, where it is installed.")
+@click.option("--sizes", default="1000,10000,100000", show_default=True, help="Numbers of entities.")
+@click.option("--pairs-share", default=0.4, show_default=True, help="Distinct pairs per entity.")
+@click.option("--no-names", is_flag=True, help="Read names word by word, even if the extra `names` is installed.")
 def main(sizes: str, pairs_share: float, no_names: bool) -> None:
     """Generate a home of each size, train on it with the defaults, and print one table."""
     from data_sources import Home, open_source

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""A small file, whole process: its time against the import of torch_geometric alone, and whether it learnt its pairs.
+"""Train on a small file: the time of the process against the import of torch_geometric, and the scores of its pairs.
 
-The runs alternate, so that a busy machine slows both; the ratio is of the medians.
+The runs alternate, so that a busy machine slows both. The ratio is that of the medians.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ def main(data: Path, repeat: int) -> None:
     script, imports, trainings, helps = ROOT / "scripts" / "train_gnn_synergy.py", [], [], []
     with tempfile.TemporaryDirectory() as folder:
         command = [script, "--json-input", data.resolve(), "--force", "--summary-path", "s.json"]
-        run(command, Path(folder))  # once to warm the file cache
+        run(command, Path(folder))  # warms the file cache
         for _ in range(repeat):
             imports.append(run(["-c", "import torch_geometric.nn"]))
             trainings.append(run(command, Path(folder)))

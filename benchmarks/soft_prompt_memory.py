@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""The memory forecast of an adapter's training against the measured peak, over shapes from small to production's."""
+"""Compare the memory forecast of an adapter's training with the measured peak, from small shapes to production's."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from measure import ROOT
 
 sys.path.insert(0, str(ROOT))
 
-SHAPES = [  # model, rows a batch, source and target tokens
+SHAPES = [  # model, rows in a batch, source tokens, target tokens
     ("scratch", 16, 40, 40),
     ("scratch", 1, 384, 384),
     ("scratch", 8, 384, 384),
@@ -28,7 +28,7 @@ SHAPES = [  # model, rows a batch, source and target tokens
 @click.command()
 @click.option("--one", hidden=True, type=int, default=None)
 def main(one: int | None) -> None:
-    """Each shape in a process of its own: a LoRA adapter over random weights, two steps."""
+    """Train a LoRA adapter over random weights for two steps, each shape in its own process."""
     if one is not None:
         print(json.dumps(_measured(*SHAPES[one])))
         return

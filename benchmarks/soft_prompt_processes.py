@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""The loss curve of one process against two that torchrun starts, with the same global batch."""
+"""Compare the loss curve of one process with that of two, which torchrun starts, at the same global batch size."""
 
 from __future__ import annotations
 
@@ -14,14 +14,17 @@ from measure import ROOT
 
 sys.path.insert(0, str(ROOT))
 
-BATCH = 8  # of all processes together
+BATCH = 8  # rows of all processes together
 
 
 @click.command()
 @click.argument("data", type=click.Path(exists=True, path_type=Path), required=False)
 @click.option("--epochs", default=5, show_default=True)
 def main(data: Path | None, epochs: int) -> None:
-    """Train on as many rows of DATA (default: the sample) as fill whole batches, without dropout: it would differ."""
+    """Train on as many rows of DATA (default: the sample) as fill whole batches.
+
+    There is no dropout, which would differ between the processes.
+    """
     from data_sources import PromptRow, open_source
     from training.text.backbone import TextPair, scratch_base
     from training.text.splits import split_by_query

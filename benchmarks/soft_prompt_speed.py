@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Rows a second and peak memory of adapter training: padded to the batch, against every row padded to 384/384."""
+"""Rows per second and peak memory of adapter training: rows padded to the batch, and rows padded to 384/384 tokens."""
 
 from __future__ import annotations
 
@@ -23,15 +23,16 @@ LIMIT = 384  # tokens of source and of target, production's defaults
 
 @click.command()
 @click.argument("data", type=click.Path(exists=True, path_type=Path))
-@click.option("--rows", default=2_000, show_default=True, help="Rows of DATA at most that each variant trains on.")
+@click.option("--rows", default=2_000, show_default=True, help="Rows of DATA that each variant trains on, at most.")
 @click.option("--batch-size", default=16, show_default=True)
 @click.option("--rounds", default=1, show_default=True, help="Rounds; the variants take turns and medians count.")
 @click.option("--variant", hidden=True, type=(bool, int, bool), default=None)
 def main(data: Path, rows: int, batch_size: int, rounds: int, variant: tuple[bool, int, bool] | None) -> None:
-    """The same scratch model, adapter and rows of DATA, one epoch each; each variant in a process of its own.
+    """Train the same scratch model and adapter on the same rows of DATA for one epoch, each variant in its own process.
 
-    At batch 1 each update sees four rows in every variant, as production's does. Padded to 384/384 they are computed
-    one by one; else as many together as take no more tokens than one row of 384/384, or one by one to compare.
+    At batch 1 each update has four rows in every variant, as in production. Rows that are padded to 384/384 are
+    computed one by one. Other rows are computed together as far as they take no more tokens than one row of 384/384;
+    the variant "each row alone" computes them one by one too.
     """
     if variant is not None:
         print(json.dumps(_measured(data, rows, *variant)))
@@ -77,7 +78,7 @@ def _measured(data: Path, rows: int, padded: bool, batch_size: int, alone: bool)
         with tokenized({"train": pairs}, base.tokenizer, config.limits, work) as tables:
             table = tables["train"].map(_pad, keep_in_memory=True) if padded else tables["train"]
             (expected, _, _), before = forecast(model, table, settings), resident_bytes()
-            fit(model, base.tokenizer, table.select(range(4)), None, settings, work)  # warm
+            fit(model, base.tokenizer, table.select(range(4)), None, settings, work)  # warm-up
             started = time.perf_counter()
             fit(model, base.tokenizer, table, None, settings, work)
             seconds = time.perf_counter() - started

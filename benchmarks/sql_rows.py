@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Synergies from SQLite and PostgreSQL: rows a second, and memory as the rows grow tenfold."""
+"""Read synergies from SQLite and PostgreSQL: rows per second, and memory as the rows grow tenfold."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ TABLE = (
 @click.command()
 @click.option("--rows", default=1_000_000, show_default=True, help="Rows of the larger table.")
 @click.option("--pairs", default=4_000, show_default=True, help="Distinct pairs among them.")
-@click.option("--read", "address", hidden=True, help="Read this database, in a process of its own.")
+@click.option("--read", "address", hidden=True, help="Read this database in this process.")
 def main(rows: int, pairs: int, address: str | None) -> None:
     """Write two tables to each database, read each in a fresh process, and print one table."""
     if address is not None:
@@ -54,7 +54,7 @@ def main(rows: int, pairs: int, address: str | None) -> None:
 
 
 def synergies(rows: int, pairs: int) -> Iterator[tuple[Any, ...]]:
-    """Rows as production writes them, each of one of ``pairs`` pairs."""
+    """``rows`` rows as production writes them, each for one of ``pairs`` distinct pairs."""
     chance = random.Random(1)  # noqa: S311 - no secret
     metadata = json.dumps({"relationship": {"type": "trigger_action", "strength": 0.8, "direction": "unidirectional"}})
     for number in range(rows):
@@ -99,7 +99,7 @@ def show(name: str, database: str, rows: int) -> None:
 
 
 def read(address: str) -> dict[str, float]:
-    """Rows, seconds and peak memory of reading the synergies at ``address`` here."""
+    """Read the synergies at ``address`` in this process. Returns rows, seconds and memory in MB."""
     from data_sources import Home
     from data_sources.sql import SqlSource
 
@@ -112,7 +112,7 @@ def read(address: str) -> dict[str, float]:
 
 
 def peak_mb() -> float:
-    """Peak resident MB of this process; unlike getrusage it does not start with the parent's."""
+    """Peak resident MB of this process. Unlike that of getrusage, it does not start at the parent's peak."""
     (kilobytes,) = re.findall(r"VmHWM:\s*(\d+)", Path("/proc/self/status").read_text())
     return int(kilobytes) / 1024
 

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""How varied, explained and valid the suggestions for each home of a file are, and how long they take."""
+"""Count how varied the suggestions for each home of a file are, check that they are valid, and time them."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ TOP = 20
 @click.argument("model", type=click.Path(exists=True, dir_okay=False))
 @click.argument("homes", type=click.Path(exists=True))
 def main(model: str, homes: str) -> None:
-    """Suggest for every home, re-ranked and in the model's own order, and count."""
+    """Suggest automations for each of the HOMES, re-ranked and in the model's own order, and count them."""
     loaded = SynergyModel.load(model)
     checked = unexplained = 0
     rows: list[list[int]] = []

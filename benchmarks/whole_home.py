@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Score whole homes, every trigger with every action, and time it as homes grow."""
+"""Score every trigger with every action of whole homes, and time it as homes grow."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ sys.path.insert(0, str(ROOT))
 
 
 @click.command()
-@click.option("--sizes", default="500,2000,10000", show_default=True, help="Entities, by comma.")
+@click.option("--sizes", default="500,2000,10000", show_default=True, help="Numbers of entities.")
 @click.option("--model-path", type=click.Path(exists=True, path_type=Path), help="[default: the shipped base model]")
 @click.option("--repeat", type=click.IntRange(1), default=3, show_default=True, help="The fastest counts.")
 def main(sizes: str, model_path: Path | None, repeat: int) -> None:
-    """Suggest the 20 best pairs of a generated home of each size, a third of whose pairs are known."""
+    """Suggest the 20 best pairs of a generated home of each size. A third of its pairs are known."""
     from simulation.homes import simulate_home
     from training.synergy.job import SHIPPED_BASE
     from training.synergy.model import SynergyModel

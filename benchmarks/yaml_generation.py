@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Automations generated for homes that were held out, beside looking up the nearest request, on a scratch base."""
+"""Score automations that are generated for held-out homes, beside those of the nearest request, on a scratch base."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ sys.path.insert(0, str(ROOT))
 
 @click.command()
 @click.argument("data", type=click.Path(exists=True, path_type=Path))
-@click.option("--homes", type=click.Path(exists=True, path_type=Path), help="Whole homes, whose entities DATA lacks.")
-@click.option("--folds", type=click.IntRange(0), default=0, show_default=True, help="0: the split that a run makes.")
-@click.option("--fold", type=int, default=None, help="Only this one of the folds, from 0.")
+@click.option("--homes", type=click.Path(exists=True, path_type=Path), help="Homes with the entities that DATA lacks.")
+@click.option("--folds", type=click.IntRange(0), default=0, show_default=True, help="0: the split of a training run.")
+@click.option("--fold", type=int, default=None, help="Number of the only fold to run, from 0.")
 @click.option("--seed", type=int, default=0, show_default=True)
 def main(data: Path, homes: Path | None, folds: int, fold: int | None, seed: int) -> None:
-    """Train on DATA, hold whole homes out, and print the scores of each fold and their mean by rows."""
+    """Train on DATA with whole homes held out. Prints the scores of each fold, and their mean weighted by rows."""
     from data_sources import Home, YamlRow, open_source
     from training.automations.report import score_lines
     from training.automations.trainer import split_by_home, train_generator
@@ -55,7 +55,7 @@ def main(data: Path, homes: Path | None, folds: int, fold: int | None, seed: int
 
 
 def _fold(rows: Sequence[Any], folds: int, number: int) -> tuple[list[Any], dict[str, Any]]:
-    """Homes by the number of their rows, dealt out in turn; the next fold is the validation part."""
+    """Deal the homes, sorted by their number of rows, to the folds in turn. There is no validation part."""
     sizes: dict[str, int] = {}
     for row in rows:
         sizes[row.home_id] = sizes.get(row.home_id, 0) + 1

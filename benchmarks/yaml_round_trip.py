@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Every automation of a file through YAML, the linear form, folding, NFKC and the tokenizers, and back."""
+"""Convert every automation of a file to YAML, the linear form, NFKC and tokens, and back, and compare."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ sys.path.insert(0, str(ROOT))
 @click.command()
 @click.argument("data", type=click.Path(exists=True, path_type=Path))
 def main(data: Path) -> None:
-    """The share of DATA's automations that come back the same, and how many pass the schema."""
+    """Count the automations of DATA that are the same after each conversion, and those that pass the schema."""
     from data_sources import YamlRow, open_source
     from home_assistant import AutomationError, dump_automation, parse_automation
     from home_assistant.automation import with_current_keys

@@ -31,7 +31,7 @@ HOMES = [home(f"home{i}") for i in range(8)]
 
 @settings(max_examples=40)
 @given(st.sets(st.text(max_size=5), max_size=20), st.sets(st.text(max_size=5), max_size=20))
-def test_what_was_trained_on_is_told_apart_from_the_rest(trained: set[str], others: set[str]) -> None:
+def test_units_outside_the_digests_of_all_models_are_unseen(trained: set[str], others: set[str]) -> None:
     left, right = unit_digests(list(trained)[::2]), unit_digests(list(trained)[1::2])
     assert unseen_units(trained | others, left, right) == others - trained
     assert unit_digests(trained) == unit_digests(sorted(trained))
@@ -90,7 +90,7 @@ def split_fingerprint(split: Any, graphs: Any) -> str:
     return str(describe_split(split, graphs)["test_fingerprint"])
 
 
-def test_one_direction_seen_is_both_directions_seen() -> None:
+def test_a_pair_seen_in_one_direction_counts_as_seen_in_both() -> None:
     whole = home("h", rooms=tuple(f"r{i}" for i in range(30)))
     for synergy in whole["synergies"]:
         synergy["relationship"] = {"direction": "bidirectional"}
@@ -204,7 +204,7 @@ def test_rows_that_were_saved_are_read_back_as_they_were(kind: KindName) -> None
         assert one.home.entities == other.home.entities
 
 
-def test_a_night_of_damaged_data_is_told_by_the_rows_saved_before(tmp_path: Path) -> None:
+def test_damaged_data_shows_on_the_rows_saved_before(tmp_path: Path) -> None:
     data, saved = write(tmp_path / "homes.json", HOMES), tmp_path / "saved.json.gz"
     result = model(tmp_path / "old.pth", data)
     source = open_source(json_input=str(data))

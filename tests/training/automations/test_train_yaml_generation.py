@@ -1,4 +1,4 @@
-"""Requests -> automations: trained over a small base, held to the schema and to the home's entities."""
+"""The YAML generator: trained over a small base; its answers pass the schema and name the home's entities only."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def run_script(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str
 
 
 class Lines:
-    """A model that answers with these lines: the likeliest alone, or all of them."""
+    """A model with fixed candidates, the likeliest first."""
 
     def __init__(self, *lines: str) -> None:
         self._lines = list(lines)
@@ -118,7 +118,7 @@ def test_homes_are_held_out_whole_and_queries_where_homes_are_unknown() -> None:
     assert split_by_home(unknown)[1]["strategy"] == "query"
 
 
-def test_scores_count_no_answer_as_wrong_and_tell_structure_apart() -> None:
+def test_scores_count_a_missing_answer_as_wrong_and_compare_structure() -> None:
     wanted = examples([YamlRow.model_validate(raw) for raw in ROWS[:2]])
     right, other = (example.automation for example in wanted)
     assert automation_scores([right, other], wanted) == {
@@ -129,7 +129,7 @@ def test_scores_count_no_answer_as_wrong_and_tell_structure_apart() -> None:
     assert (scores["answered"], scores["triggers_f1"], scores["services_f1"]) == (0.5, 0.5, 0.0)
 
 
-def test_the_job_trains_judges_and_publishes_a_run_that_loads_and_generates(
+def test_the_job_trains_evaluates_and_publishes_a_run_that_loads_and_generates(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(trainer, "SCRATCH", Scratch(pieces="bpe", epochs=2))

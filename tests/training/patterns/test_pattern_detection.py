@@ -30,7 +30,7 @@ Row = dict[str, Any]
 def pattern(
     entity: str = "light.hall", pattern_type: str = "sequence", *, genuine: bool | None = True, **more: Any
 ) -> Row:
-    """A row as the simulator exports it; ``genuine`` None leaves the truth out."""
+    """A row as the simulator exports it, without a ground truth if ``genuine`` is None."""
     row: Row = {"entity_id": entity, "pattern_type": pattern_type, "confidence": 0.7, "occurrences": 10, **more}
     if genuine is not None:
         row["ground_truth"] = {"expected_pattern": pattern_type if genuine else "none", "expected_device": entity}
@@ -42,7 +42,7 @@ def records(rows: list[Row]) -> list[PatternRow]:
 
 
 def learnable(entities: int = 40, seed: int = 0) -> list[PatternRow]:
-    """Lights have sequences, locks have seasons, and seldom otherwise; what is seen often is rather genuine."""
+    """Sequences of lights and seasons of locks are mostly genuine, others rarely; frequent patterns a little more."""
     rng, rows = random.Random(seed), []
     for number in range(entities):
         domain = ("light", "lock")[number % 2]
@@ -72,7 +72,7 @@ def test_genuine_is_the_expected_pattern_of_the_expected_device_where_one_is_giv
     assert genuine(None) is None
 
 
-def test_what_fits_and_repeats_scores_above_what_does_not(result: Any) -> None:
+def test_frequent_patterns_of_a_fitting_domain_score_above_others(result: Any) -> None:
     rows = [
         pattern("light.new", "sequence", occurrences=40, genuine=None),
         pattern("light.new", "seasonal", occurrences=40, genuine=None),
@@ -95,7 +95,7 @@ def test_held_out_entities_are_in_no_training_row_and_the_model_beats_both_basel
     assert any("<- chosen" in line for line in score_lines(result.metrics))
 
 
-def test_where_nothing_tells_genuine_from_wrong_the_base_rate_is_saved_and_beats_nothing() -> None:
+def test_labels_without_any_signal_give_the_base_rate_which_beats_nothing() -> None:
     rng = random.Random(1)
     rows = [pattern(f"light.l_{n // 4}", genuine=rng.random() < 0.6) for n in range(160)]
     noise = train_patterns(records(rows))
@@ -122,7 +122,7 @@ def test_one_class_trains_saves_its_constant_and_says_so(genuine: bool, word: st
     assert "Nothing could be learnt" in verdict(trained.metrics)
 
 
-def test_few_entities_are_judged_in_sample_under_that_name() -> None:
+def test_few_entities_are_scored_in_sample_under_that_name() -> None:
     trained = train_patterns(learnable(entities=8))
     assert "test" not in trained.metrics
     assert trained.metrics["in_sample"]["rows"] == 48
@@ -139,7 +139,7 @@ def test_few_entities_are_judged_in_sample_under_that_name() -> None:
         ([*(pattern(occurrences=n) for n in range(9)), pattern(genuine=False)], 0.9),
     ],
 )
-def test_too_little_for_two_folds_is_a_constant(rows: list[Row], constant: float) -> None:
+def test_rows_too_few_for_two_folds_give_a_constant(rows: list[Row], constant: float) -> None:
     assert train_patterns(records(rows)).model.score(rows) == pytest.approx([constant] * len(rows))
 
 
@@ -247,7 +247,7 @@ def test_a_file_that_is_no_pattern_model_is_refused_in_one_line(
         PatternModel.load(tmp_path / "none.skops")
 
 
-def test_the_audit_counts_what_rows_are_worth() -> None:
+def test_the_audit_counts_labels_duplicates_and_conflicts() -> None:
     rows = records(
         [
             pattern(),

@@ -40,7 +40,7 @@ def run_script(cwd: Path, *arguments: str, **env: str) -> subprocess.CompletedPr
 
 
 def job(tmp_path: Path, *, dry_run: bool = False, model_path: str | None = None, **source: Any) -> Training:
-    """The job in this process: what the script does between its options and its exit code."""
+    """Run the job in this process, as the script does between reading its options and exiting."""
     given = {"model_path": model_path or str(tmp_path / "models" / "pattern_detection.skops")}
     training = Training(PatternJob, SourceChoice(**source), given, dry_run=dry_run)
     training.perform()
