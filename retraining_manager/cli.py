@@ -1,4 +1,4 @@
-"""The command line of ``scripts/retrain.py``. Importing this imports click alone, so ``--help`` is instant."""
+"""``home-synergy retrain``. Importing this imports click alone, so ``--help`` is instant."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from training.runs.options import source_options
+from training.runs.options import source_options, verbose_option
 
 if TYPE_CHECKING:
     from retraining_manager.manager import RetrainingManager
@@ -32,10 +32,10 @@ def _common(command: F) -> F:
         type=click.Path(file_okay=True, path_type=Path),
         default=Path("models"),
         show_default=True,
-        help="Where versions are kept, and production's paths beside them.",
+        help="Folder of the versions; production's paths are inside it or beside it.",
     )
-    @click.option("--json", "as_json", is_flag=True, help="JSON on standard output; the log goes to standard error.")
-    @click.option("--verbose", is_flag=True, help="Debug messages, and the traceback of a failure.")
+    @click.option("--json", "as_json", is_flag=True, help="Print JSON to standard output and log to standard error.")
+    @verbose_option
     @wraps(command)
     def explained(*args: Any, as_json: bool, verbose: bool, **options: Any) -> Any:
         from training.runs.process import configure_logging
@@ -49,20 +49,23 @@ def _common(command: F) -> F:
 
 @click.group(context_settings={"max_content_width": 120})
 def main() -> None:
-    """Retrain the models: check the data, train, compare with what is live, publish or roll back.
+    """Retrain models: check data, train, compare, publish, roll back.
 
-    Exit codes: 0 all went well, also where a model was skipped or refused; 1 a required model, or the command, failed;
-    2 wrong usage.
+    Exit codes: 0 success, also if a model was skipped or not published; 1 the command or a required model failed; 2
+    wrong usage.
     """
 
 
 @main.command()
 @click.argument("models", nargs=-1, metavar="[MODEL ...]")
-@click.option("--require-distinct", is_flag=True, help="Too few distinct pairs, queries, ... are a refusal.")
+@click.option("--require-distinct", is_flag=True, help="Too few distinct pairs, queries, ... are not enough data.")
 @source_options
 @_common
 def check(models: tuple[str, ...], require_distinct: bool, **options: Any) -> None:
-    """Say which models have enough data, and why not; of all where none is named."""
+    """Check which models have enough data to train.
+
+    Without MODEL, all models are checked.
+    """
     from retraining_manager.settings import RetrainingOptions
 
     as_json = options.pop("as_json")
@@ -83,24 +86,32 @@ def check(models: tuple[str, ...], require_distinct: bool, **options: Any) -> No
 
 @main.command()
 @click.argument("models", nargs=-1, metavar="[MODEL ...]")
-@click.option("--all", "all_models", is_flag=True, help="All models; one that the source has no data for is skipped.")
+@click.option("--all", "all_models", is_flag=True, help="Train all models; skip one if the source has no data for it.")
 @click.option(
-    "--force", is_flag=True, help="Train however few rows there are, and pass --force to scripts that have it."
+    "--force", is_flag=True, help="Train even on too few rows, and pass --force to training commands that have it."
 )
-@click.option("--optional", multiple=True, metavar="MODEL", help="Its failure is no failure of the run. Repeatable.")
-@click.option("--require-distinct", is_flag=True, help="Do not train on rows that are worth too little.")
-@click.option("--accept-weak", is_flag=True, help="Publish what does not beat the baselines too; recorded.")
+@click.option(
+    "--optional", multiple=True, metavar="MODEL", help="A failure of this model does not fail the run. Repeatable."
+)
+@click.option("--require-distinct", is_flag=True, help="Do not train on too few distinct pairs, queries, ...")
+@click.option(
+    "--accept-weak", is_flag=True, help="Publish a model even if it does not beat the baselines; the verdict says so."
+)
 @click.option(
     "--evaluate-on",
     "--judge-on",
     "evaluate_on",
     metavar="SPEC",
-    help="Compare on this source (as --data-source) instead of the training data's.",
+    help="Compare models on this source (as --data-source) instead of the training data.",
 )
 @click.option(
-    "--timeout", type=click.FloatRange(min=0, min_open=True), help="Seconds a script may take.  [default: none]"
+    "--timeout", type=click.FloatRange(min=0, min_open=True), help="Seconds that a command may run.  [default: none]"
 )
-@click.option("--config", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="YAML: settings by model.")
+@click.option(
+    "--config",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="YAML file with the settings of each model.",
+)
 @source_options
 @_common
 def run(
@@ -116,7 +127,10 @@ def run(
     as_json: bool,
     **options: Any,
 ) -> None:
-    """Train, compare, and publish what is better than what is live."""
+    """Train models and publish the better ones.
+
+    A new version is compared with the live one on the same rows, and is published if it passes.
+    """
     from retraining_manager.pipeline import PAGE, Interrupted, run_pipeline
     from retraining_manager.settings import RetrainingOptions
 
@@ -152,7 +166,7 @@ def run(
 @click.argument("models", nargs=-1, metavar="[MODEL ...]")
 @_common
 def list_versions(models: tuple[str, ...], as_json: bool, **options: Any) -> None:
-    """List the versions, the newest first."""
+    """List the versions of models, newest first."""
     manager = _manager(options)
     found: dict[str, Any] = {}
     for model in _chosen(models):
@@ -178,7 +192,10 @@ def list_versions(models: tuple[str, ...], as_json: bool, **options: Any) -> Non
 @click.argument("version", required=False)
 @_common
 def show(model: str, version: str | None, as_json: bool, model_directory: Path) -> None:
-    """Show a version: its verdict, files and problems, and its moves; the champion where none is named."""
+    """Show a version: its verdict, files, problems and history.
+
+    Without VERSION, the live version is shown.
+    """
     from retraining_manager.errors import ManagerError
 
     registry = _manager({"model_directory": model_directory}).registry(_chosen((model,))[0])
@@ -215,7 +232,7 @@ def show(model: str, version: str | None, as_json: bool, model_directory: Path) 
 @main.command()
 @click.argument("model")
 @click.argument("version")
-@click.option("--reason", default="promoted by hand", show_default=True, help="Stands in the history.")
+@click.option("--reason", default="promoted by hand", show_default=True, help="Reason to note in the history.")
 @_common
 def promote(model: str, version: str, reason: str, as_json: bool, model_directory: Path) -> None:
     """Make a version live, whatever its verdict."""
@@ -226,10 +243,10 @@ def promote(model: str, version: str, reason: str, as_json: bool, model_director
 
 @main.command()
 @click.argument("model")
-@click.option("--reason", default="rolled back by hand", show_default=True, help="Stands in the history.")
+@click.option("--reason", default="rolled back by hand", show_default=True, help="Reason to note in the history.")
 @_common
 def rollback(model: str, reason: str, as_json: bool, model_directory: Path) -> None:
-    """Make the version that was live before live again."""
+    """Make the previously live version live again."""
     registry = _manager({"model_directory": model_directory}).registry(_chosen((model,))[0])
     registry.rollback(reason)
     _moved(model, registry.aliases(), as_json)
@@ -237,10 +254,13 @@ def rollback(model: str, reason: str, as_json: bool, model_directory: Path) -> N
 
 @main.command()
 @click.argument("models", nargs=-1, metavar="[MODEL ...]")
-@click.option("--keep", type=click.IntRange(0), default=10, show_default=True, help="The newest that stay.")
+@click.option("--keep", type=click.IntRange(0), default=10, show_default=True, help="How many of the newest to keep.")
 @_common
 def prune(models: tuple[str, ...], keep: int, as_json: bool, **options: Any) -> None:
-    """Remove old versions, never the live one or the one before."""
+    """Remove old versions.
+
+    The live version and the one before it always stay.
+    """
     manager = _manager(options)
     removed = {model: manager.registry(model).prune(keep) for model in _chosen(models)}
     if as_json:
@@ -254,7 +274,10 @@ def prune(models: tuple[str, ...], keep: int, as_json: bool, **options: Any) -> 
 @click.argument("models", nargs=-1, metavar="[MODEL ...]")
 @_common
 def verify(models: tuple[str, ...], as_json: bool, **options: Any) -> None:
-    """Find missing, changed and half-written versions; exit 1 where there are any."""
+    """Find missing, changed and half-written versions.
+
+    Exits with 1 if there are any.
+    """
     manager = _manager(options)
     problems = {model: manager.registry(model).problems() for model in _chosen(models)}
     if as_json:

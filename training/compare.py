@@ -137,19 +137,23 @@ _FILE = click.Path(dir_okay=False, path_type=Path)
 
 @click.command("compare")
 @click.argument("model")
-@click.option("--candidate", required=True, type=click.Path(path_type=Path), help="A model file or run directory.")
-@click.option("--champion", type=click.Path(path_type=Path), help="The one to compare with.")
-@click.option("--output", required=True, type=_FILE, help="Where the scores go.")
-@click.option("--save-rows", "--keep", "save_rows", type=_FILE, help="Save the rows, where they are held out.")
-@click.option("--champion-rows", "--kept", "champion_rows", type=_FILE, help="Score on these saved rows too.")
+@click.option(
+    "--candidate", required=True, type=click.Path(path_type=Path), help="The new model: a file or a run directory."
+)
+@click.option("--champion", type=click.Path(path_type=Path), help="The model to compare it with.")
+@click.option("--output", required=True, type=_FILE, help="File to write the scores to, as JSON.")
+@click.option("--save-rows", "--keep", "save_rows", type=_FILE, help="File to save the rows in, if they are held out.")
+@click.option("--champion-rows", "--kept", "champion_rows", type=_FILE, help="Also score on these saved rows.")
 @source_options
 @verbose_option
 def compare_models(
     model: str, json_input: str | None, data_source: str | None, strict: bool, verbose: bool, **options: Any
 ) -> None:
-    """Score two models of one kind on the same rows; MODEL is a name such as gnn_synergy.
+    """Score two models of one kind on the same rows.
 
-    Exit codes: 0 compared (also where a model cannot be loaded: the output says so), 1 failed, 2 wrong usage.
+    MODEL is the kind, such as gnn_synergy. The rows are those that neither model was trained on.
+
+    Exit codes: 0 compared (also if a model cannot be loaded, which the output says), 1 failed, 2 wrong usage.
     """
     from training.runs.process import execute
 

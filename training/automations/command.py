@@ -16,7 +16,10 @@ from training.runs.settings import flags
 @flags(YamlOptions, YamlConfig)
 @run_options
 def train(**options: Any) -> None:
-    """Train the YAML generator and publish it as a run directory, with `latest` pointing at it.
+    """Train the YAML generator.
+
+    It answers a request in plain words with a Home Assistant automation. The result is a run directory, and the link
+    `latest` points at it.
 
     Exit codes: 0 trained, 1 failed (one line on stderr, `latest` untouched), 2 wrong usage.
     """

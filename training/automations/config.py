@@ -2,25 +2,21 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 from training.runs.models import MODELS
-from training.runs.settings import Positive, Setting
-from training.text.config import DEFAULT_BASE, AdapterConfig, AdapterOptions
+from training.runs.settings import Setting
+from training.text.config import BASE_HELP, DEFAULT_BASE, AdapterConfig, AdapterOptions, MaxSamples, OutputDir
 
 
 class YamlConfig(AdapterConfig):
     """How the YAML generator is trained."""
 
-    base_model: Annotated[
-        str,
-        Setting("A model's folder or hub name, or scratch.", ("YAML_BASE_MODEL", "SOFT_PROMPT_BASE_MODEL")),
-    ] = DEFAULT_BASE
+    base_model: Annotated[str, Setting(BASE_HELP, ("YAML_BASE_MODEL", "SOFT_PROMPT_BASE_MODEL"))] = DEFAULT_BASE
 
 
 class YamlOptions(AdapterOptions):
     """The options of a YAML generator run."""
 
-    output_dir: Annotated[Path, Setting("Where runs and the link `latest` are.")] = MODELS["yaml_generation"].place
-    max_samples: Annotated[Positive, Setting("Rows at most, the newest of a database.")] = 20_000
+    output_dir: OutputDir = MODELS["yaml_generation"].place
+    max_samples: MaxSamples = 20_000

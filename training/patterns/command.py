@@ -16,7 +16,10 @@ from training.runs.settings import flags
 @flags(PatternOptions, PatternConfig)
 @run_options
 def train(**options: Any) -> None:
-    """Train the pattern model (gradient boosting or logistic regression) and publish it with its metadata.
+    """Train the pattern model.
+
+    It says how likely a detected usage pattern is genuine. Gradient boosting and logistic regression are compared. The
+    result is a model file with its metadata.
 
     Exit codes: 0 trained, 1 failed (one line on stderr, the old model untouched), 2 wrong usage.
     """

@@ -21,16 +21,20 @@ def source_options(command: F) -> F:
         is_flag=False,
         flag_value=BARE_FLAG,
         default=None,
-        help="Read JSON instead of production: a file (.json, .jsonl, .gz), a folder with <model>_data.json, or - for "
-        "standard input. Without PATH: $TRAINING_DATA_DIR, else simulation/training_data/.",
+        help="Read JSON instead of production's services: a file (.json, .jsonl, .gz), a folder that holds "
+        "<model>_data.json, or - for standard input. Without PATH: the folder $TRAINING_DATA_DIR, else "
+        "simulation/training_data/.",
     )
     @click.option(
         "--data-source",
         metavar="SPEC",
         default=None,
-        help="The general form of --json-input: a path, a URL, or auto. Not together with --json-input.",
+        help="Read this source: a path, the URL of a Data API or a database, or auto (production's services, or "
+        "JSON if they cannot be reached). Not together with --json-input.",
     )
-    @click.option("--strict", is_flag=True, help="Stop at the first row that cannot be used.")
+    @click.option(
+        "--strict", is_flag=True, help="Fail at the first row that cannot be used, instead of leaving it out."
+    )
     @wraps(command)
     def checked(*args: Any, **options: Any) -> Any:
         if options["json_input"] is not None and options["data_source"] is not None:
@@ -42,19 +46,19 @@ def source_options(command: F) -> F:
     return checked  # type: ignore[return-value]
 
 
-verbose_option = click.option("--verbose", is_flag=True, help="Debug messages, and the traceback of a failure.")
+verbose_option = click.option("--verbose", is_flag=True, help="Log debug messages, and the traceback of a failure.")
 
 
 def run_options(command: F) -> F:
     """``--summary-path``, ``--dry-run`` and ``--verbose``."""
     for option in (
         verbose_option,
-        click.option("--dry-run", is_flag=True, help="Read and audit the data; train and save nothing."),
+        click.option("--dry-run", is_flag=True, help="Read and audit the data, but train and write nothing."),
         click.option(
             "--summary-path",
             type=click.Path(dir_okay=False),
             default=None,
-            help="Also write the run's summary (JSON) to this file, whether it succeeds or fails.",
+            help="Also write a summary of the run to this file, as JSON, whether it succeeds or fails.",
         ),
     ):
         command = option(command)

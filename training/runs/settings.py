@@ -54,6 +54,13 @@ class Setting:
         return ", else ".join([*(f"${name}" for name in self.variables), value])
 
 
+Seed = Annotated[
+    int,
+    Field(ge=0, lt=2**32),
+    Setting("Seed of all random numbers: the same seed, data and versions give the same model, byte for byte."),
+]
+
+
 def settings_of(config: type[Config]) -> dict[str, tuple[FieldInfo, Setting]]:
     """The fields with a ``Setting``, in their order."""
     found = {}

@@ -17,9 +17,10 @@ from training.suggestions.config import SuggestOptions
 @flags(SuggestOptions)
 @verbose_option
 def suggest(json_input: str | None, data_source: str | None, strict: bool, verbose: bool, **given: Any) -> None:
-    """Suggest automations that a home does not have yet, best first, with the reasons, as Home Assistant YAML.
+    """Suggest automations that a home does not have yet.
 
-    Without a source flag it reads production's services. Messages go to stderr where the YAML goes to stdout.
+    They are printed best first as Home Assistant YAML, with the reasons. Without a source flag the homes are read from
+    production's services. If the YAML goes to stdout, messages go to stderr.
 
     Exit codes: 0 done, 1 failed (one line on stderr), 2 wrong usage.
     """

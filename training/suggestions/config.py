@@ -1,4 +1,4 @@
-"""What a list of suggestions is told."""
+"""The options of the command that suggests automations."""
 
 from __future__ import annotations
 
@@ -16,22 +16,24 @@ MIN_SCORE = 0.5  # below it a pair is more likely false than true, even beside o
 class SuggestOptions(SynergyModelPath):
     """Which homes, how many suggestions, and where they go."""
 
-    home: Annotated[str | None, Setting("This home only.", default="all homes, each in turn", metavar="HOME_ID")] = None
-    top: Annotated[Positive, Setting("Suggestions for each home.")] = 20
+    home: Annotated[
+        str | None, Setting("Suggest for this home only.", default="each home of the source", metavar="HOME_ID")
+    ] = None
+    top: Annotated[Positive, Setting("Suggestions for each home, at most.")] = 20
     min_score: Annotated[
         float,
         Field(ge=0, le=1),
-        Setting("Suggest no pair below it. 0.5: as likely true as not beside one false pair."),
+        Setting(
+            "Lowest score of a suggestion. If half of all pairs were true, a pair of 0.5 would be true half the time."
+        ),
     ] = MIN_SCORE
     output: Annotated[
         Path | None,
         Setting(
-            "Write here instead: .yaml (automations that Home Assistant includes; of several homes one file each, "
-            "FILE-<home_id>.yaml) or .json (everything, by home).",
+            "File to write: .yaml (automations that Home Assistant can include; for several homes, one file for each, "
+            "named FILE-<home_id>.yaml) or .json (all homes, with all details).",
             default="standard output",
             metavar="FILE",
         ),
     ] = None
-    diverse: Annotated[bool, Setting("Put off a light or a sensor that was suggested before, in favour of others.")] = (
-        True
-    )
+    diverse: Annotated[bool, Setting("Rank a pair lower if its trigger or its action was suggested before.")] = True

@@ -16,7 +16,10 @@ from training.synergy.config import EvaluationOptions, SynergyConfig, SynergyOpt
 @flags(SynergyConfig, SynergyOptions)
 @run_options
 def train(**options: Any) -> None:
-    """Train the synergy model (a graph network) and publish it with its metadata.
+    """Train the synergy model.
+
+    This graph network says which entity should act when another one triggers. The result is a model file with its
+    metadata.
 
     Exit codes: 0 trained or already trained, 1 failed (one line on stderr, the old model untouched), 2 wrong usage.
     """
@@ -31,12 +34,12 @@ def train(**options: Any) -> None:
 @flags(EvaluationOptions)
 @verbose_option
 def evaluate(json_input: str | None, data_source: str | None, strict: bool, verbose: bool, **given: Any) -> None:
-    """Score a synergy model file on homes beside baselines that only count, and train nothing.
+    """Score a synergy model on homes, beside baselines.
 
-    Each home is judged twice: as a new home, nothing of which is known, and as a known one. Homes that the model was
-    trained on flatter it.
+    Each home is scored twice: as a new home, of which no automation is known, and as a known one, of which a share is.
+    Scores on homes that the model was trained on are too high.
 
-    Exit codes: 0 judged, 1 failed (one line on stderr), 2 wrong usage.
+    Exit codes: 0 evaluated, 1 failed (one line on stderr), 2 wrong usage.
     """
     from training.runs.job import SourceChoice
     from training.runs.process import execute

@@ -8,28 +8,36 @@ from typing import Annotated
 from pydantic import Field
 
 from training.runs.models import MODELS
-from training.runs.settings import Config, Positive, PositiveFloat, Setting
+from training.runs.settings import Config, Positive, PositiveFloat, Seed, Setting
 
 NO_BASE = "none"
+NO_NAMES_HELP = "Read names of entities word by word, even if the sentence encoder of the extra `names` is installed."
 
 
 class SynergyConfig(Config):
     """How the synergy model is trained."""
 
-    hidden_dim: Annotated[Positive, Setting("Width of the network.", ("GNN_HIDDEN_DIM",), flag=False)] = 64
+    hidden_dim: Annotated[Positive, Setting("Width of the hidden layers.", ("GNN_HIDDEN_DIM",), flag=False)] = 64
     num_layers: Annotated[
-        int, Field(ge=1, le=8), Setting("Layers of messages in the network.", ("GNN_NUM_LAYERS",), flag=False)
+        int, Field(ge=1, le=8), Setting("Number of message-passing layers.", ("GNN_NUM_LAYERS",), flag=False)
     ] = 2
-    learning_rate: Annotated[PositiveFloat, Setting("AdamW's step.", ("GNN_LEARNING_RATE",), flag=False)] = 0.001
-    batch_size: Annotated[Positive, Setting("Homes in one optimizer step.", ("GNN_BATCH_SIZE",), flag=False)] = 32
-    epochs: Annotated[Positive, Setting("Training epochs at most.", ("GNN_EPOCHS",))] = 30
+    learning_rate: Annotated[PositiveFloat, Setting("Learning rate of AdamW.", ("GNN_LEARNING_RATE",), flag=False)] = (
+        0.001
+    )
+    batch_size: Annotated[Positive, Setting("Homes in an optimizer step.", ("GNN_BATCH_SIZE",), flag=False)] = 32
+    epochs: Annotated[
+        Positive,
+        Setting("Passes over the homes at most; training stops earlier if it no longer improves.", ("GNN_EPOCHS",)),
+    ] = 30
     patience: Annotated[
         Positive,
-        Setting("Epochs without a better validation score.", ("GNN_EARLY_STOPPING_PATIENCE",), flag=False),
+        Setting(
+            "Epochs without a better validation score until training stops.",
+            ("GNN_EARLY_STOPPING_PATIENCE",),
+            flag=False,
+        ),
     ] = 5
-    seed: Annotated[
-        int, Field(ge=0, lt=2**32), Setting("Same seed, data and versions: the same model, byte for byte.")
-    ] = 0
+    seed: Seed = 0
 
 
 class SynergyModelPath(Config):
@@ -44,27 +52,29 @@ class SynergyOptions(SynergyModelPath):
     base_model: Annotated[
         str | None,
         Setting(
-            "The pretrained model that training starts from; none starts from nothing.",
+            "The pretrained model that training starts from; with none, it starts from random weights.",
             default="the one that ships with the project",
             metavar="[PATH|none]",
         ),
     ] = None
-    no_names: Annotated[bool, Setting("Read names without the encoder of the names extra.")] = False
-    force: Annotated[bool, Setting("Train even where a model exists, and replace it.")] = False
+    no_names: Annotated[bool, Setting(NO_NAMES_HELP)] = False
+    force: Annotated[bool, Setting("Train even if the model file exists, and replace it.")] = False
 
 
 class EvaluationOptions(Config):
     """What an evaluation is told."""
 
-    model_path: Annotated[Path, Setting("The model to judge; a base model will do.")]
+    model_path: Annotated[Path, Setting("The model file to evaluate, or a base model.")]
     known_share: Annotated[
         float,
         Field(gt=0, lt=1),
         Setting(
-            "Share of a known home's automations that the model is told of; it has to find the pairs of the rest.",
+            "Share of a known home's automations that the model may read; it is scored on the pairs of the others.",
             former=("--known",),
         ),
     ] = 0.7
-    seed: Annotated[int, Field(ge=0, lt=2**32), Setting("Which of the automations are known.")] = 0
-    report: Annotated[Path | None, Setting("Also write the scores as JSON.", default="nowhere", metavar="FILE")] = None
-    no_names: Annotated[bool, Setting("Read names without the encoder of the names extra.")] = False
+    seed: Annotated[int, Field(ge=0, lt=2**32), Setting("Seed of the choice of automations that the model reads.")] = 0
+    report: Annotated[
+        Path | None, Setting("Also write the scores to this file, as JSON.", default="nowhere", metavar="FILE")
+    ] = None
+    no_names: Annotated[bool, Setting(NO_NAMES_HELP)] = False

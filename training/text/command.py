@@ -16,7 +16,10 @@ from training.text.config import SoftPromptConfig, SoftPromptOptions
 @flags(SoftPromptOptions, SoftPromptConfig)
 @run_options
 def train(**options: Any) -> None:
-    """Train the soft prompt and publish it as a run directory, with `latest` pointing at it.
+    """Train the soft prompt.
+
+    It answers a request in plain words with a suggested automation. The result is a run directory, and the link
+    `latest` points at it.
 
     Exit codes: 0 trained, 1 failed (one line on stderr, `latest` untouched), 2 wrong usage.
     """

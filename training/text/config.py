@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal, NamedTuple
 from pydantic import Field, model_validator
 
 from training.runs.models import MODELS
-from training.runs.settings import Config, Positive, PositiveFloat, Setting
+from training.runs.settings import Config, Positive, PositiveFloat, Seed, Setting
 
 Method = Literal["lora", "dora", "rslora", "prompt", "prefix", "p-tuning"]
 Pieces = Literal["unigram", "bpe"]
@@ -48,25 +48,36 @@ class FitSettings(NamedTuple):
     at_once: Limits | None = None
 
 
+BASE_HELP = (
+    "The base model to adapt: a folder, a name on the Hugging Face hub, or scratch (a small T5 made from the data)."
+)
+
+
 class AdapterConfig(Config):
     """How an adapter is trained. The defaults are production's; that of the learning rate depends on the method."""
 
-    base_model: Annotated[str, Setting("A model's folder or hub name, or scratch.")] = DEFAULT_BASE
-    method: Annotated[Method, Setting("The kind of adapter.")] = "lora"
+    base_model: Annotated[str, Setting(BASE_HELP)] = DEFAULT_BASE
+    method: Annotated[Method, Setting("The PEFT method of the adapter.")] = "lora"
     epochs: Annotated[Positive, Setting("Passes over the training rows.")] = 3
     learning_rate: Annotated[
         PositiveFloat,
-        Setting("The optimizer's step.", default="5e-5; 0.1 for prompt, 0.01 for prefix and p-tuning"),
+        Setting(
+            "Initial learning rate, which falls linearly to 0.",
+            default="5e-5; 0.1 for prompt, 0.01 for prefix and p-tuning",
+        ),
     ] = 5e-5
-    batch_size: Annotated[Positive, Setting("Rows in one step.")] = 1
-    source_max_tokens: Annotated[Positive, Setting("Tokens of a request at most.")] = 384
-    target_max_tokens: Annotated[Positive, Setting("Tokens of an answer at most.")] = 384
-    lora_r: Annotated[Positive, Setting("Rank of a LoRA adapter.")] = 16
-    lora_alpha: Annotated[PositiveFloat, Setting("Scale of a LoRA adapter.")] = 16.0
-    lora_dropout: Annotated[float, Field(ge=0, lt=1), Setting("Dropout in a LoRA adapter.")] = 0.05
-    seed: Annotated[
-        int, Field(ge=0, lt=2**32), Setting("Same seed, data and versions: the same model, byte for byte.")
-    ] = 0
+    batch_size: Annotated[
+        Positive,
+        Setting("Rows of full length computed together, which bounds memory. An optimizer step uses at least 4 rows."),
+    ] = 1
+    source_max_tokens: Annotated[Positive, Setting("Longest request, in tokens; the rest is cut.")] = 384
+    target_max_tokens: Annotated[Positive, Setting("Longest answer, in tokens.")] = 384
+    lora_r: Annotated[Positive, Setting("Rank of the adapter; for lora, dora and rslora.")] = 16
+    lora_alpha: Annotated[PositiveFloat, Setting("Alpha, the scale of the adapter; for lora, dora and rslora.")] = 16.0
+    lora_dropout: Annotated[float, Field(ge=0, lt=1), Setting("Dropout in the adapter; for lora, dora and rslora.")] = (
+        0.05
+    )
+    seed: Seed = 0
 
     @model_validator(mode="before")
     @classmethod
@@ -93,38 +104,40 @@ class AdapterConfig(Config):
         return FitSettings(self.epochs, self.learning_rate, rows, self.seed, at_once=self.at_once)
 
 
+OutputDir = Annotated[Path, Setting("Folder of all runs and of the link `latest`, which points at the newest.")]
+MaxSamples = Annotated[Positive, Setting("Rows to read at most; a database yields the newest.")]
+
+
 class AdapterOptions(Config):
     """The options of a run: where it is written, how many rows it reads, and which run it resumes.
 
     Each wing sets its own defaults of ``output_dir`` and ``max_samples``.
     """
 
-    output_dir: Annotated[Path, Setting("Where runs and the link `latest` are.")]
-    max_samples: Annotated[Positive, Setting("Rows at most, the newest of a database.")]
-    run_directory: Annotated[Path | None, Setting("This run's folder.", default="<output-dir>/<run-id>")] = None
-    run_id: Annotated[str | None, Setting("This run's name.", default="run_YYYYMMDD_HHMMSS, UTC")] = None
+    output_dir: OutputDir
+    max_samples: MaxSamples
+    run_directory: Annotated[Path | None, Setting("Folder of this run.", default="<output-dir>/<run-id>")] = None
+    run_id: Annotated[str | None, Setting("Name of this run.", default="run_YYYYMMDD_HHMMSS, in UTC")] = None
     resume_from: Annotated[
-        Path | None, Setting("Start a new run from the adapter of this finished one.", metavar="RUN_DIRECTORY")
+        Path | None, Setting("Start a new run from the adapter of this finished run.", metavar="RUN_DIRECTORY")
     ] = None
     resume_run: Annotated[
         Path | None,
-        Setting("Resume this run, which was stopped; it ends as if it had not been.", metavar="RUN_DIRECTORY"),
+        Setting("Resume this stopped run. The result is that of an uninterrupted run.", metavar="RUN_DIRECTORY"),
     ] = None
 
 
 class SoftPromptConfig(AdapterConfig):
     """How the soft prompt is trained."""
 
-    base_model: Annotated[str, Setting("A model's folder or hub name, or scratch.", ("SOFT_PROMPT_BASE_MODEL",))] = (
-        DEFAULT_BASE
-    )
+    base_model: Annotated[str, Setting(BASE_HELP, ("SOFT_PROMPT_BASE_MODEL",))] = DEFAULT_BASE
 
 
 class SoftPromptOptions(AdapterOptions):
     """The options of a soft prompt run."""
 
-    output_dir: Annotated[Path, Setting("Where runs and the link `latest` are.")] = MODELS["soft_prompt"].place
-    max_samples: Annotated[Positive, Setting("Rows at most, the newest of a database.")] = 2_000
+    output_dir: OutputDir = MODELS["soft_prompt"].place
+    max_samples: MaxSamples = 2_000
     db_path: Annotated[
-        Path, Setting("Production's SQLite file, read where no other flag names a source.", metavar="FILE")
+        Path, Setting("Production's SQLite file, which is read if no other flag names a source.", metavar="FILE")
     ] = Path("data/ai_automation.db")
