@@ -82,7 +82,7 @@ def test_homes_that_the_champion_was_trained_on_are_left_out_whole_for_both(tmp_
     assert describe_split(fewer, graphs)["directed_pairs"]["test"] == 0
     found = compared(tmp_path / "candidate.pth", tmp_path / "champion.pth", data)
     assert (found.rows, found.candidate.scores, found.candidate.left_out) == (0, None, left_out)
-    assert "left out as trained on" in found.reason
+    assert "left out, because a model was trained on them" in found.reason
     assert found.fingerprint != split_fingerprint(split, graphs)
 
 

@@ -19,7 +19,7 @@ def verdict(metrics: dict[str, Any]) -> str:
     """
     measured = metrics.get("test")
     if measured is None:
-        return "Nothing was held out, so nothing is known of requests that were not seen."
+        return "Nothing was held out, so no score shows how the model does on a new request."
     best = max(structure_score(row) for row in measured["baselines"].values())
     mine = structure_score(measured["model"])
     beats = "beats" if mine > best else "does NOT beat"

@@ -13,7 +13,7 @@ from training.judging.splits import unseen_units
 from training.runs.comparison import Comparison, ModelScores
 from training.runs.errors import ModelFileError
 
-NO_UNITS = "it does not say what it was trained on, so some of these rows may be among it"
+NO_UNITS = "it does not say what it was trained on, which may include some of these rows"
 
 M = TypeVar("M")  # a loaded model
 Row = TypeVar("Row")  # one evaluation row
@@ -140,7 +140,7 @@ class Comparer(Generic[M, Row]):
             champion=loaded[1][1] if champion is not None else None,
         )
         if usable and not after:
-            result.reason = f"all {before} test {self.counted} were left out as trained on"
+            result.reason = f"all {before} test {self.counted} were left out, because a model was trained on them"
         measured = self.score([model for model, _ in usable], left) if usable and after else [None] * len(usable)
         for (_, side), found in zip(usable, measured, strict=True):
             side.left_out = before - after

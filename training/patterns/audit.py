@@ -92,19 +92,19 @@ def _cannot_show_of_patterns(n: Mapping[str, int]) -> Iterable[str]:
     if labelled and not (genuine and wrong):
         kind, other = ("genuine", "reject") if genuine else ("wrong", "accept")
         yield (
-            f"Every one of {many(labelled, 'judged row')} is {kind}: one class, so there is nothing to learn to "
-            f"{other}, and the model is the constant that it has learnt."
+            f"Every row with a ground truth is {kind} ({many(labelled, 'row')}): with one class, the model "
+            f"cannot learn to {other} and is a constant."
         )
     elif min(genuine, wrong) < FEW_ROWS_OF_A_CLASS:
-        yield f"Only {many(min(genuine, wrong), 'row')} of one outcome: what tells the two apart is roughly known."
+        yield f"Only {many(min(genuine, wrong), 'row')} with one of the two labels: every score is rough."
     if n["entities"] < MIN_ENTITIES:
         yield (
-            f"{many(n['rows'], 'row')} are of {n['entities']} entities, fewer than {MIN_ENTITIES}: nothing is held "
-            "out, so no score says how the model does on an entity not seen."
+            f"{many(n['rows'], 'row')} of {n['entities']} entities, fewer than {MIN_ENTITIES}: nothing is held out, so "
+            "no score shows how the model does on a new entity."
         )
     if n["homes"] < 2:
         yield "At most one home is named: nothing shows how the model does in another home."
     if n["duplicate_rows"]:
-        yield f"{many(n['duplicate_rows'], 'row')} repeat another one whole: they weigh it, they are no new evidence."
+        yield f"{many(n['duplicate_rows'], 'row')} repeat another row exactly: they add to its weight, but no evidence."
     if n["conflicting_rows"]:
-        yield f"{n['conflicting_rows']} rows are judged otherwise than a row that tells the same."
+        yield f"{n['conflicting_rows']} rows have all features in common with a row of the other label."

@@ -59,7 +59,7 @@ def verdict(metrics: dict[str, Any]) -> str:
             f"Nothing could be learnt that tells genuine patterns from wrong ones: the constant {share:.3f} is saved."
         )
     if measured is None:
-        return "Nothing was held out, so nothing is known of entities that were not seen."
+        return "Nothing was held out, so no score shows how the model does on a new entity."
     model, rivals = measured["model"], measured["baselines"]
     if model["average_precision"] is None:
         return "The patterns held out are of one class: too few to compare with the baselines."

@@ -120,7 +120,7 @@ class AdapterJob(TrainingJob[list[Any], "TrainedAdapter"]):
         if self._partial.exists() and self._started is None:
             raise ArtifactError(
                 f"{target}: is under way or was stopped; --resume-run {target} resumes it, "
-                f"another --run-id leaves it, removing {self._partial} gives it up"
+                f"another --run-id starts a new run, removing {self._partial} discards it"
             )
         if not dry_run:
             check_writable(self.options.output_dir / f".{LATEST}")
@@ -222,7 +222,8 @@ class AdapterJob(TrainingJob[list[Any], "TrainedAdapter"]):
                 )
         if started["versions"] != versions():
             log.warning(
-                "Other versions than the run was started with: the weights may differ from one that never stopped"
+                "The versions differ from those that the run was started with: so may the weights from those of an "
+                "uninterrupted run"
             )
         kept = self.options.model_dump() | {name: started["options"][name] for name in _RESUMED}
         self.options = self.options_type(**kept)
@@ -325,7 +326,7 @@ def _started(given: Path) -> dict[str, Any]:
         return {**started, "options": dict(started["options"]), "data_fingerprint": str(started["data_fingerprint"])}
     except FileNotFoundError as error:
         raise TrainingError(
-            f"{given}: is no run that was stopped (no {_partial(given)}); --resume-from starts from a finished one"
+            f"{given}: is not a stopped run (no {_partial(given)}); --resume-from starts from a finished run"
         ) from error
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise TrainingError(f"{folder / STARTED_FILE}: cannot be read ({error!s:.100}); start a new run") from error

@@ -202,16 +202,16 @@ def forecast(model: Any, table: Any, settings: FitSettings) -> tuple[int, Limits
 def _log_memory(model: Any, table: Any, settings: FitSettings) -> None:
     (expected, longest, together), available = forecast(model, table, settings), available_bytes()
     log.info(
-        "Memory: expects to need about %.1f GB (longest row %d + %d tokens, %d at once)%s",
+        "Memory: training needs about %.1f GB (longest row %d + %d tokens, %d at once)%s",
         expected / 1e9,
         longest.source,
         longest.target,
         together,
-        "" if available is None else f", {available / 1e9:.1f} GB are there",
+        "" if available is None else f", {available / 1e9:.1f} GB are available",
     )
     if available is not None and expected > available:
         log.warning(
-            "Memory: that is more than there is; lower --batch-size, --source-max-tokens or --target-max-tokens"
+            "Memory: that is more than is available; lower --batch-size, --source-max-tokens or --target-max-tokens"
         )
 
 

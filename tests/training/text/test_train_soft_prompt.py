@@ -162,7 +162,7 @@ def test_a_resumed_run_ends_as_an_uninterrupted_one(tmp_path: Path) -> None:
         ("--run-id", "stopped", *quick): "out/stopped: is under way or was stopped; --resume-run out/stopped",
         ("--resume-run", "out/stopped", "--json-input", "more.json"): "out/stopped: was started on other rows",
         ("--resume-run", "out/stopped", "--json-input", "rows.json", "--epochs", "9"): "with --epochs 3, not 9",
-        ("--resume-run", "out/whole", "--json-input", "rows.json"): "out/whole: is no run that was stopped",
+        ("--resume-run", "out/whole", "--json-input", "rows.json"): "out/whole: is not a stopped run",
     }
     for arguments, message in refused.items():
         again = start(*arguments)
