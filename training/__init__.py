@@ -1,4 +1,4 @@
-"""Train, judge and use the four models. Importing this costs no ML library: each name is loaded on first use.
+"""Train, evaluate and use the four models. Importing this loads no ML library: each name is loaded on first use.
 
 - ``SynergyModel``: which entity should act when another one triggers (``training.synergy``).
 - ``Suggester``: a request in plain words gives a suggestion in plain words (``training.text``).

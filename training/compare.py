@@ -2,8 +2,8 @@
 
 The rows are the test part of the data (units go to parts by the hash of their name, so no seed moves them) without
 those that either model says it was trained on. Where nothing can be held out, the rows are the training part, and the
-result says so. A version keeps the rows that it was judged on, and the next candidate is scored on those too: where a
-night's data is damaged, the rows of the nights before still show it.
+result says so. Each version keeps the rows that it was scored on, and the next candidate is scored on those too, so
+that one night's damaged data shows.
 """
 
 from __future__ import annotations
@@ -103,7 +103,7 @@ def _read(path: Path, model_type: str) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class CompareOptions:
-    """What a comparison is told: ``output`` is the file for its JSON, the others are as in ``compare``."""
+    """The options of a comparison: ``output`` is the file for its JSON, the others are those of ``compare``."""
 
     source: SourceChoice
     candidate: Path

@@ -1,4 +1,4 @@
-"""Score generated automations: whether they are valid, name the home's entities, and do what was asked for."""
+"""Score generated automations: whether they are valid, name entities of the home, and match the reference."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def _restored(grounding: Grounding, hidden: Mapping[Any, Any]) -> dict[Any, Any]
         return None
 
 
-def automation_scores(answers: Sequence[dict[Any, Any] | None], wanted: Sequence[Example]) -> dict[str, float]:
+def automation_scores(answers: Sequence[dict[Any, Any] | None], references: Sequence[Example]) -> dict[str, float]:
     """Means over rows, from 0 to 1; a row without an answer (None) counts as wrong.
 
     - ``answered``: the share of rows with an answer, ``valid``: with one that passes Home Assistant's schema.
@@ -70,7 +70,7 @@ def automation_scores(answers: Sequence[dict[Any, Any] | None], wanted: Sequence
     """
     named: list[bool] = []
     sums: Counter[str] = Counter()
-    for answer, example in zip(answers, wanted, strict=True):
+    for answer, example in zip(answers, references, strict=True):
         if answer is None:
             continue
         found, right = structure(answer), structure(example.automation)
@@ -82,11 +82,11 @@ def automation_scores(answers: Sequence[dict[Any, Any] | None], wanted: Sequence
     names = ("valid", *(f"{part}_f1" for part in Structure._fields))
     texts = [
         ("" if a is None else dump_automation(a), dump_automation(e.automation))
-        for a, e in zip(answers, wanted, strict=True)
+        for a, e in zip(answers, references, strict=True)
     ]
     return {
-        "answered": round(sum(answer is not None for answer in answers) / len(wanted), 6),
-        **{name: round(sums[name] / len(wanted), 6) for name in names},
+        "answered": round(sum(answer is not None for answer in answers) / len(references), 6),
+        **{name: round(sums[name] / len(references), 6) for name in names},
         **({"entities_exist": round(sum(named) / len(named), 6)} if named else {}),
         **text_scores([text for text, _ in texts], [text for _, text in texts]),
     }

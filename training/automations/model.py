@@ -90,17 +90,17 @@ class YamlGenerator:
         """What ``training_run.json`` says of the model."""
         return self._suggester.described
 
-    def automations(self, asked: Sequence[tuple[Grounding, HomeIndex | None]]) -> list[dict[Any, Any] | None]:
-        """For each request the model's likeliest answer that can be used, else None. Many at a time are quicker.
+    def automations(self, requests: Sequence[tuple[Grounding, HomeIndex | None]]) -> list[dict[Any, Any] | None]:
+        """For each request, the likeliest answer that can be used, or None. Many requests in one call are faster.
 
-        The likeliest answer of each is tried first; ``BEAMS`` candidates only where it cannot be used.
+        ``BEAMS`` candidates are generated only for requests whose single likeliest answer cannot be used.
         """
-        found: list[dict[Any, Any] | None] = [None] * len(asked)
+        found: list[dict[Any, Any] | None] = [None] * len(requests)
         for beams in (1, BEAMS):
             missing = [i for i, automation in enumerate(found) if automation is None]
-            lines = self._suggester.candidates([asked[i][0].source for i in missing], beams)
+            lines = self._suggester.candidates([requests[i][0].source for i in missing], beams)
             for i, candidates in zip(missing, lines, strict=True):
-                usable = (_usable(line, *asked[i]) for line in candidates)
+                usable = (_usable(line, *requests[i]) for line in candidates)
                 found[i] = next((automation for automation in usable if automation is not None), None)
         return found
 

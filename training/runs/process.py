@@ -65,7 +65,7 @@ def execute(
 
 
 def _end_with_parent() -> None:
-    """Be told to stop where the manager that started this process is killed; only Linux can."""
+    """Ask the kernel to send SIGTERM if the manager that started this process is killed. Only Linux does."""
     parent = os.environ.get(PARENT, "")
     if not parent.isdigit() or not sys.platform.startswith("linux"):
         return
@@ -73,7 +73,7 @@ def _end_with_parent() -> None:
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
     except (OSError, AttributeError):
         return
-    if os.getppid() != int(parent):  # it was killed before this process could ask to be told
+    if os.getppid() != int(parent):  # the manager was killed before prctl
         sys.exit(FAILED)
 
 

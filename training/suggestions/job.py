@@ -1,4 +1,4 @@
-"""The script's body: read homes, suggest, print and write."""
+"""Suggest automations for the homes of a source, and print or write them."""
 
 from __future__ import annotations
 
@@ -90,4 +90,4 @@ def _print(text: str) -> None:
         sys.stdout.write(text)
         sys.stdout.flush()
     except BrokenPipeError:
-        log.debug("the reader of the suggestions has gone")
+        log.debug("the reader of the suggestions closed the pipe")

@@ -119,13 +119,13 @@ def test_homes_are_held_out_whole_and_queries_where_homes_are_unknown() -> None:
 
 
 def test_scores_count_a_missing_answer_as_wrong_and_compare_structure() -> None:
-    wanted = examples([YamlRow.model_validate(raw) for raw in ROWS[:2]])
-    right, other = (example.automation for example in wanted)
-    assert automation_scores([right, other], wanted) == {
+    references = examples([YamlRow.model_validate(raw) for raw in ROWS[:2]])
+    right, other = (example.automation for example in references)
+    assert automation_scores([right, other], references) == {
         "answered": 1.0, "valid": 1.0, "triggers_f1": 1.0, "services_f1": 1.0, "entities_f1": 1.0,
         "entities_exist": 1.0, "chrf": 100.0, "exact_match": 1.0,
     }  # fmt: skip
-    scores = automation_scores([other, None], wanted)
+    scores = automation_scores([other, None], references)
     assert (scores["answered"], scores["triggers_f1"], scores["services_f1"]) == (0.5, 0.5, 0.0)
 
 
