@@ -8,6 +8,7 @@ action, are fitted together with those of the features, and their sum then becom
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -33,12 +34,24 @@ STARTING_BIAS = -3.0
 MIN_SCALE = 1e-2
 
 
+class InitialWeights(NamedTuple):
+    """Weights that a fit starts from and stays near.
+
+    Attributes:
+        features: ``[f]`` weights of the features.
+        meaning: ``[dimensions, domains]`` weights of name vectors; without name vectors there are no dimensions.
+    """
+
+    features: Tensor
+    meaning: Tensor
+
+
 def fit_feature_weights(
     network: SynergyNetwork,
     homes: TrainingHomes,
     statistics: FoldStatistics,
     views: ViewSampler,
-    start: tuple[Tensor, Tensor],
+    start: InitialWeights,
     rng: np.random.Generator,
 ) -> None:
     """Fit the weights of features and name vectors; set those of ``network`` and of ``statistics``.
@@ -48,8 +61,7 @@ def fit_feature_weights(
         homes: The training homes.
         statistics: Gets the weights of name vectors.
         views: Draws the views.
-        start: Weights to start from and to stay near: ``[f]`` of the features, ``[dimensions, domains]`` of name
-            vectors.
+        start: The weights to start from.
         rng: Draws homes where there are more than ``FIT_HOMES``.
     """
     chosen = list(homes.positives)
@@ -60,9 +72,9 @@ def fit_feature_weights(
 
     def blocks() -> Iterator[Block]:
         for h in chosen:
-            for supervised, known in (views.new_home(h), *(views.partly_known(h) for _ in range(KNOWN_VIEWS))):
-                block = views.block(h, supervised, known, max_rows[h], FIT_ACTIONS)
-                block = block._replace(weight=block.weight if not len(known) else block.weight / KNOWN_VIEWS)
+            for view in (views.new_home(h), *(views.partly_known(h) for _ in range(KNOWN_VIEWS))):
+                block = views.block(h, view, max_rows[h], FIT_ACTIONS)
+                block = block._replace(weight=block.weight / KNOWN_VIEWS if len(view.known) else block.weight)
                 fitted.append((homes.encoded[h], block._replace(features=torch.empty(0))))
                 yield block
 
@@ -72,10 +84,9 @@ def fit_feature_weights(
     share /= share.sum()
     scale = _set_moments(network, pairs.features, share)
 
-    start_weight, start_meaning = start
-    weight, meaning = start_weight.clone().requires_grad_(), start_meaning.clone().requires_grad_()
+    weight, meaning = start.features.clone().requires_grad_(), start.meaning.clone().requires_grad_()
     bias = torch.full((), STARTING_BIAS, requires_grad=True)
-    vectors, cell = trigger_vectors(fitted, start_meaning.shape[1])
+    vectors, cell = trigger_vectors(fitted, start.meaning.shape[1])
     l2 = min(1.0, L2_PAIRS / sum(len(rows) for rows in homes.positives.values()))
     optimizer = torch.optim.LBFGS([weight, bias, meaning], max_iter=50, line_search_fn="strong_wolfe")
 
@@ -84,8 +95,8 @@ def fit_feature_weights(
 
     def loss() -> Tensor:
         optimizer.zero_grad()
-        penalty = FEATURE_L2 * ((weight - start_weight) * scale).square().sum()
-        penalty = penalty + MEANING_L2 * (meaning - start_meaning).square().sum()
+        penalty = FEATURE_L2 * ((weight - start.features) * scale).square().sum()
+        penalty = penalty + MEANING_L2 * (meaning - start.meaning).square().sum()
         logit = pairs.features @ weight + bias + trigger_meaning()
         value = pairs.loss(logit) + l2 * penalty + BIAS_L2 * bias.square()
         value.backward()  # type: ignore[no-untyped-call]

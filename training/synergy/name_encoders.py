@@ -75,12 +75,12 @@ def encoder_of(kind: str) -> Encoder | None:
     """
     if kind == SENTENCES and importlib.util.find_spec(PACKAGE) is None:
         return None
-    return _SHARED.get(kind)
+    return ENCODERS.get(kind)
 
 
 def best_encoder(sentences: bool = True) -> Encoder:
     """The encoder of sentences where it is wanted and installed, else that of words."""
-    return (encoder_of(SENTENCES) if sentences else None) or _SHARED[WORDS]
+    return (encoder_of(SENTENCES) if sentences else None) or ENCODERS[WORDS]
 
 
 class WordTable:
@@ -167,4 +167,4 @@ def _mini_lm() -> Read:
     return read
 
 
-_SHARED = {SENTENCES: Encoder(SENTENCES, _mini_lm), WORDS: Encoder(WORDS, WordTable.load)}
+ENCODERS = {SENTENCES: Encoder(SENTENCES, _mini_lm), WORDS: Encoder(WORDS, WordTable.load)}

@@ -19,9 +19,9 @@ from training.synergy.network import SynergyNetwork, collate
 from training.synergy.pair_statistics import LogOdds
 
 BLOCK_PAIRS = 131_072  # scored at a time
-# Pairs that are picked out of blocks of their triggers by their actions. Blocks of fewer waste less where no two pairs
-# share a trigger, blocks of more are fewer.
-PICKED_LOGITS, PICKED_FEATURES = 512, 64
+# Given pairs are scored in chunks. A chunk is scored as the block of its triggers by its actions, and its pairs are
+# picked out. Small chunks waste fewer pairs, large chunks take fewer calls.
+LOGITS_CHUNK, FEATURES_CHUNK = 512, 64
 
 
 class ScoredBlock(NamedTuple):
@@ -70,17 +70,17 @@ class HomeScorer:
     def logits(self, pairs: Ints) -> Array:
         """``[k]`` logits of ``[k, 2]`` pairs."""
         found = np.zeros(len(pairs))
-        for chunk, triggers, actions, place in _chunks(pairs, PICKED_LOGITS):
-            found[chunk] = self.score(triggers, actions).logits[place]
+        for chunk in _chunks(pairs, LOGITS_CHUNK):
+            found[chunk.rows] = self.score(chunk.triggers, chunk.actions).logits[chunk.row, chunk.column]
         return found
 
     @torch.no_grad()
     def contributions(self, pairs: Ints) -> Array:
         """``[k, f]``: what each feature adds to the logits of ``[k, 2]`` pairs, above what it adds on average."""
         found = np.zeros((len(pairs), len(FEATURES)))
-        for chunk, triggers, actions, place in _chunks(pairs, PICKED_FEATURES):
-            features = self.features(triggers, actions)[place]
-            found[chunk] = (features - self._network.evidence_mean) * self._network.evidence_weight
+        for chunk in _chunks(pairs, FEATURES_CHUNK):
+            features = self.features(chunk.triggers, chunk.actions)[chunk.row, chunk.column]
+            found[chunk.rows] = (features - self._network.evidence_mean) * self._network.evidence_weight
         return found
 
     def best_pairs(self, k: int) -> tuple[Ints, Array]:
@@ -114,10 +114,20 @@ class HomeScorer:
         return pairs, logits
 
 
-def _chunks(pairs: Ints, at_once: int) -> Iterator[tuple[Ints, Ints, Ints, tuple[Tensor, Tensor]]]:
-    """Split ``[k, 2]`` pairs by trigger: rows of a chunk, its triggers, its actions, and the places of its pairs."""
+class _Chunk(NamedTuple):
+    """Some of ``[k, 2]`` pairs, and the block that they are in."""
+
+    rows: Ints  # of the k pairs
+    triggers: Ints
+    actions: Ints
+    row: Tensor  # of each pair in the block
+    column: Tensor
+
+
+def _chunks(pairs: Ints, size: int) -> Iterator[_Chunk]:
+    """``[k, 2]`` pairs in chunks of at most ``size``, by trigger."""
     order = np.argsort(pairs[:, 0], kind="stable")
-    for chunk in np.array_split(order, math.ceil(len(pairs) / at_once)) if len(pairs) else ():
-        triggers, t = np.unique(pairs[chunk, 0], return_inverse=True)
-        actions, a = np.unique(pairs[chunk, 1], return_inverse=True)
-        yield chunk, triggers, actions, (torch.from_numpy(t.ravel()), torch.from_numpy(a.ravel()))
+    for rows in np.array_split(order, math.ceil(len(pairs) / size)) if len(pairs) else ():
+        triggers, t = np.unique(pairs[rows, 0], return_inverse=True)
+        actions, a = np.unique(pairs[rows, 1], return_inverse=True)
+        yield _Chunk(rows, triggers, actions, torch.from_numpy(t.ravel()), torch.from_numpy(a.ravel()))

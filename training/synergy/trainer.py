@@ -26,9 +26,9 @@ from training.synergy.evaluation import (
     ranking_task,
     score_home,
 )
-from training.synergy.feature_weights import fit_feature_weights
+from training.synergy.feature_weights import InitialWeights, fit_feature_weights
 from training.synergy.features import STARTING_WEIGHTS, pair_features
-from training.synergy.graph import HomeGraph, Ints, acting_domains, build_graph
+from training.synergy.graph import HomeGraph, acting_domains, build_graph
 from training.synergy.known_pairs import KnownPairs
 from training.synergy.model import SynergyModel
 from training.synergy.name_encoders import WORDS, Encoder, encoder_of
@@ -42,8 +42,8 @@ from training.synergy.views import HIDDEN_SHARE, Block, ComparedPairs, ViewSampl
 from training.synergy.vocabulary import Vocabulary
 
 STEP_ROWS, STEP_ACTIONS = 32, 96  # of one home in one step: rows, and candidates beside supervised actions
-# Views of a home that are kept for later epochs, and pairs in the kept views of all homes.
-KEPT_VIEWS, KEPT_PAIRS = 6, 1_000_000
+# Blocks of a home that are kept for later epochs, and pairs in the kept blocks of all homes.
+KEPT_BLOCKS, KEPT_PAIRS = 6, 1_000_000
 WEIGHT_DECAY = 0.01
 MAX_GRADIENT = 1.0
 # Pairs ranked in validation after an epoch, of all homes together, and candidates of one trigger. That is enough to
@@ -209,9 +209,9 @@ class SynergyTrainer:
         encoded: The homes as the model reads them.
         homes: The training homes.
         statistics: What was counted on them.
-        views: Draws their views.
+        views: Draws views and blocks of them.
         network: The network.
-        start: ``[f]`` weights that the features' weights start from.
+        start: The weights that the fit of the features' weights starts from.
     """
 
     def __init__(
@@ -247,20 +247,18 @@ class SynergyTrainer:
         self.network = SynergyNetwork(domains, classes, config.hidden_dim, config.num_layers)
         vectors = (home.name_vectors for home in self.encoded if home.name_vectors is not None)
         dimensions = next((own.rows.shape[1] for own in vectors), 0)
-        self.start, self._start_meaning = (
-            torch.tensor(list(STARTING_WEIGHTS.values())),
-            torch.zeros(dimensions, domains),
-        )
+        weight, meaning = torch.tensor(list(STARTING_WEIGHTS.values())), torch.zeros(dimensions, domains)
         if pretrained is not None:
-            self.start = pretrained.network["evidence_weight"].clone()
-            state, meaning = pretrained.expanded(self.vocabulary)
+            weight = pretrained.network["evidence_weight"]
+            state, pretrained_meaning = pretrained.expanded(self.vocabulary)
             if encoder is not None and encoder.kind == pretrained.encoder_kind:
-                self._start_meaning = meaning
+                meaning = pretrained_meaning
             if (pretrained.hidden_dim, pretrained.num_layers) == (config.hidden_dim, config.num_layers):
                 self.network.load_state_dict(state)
+        self.start = InitialWeights(weight, meaning)
         self._validation = [] if split.strategy == "none" else self._sampled_tasks("validation")
         self._validation_features: dict[int, Tensor] = {}
-        self._kept: dict[int, list[tuple[Block, Ints]]] = {}
+        self._kept: dict[int, list[Block]] = {}
         self._room = KEPT_PAIRS
 
     @property
@@ -280,8 +278,7 @@ class SynergyTrainer:
 
     def fit_feature_weights(self) -> None:
         """Fit the weights of the features and of name vectors (``feature_weights``)."""
-        start = self.start, self._start_meaning
-        fit_feature_weights(self.network, self.homes, self.statistics, self.views, start, self._rng)
+        fit_feature_weights(self.network, self.homes, self.statistics, self.views, self.start, self._rng)
 
     def fit(self, epochs: int, on_epoch: Callable[[Epoch], None] = lambda _: None) -> tuple[list[Epoch], int]:
         """Train the network and leave the weights of the best epoch in it.
@@ -326,32 +323,31 @@ class SynergyTrainer:
         return float(np.mean(losses))
 
     def _step(self, optimizer: torch.optim.Optimizer, homes: Sequence[int]) -> float:
-        views = [self._view(h) for h in homes]
-        graph = collate([self.encoded[h] for h in homes], [known for _, known in views])
+        blocks = [self._block(h) for h in homes]
+        graph = collate([self.encoded[h] for h in homes], [block.known for block in blocks])
         entity = self.network.encode(graph)
         logits = []
-        for offset, (block, _) in zip(graph.offsets, views, strict=True):
+        for offset, block in zip(graph.offsets, blocks, strict=True):
             triggers, actions = torch.from_numpy(block.triggers + offset), torch.from_numpy(block.actions + offset)
             logits.append(self.network(entity, triggers, actions, block.features)[block.compared])
-        loss = ComparedPairs.of([block for block, _ in views]).loss(torch.cat(logits))
+        loss = ComparedPairs.of(blocks).loss(torch.cat(logits))
         optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         torch.nn.utils.clip_grad_norm_(self.network.parameters(), MAX_GRADIENT)
         optimizer.step()
         return float(loss.detach())
 
-    def _view(self, h: int) -> tuple[Block, Ints]:
-        """A view of one home for one step, new or kept: its block and its ``[e, 2]`` known pairs."""
+    def _block(self, h: int) -> Block:
+        """The block of a view of one home for one step, new or kept."""
         kept = self._kept.setdefault(h, [])
-        if len(kept) == KEPT_VIEWS:
-            return kept[int(self._rng.integers(KEPT_VIEWS))]
-        supervised, known = self.views.draw(h)
-        view = self.views.block(h, supervised, known, STEP_ROWS, STEP_ACTIONS), known
-        pairs = view[0].positive.numel()
+        if len(kept) == KEPT_BLOCKS:
+            return kept[int(self._rng.integers(KEPT_BLOCKS))]
+        block = self.views.block(h, self.views.draw(h), STEP_ROWS, STEP_ACTIONS)
+        pairs = block.positive.numel()
         if self._room >= pairs:
             self._room -= pairs
-            kept.append(view)
-        return view
+            kept.append(block)
+        return block
 
     def _validate(self) -> float:
         scores = []

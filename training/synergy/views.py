@@ -23,8 +23,20 @@ from training.synergy.graph import Ints, pair_mask
 from training.synergy.known_pairs import KnownPairs
 from training.synergy.training_homes import FoldStatistics, TrainingHomes
 
-NEW_HOME_SHARE = 0.5  # of the views know no pair
-HIDDEN_SHARE = 0.3  # of a home's automations are supervised in the other views
+NEW_HOME_SHARE = 0.5  # of the views show a home as a new one
+HIDDEN_SHARE = 0.3  # of the automations are supervised where a view shows a home as a partly known one
+
+
+class View(NamedTuple):
+    """A home as one step sees it.
+
+    Attributes:
+        supervised: ``[s]`` indexes of the supervised pairs among the home's pairs.
+        known: ``[e, 2]`` known pairs.
+    """
+
+    supervised: Ints
+    known: Ints
 
 
 class Block(NamedTuple):
@@ -33,6 +45,7 @@ class Block(NamedTuple):
     A trigger whose supervised pairs are in several folds has a row for each of them.
 
     Attributes:
+        known: ``[e, 2]`` known pairs of the view.
         triggers: ``[t]`` entity indexes.
         actions: ``[a]`` entity indexes, sorted.
         positive: ``[t, a]`` weights of the supervised pairs, 0 elsewhere.
@@ -42,6 +55,7 @@ class Block(NamedTuple):
         features: ``[t, a, f]``.
     """
 
+    known: Ints
     triggers: Ints
     actions: Ints
     positive: Tensor
@@ -119,22 +133,18 @@ class ViewSampler:
     def __init__(self, homes: TrainingHomes, statistics: FoldStatistics, rng: np.random.Generator) -> None:
         self._homes, self._statistics, self._rng = homes, statistics, rng
 
-    def draw(self, h: int) -> tuple[Ints, Ints]:
-        """A view of one home, either as a new home, of which nothing is known, or as a partly known one.
-
-        Returns:
-            Indexes of the supervised pairs among the home's pairs, and the ``[e, 2]`` known pairs.
-        """
+    def draw(self, h: int) -> View:
+        """A view of one home, either as a new or as a partly known home."""
         if self._rng.random() < NEW_HOME_SHARE:
             return self.new_home(h)
         return self.partly_known(h)
 
-    def new_home(self, h: int) -> tuple[Ints, Ints]:
-        """The view of one home in which no pair is known and all are supervised. Returns what ``draw`` does."""
-        return self._homes.positives[h], self._homes.graphs[h].pairs[:0]
+    def new_home(self, h: int) -> View:
+        """The view of one home in which no pair is known and all training pairs are supervised."""
+        return View(self._homes.positives[h], self._homes.graphs[h].pairs[:0])
 
-    def partly_known(self, h: int) -> tuple[Ints, Ints]:
-        """A view of one home in which the pairs of some automations are supervised. Returns what ``draw`` does.
+    def partly_known(self, h: int) -> View:
+        """A view of one home in which the pairs of some automations are supervised and the others are known.
 
         A pair that a known automation has too, in either direction, is known.
         """
@@ -148,16 +158,15 @@ class ViewSampler:
         supervised &= ~np.isin(graph.pair_keys(graph.pairs[:, ::-1]), keys[~supervised & train])
         if not supervised[rows].any():
             return self.new_home(h)
-        return rows[supervised[rows]], graph.pairs[train & ~supervised]
+        return View(rows[supervised[rows]], graph.pairs[train & ~supervised])
 
-    def block(self, h: int, supervised: Ints, known: Ints, max_triggers: int, max_actions: int) -> Block:
+    def block(self, h: int, view: View, max_rows: int, max_actions: int) -> Block:
         """The supervised pairs of a view among negatives of the same triggers.
 
         Args:
             h: The home.
-            supervised: Indexes of pairs of the home.
-            known: ``[e, 2]`` pairs that are known.
-            max_triggers: Rows to draw where there are more.
+            view: The view.
+            max_rows: Rows to draw where there are more.
             max_actions: Candidates to draw where there are more, beside the actions of the supervised pairs. They stand
                 for all others.
 
@@ -165,11 +174,12 @@ class ViewSampler:
             The block. None of its negatives is a training pair.
         """
         graph, home = self._homes.graphs[h], self._homes.encoded[h]
+        supervised = view.supervised
         pairs, fold = graph.pairs[supervised], self._homes.fold[h][supervised]
         rows, row = np.unique(np.stack([fold, pairs[:, 0]], axis=1), axis=0, return_inverse=True)
         row = row.ravel()
-        if len(rows) > max_triggers:
-            drawn = np.sort(self._rng.choice(len(rows), max_triggers, replace=False))
+        if len(rows) > max_rows:
+            drawn = np.sort(self._rng.choice(len(rows), max_rows, replace=False))
             inside = np.isin(row, drawn)
             pairs, supervised = pairs[inside], supervised[inside]
             row, rows = np.searchsorted(drawn, row[inside]), rows[drawn]
@@ -187,13 +197,14 @@ class ViewSampler:
         distinct, place = np.unique(triggers, return_inverse=True)
         training = graph.pairs[self._homes.split.select(h, "train")]
         negative = ~pair_mask(training, distinct, actions)[place.ravel()] & (triggers[:, None] != actions)
-        known_pairs = KnownPairs(home, known)
+        known_pairs = KnownPairs(home, view.known)
         folds, starts = np.unique(rows[:, 0], return_index=True)  # rows are sorted by fold
         features = [
             pair_features(self._statistics.without_fold[f], home, known_pairs, of_fold, actions)
             for f, of_fold in zip(folds, np.split(triggers, starts[1:]), strict=True)
         ]
         return Block(
+            known=view.known,
             triggers=triggers,
             actions=actions,
             positive=torch.from_numpy(positive),

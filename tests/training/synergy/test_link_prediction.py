@@ -228,16 +228,15 @@ def test_negatives_stay_inside_the_home_stand_for_all_and_none_is_a_known_pair()
     graph = build_graph(as_home(home("a", rooms=tuple(f"room{chr(97 + i)}" for i in range(24)))))
     by_automation = replace(everything_trains([graph]), strategy="none")  # folds are of automations
     trainer = SynergyTrainer([graph], by_automation, QUICK)
-    rows = trainer.homes.positives[0]
     known = {tuple(pair) for pair in graph.pairs.tolist()}
-    whole = trainer.views.block(0, rows, graph.pairs[:0], max_triggers=1000, max_actions=1000)
+    whole = trainer.views.block(0, trainer.views.new_home(0), max_rows=1000, max_actions=1000)
     asked = {(whole.triggers[t], whole.actions[a]) for t, a in whole.positive.nonzero().tolist()}
     negatives = [(whole.triggers[t], whole.actions[a]) for t, a in whole.negative.nonzero().tolist()]
     assert asked == known
     assert known.isdisjoint(negatives)
     assert all(graph.acting([])[a] and t != a for t, a in negatives)
     assert not whole.log_multiplicity.any()
-    drawn = trainer.views.block(0, rows, graph.pairs[:0], max_triggers=8, max_actions=20)
+    drawn = trainer.views.block(0, trainer.views.new_home(0), max_rows=8, max_actions=20)
     assert drawn.features.shape == (8, len(drawn.actions), len(FEATURES))
     assert (drawn.positive.sum(1) > 0).all()
     assert float(drawn.log_multiplicity.exp().sum()) == pytest.approx(len(trainer.encoded[0].candidates))
@@ -270,7 +269,7 @@ def test_the_more_pairs_the_farther_weights_move_from_where_they_start(
         monkeypatch.setattr("training.synergy.feature_weights.L2_PAIRS", few)
         trainer = SynergyTrainer(graphs, split, SynergyConfig())
         trainer.fit_feature_weights()
-        moved.append(float((trainer.network.evidence_weight.detach() - trainer.start).norm()))
+        moved.append(float((trainer.network.evidence_weight.detach() - trainer.start.features).norm()))
     assert moved[1] > 1.5 * moved[0]
 
 
@@ -281,10 +280,9 @@ def test_statistics_of_a_training_pair_leave_it_out() -> None:
     homes.append(build_graph(as_home(odd)))
     split = everything_trains(homes)
     trainer = SynergyTrainer(homes, split, QUICK)
-    nothing = homes[6].pairs[:0]
-    block = trainer.views.block(6, trainer.homes.positives[6], nothing, 10, 100)
+    block = trainer.views.block(6, trainer.views.new_home(6), 10, 100)
     ((t, a),) = block.positive.nonzero().tolist()
-    known = KnownPairs(trainer.encoded[6], nothing)
+    known = KnownPairs(trainer.encoded[6], block.known)
     seen = pair_features(trainer.log_odds, trainer.encoded[6], known, block.triggers, block.actions)
     assert column(block.features, "domain_pair")[t, a] < column(seen, "domain_pair")[t, a]
 

@@ -232,7 +232,7 @@ def test_a_summary_says_how_names_were_read_and_sentences_take_pairs_to_hold_out
         asked.extend(texts)
         return by_place(texts)
 
-    monkeypatch.setitem(training.synergy.name_encoders._SHARED, SENTENCES, Encoder(SENTENCES, lambda: read))
+    monkeypatch.setitem(training.synergy.name_encoders.ENCODERS, SENTENCES, Encoder(SENTENCES, lambda: read))
     monkeypatch.setattr("importlib.util.find_spec", lambda name: name == PACKAGE)
     data, path = tmp_path / "x.json", tmp_path / "m.pth"
     data.write_text(json.dumps([home(f"h{i}", rooms=("kitchen", "hall")) for i in range(homes)]))
