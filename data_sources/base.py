@@ -79,7 +79,7 @@ class LoadReport:
     def validate(self, model: type[M], raw: Any, unit: str, where: str) -> M | None:
         """``raw`` as a record, counted; None, counted and explained, where it cannot be one."""
         try:
-            record = model.model_validate(raw)
+            record: M = model.__pydantic_validator__.validate_python(raw)  # model_validate, less its arguments
         except ValidationError as error:
             self.reject(unit, where, explain(error, model))
             return None

@@ -224,7 +224,7 @@ class _Entities:
         """Add an answer's entities; True where the list is cut off."""
         count = 0
         for count, raw in enumerate(answer.items("entities"), start=1):
-            where = f"{answer.path} entities[{count - 1}]"
+            where = f"{answer.path} entity {count}"
             entity_id = raw.get("entity_id") if isinstance(raw, dict) else None
             if not isinstance(entity_id, str):
                 self._builder.add_entity(raw, where)  # counts and explains it

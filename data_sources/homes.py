@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from operator import attrgetter
 from typing import Any, NamedTuple
 
 from data_sources.base import LoadReport
@@ -27,6 +28,18 @@ class _RowKey(NamedTuple):
         return tuple(value or "" for value in self)
 
 
+_key_of = attrgetter(*_RowKey._fields)
+
+
+class _Sum:
+    """Of equal rows."""
+
+    __slots__ = ("confidence", "rows")
+
+    def __init__(self) -> None:
+        self.rows, self.confidence = 0, 0.0
+
+
 class HomeBuilder:
     """Collects one home. Equal synergy rows are merged as they arrive, so memory grows with distinct rows alone."""
 
@@ -38,17 +51,16 @@ class HomeBuilder:
         self._entity_places: dict[str, str] = {}
         self._areas: dict[str, Area] = {}
         self._devices: dict[str, Device] = {}
-        self._rows: dict[_RowKey, int] = {}
-        self._confidence: dict[_RowKey, float] = {}
+        self._rows: dict[_RowKey, _Sum] = {}
 
     def add_places(self, areas: Iterable[Any], devices: Iterable[Any]) -> None:
         """Add raw area and device objects; a later one of the same id is ignored."""
-        for index, raw in enumerate(areas):
-            area = self._report.validate(Area, raw, "area", self._at(f"areas[{index}]"))
+        for number, raw in enumerate(areas, start=1):
+            area = self._report.validate(Area, raw, "area", self._at(f"area {number}"))
             if area is not None:
                 self._areas.setdefault(area.area_id, area)
-        for index, raw in enumerate(devices):
-            device = self._report.validate(Device, raw, "device", self._at(f"devices[{index}]"))
+        for number, raw in enumerate(devices, start=1):
+            device = self._report.validate(Device, raw, "device", self._at(f"device {number}"))
             if device is not None:
                 self._devices.setdefault(device.device_id, device)
 
@@ -78,6 +90,8 @@ class HomeBuilder:
                 filled[field] = new
         if known.disabled != entity.disabled:
             filled["disabled"] = False  # enabled in one list is enabled
+        if known.hidden != entity.hidden:
+            filled["hidden"] = True
         if filled:
             self._entities[entity.entity_id] = known.model_copy(update=filled)
 
@@ -86,16 +100,12 @@ class HomeBuilder:
         row = self._report.validate(Synergy, raw, unit, self._at(where))
         if row is None:
             return
-        key = _RowKey(
-            trigger=row.trigger,
-            action=row.action,
-            synergy_type=row.synergy_type,
-            relationship_type=row.relationship_type,
-            direction=row.direction,
-            automation_id=row.automation_id,
-        )
-        self._rows[key] = self._rows.get(key, 0) + 1
-        self._confidence[key] = self._confidence.get(key, 0.0) + row.confidence
+        key = _RowKey._make(_key_of(row))
+        total = self._rows.get(key)
+        if total is None:
+            total = self._rows[key] = _Sum()
+        total.rows += 1
+        total.confidence += row.confidence
 
     def has(self, entity_id: str) -> bool:
         """Whether an entity of this id was added."""
@@ -123,7 +133,7 @@ class HomeBuilder:
 
         synergies, disabled_rows, implied = [], 0, 0
         for key in sorted(self._rows, key=lambda key: key.order):
-            rows = self._rows[key]
+            rows = self._rows[key].rows
             if key.trigger in disabled or key.action in disabled:
                 disabled_rows += rows
                 continue
@@ -135,7 +145,7 @@ class HomeBuilder:
                 Synergy.model_construct(
                     **key._asdict(),
                     # Rounded, so that the last bits do not depend on the order of the rows.
-                    confidence=round(self._confidence[key] / rows, 12),
+                    confidence=round(self._rows[key].confidence / rows, 12),
                     rows=rows,
                 )
             )
@@ -144,7 +154,7 @@ class HomeBuilder:
             entities=tuple(enabled[key] for key in sorted(enabled)),
             synergies=tuple(synergies),
             areas=tuple(self._areas[key] for key in sorted(self._areas)),
-            rows=sum(self._rows.values()),
+            rows=sum(total.rows for total in self._rows.values()),
             implied=implied,
             disabled=len(disabled),
             disabled_rows=disabled_rows,

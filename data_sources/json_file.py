@@ -9,20 +9,23 @@ import json
 import os
 import sys
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
-from itertools import chain
+from dataclasses import replace
+from itertools import count
 from pathlib import Path
 from typing import Any
 
 from data_sources.base import DataSource, FormatError, NoFileError, NotFoundError
 from data_sources.homes import DEFAULT_HOME_ID, HomeBuilder
-from data_sources.json_stream import CHUNK, EMPTY, JsonError, JsonReader
-from data_sources.records import Home, R, shorten
+from data_sources.json_shapes import ShapeError, rows_within
+from data_sources.json_stream import CHUNK, EMPTY, Broken, JsonError, JsonReader
+from data_sources.records import Home, R, Synergy, from_json_text, keys_of, read_id, shorten
 
 STDIN = "-"
 ENDINGS = (".json", ".jsonl", ".json.gz", ".jsonl.gz")
 _LINES_ENDINGS = (".jsonl", ".ndjson")
+_PAIR_KEYS = frozenset(keys_of(Synergy))
 
 
 class JsonSource(DataSource):
@@ -63,48 +66,58 @@ class JsonSource(DataSource):
         if record is Home:
             yield from self._homes()
             return
-        for where, raw in self._items(record.kind):
+        for where, raw in self._items(record):
             row = self.report.validate(record, raw, "row", where)  # type: ignore[type-var]
             if row is not None:
                 yield row
 
     def _homes(self) -> Iterator[Home]:
         """Whole homes in the order of the file, then those that flat rows with one ``home_id`` make up."""
-        flat: dict[str, HomeBuilder] = {}
+        flat: dict[str | None, HomeBuilder] = {}
         seen: set[str] = set()
-        for index, (where, raw) in enumerate(self._items(Home.kind)):
-            if isinstance(raw, dict) and ("entities" in raw or "synergies" in raw):
-                home_id = raw.get("home_id")
-                if not isinstance(home_id, str | int | None):
-                    self.report.reject("home", where, f"home_id: {shorten(home_id)} - expected an id")
-                    continue
-                name = str(home_id) if home_id not in (None, "") else _default_id(index)
-                if name in seen:
-                    self.report.reject("home", where, f"home_id: {shorten(name)} - expected an id not used before")
-                    continue
-                home = self._home(raw, name, where)
-                if home is not None:
-                    seen.add(name)
-                    yield home
-                continue
+        for index, (where, raw) in enumerate(self._items(Home)):
+            is_home = isinstance(raw, dict) and ("entities" in raw or "synergies" in raw)
             home_id = raw.get("home_id") if isinstance(raw, dict) else None
-            name = str(home_id) if isinstance(home_id, str | int) and home_id != "" else DEFAULT_HOME_ID
-            if name not in flat:
-                flat[name] = HomeBuilder(self.report, name)
-            flat[name].add_row(raw, where, unit="row")
-        for name, builder in flat.items():
+            if not isinstance(home_id, str) or home_id not in flat:
+                try:
+                    home_id = read_id(home_id)
+                except ValueError:
+                    unit = "home" if is_home else "row"
+                    self.report.reject(unit, where, f"home_id: {shorten(home_id)} - expected an id")
+                    continue
+            if not is_home:
+                if home_id not in flat:
+                    flat[home_id] = HomeBuilder(self.report, home_id or DEFAULT_HOME_ID)
+                if isinstance(raw, dict) and "entity_id" in raw and _PAIR_KEYS.isdisjoint(raw):
+                    flat[home_id].add_entity(raw, where)  # a list of Home Assistant's states
+                else:
+                    flat[home_id].add_row(raw, where, unit="row")
+                continue
+            name = home_id or _default_id(index)
+            if name in seen:
+                self.report.reject("home", where, f"home_id: {shorten(name)} - expected an id not used before")
+                continue
+            home = self._home(raw, name, where)
+            if home is not None:
+                seen.add(name)
+                yield home
+        for home_id, builder in flat.items():
+            if builder.empty:
+                continue
+            name = home_id or DEFAULT_HOME_ID
             if name in seen:
                 raise FormatError(
                     f"{self.report.where}: flat rows and a whole home both use home_id {shorten(name)}; "
                     "put the rows in the home's synergies"
                 )
-            if not builder.empty:
-                yield builder.build()
+            if home_id is None and name in flat:  # another home is called so
+                name = next(free for free in map(_default_id, count(1)) if free not in flat and free not in seen)
+            yield replace(builder.build(), home_id=name)
 
     def _home(self, raw: dict[str, Any], home_id: str, where: str) -> Home | None:
         lists: dict[str, list[Any]] = {}
         for key in ("areas", "devices", "entities", "synergies"):
-            value = raw.get(key)
+            value = from_json_text(raw.get(key))
             if not isinstance(value, list | None):
                 self.report.reject("home", where, f"{key}: {shorten(value)} - expected a list")
                 return None
@@ -112,23 +125,41 @@ class JsonSource(DataSource):
         self.report.read["home"] += 1
         builder = HomeBuilder(self.report, home_id, where)
         builder.add_places(lists["areas"], lists["devices"])
-        for index, entity in enumerate(lists["entities"]):
-            builder.add_entity(entity, f"entities[{index}]")
-        for index, row in enumerate(lists["synergies"]):
-            builder.add_row(row, f"synergies[{index}]")
+        for number, entity in enumerate(lists["entities"], start=1):
+            builder.add_entity(entity, f"entity {number}")
+        for number, row in enumerate(lists["synergies"], start=1):
+            builder.add_row(row, f"synergy {number}")
         return builder.build()
 
-    def _items(self, kind: str) -> Iterator[tuple[str, Any]]:
-        """Each top-level item with its place: ``row 3`` (from 0) in an array, ``line 4`` (from 1) in lines."""
-        with self._open(kind) as (stream, name):
-            head = stream.read(CHUNK)
-            if name.endswith(_LINES_ENDINGS) or (not name.endswith(".json") and head.lstrip().startswith("{")):
-                head += stream.readline()  # to the end of a line
-                head += stream.readline()  # another line, if there is one
-                if name.endswith(_LINES_ENDINGS) or _is_lines(head):
-                    yield from self._lines(chain(io.StringIO(head), stream))
-                    return
-            yield from self._document(JsonReader(stream, head))
+    def _items(self, record: type[R]) -> Iterator[tuple[str, Any]]:
+        """Each top-level item with its place, counted from 1: ``row 3`` in an array, ``line 4`` in lines.
+
+        Rows that lie a level down, or column by column, are taken out of the first item.
+        """
+        with self._open(record.kind) as (stream, name):
+            reader = JsonReader(stream)
+            try:
+                first = reader.peek()
+                is_lines = name.endswith(_LINES_ENDINGS) or (first == "{" and not name.endswith(".json"))
+                items = self._lines(reader) if is_lines and first != "[" else self._document(reader)
+                for where, item in items:
+                    within = rows_within(item, record)
+                    yield from within if within is not None else ((where, item),)
+                    break
+                yield from items
+            except (json.JSONDecodeError, JsonError) as error:
+                line, column = reader.position(error.pos)
+                cut = ": the file is cut off here" if reader.at_end(error.pos) else ""
+                raise FormatError(
+                    f"{self.report.where}: line {line} column {column}{cut}: not JSON ({error.msg})"
+                ) from error
+            except ShapeError as error:
+                raise FormatError(f"{self.report.where}: {error}") from error
+            except UnicodeDecodeError:
+                raise  # _open explains it
+            except (ValueError, RecursionError) as error:
+                told = "nested too deep" if isinstance(error, RecursionError) else str(error)
+                raise FormatError(f"{self.report.where}: not usable JSON ({told})") from error
 
     @contextmanager
     def _open(self, kind: str) -> Iterator[tuple[io.TextIOWrapper, str]]:
@@ -151,56 +182,30 @@ class JsonSource(DataSource):
         except OSError as error:
             raise NotFoundError(f"{where}: cannot be read ({error.strerror or error}); {self._hint}") from error
 
-    def _lines(self, lines: Iterable[str]) -> Iterator[tuple[str, Any]]:
-        for number, line in enumerate(lines, start=1):
-            if not line.strip():
+    def _lines(self, reader: JsonReader) -> Iterator[tuple[str, Any]]:
+        for line, item in reader.values():
+            if not isinstance(item, Broken):
+                yield f"line {line}", item
                 continue
-            try:
-                item = json.loads(line)
-            except (ValueError, RecursionError) as error:
-                column = f" column {error.colno}" if isinstance(error, json.JSONDecodeError) else ""
-                if not line.endswith("\n") and isinstance(error, json.JSONDecodeError):
-                    raise FormatError(
-                        f"{self.report.where}: line {number}{column}: the file is cut off here ({_reason(error)}); "
-                        "copy it again"
-                    ) from error
-                self.report.reject("row", f"line {number}{column}", f"not JSON ({_reason(error)})")
-                continue
-            yield f"line {number}", item
+            if item.cut:
+                raise FormatError(
+                    f"{self.report.where}: {item.where}: the file is cut off here ({item.why}); copy it again"
+                )
+            self.report.reject("row", item.where, f"not JSON ({item.why})")
 
     def _document(self, reader: JsonReader) -> Iterator[tuple[str, Any]]:
-        try:
-            if reader.peek() == "[":
-                for index, item in enumerate(reader.items()):
-                    yield f"row {index}", item
-                return
-            value = reader.whole()
-        except (json.JSONDecodeError, JsonError) as error:
-            line, column = reader.position(error.pos)
-            cut = ": the file is cut off here" if reader.at_end(error.pos) else ""
-            raise FormatError(
-                f"{self.report.where}: line {line} column {column}{cut}: not JSON ({error.msg})"
-            ) from error
-        except UnicodeDecodeError:
-            raise  # _open explains it
-        except (ValueError, RecursionError) as error:
-            raise FormatError(f"{self.report.where}: not usable JSON ({_reason(error)})") from error
+        if reader.peek() == "[":
+            for number, item in enumerate(reader.items(), start=1):
+                yield f"row {number}", item
+            return
+        value = reader.whole()
         if value is EMPTY:
             raise FormatError(f"{self.report.where}: is empty; expected a JSON array or object")
         if not isinstance(value, dict):
             raise FormatError(
                 f"{self.report.where}: holds {_kind_of(value)} at the top; expected an array of rows or an object"
             )
-        yield "row 0", value
-
-
-def _is_lines(head: str) -> bool:
-    """Whether the first line is a whole object and more follows: standard input has no file ending to go by."""
-    first, _, rest = head.lstrip().partition("\n")
-    try:
-        return isinstance(json.loads(first), dict) and bool(rest.strip())
-    except (ValueError, RecursionError):
-        return False
+        yield "row 1", value
 
 
 def _default_id(index: int) -> str:
@@ -209,9 +214,3 @@ def _default_id(index: int) -> str:
 
 def _kind_of(value: Any) -> str:
     return {str: "a text", bool: "a boolean", type(None): "null"}.get(type(value), "a number")
-
-
-def _reason(error: Exception) -> str:
-    if isinstance(error, RecursionError):
-        return "nested too deep"
-    return error.msg if isinstance(error, json.JSONDecodeError) else str(error)

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 CHUNK = 1 << 16
+LARGEST = 64 * 2**20  # characters of one item: it is held in memory several times over
 STREAMED = object()  # comes before the items of the array that ``JsonReader.members`` streams
 EMPTY = object()  # ``JsonReader.whole`` returns it for a document with nothing in it
 
@@ -26,6 +29,21 @@ class JsonError(Exception):
         self.msg, self.pos = msg, pos
 
 
+@dataclass(frozen=True)
+class Broken:
+    """A value that cannot be read: where it begins, where it breaks and why."""
+
+    where: str
+    why: str
+    cut: bool = False  # the document ends in it
+
+
+# A byte-order mark stands wherever a file that began with one was joined to another.
+_BLANK = " \t\r\n\ufeff"
+_BLANKS = re.compile(f"[{_BLANK}]*")
+_BEGUN = re.compile(r"[\w.+\-\\]*")  # a number, true, an escape: whatever may be the first half of something
+
+
 class JsonReader:
     """One JSON document, an array item by item, from a buffer that holds little more than the item at hand."""
 
@@ -36,25 +54,30 @@ class JsonReader:
         self._at = 0
         self._eof = False
         self._line, self._column = 1, 1  # of the buffer's first character
+        self._counted = (0, 1)  # a place in the buffer and its line, so that no line is counted twice
 
     def position(self, pos: int) -> tuple[int, int]:
         """Line and column, from 1, of the buffer's character ``pos``."""
-        before = self._buffer[:pos]
-        lines = before.count("\n")
-        return self._line + lines, pos - before.rfind("\n") if lines else self._column + pos
+        lines = self._buffer.count("\n", 0, pos)
+        return self._line + lines, pos - self._buffer.rfind("\n", 0, pos) if lines else self._column + pos
 
     def at_end(self, pos: int) -> bool:
         """Whether the document ends at ``pos``, or in the text that begins there: the file was cut off."""
+        if not self._eof:
+            return False
         rest = self._buffer[pos:].strip()
-        return self._eof and bool(self._buffer.strip()) and (not rest or (rest[0] == '"' and '"' not in rest[1:]))
+        return not rest or (rest[0] == '"' and '"' not in rest[1:]) or _BEGUN.fullmatch(rest) is not None
 
     def peek(self) -> str:
         """The next character that is not white space, or "" at the end."""
         while True:
-            while self._at < len(self._buffer) and self._buffer[self._at] in " \t\r\n":
-                self._at += 1
+            found = self._buffer[self._at : self._at + 1]
+            if found and found not in _BLANK:
+                return found
+            self._at = _BLANKS.match(self._buffer, self._at).end()  # type: ignore[union-attr]  # it matches anything
             if self._at < len(self._buffer):
                 return self._buffer[self._at]
+            self._drop(self._at)  # however many blanks there are, they are never held
             if not self._more():
                 return ""
 
@@ -91,6 +114,72 @@ class JsonReader:
             raise JsonError("expected nothing after the value; one row a line belongs in a .jsonl file", self._at)
         return value
 
+    def values(self) -> Iterator[tuple[int, Any]]:
+        """Each (line, value) of values one after the other: one a line, over several lines, or several on one line.
+
+        ``Broken`` comes in place of what is no JSON; the values of the lines after it follow.
+        """
+        while first := self.peek():
+            if first == ",":  # lines cut out of an array
+                self._at += 1
+                continue
+            line = self._line_of(self._at)
+            try:
+                value = self._decoded()
+            except JsonError:  # too large
+                raise
+            except (ValueError, RecursionError) as error:  # a JSONDecodeError is a ValueError
+                yield line, self._broken(error)
+                self._skip()
+            else:
+                yield line, value
+
+    def _broken(self, error: Exception) -> Broken:
+        start = self._at
+        begins = self._line_of(start)
+        if not isinstance(error, json.JSONDecodeError):
+            return Broken(f"line {begins}", "nested too deep" if isinstance(error, RecursionError) else str(error))
+        line, column = self.position(error.pos)
+        cut = self.at_end(error.pos)
+        if cut:
+            # A line that breaks off among others is one broken line; they are read without it.
+            first, _, others = self._buffer[start:].partition("\n")
+            cut = not others.strip() or _opens(first)
+        if line == begins or cut:
+            return Broken(f"line {line} column {column}", error.msg, cut)
+        return Broken(f"line {begins}", f"{error.msg}, at line {line} column {column}")
+
+    def _skip(self) -> None:
+        """Behind the line at hand; behind the whole object where it is spread over lines."""
+        first = self._take_line()
+        if not _opens(first):
+            return
+        while (character := self._next()) and character not in "{[":
+            self._take_line()
+
+    def _next(self) -> str:
+        """The next character, or "" at the end."""
+        return self._buffer[self._at] if self._at < len(self._buffer) or self._more() else ""
+
+    def _take_line(self) -> str:
+        """The rest of the line, of a long one its last part."""
+        while (end := self._buffer.find("\n", self._at)) < 0:
+            self._drop(max(self._at, len(self._buffer) - CHUNK))
+            if not self._more():
+                end = len(self._buffer) - 1
+                break
+        line = self._buffer[self._at : end + 1]
+        self._at = end + 1
+        return line
+
+    def _line_of(self, at: int) -> int:
+        place, line = self._counted
+        if at < place:
+            place, line = 0, self._line
+        line += self._buffer.count("\n", place, at)
+        self._counted = at, line
+        return line
+
     def _array(self) -> Iterator[Any]:
         self._take("[")
         if self.peek() != "]":
@@ -108,6 +197,10 @@ class JsonReader:
 
     def _value(self) -> Any:
         self.peek()
+        return self._decoded()
+
+    def _decoded(self) -> Any:
+        """The value that begins here."""
         self._drop_consumed()
         while True:
             try:
@@ -118,6 +211,8 @@ class JsonReader:
                 if near_end and self._more():
                     continue
                 raise
+            if end - self._at > LARGEST:
+                raise self._too_large()
             # A number at the very end of the buffer may continue in the next chunk.
             if end == len(self._buffer) and self._more():
                 continue
@@ -126,14 +221,27 @@ class JsonReader:
 
     def _more(self) -> bool:
         """Double what is held, so that a large item costs linear time. False at the end of the document."""
+        if len(self._buffer) - self._at > LARGEST:
+            raise self._too_large()
         chunk = "" if self._eof else self._stream.read(max(CHUNK, len(self._buffer)))
         self._eof = not chunk
         self._buffer += chunk
         return bool(chunk)
 
+    def _too_large(self) -> JsonError:
+        return JsonError(f"one item of more than {LARGEST >> 20} MB; expected many small ones", self._at)
+
     def _drop_consumed(self) -> None:
-        if self._at < CHUNK:
-            return
-        self._line, self._column = self.position(self._at)
-        self._buffer = self._buffer[self._at :]
-        self._at = 0
+        if self._at >= CHUNK:
+            self._drop(self._at)
+
+    def _drop(self, end: int) -> None:
+        self._line, self._column = self.position(end)
+        self._buffer = self._buffer[end:]
+        self._at = max(0, self._at - end)
+        self._counted = (0, self._line)
+
+
+def _opens(line: str) -> bool:
+    """Whether a line is the beginning of an object that is spread over lines."""
+    return line.strip() in ("{", "[", "[{", "{{")

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any, ClassVar, TypeVar, get_origin
+from decimal import Decimal
+from typing import Annotated, Any, ClassVar, Literal, TypeVar, get_origin
 
 from pydantic import (
     AfterValidator,
@@ -23,6 +25,7 @@ from pydantic import (
     ConfigDict,
     Field,
     StringConstraints,
+    TypeAdapter,
     ValidationError,
     model_validator,
 )
@@ -34,28 +37,109 @@ from home_assistant.entity_id import LOOSE_PATTERN, MAX_LENGTH, domain_of, objec
 KindName = str  # one of KINDS
 
 
-def _blank_to_none(value: Any) -> Any:
-    # "" is an area of nobody in the Data API, as null is.
-    return None if isinstance(value, str) and not value.strip() else value
+def _is_absent(value: Any) -> bool:
+    """Whether ``value`` stands for a missing one: null, "" (an area of nobody in the Data API) or NaN (from pandas)."""
+    if isinstance(value, str):
+        return not value.strip()
+    return value is None or (isinstance(value, float | Decimal) and math.isnan(value))
+
+
+def _absent_to_none(value: Any) -> Any:
+    return None if _is_absent(value) else value
+
+
+def _whole_number(value: Any) -> Any:
+    """31.0 and Decimal(31) as 31, for pandas and SUM() write them so. Past 2**53 a float may stand for several."""
+    if isinstance(value, Decimal):
+        small = value.is_finite() and abs(value) < _LARGEST_DECIMAL
+        return int(value) if small and value == value.to_integral_value() else value
+    return int(value) if isinstance(value, float) and value.is_integer() and abs(value) < _EXACT_FLOATS else value
 
 
 def _number_to_text(value: Any) -> Any:
+    value = _whole_number(value)
     return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
 
 
+def _number_to_flag(value: Any) -> Any:
+    return bool(value) if isinstance(value, int | float | Decimal) and value in (0, 1) else value
+
+
+def _words_to_slug(value: Any) -> Any:
+    return value.strip().replace("-", "_").replace(" ", "_") if isinstance(value, str) else value
+
+
+_EXACT_FLOATS = 2**53
+_LARGEST_DECIMAL = 10**38  # as databases have them; Decimal("1e999999") has a million digits
 _AN_ENTITY_ID = "an entity id such as light.kitchen"
+_A_DEVICE_CLASS = "a device class such as motion, or null"
 _CONFIDENCE = "a number from 0 to 1"
 _TEXT = "a text that is not empty"
+_ID_PATTERN = r"^[^\p{Cc}\p{Zl}\p{Zp}]*$"  # one line without control characters
+
+# The usual value is tried first and natively: a function for every value costs more than the rest of a row.
+_FIRST_THAT_FITS = Field(union_mode="left_to_right")
+_Absent = Annotated[None, BeforeValidator(_absent_to_none)]
+_IdText = Annotated[str, StringConstraints(strip_whitespace=True, strict=True, pattern=_ID_PATTERN)]
+_FilledIdText = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, strict=True, pattern=_ID_PATTERN)]
+_IdNumber = Annotated[str, StringConstraints(strict=True, pattern=r"^-?\d+$"), BeforeValidator(_number_to_text)]
+_Slug = Annotated[
+    str,
+    StringConstraints(
+        strip_whitespace=True, to_lower=True, strict=True, pattern=r"^[A-Za-z0-9_]+$", max_length=MAX_LENGTH
+    ),
+]
 
 EntityId = Annotated[
-    str, StringConstraints(strip_whitespace=True, pattern=LOOSE_PATTERN, max_length=MAX_LENGTH, strict=True)
+    str,
+    StringConstraints(strip_whitespace=True, to_lower=True, pattern=LOOSE_PATTERN, max_length=MAX_LENGTH, strict=True),
 ]
 Confidence = Annotated[float, Field(ge=0.0, le=1.0, allow_inf_nan=False, strict=True)]
+OptionalConfidence = Annotated[Confidence | _Absent | None, _FIRST_THAT_FITS]
 Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, strict=True)]
-OptionalText = Annotated[
-    Annotated[str, StringConstraints(strip_whitespace=True, strict=True)] | None, BeforeValidator(_blank_to_none)
+OptionalText = Annotated[Text | _Absent | None, _FIRST_THAT_FITS]
+_LowerText = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, to_lower=True, strict=True)]
+OptionalLowerText = Annotated[_LowerText | _Absent | None, _FIRST_THAT_FITS]
+Id = Annotated[_IdText | _IdNumber, _FIRST_THAT_FITS]
+OptionalId = Annotated[_FilledIdText | _IdNumber | _Absent | None, _FIRST_THAT_FITS]
+OptionalDeviceClass = Annotated[
+    _Slug | Annotated[_Slug, BeforeValidator(_words_to_slug)] | _Absent | None, _FIRST_THAT_FITS
 ]
-OptionalId = Annotated[OptionalText, BeforeValidator(_number_to_text)]
+_StrictCount = Annotated[int, Field(ge=0, strict=True)]
+Count = Annotated[_StrictCount | Annotated[_StrictCount, BeforeValidator(_whole_number)], _FIRST_THAT_FITS]
+_StrictFlag = Annotated[bool, Field(strict=True)]
+Flag = Annotated[_StrictFlag | Annotated[_StrictFlag, BeforeValidator(_number_to_flag)], _FIRST_THAT_FITS]
+OptionalFlag = Annotated[Flag | _Absent | None, _FIRST_THAT_FITS]
+
+_OPTIONAL_ID: TypeAdapter[str | None] = TypeAdapter(OptionalId)
+
+
+def read_id(value: Any) -> str | None:
+    """``value`` as the text of an id, None where it stands for a missing one. Raises ValueError where it is none."""
+    return _OPTIONAL_ID.validate_python(value)
+
+
+def from_json_text(value: Any) -> Any:
+    """What a text of JSON says, also one inside another; any other value, and a text that is no JSON, as it is."""
+    for _ in range(_TEXTS_IN_TEXTS):
+        # Most texts are words. To try each of them costs more than the rest of a row.
+        if isinstance(value, bytes):
+            value = value.decode("utf-8", "surrogateescape")
+        if not isinstance(value, str) or not may_be_json(value):
+            break
+        try:
+            value = json.loads(value)
+        except (ValueError, RecursionError):
+            break
+    return value
+
+
+_TEXTS_IN_TEXTS = 3  # an export of an export
+
+
+def may_be_json(text: str) -> bool:
+    """Whether a text begins as an object, a list, a text or a null of JSON does."""
+    return text.lstrip().startswith(("{", "[", '"', "null"))
 
 
 _QUERY_WORD = re.compile(r"\w+")
@@ -78,6 +162,45 @@ class Record(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore", populate_by_name=True)
 
 
+class _NestedRecord(Record):
+    """Base of the records whose rows hold objects. A text of JSON is decoded, a text that is no object refused.
+
+    Attributes:
+        objects: Keys whose value is an object.
+        wrapper: The one among them that repeats the other keys of the row; any value of it is allowed.
+    """
+
+    objects: ClassVar[tuple[str, ...]]
+    wrapper: ClassVar[str]
+
+    @model_validator(mode="before")
+    @classmethod
+    def _read_objects(cls, raw: Any) -> Any:
+        if type(raw) is not dict:
+            return _with_objects(raw, cls.objects, cls.wrapper) if isinstance(raw, Mapping) else raw
+        for key in cls.objects:
+            value = raw.get(key)
+            if value is not None and (key == cls.wrapper or type(value) is not dict):
+                return _with_objects(raw, cls.objects, cls.wrapper)
+        return raw
+
+
+def _with_objects(raw: Mapping[Any, Any], keys: Iterable[str], wrapper: str) -> dict[Any, Any]:
+    read = dict(raw)
+    for key in keys:
+        value = read.pop(key, None)
+        if _is_absent(value):
+            continue
+        value = from_json_text(value)
+        if isinstance(value, Mapping):
+            read[key] = _with_objects(value, set(keys) - {wrapper}, "") if key == wrapper else value
+        elif key != wrapper and not _is_absent(value):
+            raise PydanticCustomError(
+                "object", "{key}: {value} - expected an object", {"key": key, "value": shorten(value)}
+            )
+    return read
+
+
 class _EntityRecord(Record):
     """Base of the records that are about one entity."""
 
@@ -98,28 +221,44 @@ class Entity(_EntityRecord):
     """A Home Assistant entity, as the homes format and the Data API give it."""
 
     name: OptionalText = Field(default=None, description="a text or null")
-    device_class: OptionalText = Field(default=None, description="a text or null")
+    device_class: OptionalDeviceClass = Field(default=None, description=_A_DEVICE_CLASS)
     area_id: OptionalId = Field(default=None, description="an area id or null")
     device_id: OptionalId = Field(default=None, description="a device id or null")
-    disabled: Annotated[bool, Field(strict=True)] = Field(default=False, description="true or false")
+    disabled: Flag = Field(default=False, description="true or false")
+    hidden: Flag = Field(default=False, description="true or false")
 
     @model_validator(mode="before")
     @classmethod
-    def _choose_name(cls, raw: Any) -> Any:
+    def _from_home_assistant(cls, raw: Any) -> Any:
+        """The spellings of Home Assistant's registry (``disabled_by``) and of its states (``attributes``)."""
+        if not isinstance(raw, Mapping):
+            return raw
+        state = raw.get("attributes")
+        if state is not None and isinstance(state := from_json_text(state), Mapping):
+            shown = {key: state.get(key) for key in ("friendly_name", "device_class") if _is_absent(raw.get(key))}
+            raw = {**raw, **shown}
+        read: dict[str, Any] = {}
         # A name that a person gave comes before one that an integration made up.
-        if isinstance(raw, Mapping):
-            for key in ("name_by_user", "name", "friendly_name", "original_name"):
-                if isinstance(raw.get(key), str) and raw[key].strip():
-                    return {**raw, "name": raw[key]}
-        return raw
+        for key in ("name_by_user", "name", "friendly_name", "original_name"):
+            value = raw.get(key)
+            if isinstance(value, str) and value.strip():
+                if key != "name":
+                    read["name"] = value
+                break
+        if raw.get("original_device_class") is not None and _is_absent(raw.get("device_class")):
+            read["device_class"] = raw["original_device_class"]
+        for key, by in (("disabled", "disabled_by"), ("hidden", "hidden_by")):
+            if raw.get(by) is not None and not _is_absent(raw[by]):
+                read[key] = True
+            elif raw.get(key, False) is not False and _is_absent(raw[key]):
+                read[key] = False
+        return {**raw, **read} if read else raw
 
 
 class Area(Record):
     """A room or zone of a home."""
 
-    area_id: Annotated[str, BeforeValidator(_number_to_text), AfterValidator(str.strip)] = Field(
-        validation_alias=_spellings("area_id", "id"), description="an area id"
-    )
+    area_id: Id = Field(validation_alias=_spellings("area_id", "id"), description="an area id")
     name: OptionalText = Field(default=None, description="a text or null")
 
     @model_validator(mode="before")
@@ -131,15 +270,16 @@ class Area(Record):
 class Device(Record):
     """A device; an entity without an area inherits its device's."""
 
-    device_id: Annotated[str, BeforeValidator(_number_to_text), AfterValidator(str.strip)] = Field(
-        validation_alias=_spellings("device_id", "id"), description="a device id"
-    )
+    device_id: Id = Field(validation_alias=_spellings("device_id", "id"), description="a device id")
     name: OptionalText = Field(default=None, description="a text or null")
     area_id: OptionalId = Field(default=None, description="an area id or null")
 
 
-class Synergy(Record):
+class Synergy(_NestedRecord):
     """One or more equal synergy rows: ``trigger`` -> ``action``, seen in ``rows`` rows with mean ``confidence``."""
+
+    objects = ("synergy", "relationship")
+    wrapper = "synergy"
 
     trigger: EntityId = Field(
         validation_alias=_spellings("entity_1", "device1", under="synergy"), description=_AN_ENTITY_ID
@@ -226,6 +366,14 @@ class Home:
         return hashlib.sha256(json.dumps(content, ensure_ascii=True).encode()).hexdigest()
 
 
+def _object_or_text(value: Any) -> Any:
+    """A text that is a JSON object or list as what it says; another text stays one. None for a missing value."""
+    if not isinstance(value, str):
+        return _absent_to_none(value)
+    decoded = from_json_text(value)
+    return decoded if isinstance(decoded, Mapping | list) else value
+
+
 class PromptRow(Record):
     """A request in plain words and the suggestion that answers it."""
 
@@ -234,7 +382,7 @@ class PromptRow(Record):
 
     query: Text = Field(validation_alias=_spellings("query", "instruction"), description=_TEXT)
     suggestion: Text = Field(description=_TEXT)
-    quality_score: Confidence | None = Field(default=None, description=_CONFIDENCE)
+    quality_score: OptionalConfidence = Field(default=None, description=_CONFIDENCE)
 
     @model_validator(mode="before")
     @classmethod
@@ -242,8 +390,12 @@ class PromptRow(Record):
         # The simulator leaves `suggestion` empty and answers in `response.text.description`.
         if not isinstance(raw, Mapping):
             return raw
-        suggestion, response = raw.get("suggestion"), raw.get("response")
+        if isinstance(plain := raw.get("suggestion"), str) and plain.strip() and not may_be_json(plain):
+            return raw
+        suggestion, response = _object_or_text(raw.get("suggestion")), _object_or_text(raw.get("response"))
         if not isinstance(suggestion, str | Mapping | None):
+            return {**raw, "suggestion": suggestion}
+        if suggestion is None and response is None and "suggestion" not in raw:
             return raw
         candidates = []
         if isinstance(suggestion, Mapping):
@@ -251,7 +403,7 @@ class PromptRow(Record):
         else:
             candidates.append(suggestion)
         if isinstance(response, Mapping):
-            text = response.get("text")
+            text = _object_or_text(response.get("text"))
             candidates += [text.get("description") if isinstance(text, Mapping) else text, response.get("description")]
         chosen = next((text for text in candidates if isinstance(text, str) and text.strip()), "")
         return {**raw, "suggestion": chosen}
@@ -275,13 +427,14 @@ def _pattern_name(value: Any) -> Any:
     return "_".join(value.lower().replace("-", " ").split()) if isinstance(value, str) else value
 
 
-def _known_pattern(name: str) -> str:
-    if name not in PATTERN_TYPES:
-        raise ValueError("unknown")
-    return name
+_KnownPattern = Literal[*PATTERN_TYPES]  # type: ignore[valid-type]
+_PatternType = Annotated[_KnownPattern | Annotated[_KnownPattern, BeforeValidator(_pattern_name)], _FIRST_THAT_FITS]
+_ExpectedPattern = Annotated[
+    _KnownPattern | Annotated[Text, BeforeValidator(_pattern_name)] | _Absent | None, _FIRST_THAT_FITS
+]
 
 
-class PatternRow(_EntityRecord):
+class PatternRow(_EntityRecord, _NestedRecord):
     """A detected usage pattern, with what it really was where that is known.
 
     The ``metrics`` of a row (precision, recall, F1 of the detector) are not read: they are computed from the truth, so
@@ -290,27 +443,29 @@ class PatternRow(_EntityRecord):
 
     kind: ClassVar[KindName] = "pattern_detection"
     rows: ClassVar[int] = 1
+    objects = ("pattern", "ground_truth")
+    wrapper = "pattern"
 
     entity_id: EntityId = Field(validation_alias=_spellings("entity_id", under="pattern"), description=_AN_ENTITY_ID)
-    pattern_type: Annotated[Text, BeforeValidator(_pattern_name), AfterValidator(_known_pattern)] = Field(
+    pattern_type: _PatternType = Field(
         validation_alias=_spellings("pattern_type", under="pattern"),
         description="a pattern type such as time_of_day (docs/reference/data-formats.md lists them all)",
     )
     confidence: Confidence = Field(validation_alias=_spellings("confidence", under="pattern"), description=_CONFIDENCE)
-    occurrences: Annotated[int, Field(ge=0, strict=True)] = Field(
+    occurrences: Count = Field(
         validation_alias=_spellings("occurrences", under="pattern"), description="a whole number from 0 up"
     )
     name: OptionalText = Field(
         default=None, validation_alias=_spellings("name", under="pattern"), description="a text or null"
     )
-    device_class: OptionalText = Field(
-        default=None, validation_alias=_spellings("device_class", under="pattern"), description="a text or null"
+    device_class: OptionalDeviceClass = Field(
+        default=None, validation_alias=_spellings("device_class", under="pattern"), description=_A_DEVICE_CLASS
     )
     home_id: OptionalId = Field(default=None, description="an id or null")
-    expected_pattern: Annotated[OptionalText, BeforeValidator(_pattern_name)] = Field(
+    expected_pattern: _ExpectedPattern = Field(
         default=None, validation_alias=_spellings("ground_truth.expected_pattern"), description="a text or null"
     )
-    expected_device: OptionalText = Field(
+    expected_device: OptionalLowerText = Field(
         default=None, validation_alias=_spellings("ground_truth.expected_device"), description="a text or null"
     )
 
@@ -336,29 +491,36 @@ def _is_automation(text: str) -> str:
     return text
 
 
-class YamlRow(Record):
+class YamlRow(_NestedRecord):
     """A request in plain words and the Home Assistant automation that answers it, as YAML that can be parsed."""
 
     kind: ClassVar[KindName] = "yaml_generation"
     rows: ClassVar[int] = 1
+    objects = ("yaml_pair", "validation_result")
+    wrapper = "yaml_pair"
 
     input: Text = Field(validation_alias=_spellings("input", under="yaml_pair"), description=_TEXT)
     output: Annotated[Text, AfterValidator(_is_automation)] = Field(
         validation_alias=_spellings("output", "yaml", under="yaml_pair"), description=_TEXT
     )
-    is_valid: Annotated[bool, Field(strict=True)] | None = Field(
+    is_valid: OptionalFlag = Field(
         default=None, validation_alias=_spellings("validation_result.is_valid"), description="true or false"
     )
     home_id: OptionalId = Field(default=None, description="an id or null")
-    entities: tuple[str, ...] = Field(default=(), description="a list of entity ids or entities")
+    entities: tuple[EntityId, ...] = Field(default=(), description="a list of entity ids or entities")
 
     @model_validator(mode="before")
     @classmethod
     def _entity_ids(cls, raw: Any) -> Any:
-        if isinstance(raw, Mapping) and isinstance(raw.get("entities"), list):
-            ids = [item.get("entity_id", item) if isinstance(item, Mapping) else item for item in raw["entities"]]
-            return {**raw, "entities": ids}
-        return raw
+        if not isinstance(raw, Mapping) or "entities" not in raw:
+            return raw
+        read = dict(raw)
+        entities = from_json_text(read.pop("entities"))
+        if isinstance(entities, list):
+            read["entities"] = [item.get("entity_id", item) if isinstance(item, Mapping) else item for item in entities]
+        elif not _is_absent(entities):
+            read["entities"] = entities
+        return read
 
     def distinct_units(self) -> Iterator[tuple[str, str]]:
         """What makes rows worth something, as (unit, text): the request, normalized, and the answer."""
@@ -401,7 +563,7 @@ def explain(error: ValidationError, model: type[BaseModel]) -> str:
     """The first fault as ``field: value - expected ...``, in ASCII and cut to a line."""
     expected = dict(_expected(model))
     first = error.errors(include_url=False)[0]
-    if first["type"] in ("self_pair", "automation"):
+    if first["type"] in ("self_pair", "automation", "object"):
         return first["msg"]
     loc = first["loc"]
     # A location may reach into the field, to the branches of a union or the items of a list.
@@ -409,8 +571,25 @@ def explain(error: ValidationError, model: type[BaseModel]) -> str:
     if not path:
         return f"{shorten(first['input'])} - expected an object"
     if first["type"] == "missing":
-        return f"{'.'.join(map(str, path))}: missing - expected {expected[path]}"
+        told = f"{'.'.join(map(str, path))}: missing - expected {expected[path]}"
+        keys = ", ".join(map(str, first["input"])) if isinstance(first["input"], Mapping) else ""
+        return f"{told}; the row has {shorten(keys)[1:-1] if keys else 'no keys'} and needs {', '.join(_needed(model))}"
     return f"{'.'.join(map(str, path))}: {shorten(first['input'])} - expected {expected.get(path, 'another value')}"
+
+
+def _needed(model: type[BaseModel]) -> Iterator[str]:
+    """Each required field with its spellings, such as ``entity_1 (or device1)``."""
+    for names in required_keys(model):
+        yield names[0] + (f" (or {', '.join(names[1:])})" if names[1:] else "")
+
+
+def required_keys(model: type[BaseModel]) -> Iterator[tuple[str, ...]]:
+    """The spellings of each required field of ``model`` at the top of a row."""
+    for name, field in model.model_fields.items():
+        if field.is_required():
+            alias = field.validation_alias
+            choices = alias.choices if isinstance(alias, AliasChoices) else [alias or name]
+            yield tuple(str(choice) for choice in choices if not isinstance(choice, AliasPath))
 
 
 def shorten(value: Any, limit: int = 80) -> str:

@@ -10,8 +10,9 @@ from home_assistant.domains import DOMAINS
 MAX_LENGTH = 255
 # homeassistant.core.VALID_ENTITY_ID, digits in ASCII. Neither part begins or ends with "_", and "__" is nowhere.
 _VALID = re.compile(r"(?!.+__)(?!_)[a-z0-9_]+(?<!_)\.(?!_)[a-z0-9_]+(?<!_)")
-# What data may hold as an id: exports of other programs have capitals, hyphens and letters of any script.
-LOOSE_PATTERN = r"^[^\W.]+\.[\w\-]+$"
+# What data may hold as an id before it is lower-cased: a domain, and an object id that, in exports of other programs,
+# has hyphens and letters of any script.
+LOOSE_PATTERN = r"^[A-Za-z0-9_]+\.[\w\-]+$"
 # In a template or another text: states.light.hall and 'light.hall', but not a path, an address or a call.
 _IN_TEXT = re.compile(r"(?<![\w./@-])(?:states\.)?([a-z_]+)\.([a-z0-9_]+)(?![\w(/@-])")
 

@@ -142,8 +142,8 @@ def test_unusable_rows_are_counted_and_explained(write: Write) -> None:
     assert next(iter(source.read(Home))).rows == 20
     assert source.report.rejected == {"row": 2}
     assert source.report.reasons == [
-        "row 20: confidence: 2 - expected a number from 0 to 1",
-        "row 21: entity_2: 'light.x' - expected another entity than entity_1",
+        "row 21: confidence: 2 - expected a number from 0 to 1",
+        "row 22: entity_2: 'light.x' - expected another entity than entity_1",
     ]
 
 
@@ -157,7 +157,7 @@ def test_more_than_a_tenth_unusable_is_fatal_and_a_tenth_is_not(write: Write) ->
     good = [row("light.a", f"light.l{i}") for i in range(9)]
     assert read(write("x.json", [*good, 7]))[0].rows == 9
     with pytest.raises(
-        UnusableRowsError, match=r"2 of 11 rows are unusable, more than a tenth. First reasons: row 9: 7"
+        UnusableRowsError, match=r"2 of 11 rows are unusable, more than a tenth. First reasons: row 10: 7"
     ):
         read(write("x.json", [*good, 7, []]))
 
@@ -165,11 +165,11 @@ def test_more_than_a_tenth_unusable_is_fatal_and_a_tenth_is_not(write: Write) ->
 def test_nested_rows_are_judged_by_their_own_kind(write: Write) -> None:
     bad = home("a")
     bad["synergies"][:3] = [{}, 1, None]
-    with pytest.raises(UnusableRowsError, match=r"3 of 9 synergies .* row 0 synergies\[0\]: entity_1: missing"):
+    with pytest.raises(UnusableRowsError, match=r"3 of 9 synergies .* row 1 synergy 1: entity_1: missing"):
         read(write("x.json", [bad]))
-    with pytest.raises(UnusableRowsError, match=r"1 of 2 homes .* row 1: entities: 3 - expected a list"):
+    with pytest.raises(UnusableRowsError, match=r"1 of 2 homes .* row 2: entities: 3 - expected a list"):
         read(write("x.json", [home("a"), {"entities": 3}]))
-    with pytest.raises(UnusableRowsError, match=r"row 1: home_id: 'a' - expected an id not used before"):
+    with pytest.raises(UnusableRowsError, match=r"row 2: home_id: 'a' - expected an id not used before"):
         read(write("x.json", [home("a"), home("a")]))
 
 

@@ -111,7 +111,10 @@ def test_a_bad_field_says_value_and_what_was_expected(change: dict[str, Any], me
 def test_a_missing_field_is_named_as_the_simulator_spells_it() -> None:
     with pytest.raises(ValidationError) as failure:
         Synergy.model_validate({"entity_1": "light.a", "entity_2": "light.b"})
-    assert explain(failure.value, Synergy) == "confidence: missing - expected a number from 0 to 1"
+    assert explain(failure.value, Synergy) == (
+        "confidence: missing - expected a number from 0 to 1; the row has entity_1, entity_2 and needs "
+        "entity_1 (or device1), entity_2 (or device2), confidence (or synergy_score)"
+    )
     with pytest.raises(ValidationError) as failure:
         Synergy.model_validate({"synergy": {"entity_1": "light", "entity_2": "light.b", "confidence": 1}})
     assert explain(failure.value, Synergy).startswith("synergy.entity_1: 'light'")
@@ -142,7 +145,7 @@ KEYS = st.sampled_from(
 def test_no_json_value_breaks_a_parser_or_passes_one_half_read(raw: Any) -> None:
     for model in (Synergy, Entity, PromptRow, PatternRow, YamlRow):
         report = LoadReport(where="x")
-        record = report.validate(model, raw, "row", "row 0")
+        record = report.validate(model, raw, "row", "row 1")
         assert report.read["row"] == 1
         if record is None:
             assert report.rejected["row"] == 1
@@ -194,13 +197,13 @@ def test_an_entity_inherits_the_area_of_its_device() -> None:
 def test_a_second_entity_fills_gaps_but_may_not_disagree() -> None:
     report = LoadReport(where="x")
     builder = HomeBuilder(report)
-    builder.add_entity({"entity_id": "light.a", "area_id": None, "name": "Lamp"}, "entities[0]")
-    builder.add_entity({"entity_id": "light.a", "area_id": "kitchen"}, "entities[1]")
-    builder.add_entity({"entity_id": "light.a", "area_id": "hall"}, "entities[2]")
+    builder.add_entity({"entity_id": "light.a", "area_id": None, "name": "Lamp"}, "entity 1")
+    builder.add_entity({"entity_id": "light.a", "area_id": "kitchen"}, "entity 2")
+    builder.add_entity({"entity_id": "light.a", "area_id": "hall"}, "entity 3")
     (entity,) = builder.build().entities
     assert (entity.area_id, entity.name) == ("kitchen", "Lamp")
     assert report.reasons == [
-        "entities[2]: area_id: 'hall' - expected 'kitchen', as the same entity 'light.a' has in entities[0]"
+        "entity 3: area_id: 'hall' - expected 'kitchen', as the same entity 'light.a' has in entity 1"
     ]
     assert (report.read["entity"], report.rejected["entity"]) == (3, 1)
 

@@ -258,5 +258,5 @@ def test_unusable_rows_are_counted_with_the_reason(tmp_path: Any) -> None:
     source = open_source(json_input=str(tmp_path / "rows.json"))
     assert len(list(source.read(YamlRow))) == 20
     assert source.report.rejected["row"] == 2
-    assert "row 20: output: not YAML (" in source.report.reasons[0]
-    assert "row 21: output: missing" in source.report.reasons[1]
+    assert "row 21: output: not YAML (" in source.report.reasons[0]
+    assert "row 22: output: missing" in source.report.reasons[1]

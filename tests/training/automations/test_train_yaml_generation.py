@@ -169,7 +169,7 @@ def test_the_job_trains_evaluates_and_publishes_a_run_that_loads_and_generates(
 BAD = {
     "no data": ([], "holds no yaml_generation rows"),
     "one bad row of three": ([*ROWS[:2], {**ROWS[0], "output": "a: !!python/name:os.system"}], "build an object"),
-    "missing field": ([{"input": "x"}], "row 0: output: missing"),
+    "missing field": ([{"input": "x"}], "row 1: output: missing"),
 }
 
 

@@ -106,11 +106,11 @@ def _without(field: str) -> list[dict[str, Any]]:
     ("content", "error", "why"),
     [
         ([], FormatError, "holds no pattern_detection rows"),
-        (_without("entity_id"), DataSourceError, "row 0: entity_id: missing - expected an entity id"),
-        (_without("pattern_type"), DataSourceError, "row 0: pattern_type: missing - expected a pattern type"),
-        (_without("confidence"), DataSourceError, "row 0: confidence: missing - expected a number from 0 to 1"),
-        (_without("occurrences"), DataSourceError, "row 0: occurrences: missing - expected a whole number"),
-        (rows(occurrences=-1), DataSourceError, "row 0: occurrences: -1 - expected a whole number from 0 up"),
+        (_without("entity_id"), DataSourceError, "row 1: entity_id: missing - expected an entity id"),
+        (_without("pattern_type"), DataSourceError, "row 1: pattern_type: missing - expected a pattern type"),
+        (_without("confidence"), DataSourceError, "row 1: confidence: missing - expected a number from 0 to 1"),
+        (_without("occurrences"), DataSourceError, "row 1: occurrences: missing - expected a whole number"),
+        (rows(occurrences=-1), DataSourceError, "row 1: occurrences: -1 - expected a whole number from 0 up"),
         (
             rows(pattern_type="magic"),
             DataSourceError,
@@ -140,9 +140,9 @@ def test_a_few_unusable_rows_are_counted_and_shown_and_strict_stops_at_the_first
     path = write("some.json", [*rows(), rows()[0] | {"occurrences": -2}])
     with caplog.at_level(logging.INFO):
         run = job(tmp_path, json_input=str(path))
-    assert "Left out: row 40: occurrences: -2" in caplog.text
+    assert "Left out: row 41: occurrences: -2" in caplog.text
     assert run.summary().load_report["rejected"] == {"row": 1}
-    with pytest.raises(DataSourceError, match=r"row 40: occurrences: -2 .*--strict stops"):
+    with pytest.raises(DataSourceError, match=r"row 41: occurrences: -2 .*--strict stops"):
         job(tmp_path, json_input=str(path), strict=True)
 
 

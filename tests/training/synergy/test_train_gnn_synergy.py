@@ -144,19 +144,19 @@ BAD_INPUT: dict[str, tuple[Any, str]] = {
     "truncated": ('[{"entity_1": "light.a",\n "entity_2', "bad.json: line 2 column 2: the file is cut off here"),
     "wrong top level": ("17", "bad.json: holds a number at the top"),
     "no rows": ("[]", "bad.json: holds no gnn_synergy rows"),
-    "rows without ids": ([{"confidence": 1}], "row 0: entity_1: missing - expected an entity id"),
-    "id without a dot": ([row("kitchen", "light.a")], "row 0: entity_1: 'kitchen' - expected an entity id"),
-    "self-pair": ([row("light.a", "light.a")], "row 0: entity_2: 'light.a' - expected another entity"),
-    "confidence missing": ([{"entity_1": "light.a", "entity_2": "light.b"}], "row 0: confidence: missing"),
-    "confidence nan": ([row("light.a", "light.b", float("nan"))], "row 0: confidence: nan - expected a number"),
-    "confidence infinite": ([row("light.a", "light.b", float("inf"))], "row 0: confidence: inf"),
-    "confidence out of range": ([row("light.a", "light.b", 7)], "row 0: confidence: 7 - expected a number from 0 to 1"),
+    "rows without ids": ([{"confidence": 1}], "row 1: entity_1: missing - expected an entity id"),
+    "id without a dot": ([row("kitchen", "light.a")], "row 1: entity_1: 'kitchen' - expected an entity id"),
+    "self-pair": ([row("light.a", "light.a")], "row 1: entity_2: 'light.a' - expected another entity"),
+    "confidence missing": ([{"entity_1": "light.a", "entity_2": "light.b"}], "row 1: confidence: missing"),
+    "confidence nan": ([row("light.a", "light.b", float("nan"))], "row 1: confidence: nan - expected a number"),
+    "confidence infinite": ([row("light.a", "light.b", float("inf"))], "row 1: confidence: inf"),
+    "confidence out of range": ([row("light.a", "light.b", 7)], "row 1: confidence: 7 - expected a number from 0 to 1"),
     "more than a tenth unusable": ([row("light.a", "light.b")] * 8 + [{}], "1 of 9 rows are unusable"),
     "no pairs": ([{"entities": [{"entity_id": "light.a"}, {"entity_id": "light.b"}]}], "no synergy pair among 1 home"),
     "one entity": ([{"entities": [{"entity_id": "light.a"}]}], "no synergy pair among 1 home with 1 entity"),
     "duplicates that disagree": (
         [{"entities": [{"entity_id": "light.a", "area_id": a} for a in ("hall", "attic")], "synergies": []}],
-        "row 0 entities[1]: area_id: 'attic' - expected 'hall', as the same entity 'light.a' has in entities[0]",
+        "row 1 entity 2: area_id: 'attic' - expected 'hall', as the same entity 'light.a' has in entity 1",
     ),
 }
 
@@ -211,10 +211,10 @@ def test_strict_makes_the_first_unusable_row_fatal(train: Train, write: Write) -
     write("x.json", [*rows, {}])
     loose = train("--json-input", "x.json", "--dry-run")
     assert loose.returncode == 0
-    assert "Left out: row 30: entity_1: missing" in loose.stdout
+    assert "Left out: row 31: entity_1: missing" in loose.stdout
     strict = train("--json-input", "x.json", "--dry-run", "--strict")
     assert strict.returncode == 1
-    assert "row 30: entity_1: missing" in strict.stderr
+    assert "row 31: entity_1: missing" in strict.stderr
 
 
 def test_null_beside_text_in_area_id_a_home_without_synergies_and_few_pairs_train(train: Train, write: Write) -> None:
