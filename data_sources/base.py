@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Iterator
@@ -11,7 +12,7 @@ from urllib.parse import quote
 
 from pydantic import BaseModel, ValidationError
 
-from data_sources.records import R, explain, shorten
+from data_sources.records import R, explain, plain, shorten
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -152,6 +153,22 @@ class DataSource(ABC):
     def location(self, kind: str) -> str:  # noqa: ARG002 - a folder has a file for each kind
         """Where records of ``kind`` are, for messages."""
         return self.describe()["location"]
+
+
+_SCHEME = re.compile(r"""["'\s]*[A-Za-z][\w+.\-]*:/+""")
+
+
+def without_secrets(place: str) -> str:
+    """An address or a path as it may be shown: without user, password, query and fragment, however it is misspelt.
+
+    Whatever stands before the last @ of an address may be a password. A path may hold an @.
+    """
+    found = _SCHEME.match(place)
+    scheme = found[0] if found else ""
+    user, at, rest = place[len(scheme) :].rpartition("@")
+    if not scheme and (":" not in user or place.startswith(("/", ".", "~"))):
+        return plain(place)
+    return plain(scheme + (rest.partition("?")[0].partition("#")[0] if scheme or at else rest))
 
 
 def sqlite_url(path: str) -> str:

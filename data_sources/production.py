@@ -49,8 +49,8 @@ class ProductionSource(DataSource):
         generated = generate_pairs(home.entities)
         note = (
             f"{self._database.describe()['location']}: the synergy table is empty: {len(generated)} pairs were "
-            "generated from rules; they are guesses and nobody has validated them"
-        )
+            f"generated from rules; they are guesses and nobody has validated them. {self._database.without_wal()}"
+        ).removesuffix(". ")
         log.warning("%s", note)
         self.report.notes.append(note)
         yield replace(home, synergies=generated, rows=len(generated), generated=len(generated))

@@ -11,9 +11,10 @@ import json
 import math
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
+from types import MappingProxyType
 from typing import Annotated, Any, ClassVar, Literal, TypeVar, get_origin
 
 from pydantic import (
@@ -168,37 +169,42 @@ class _NestedRecord(Record):
     Attributes:
         objects: Keys whose value is an object.
         wrapper: The one among them that repeats the other keys of the row; any value of it is allowed.
+        worded: Keys that may be one word, with the key of the object that the word stands for.
     """
 
     objects: ClassVar[tuple[str, ...]]
     wrapper: ClassVar[str]
+    worded: ClassVar[Mapping[str, str]] = {}
 
     @model_validator(mode="before")
     @classmethod
     def _read_objects(cls, raw: Any) -> Any:
         if type(raw) is not dict:
-            return _with_objects(raw, cls.objects, cls.wrapper) if isinstance(raw, Mapping) else raw
+            return cls._with_objects(raw, cls.objects) if isinstance(raw, Mapping) else raw
         for key in cls.objects:
             value = raw.get(key)
             if value is not None and (key == cls.wrapper or type(value) is not dict):
-                return _with_objects(raw, cls.objects, cls.wrapper)
+                return cls._with_objects(raw, cls.objects)
         return raw
 
-
-def _with_objects(raw: Mapping[Any, Any], keys: Iterable[str], wrapper: str) -> dict[Any, Any]:
-    read = dict(raw)
-    for key in keys:
-        value = read.pop(key, None)
-        if _is_absent(value):
-            continue
-        value = from_json_text(value)
-        if isinstance(value, Mapping):
-            read[key] = _with_objects(value, set(keys) - {wrapper}, "") if key == wrapper else value
-        elif key != wrapper and not _is_absent(value):
-            raise PydanticCustomError(
-                "object", "{key}: {value} - expected an object", {"key": key, "value": shorten(value)}
-            )
-    return read
+    @classmethod
+    def _with_objects(cls, raw: Mapping[Any, Any], keys: Sequence[str]) -> dict[Any, Any]:
+        read = dict(raw)
+        for key in keys:
+            value = read.pop(key, None)
+            if _is_absent(value):
+                continue
+            value = from_json_text(value)
+            if key in cls.worded and isinstance(value, str) and not may_be_json(value):
+                value = {cls.worded[key]: value}
+            if isinstance(value, Mapping):
+                inner = [other for other in cls.objects if other != key]
+                read[key] = cls._with_objects(value, inner) if key == cls.wrapper else value
+            elif key != cls.wrapper and not _is_absent(value):
+                raise PydanticCustomError(
+                    "object", "{key}: {value} - expected an object", {"key": key, "value": shorten(value)}
+                )
+        return read
 
 
 class _EntityRecord(Record):
@@ -280,6 +286,7 @@ class Synergy(_NestedRecord):
 
     objects = ("synergy", "relationship")
     wrapper = "synergy"
+    worded = MappingProxyType({"relationship": "type"})
 
     trigger: EntityId = Field(
         validation_alias=_spellings("entity_1", "device1", under="synergy"), description=_AN_ENTITY_ID
@@ -590,6 +597,11 @@ def required_keys(model: type[BaseModel]) -> Iterator[tuple[str, ...]]:
             alias = field.validation_alias
             choices = alias.choices if isinstance(alias, AliasChoices) else [alias or name]
             yield tuple(str(choice) for choice in choices if not isinstance(choice, AliasPath))
+
+
+def plain(text: str) -> str:
+    """``text`` if all of it can be shown, else in ASCII: a name may hold line breaks, or bytes that are no text."""
+    return text if text.isprintable() else ascii(text)[1:-1]
 
 
 def shorten(value: Any, limit: int = 80) -> str:

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import math
 import re
 import sqlite3
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
-from decimal import Decimal
-from functools import lru_cache
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any, cast
 from urllib.parse import quote
@@ -19,9 +17,9 @@ from pydantic import BaseModel
 from sqlalchemy.engine import URL, Connection, Engine, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, SQLAlchemyError
 
-from data_sources.base import DataSource, DataSourceError, FormatError, NotFoundError
+from data_sources.base import DataSource, DataSourceError, FormatError, NoRowsError, NotFoundError, without_secrets
 from data_sources.homes import HomeBuilder
-from data_sources.records import Home, PromptRow, R, keys_of, shorten
+from data_sources.records import Home, PromptRow, R, from_json_text, keys_of, may_be_json, plain, required_keys, shorten
 
 SYNERGIES, QUERIES = "synergy_opportunities", "ask_ai_queries"
 PRODUCTION_SCHEMA = "automation"
@@ -36,9 +34,19 @@ _INSTALL = {
     "mysql": "pip install pymysql, and write mysql+pymysql://",
     "mariadb": "pip install pymysql, and write mariadb+pymysql://",
 }
+_SSL_MODES = {"true": "require", "1": "require", "yes": "require", "on": "require"}
+_SSL_MODES |= dict.fromkeys(("false", "0", "no", "off"), "disable")
+_ASYNCPG_OPTIONS = frozenset(
+    "ssl timeout command_timeout direct_tls async_fallback server_settings loop min_size max_size statement_cache_size "
+    "prepared_statement_cache_size prepared_statement_name_func max_cached_statement_lifetime "
+    "max_cacheable_statement_size".split()
+)
+_WAL = 2  # the file's format for reading or writing, bytes 18 and 19 of its header
+_SCHEME_IN_PATH = re.compile(r"^[A-Za-z][\w+.\-]*:/+.*@|://")
+_NOT_ROLLED_BACK = (sqlite3.SQLITE_READONLY_ROLLBACK, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY)
 _FOLDER_IS_READ_ONLY = (sqlite3.SQLITE_READONLY_DIRECTORY, sqlite3.SQLITE_CANTOPEN)
-_Statement = Callable[[str | None], sa.Select[Any]]
-"""A schema, or None for the default one -> what to select there."""
+_Statement = Callable[[str | None, Collection[str]], sa.Select[Any]]
+"""A schema, or None for the default one, and the table's columns -> what to select there."""
 
 
 class SqlSource(DataSource):
@@ -53,7 +61,33 @@ class SqlSource(DataSource):
         super().__init__(strict=strict)
         self._max_samples = max_samples
         self._url, self._schema = _without_schema(_parsed(url))
-        self._shown = self._url.set(query={}).render_as_string(hide_password=True)
+        self._shown = plain(self._url.set(query={}).render_as_string(hide_password=True))
+        if self._is_sqlite and _SCHEME_IN_PATH.search(self._url.database or ""):
+            told = without_secrets(self._url.database or "")
+            raise NotFoundError(f"{told}: is an address and no path to a SQLite file; DATABASE_URL takes an address")
+
+    @property
+    def _is_sqlite(self) -> bool:
+        return self._url.get_backend_name() == "sqlite"
+
+    def without_wal(self) -> str:
+        """A sentence where the file alone cannot hold what was written last, for its -wal is not there; else ""."""
+        if not self._is_sqlite:
+            return ""
+        path = Path(self._url.database or "")
+        try:
+            with path.resolve().open("rb") as file:
+                in_wal_mode = _WAL in file.read(20)[18:]
+            wal = Path(f"{path.resolve()}-wal")
+            # A reader leaves an empty one behind.
+            if not in_wal_mode or (wal.exists() and wal.stat().st_size):
+                return ""
+        except (OSError, ValueError):
+            return ""
+        return (
+            f"The file is in WAL mode and no {plain(path.name)}-wal with rows lies beside it. If only the file was "
+            "mounted or copied, what was written last is missing: give the whole folder"
+        )
 
     def describe(self) -> dict[str, str]:
         """Type and address, without the password and the options."""
@@ -70,14 +104,19 @@ class SqlSource(DataSource):
 
     def _read(self, record: type[R]) -> Iterator[R]:
         if record is Home:
-            builder = HomeBuilder(self.report)
-            self.add_synergies(builder)
-            if not builder.empty:
-                yield builder.build()
+            yield from self._homes()
         elif record is PromptRow:
             yield from self._prompts()
         else:
             yield from self._rows_of(record)
+        if not self.report.read and (missing := self.without_wal()):
+            raise NoRowsError(f"{self._shown}: holds no {record.kind} rows. {missing}")
+
+    def _homes(self) -> Iterator[Home]:
+        builder = HomeBuilder(self.report)
+        self.add_synergies(builder)
+        if not builder.empty:
+            yield builder.build()
 
     def _rows_of(self, record: type[R]) -> Iterator[R]:
         """The rows of table ``<kind>``, else of ``<kind>_data``, whose columns have the names of a JSON row's keys.
@@ -89,42 +128,50 @@ class SqlSource(DataSource):
         with self._connection() as connection:
             schema, table, there = self._table(connection, (record.kind, f"{record.kind}_data"))
             names = sorted(keys.keys() & there.keys())
-            if not names:
-                raise NotFoundError(
-                    f"{self._shown}: table {table} has none of the columns {', '.join(sorted(keys))}, only: "
-                    f"{', '.join(sorted(there))}"
-                )
+            needed = [] if getattr(model, "wrapper", None) in names else required_keys(model)
+            self._check_columns(
+                table, [spellings[0] for spellings in needed if there.keys().isdisjoint(spellings)], there
+            )
             # SQLite has 0 and 1 for false and true; only the column's type tells.
             types = (sa.Boolean() if isinstance(there[name], sa.Boolean) else None for name in names)
             columns = [sa.column(name, type_) for name, type_ in zip(names, types, strict=True)]
-            query = sa.select(*columns).select_from(sa.table(table, schema=schema))
+            query = sa.select(_id_column(there), *columns).select_from(sa.table(table, schema=schema))
             streamed = connection.execution_options(stream_results=True, yield_per=FETCHED_AT_ONCE)
             with streamed.execute(query) as result:
-                for number, values in enumerate(result):
-                    raw = {n: _json_value(v, keys[n]) for n, v in zip(names, values, strict=True) if v is not None}
-                    row = self.report.validate(model, raw, "row", f"{table} row {number}")
+                for number, (row_id, *values) in enumerate(result, start=1):
+                    raw = {
+                        name: from_json_text(value) if keys[name] else value
+                        for name, value in zip(names, values, strict=True)
+                        if value is not None
+                    }
+                    row = self.report.validate(model, raw, "row", _place(table, number, row_id))
                     if row is not None:
                         yield cast(R, row)
 
     def add_synergies(self, builder: HomeBuilder) -> int:
         """Stream ``synergy_opportunities`` into ``builder``. Returns the number of rows in the table."""
         count = 0
-        parsed, related = lru_cache(TEXTS_KEPT)(_json), lru_cache(TEXTS_KEPT)(_relationship)
+        parsed, related = lru_cache(TEXTS_KEPT)(from_json_text), lru_cache(TEXTS_KEPT)(_relationship)
         columns = ("synergy_id", "synergy_type", "device_ids", "opportunity_metadata", "confidence")
         with self._rows(SYNERGIES, required=("device_ids", "confidence"), optional=columns) as rows:
             for count, (synergy_id, synergy_type, device_ids, metadata, confidence) in enumerate(rows, 1):
-                where = f"{SYNERGIES} row {shorten(synergy_id or count - 1, 50)}"
-                ids = parsed(device_ids) if isinstance(device_ids, str) else _json(device_ids)
+                where = f"{SYNERGIES} row {shorten(synergy_id or count, 50)}"
+                ids = parsed(device_ids) if isinstance(device_ids, str) else from_json_text(device_ids)
                 if not isinstance(ids, list) or len(ids) < 2:
                     told = shorten(device_ids)
                     self.report.reject("row", where, f"device_ids: {told} - expected a JSON array of two entity ids")
+                    continue
+                relationship = related(metadata) if isinstance(metadata, str) else _relationship(metadata)
+                if isinstance(relationship, str):
+                    told = shorten(metadata)
+                    self.report.reject("row", where, f"opportunity_metadata: {told} - expected a JSON object")
                     continue
                 raw = {
                     "entity_1": ids[0],
                     "entity_2": ids[1],
                     "synergy_type": synergy_type,
                     "confidence": confidence,
-                    "relationship": related(metadata) if isinstance(metadata, str) else _relationship(metadata),
+                    "relationship": relationship,
                 }
                 builder.add_row(raw, where, unit="row")
         return count
@@ -136,11 +183,11 @@ class SqlSource(DataSource):
         """
         names = ("original_query", "suggestions", "created_at")
 
-        def newest(schema: str | None) -> sa.Select[Any]:
+        def newest(schema: str | None, there: Collection[str]) -> sa.Select[Any]:
             columns: list[sa.ColumnClause[Any]] = [sa.column(name) for name in names]
             query, suggestions, created_at = columns
             statement = (
-                sa.select(query, suggestions)
+                sa.select(query, suggestions, _id_column(there))
                 .select_from(sa.table(QUERIES, schema=schema))
                 .where(suggestions.is_not(None))
                 .order_by(created_at.is_(None), created_at.desc())  # PostgreSQL would put null first
@@ -149,13 +196,14 @@ class SqlSource(DataSource):
 
         unanswered = 0
         with self._rows(QUERIES, required=names, statement=newest) as rows:
-            for number, (query, told) in enumerate(rows):
-                where = f"{QUERIES} row {number}"
-                suggestions = _json(told)
-                if told in (None, "", "null") or suggestions == []:
+            for number, (query, told, row_id) in enumerate(rows, start=1):
+                where = _place(QUERIES, number, row_id)
+                suggestions = from_json_text(told)
+                if suggestions in (None, "", []):
                     unanswered += 1
                     continue
-                usable = [s for s in suggestions if isinstance(s, dict)] if isinstance(suggestions, list) else []
+                listed = map(from_json_text, suggestions) if isinstance(suggestions, list) else ()
+                usable = [suggestion for suggestion in listed if isinstance(suggestion, dict)]
                 if not usable:
                     why = f"suggestions: {shorten(told)} - expected a JSON array of objects"
                     self.report.reject("row", where, why)
@@ -179,7 +227,7 @@ class SqlSource(DataSource):
                 columns = [sa.column(name) if name in there else sa.null().label(name) for name in optional]
                 query = sa.select(*columns).select_from(sa.table(table, schema=schema))
             else:
-                query = statement(schema)
+                query = statement(schema, there)
             streamed = connection.execution_options(stream_results=True, yield_per=FETCHED_AT_ONCE)
             with streamed.execute(query) as result:
                 yield result
@@ -187,12 +235,15 @@ class SqlSource(DataSource):
     def _find(self, connection: Connection, table: str, required: Sequence[str]) -> tuple[str | None, set[str]]:
         """The schema that has ``table``, and the table's columns. Raises NotFoundError, naming what there is."""
         schema, _, there = self._table(connection, (table,))
-        missing = [name for name in required if name not in there]
+        self._check_columns(table, [name for name in required if name not in there], there)
+        return schema, set(there)
+
+    def _check_columns(self, table: str, missing: Sequence[str], there: Iterable[str]) -> None:
         if missing:
             raise NotFoundError(
-                f"{self._shown}: table {table} has no column {missing[0]}, only: {', '.join(sorted(there))}"
+                f"{self._shown}: table {table} has no column {', '.join(missing)}, only: "
+                f"{', '.join(map(plain, sorted(there)))}"
             )
-        return schema, set(there)
 
     def _table(self, connection: Connection, wanted: Sequence[str]) -> tuple[str | None, str, dict[str, Any]]:
         """Schema, name and columns with their types of the first of the ``wanted`` tables that exists."""
@@ -207,11 +258,9 @@ class SqlSource(DataSource):
             for table in wanted:
                 if table in names:
                     return schema, table, {c["name"]: c["type"] for c in inspector.get_columns(table, schema)}
-        known = ", ".join(sorted(seen)[:20]) or "none"
-        raise NotFoundError(
-            f"{self._shown}: no table {' or '.join(wanted)}; tables there: {known}. "
-            "DATABASE_URL says which database, --json-input reads a JSON file instead"
-        )
+        known = ", ".join(map(plain, sorted(seen)[:20])) or "none"
+        advice = self.without_wal() or "DATABASE_URL says which database, --json-input reads a JSON file instead"
+        raise NotFoundError(f"{self._shown}: no table {' or '.join(wanted)}; tables there: {known}. {advice}")
 
     @contextmanager
     def _connection(self) -> Iterator[Connection]:
@@ -222,8 +271,12 @@ class SqlSource(DataSource):
                     connection = connection.execution_options(postgresql_readonly=True)
                 yield connection
         except DBAPIError as error:
-            said = " ".join(str(error.orig).split())[:200]
+            said = plain(" ".join(str(error.orig).split())[:200])
             raise NotFoundError(f"{self._shown}: cannot be read ({said})") from error
+        except UnicodeDecodeError as error:  # in SQLite's own message, or in the name of a column
+            raise FormatError(
+                f"{self._shown}: cannot be read, it is damaged or holds names that are no text"
+            ) from error
         except SQLAlchemyError as error:
             raise FormatError(f"{self._shown}: cannot be read ({type(error).__name__})") from error
         finally:
@@ -236,7 +289,8 @@ class SqlSource(DataSource):
         options: dict[str, Any] = {}
         if backend == "postgresql":
             # JSON columns as text, so that one that repeats is parsed once.
-            options = {"connect_args": {"connect_timeout": CONNECT_SECONDS}, "json_deserializer": bytes.decode}
+            arguments = {} if "connect_timeout" in self._url.query else {"connect_timeout": CONNECT_SECONDS}
+            options = {"connect_args": arguments, "json_deserializer": bytes.decode}
         try:
             return sa.create_engine(self._url, **options)
         except (ImportError, NoSuchModuleError) as error:
@@ -261,29 +315,49 @@ def _parsed(url: str) -> URL:
 
 
 def _without_schema(url: URL) -> tuple[URL, str | None]:
-    """The URL with the driver used here and without ``?schema=``, and that schema."""
+    """The URL with the driver used here and its options, without ``?schema=``, and that schema."""
     schema = url.query.get("schema")
     url = url.difference_update_query(["schema"])
-    driver = _DRIVERS.get(url.drivername.partition("+")[0].lower())
-    if driver is not None:
-        url = url.set(drivername=driver)
+    dialect = url.drivername.partition("+")[0].lower()
+    if dialect in _DRIVERS:
+        url = url.set(drivername=_DRIVERS[dialect])
+    if dialect.startswith("postgres"):
+        url = _options_of_psycopg(url)
     return url, schema if isinstance(schema, str) else None
+
+
+def _options_of_psycopg(url: URL) -> URL:
+    """The options of asyncpg as psycopg has them; those of its cache and its event loop mean nothing here."""
+    query = {key: value if isinstance(value, str) else value[-1] for key, value in url.query.items()}
+    translated: dict[str, str] = {}
+    if ssl := query.get("ssl"):
+        translated["sslmode"] = _SSL_MODES.get(ssl.lower(), ssl)
+    if timeout := query.get("timeout"):
+        with suppress(ValueError, OverflowError):
+            translated["connect_timeout"] = str(max(1, math.ceil(float(timeout))))
+    kept = {key: value for key, value in url.query.items() if key not in _ASYNCPG_OPTIONS}
+    return url.set(query={**translated, **kept})
 
 
 def _read_only_sqlite(url: URL, shown: str) -> Engine:
     name = url.database or ""
+    if url.query.get("uri") in ("true", "1") and name.startswith("file:"):
+        name = name.removeprefix("file:")
+    shown_name = plain(name)
     if name in ("", ":memory:"):
         raise NotFoundError(f"{shown}: names no file; expected one such as sqlite:///data/ai_automation.db")
     path = Path(name)
     try:
         is_folder, is_file = path.is_dir(), path.is_file()
     except OSError as error:
-        raise NotFoundError(f"{name}: cannot be read ({error.strerror})") from error
+        raise NotFoundError(f"{shown_name}: cannot be read ({error.strerror})") from error
     if is_folder:
-        raise NotFoundError(f"{name}: is a folder; expected a SQLite file such as {path / 'ai_automation.db'}")
+        raise NotFoundError(
+            f"{shown_name}: is a folder; expected a SQLite file such as {plain(str(path / 'ai_automation.db'))}"
+        )
     if not is_file:
         raise NotFoundError(
-            f"{name}: no such database file (it is never created); DATABASE_URL or DATABASE_PATH says which, "
+            f"{shown_name}: no such database file (it is never created); DATABASE_URL or DATABASE_PATH says which, "
             "--json-input reads a JSON file instead"
         )
     path = path.resolve()
@@ -292,46 +366,51 @@ def _read_only_sqlite(url: URL, shown: str) -> Engine:
     def connect() -> sqlite3.Connection:
         # A writer may lock the file for a while, unless it is in WAL mode.
         connection = sqlite3.connect(address, uri=True, timeout=LOCK_SECONDS)
+        connection.text_factory = _text
         try:
             connection.execute("SELECT 1 FROM sqlite_master")  # opens the file
         except sqlite3.Error as error:
             connection.close()
+            if Path(f"{path}-journal").exists() and error.sqlite_errorcode in _NOT_ROLLED_BACK:
+                raise NotFoundError(
+                    f"{shown}: a write was broken off and its {path.name}-journal lies beside the file; what is in the "
+                    "file may be half written. Start the service that owns it, or open it once with "
+                    f"sqlite3 {path.name} 'PRAGMA integrity_check', and it is mended"
+                ) from error
             # Nobody writes while there is no -wal file: a WAL database in a read-only folder can be read as immutable.
             if error.sqlite_errorcode not in _FOLDER_IS_READ_ONLY or Path(f"{path}-wal").exists():
                 raise
-            return sqlite3.connect(f"{address}&immutable=1", uri=True)
+            connection = sqlite3.connect(f"{address}&immutable=1", uri=True)
+            connection.text_factory = _text
         return connection
 
     return sa.create_engine("sqlite://", creator=connect, poolclass=sa.pool.NullPool)
 
 
-def _json_value(value: Any, nested: bool) -> Any:
-    """A column's value as a JSON row has it. A text that should be JSON and is not stays, for the record to refuse."""
-    if isinstance(value, Decimal):
-        return float(value)
-    if nested and isinstance(value, str | bytes):
-        parsed = _json(value)
-        return value if parsed is None else parsed
-    return value
+# A text that is not UTF-8 keeps its other rows readable: its own row is refused, for half a character is no text.
+_text = partial(str, encoding="utf-8", errors="surrogateescape")
 
 
-def _json(value: Any) -> Any:
-    """The value of a JSON text, None where it is no JSON. Drivers may have decoded it already."""
-    if not isinstance(value, str | bytes):
-        return value
-    try:
-        return json.loads(value)
-    except (ValueError, RecursionError):
-        return None
+def _id_column(there: Collection[str]) -> sa.ColumnElement[Any]:
+    """What names a row in messages, null where the table has nothing that does."""
+    name = next((name for name in ("query_id", "id") if name in there), None)
+    return sa.null().label("row_id") if name is None else sa.column(name).label("row_id")
 
 
-def _relationship(metadata: Any) -> dict[str, str] | None:
-    """The texts under ``relationship`` in ``opportunity_metadata``, else those of the metadata itself."""
-    metadata = _json(metadata)
-    if not isinstance(metadata, dict):
-        return None
-    relationship = metadata.get("relationship")
-    texts = relationship if isinstance(relationship, dict) else metadata
+def _place(table: str, number: int, row_id: Any) -> str:
+    return f"{table} row {number}" + (f" (id {shorten(row_id, 50)})" if row_id is not None else "")
+
+
+def _relationship(metadata: Any) -> dict[str, str] | str | None:
+    """The texts under ``relationship`` in ``opportunity_metadata``, else those of the metadata itself.
+
+    A text that should be JSON and is none is returned as it is: the row cannot be used.
+    """
+    decoded = from_json_text(metadata)
+    if not isinstance(decoded, dict):
+        return metadata if isinstance(metadata, str) and decoded is metadata and may_be_json(metadata) else None
+    relationship = from_json_text(decoded.get("relationship"))
+    texts = relationship if isinstance(relationship, dict) else decoded
     return {key: value for key, value in texts.items() if isinstance(value, str)}
 
 

@@ -224,7 +224,7 @@ def test_a_row_without_a_synergy_id_is_named_by_its_place(sqlite_url: str) -> No
     )
     source = SqlSource(sqlite_url)
     list(source.read(Home))
-    assert source.report.reasons[0].startswith("synergy_opportunities row 10: device_ids: 'x'")
+    assert source.report.reasons[0].startswith("synergy_opportunities row 11: device_ids: 'x'")
 
 
 def test_more_than_a_tenth_unusable_is_fatal(url: str) -> None:
@@ -325,8 +325,8 @@ def test_an_unusable_request_is_counted_with_its_table_and_place(sqlite_url: str
     fill_requests(sqlite_url, [request(1, suggestions), *good])
     source = SqlSource(sqlite_url)
     assert len(list(source.read(PromptRow))) == 10
-    assert source.report.reasons[0].startswith(f"ask_ai_queries row 10: {why}")
-    with pytest.raises(UnusableRowsError, match=r"ask_ai_queries row 10: .*--strict"):
+    assert source.report.reasons[0].startswith(f"ask_ai_queries row 11 (id 'q1'): {why}")
+    with pytest.raises(UnusableRowsError, match=r"ask_ai_queries row 11 .*--strict"):
         answers(sqlite_url, strict=True)
 
 
@@ -378,7 +378,7 @@ def test_an_unusable_pattern_is_counted_and_named_by_its_row(sqlite_url: str) ->
     source = SqlSource(sqlite_url)
     assert len(list(source.read(PatternRow))) == 21
     assert source.report.reasons == [
-        "pattern_detection row 20: occurrences: -1 - expected a whole number from 0 up",
+        "pattern_detection row 21 (id 20): occurrences: -1 - expected a whole number from 0 up",
     ]
 
 
@@ -390,9 +390,9 @@ def test_a_database_without_the_kind_names_its_tables_and_what_to_do(url: str, r
         list(SqlSource(url).read(record))
 
 
-def test_a_table_with_none_of_the_columns_is_named_with_those_it_has(sqlite_url: str) -> None:
+def test_the_columns_that_a_table_lacks_are_named_with_those_it_has(sqlite_url: str) -> None:
     fill(sqlite_url, [{"id": 1, "other": 2}], "id INTEGER PRIMARY KEY, other INTEGER", "yaml_generation")
-    with pytest.raises(NotFoundError, match=r"yaml_generation has none of the columns .*input.*, only: id, other"):
+    with pytest.raises(NotFoundError, match=r"yaml_generation has no column input, output, only: id, other"):
         list(SqlSource(sqlite_url).read(YamlRow))
 
 
