@@ -621,8 +621,9 @@ def test_unusable_entities_are_counted_and_explained(service: Service, api: Open
     assert len(read(source).entities) == 18
     assert source.report.rejected == {"entity": 2}
     assert source.report.reasons == [
-        "/api/entities?limit=10000 entities[18]: entity_id: missing - expected an entity id such as light.kitchen",
-        "/api/entities?limit=10000 entities[19]: disabled: 'no' - expected true or false",
+        "/api/entities?limit=10000 entity 19: entity_id: missing - expected an entity id such as light.kitchen; "
+        "the row has name and needs entity_id",
+        "/api/entities?limit=10000 entity 20: disabled: 'no' - expected true or false",
     ]
     assert "--strict stops at the first" in refused(api(strict=True), UnusableRowsError)
 

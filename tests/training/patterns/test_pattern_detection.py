@@ -185,12 +185,12 @@ def test_every_candidate_can_be_saved_loaded_and_scores_the_same(
     st.from_regex(r"[a-z_]{1,9}\.[a-z_0-9]{1,9}", fullmatch=True),
     st.floats(0, 1),
     st.integers(0, 10**400),
-    st.none() | st.text(max_size=9),
+    st.none() | st.text(alphabet=st.characters(exclude_categories=("C", "Z")), max_size=9),
 )
 def test_any_usable_row_has_a_probability(
     result: Any, kind: str, entity: str, sure: float, often: int, name: str | None
 ) -> None:
-    row = pattern(entity, kind, genuine=None, occurrences=often, name=name, device_class=name)
+    row = pattern(entity, kind, genuine=None, occurrences=often, name=name)
     (score,) = result.model.score([{**row, "confidence": sure}])
     assert 0 <= score <= 1
 
