@@ -40,40 +40,51 @@ def verdict(
     return decide(SPEC, comparison, None if champion is None else OLD, thresholds, accept_weak=accept_weak)
 
 
-@given(candidate=score, champion=score, baseline=score)
+@pytest.mark.parametrize(
+    ("candidate", "champion", "baseline", "blessed", "blessed_weak"),
+    [
+        (0.80, 0.70, 0.50, True, True),
+        (0.80, 0.81, 0.50, True, True),  # lost 1.2 %, the tolerance is 2 %
+        (0.80, 0.84, 0.50, False, False),  # lost 4.8 %
+        (0.50, 0.40, 0.50, False, True),  # only as good as the baseline
+        (0.49, 0.40, 0.50, False, True),
+        (1.00, 1.00, 1.00, True, True),  # nothing can be better
+        (0.00, 0.00, 0.00, False, True),
+    ],
+)
 def test_blessed_is_what_beats_the_baselines_and_is_not_worse_than_what_is_live(
-    candidate: float, champion: float, baseline: float
+    candidate: float, champion: float, baseline: float, blessed: bool, blessed_weak: bool
 ) -> None:
-    found = verdict(candidate, champion, baseline)
-    beats = candidate > baseline or candidate == baseline == 1.0
-    assert found.blessed == (beats and candidate >= champion * 0.98)
+    found, weak = (verdict(candidate, champion, baseline, accept_weak=accept) for accept in (False, True))
+    assert (found.blessed, weak.blessed) == (blessed, blessed_weak)
     assert found.reasons
-    weak = verdict(candidate, champion, baseline, accept_weak=True)
-    assert weak.blessed == (candidate >= champion * 0.98)
     assert weak.accept_weak
 
 
-@given(score)
-def test_a_model_that_is_live_is_never_replaced_by_one_that_lost_more_than_the_tolerance(loss: float) -> None:
-    found = verdict(0.9 * (1 - loss), 0.9, baseline=None, thresholds=Thresholds(tolerance=0.1))
-    assert found.blessed == (0.9 * (1 - loss) >= 0.9 * (1 - 0.1))
+@given(better=score, worse=score, champion=score, baseline=score)
+def test_a_better_candidate_is_never_refused_where_a_worse_one_is_blessed(
+    better: float, worse: float, champion: float, baseline: float
+) -> None:
+    worse, better = sorted((worse, better))
+    assert verdict(better, champion, baseline).blessed >= verdict(worse, champion, baseline).blessed
+    assert verdict(worse, champion, baseline).blessed <= verdict(worse, champion, baseline, accept_weak=True).blessed
 
 
-@given(candidate=score, champion=score)
+@pytest.mark.parametrize(
+    ("candidate", "champion", "tolerance", "blessed"),
+    [(0.9, 0.9, 0.1, True), (0.82, 0.9, 0.1, True), (0.8, 0.9, 0.1, False), (0.1, 0.9, 0.99, True)],
+)
 def test_what_fails_on_the_rows_that_the_champion_went_live_on_is_refused_whatever_tonight_s_rows_say(
-    candidate: float, champion: float
+    candidate: float, champion: float, tolerance: float, blessed: bool
 ) -> None:
     def on(rows: int) -> Comparison:
         sides = {"candidate": scored(candidate), "champion": scored(champion)}
         return Comparison(model_type="gnn_synergy", held_out=True, reason="r", rows=rows, fingerprint="e" * 64, **sides)
 
-    found = verdict(0.9, 0.5, on_champion_rows=on(50))
-    assert found.blessed == (candidate >= champion * 0.9)
+    found = verdict(0.9, 0.5, on_champion_rows=on(50), thresholds=Thresholds(champion_rows_tolerance=tolerance))
+    assert found.blessed == blessed
     assert any("rows that 20260101T000000000Z-00000000 went live on" in reason for reason in found.reasons)
     assert verdict(0.9, 0.5, on_champion_rows=on(2)).blessed, "two rows tell nothing"
-    assert verdict(0.9, 0.5, on_champion_rows=on(50), thresholds=Thresholds(champion_rows_tolerance=0.99)).blessed == (
-        candidate >= champion * (1 - 0.99)
-    )
     assert not verdict(0.4, 0.9, on_champion_rows=on(50)).blessed, "nor do they make up for tonight's"
 
 
