@@ -7,6 +7,7 @@ from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any, TypeVar
 from urllib.parse import quote
 
@@ -119,8 +120,8 @@ class DataSource(ABC):
         self.report = LoadReport(where="")
         self.choice: str | None = None  # why this source was chosen, where the user did not name one
 
-    def read(self, record: type[R]) -> Iterator[R]:
-        """Stream the records of one kind; ``self.report`` is complete when the iterator ends.
+    def read(self, record: type[R], limit: int | None = None) -> Iterator[R]:
+        """Stream the records of one kind, ``limit`` at most; ``self.report`` is complete when the iterator ends.
 
         Raises DataSourceError (its subclasses say which) with one line that names the source. Whatever else a subclass
         raises becomes one here, with the cause chained, so a subclass need only explain what a person can mend.
@@ -130,7 +131,7 @@ class DataSource(ABC):
         try:
             where = self.location(record.kind)
             self.report = LoadReport(where=where, strict=self.strict)
-            for item in self._read(record):
+            for item in islice(self._read(record), limit):
                 any_record = True
                 yield item
         except (DataSourceError, MemoryError):

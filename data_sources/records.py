@@ -536,7 +536,7 @@ class YamlRow(_NestedRecord):
 
 
 TrainingRecord = Home | PromptRow | PatternRow | YamlRow
-# What is trained on: a new kind of record is named here twice, once for readers of types and once for everybody else.
+# What is trained on: a new kind of record is named in these three lines.
 R = TypeVar("R", Home, PromptRow, PatternRow, YamlRow)
 RECORDS: Mapping[KindName, type[TrainingRecord]] = {
     record.kind: record for record in (Home, PromptRow, PatternRow, YamlRow)

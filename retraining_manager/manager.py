@@ -156,17 +156,23 @@ class RetrainingManager:
             if enough or force:
                 results[model] = await self.retrain_model(model, force)
             else:
-                results[model] = self.skip(model, why).result()
+                results[model] = self._skip_result(model, why)
         return results
 
     def get_retraining_history(self, model_type: str | None = None) -> list[dict[str, Any]]:
         """Every run of one model or of all, the oldest first, also those of other processes. Raises OSError."""
         return self.summaries.history(model_type)
 
+    def _skip_result(self, model: str, why: str) -> dict[str, Any]:
+        try:
+            return self.skip(model, why).result()
+        except ArtifactError as error:
+            return {"success": False, "model_type": model, "status": "failed", "error": str(error)}
+
     def _result(self, model: str, force: bool, stop: threading.Event) -> dict[str, Any]:
         try:
             return self.retrain(model, force=force, stop=stop).result()
-        except ManagerError as error:  # only an unknown model: all else is in the summary
+        except (ManagerError, ArtifactError) as error:  # an unknown model, or a summary that cannot be written
             return {"success": False, "model_type": model, "status": "failed", "error": str(error)}
 
     # Use cases
@@ -319,7 +325,10 @@ class RetrainingManager:
         try:
             registry.promote(version, f"BLESSED: {verdict.reasons[0]}", expected=aliases)
         except ManagerError as error:
-            summary.fail(f"{version} was blessed and not published: {error}")
+            summary.promoted = registry.aliases().champion == version
+            summary.fail(
+                f"{version} was blessed and {'is live, but' if summary.promoted else 'not published:'} {error}"
+            )
             return
         summary.promoted = True
         summary.message = f"trained and published as {version}: {verdict.reasons[0]}"

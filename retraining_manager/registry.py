@@ -36,6 +36,7 @@ from retraining_manager.errors import BusyError, RegistryError
 from retraining_manager.models import Artifact
 from retraining_manager.production import ProductionPaths
 from training.runs.artifacts import (
+    REGISTRY_LINK,
     flush_folder,
     make_link,
     owned,
@@ -83,7 +84,7 @@ class Registry:
         self.artifact = artifact
         self.production = production
         self.versions_folder = folder / "versions"
-        self._live = folder / "live"
+        self._live = folder / REGISTRY_LINK
         self._production = ProductionPaths(artifact, production, companions, self._live / CHAMPION)
         self._history = folder / "history.jsonl"
 
@@ -129,7 +130,7 @@ class Registry:
             if newer == MANIFEST_FORMAT and all(_is_inside(name) for name in [*files, content.get("entry", "")]):
                 return dict(content)
         except FileNotFoundError:
-            raise RegistryError(f"{path}: missing: this version was never finished; `prune` removes it") from None
+            raise RegistryError(f"{path}: missing: this version was never finished; remove its folder") from None
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise RegistryError(f"{path}: cannot be read ({error!s:.120})") from error
         if newer == MANIFEST_FORMAT:
@@ -370,10 +371,16 @@ class Registry:
             assert aliases.champion is not None
             self._production.prepare(self.versions_folder / aliases.champion)
             replace_link(self._live, f"states/{identity}")
+        try:
             self._production.show(self.versions_folder / aliases.champion)
             self._write_history()
             if before is not None and before != state:
                 self._drop(before)
+        except (OSError, ArtifactError, RegistryError) as error:
+            raise RegistryError(
+                f"{aliases.champion} is live, but production's paths or the history could not be written ({error}); "
+                "the next run or move mends it"
+            ) from error
 
     def _write_history(self) -> None:
         """Append the move that made the live state, unless it is there: a crash may have come between the two."""

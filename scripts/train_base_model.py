@@ -21,7 +21,7 @@ GENERATED_SEED = 2026  # not the sample's, so that the sample is new to the base
 @click.option("--licences", default="", help="Under which licences the real homes are published, for the card.")
 @click.option("--generated", type=click.IntRange(0), default=20, show_default=True, help="Number of generated homes.")
 @click.option("--generated-weight", default=0.1, show_default=True, help="What a generated home counts beside a real.")
-@click.option("--epochs", type=click.IntRange(0), default=6, show_default=True)
+@click.option("--epochs", type=click.IntRange(1), default=6, show_default=True)
 @click.option("--seed", type=click.IntRange(0, 2**32 - 1), default=0, show_default=True)
 @click.option(
     "--output",
@@ -76,7 +76,7 @@ def main(
         "seed": seed,
     }
     weights = [1.0] * len(real) + [generated_weight if real else 1.0] * len(made)
-    base = pretrain(homes, weights, SynergyConfig(epochs=max(1, epochs), seed=seed), card)
+    base = pretrain(homes, weights, SynergyConfig(epochs=epochs, seed=seed), card)
     path = output or SHIPPED_BASE
     base.save(path)
     size = path.stat().st_size + path.with_suffix(".json").stat().st_size

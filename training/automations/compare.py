@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import islice
 
 from data_sources import DataSource, YamlRow
 from training.automations.config import YamlOptions
@@ -15,7 +14,7 @@ from training.text.adapter_job import samples_of
 
 
 def _select(source: DataSource, max_samples: int | None) -> EvaluationRows[YamlRow]:
-    rows = list(islice(source.read(YamlRow), max_samples))
+    rows = list(source.read(YamlRow, max_samples))
     return EvaluationRows.of_parts(rows, *split_by_home(rows))
 
 

@@ -53,8 +53,8 @@ class _Candidate:
     classifier: Callable[[int], Any]  # makes the classifier from a seed
 
 
-def _logistic(penalty: float) -> _Candidate:
-    return _Candidate(True, lambda _seed: LogisticRegression(C=penalty, max_iter=2000))
+def _logistic(inverse_penalty: float) -> _Candidate:
+    return _Candidate(True, lambda _seed: LogisticRegression(C=inverse_penalty, max_iter=2000))
 
 
 def _boosting(**options: Any) -> _Candidate:
@@ -165,7 +165,7 @@ class PatternModel:
             ModelFileError: The file cannot be read, or is no pattern model of this format.
         """
         path = Path(path)
-        again = "train it again with scripts/train_pattern_detection.py"
+        again = "train it again with `home-synergy train pattern-detection`"
         try:
             content = path.read_bytes()
         except OSError as error:

@@ -12,4 +12,4 @@ class ModelFileError(TrainingError):
 
 
 class ArtifactError(TrainingError):
-    """A file cannot be written; what was published before has not changed."""
+    """A file cannot be written; what was published before has not changed, unless the message says so."""

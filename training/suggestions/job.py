@@ -30,7 +30,7 @@ def suggest(source: SourceChoice, options: SuggestOptions) -> None:
         artifacts.check_output(output)
     if not path.is_file():
         raise TrainingError(
-            f"{path}: no such model file; scripts/train_gnn_synergy.py makes one, --model-path names it"
+            f"{path}: no such model file; `home-synergy train gnn-synergy` makes one, --model-path names it"
         )
     from training.synergy.model import SynergyModel
 

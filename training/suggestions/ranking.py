@@ -139,7 +139,9 @@ def suggest_automations(
     notes = []
     if len(chosen) < top:
         best = max((s for _, _, s in pool), default=0.0)
-        notes.append(f"no more pairs score at least {min_score:g} (the best of all scores {best:.2f}); see --min-score")
+        few = f"no more pairs score at least {min_score:g} (the best of all scores {best:.2f}); see --min-score"
+        whole = any(s < min_score for _, _, s in pool) or not pool
+        notes.append(few if whole else "no more of the best pairs can be suggested; see those left out")
     if home.generated:
         notes.append(f"the {home.generated} known pairs were generated from rules and are not taken as automations")
     return HomeProposals(

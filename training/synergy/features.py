@@ -2,7 +2,7 @@
 
 The network starts from the weighted sum of the features and learns a correction to it. Features are read a block at a
 time, some triggers by some actions of one home, so that no loop runs over the pairs of a home. The log-odds of a
-training pair never come from the pair itself: they are counted on the other folds (``training.synergy.trainer``).
+training pair never come from the pair itself: they are counted on the other folds (``training_homes``).
 
 Files and ``Suggestion`` call a feature an evidence, as the code once did: ``evidence_weight``, ``evidence_mean``,
 ``evidence_scale`` and ``from_evidence`` in a state dict, ``evidence`` in the card of the pretrained model.

@@ -211,7 +211,7 @@ class _Progress:
     def __call__(self, epoch: Epoch) -> None:
         score = "" if epoch.score != epoch.score else f", validation score {epoch.score:.4f}"
         if epoch.number == 0:
-            log.info("Epoch 0: evidence alone%s", score, extra={"file_only": self._bar is not None})
+            log.info("Epoch 0: features alone%s", score, extra={"file_only": self._bar is not None})
             return
         log.info("Epoch %d: loss %.4f%s", epoch.number, epoch.loss, score, extra={"file_only": self._bar is not None})
         if self._bar is not None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import logging
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -114,15 +114,8 @@ class SynergyModel:
         Raises:
             ValueError: An entity or synergy cannot be used, or a pair names an entity that the home does not have.
         """
-        home, graph = self.encode(entities, known_synergies)
-        rows = _rows(graph, pairs)
-        known_keys, keys = graph.pair_keys(graph.pairs), graph.pair_keys(rows)
-        is_known = np.isin(keys, known_keys)
-        logits = np.empty(len(rows))
-        for mask, known in ((~is_known, graph.pairs), (is_known, graph.pairs[~np.isin(known_keys, keys)])):
-            if mask.any():
-                logits[mask] = self.scorer(home, known).logits(rows[mask])
-        return self.calibration(logits)
+        logits = self._without_own_answer(entities, known_synergies, pairs, HomeScorer.logits)
+        return self.calibration(logits.astype(np.float64))
 
     def explain(
         self,
@@ -137,9 +130,29 @@ class SynergyModel:
         Returns:
             For each pair: feature (see ``features``) -> what it adds.
         """
-        home, graph = self.encode(entities, known_synergies)
-        added = self.scorer(home, graph.pairs).contributions(_rows(graph, pairs))
+        added = self._without_own_answer(entities, known_synergies, pairs, HomeScorer.contributions)
         return [dict(zip(FEATURES, map(float, values), strict=True)) for values in added]
+
+    def _without_own_answer(
+        self,
+        entities: Iterable[Entity | Mapping[str, Any]],
+        known_synergies: Iterable[Synergy | Mapping[str, Any]],
+        pairs: Iterable[tuple[str, str]],
+        read: Callable[[HomeScorer, Ints], npt.NDArray[Any]],
+    ) -> npt.NDArray[Any]:
+        """What ``read`` says of each pair; a known pair is read as if none of the pairs that are read were known."""
+        home, graph = self.encode(entities, known_synergies)
+        rows = _rows(graph, pairs)
+        known_keys, keys = graph.pair_keys(graph.pairs), graph.pair_keys(rows)
+        is_known = np.isin(keys, known_keys)
+        found: npt.NDArray[Any] | None = None
+        for mask, known in ((~is_known, graph.pairs), (is_known, graph.pairs[~np.isin(known_keys, keys)])):
+            if mask.any() or found is None:
+                values = read(self.scorer(home, known), rows[mask])
+                found = np.empty((len(rows), *values.shape[1:]), dtype=values.dtype) if found is None else found
+                found[mask] = values
+        assert found is not None
+        return found
 
     def suggest(
         self,

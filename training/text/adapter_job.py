@@ -11,7 +11,6 @@ import os
 from abc import abstractmethod
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
-from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -75,12 +74,12 @@ class AdapterJob(TrainingJob[list[Any], "TrainedAdapter"]):
         self.adapter, self.options = read_config(self.config_type, given), read_config(self.options_type, given)
         self._started: dict[str, Any] | None = None
         if self.options.resume_run is not None:
-            self._started = _started(self.options.resume_run)
+            self._started = _read_started(self.options.resume_run)
             self._take_over(self.options.resume_run, self._started, [n for n, v in given.items() if v is not None])
         self.config = self.adapter.model_dump()
         self.run_id = first_says(self.options.run_id or datetime.now(UTC).strftime("run_%Y%m%d_%H%M%S"))
         self.model_path = self.options.run_directory or self.options.output_dir / self.run_id
-        self._partial = _partial(self.model_path)
+        self._partial = _partial_of(self.model_path)
 
     @abstractmethod
     def texts(self, row: Any) -> tuple[str, str]:
@@ -133,7 +132,7 @@ class AdapterJob(TrainingJob[list[Any], "TrainedAdapter"]):
 
     def read(self, source: DataSource) -> list[Any]:
         """The rows in the source's order; a database yields the newest first."""
-        return list(islice(source.read(self.record), self.options.max_samples))
+        return list(source.read(self.record, self.options.max_samples))
 
     def audit(self, rows: list[Any]) -> PromptAudit:
         """Count distinct requests and answers, and say what they cannot show."""
@@ -310,23 +309,23 @@ def samples_of(run: Path, options_type: type[AdapterOptions]) -> int:
         return int(options_type.model_fields["max_samples"].default)
 
 
-def _partial(target: Path) -> Path:
+def _partial_of(target: Path) -> Path:
     """The folder of an unfinished run, from which it can be resumed."""
     return target.with_name(f".{target.name}.partial")
 
 
-def _started(given: Path) -> dict[str, Any]:
+def _read_started(given: Path) -> dict[str, Any]:
     """The options of the stopped run ``given``, which names its run directory or its unfinished folder.
 
     Raises TrainingError if there is no such run, or its options cannot be read.
     """
-    folder = given if (given / STARTED_FILE).is_file() else _partial(given)
+    folder = given if (given / STARTED_FILE).is_file() else _partial_of(given)
     try:
         started: dict[str, Any] = json.loads((folder / STARTED_FILE).read_text(encoding="utf-8"))
         return {**started, "options": dict(started["options"]), "data_fingerprint": str(started["data_fingerprint"])}
     except FileNotFoundError as error:
         raise TrainingError(
-            f"{given}: is not a stopped run (no {_partial(given)}); --resume-from starts from a finished run"
+            f"{given}: is not a stopped run (no {_partial_of(given)}); --resume-from starts from a finished run"
         ) from error
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise TrainingError(f"{folder / STARTED_FILE}: cannot be read ({error!s:.100}); start a new run") from error

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import replace
-from itertools import islice
 
 from data_sources import DataSource, PromptRow, normalized_query
 from training.judging.comparison import Comparer, EvaluationRows, Measured, rows_digest, unseen_rows
@@ -17,7 +16,7 @@ from training.text.splits import split_by_query
 
 
 def _select(source: DataSource, max_samples: int | None) -> EvaluationRows[TextPair]:
-    rows = islice(source.read(PromptRow), max_samples)
+    rows = source.read(PromptRow, max_samples)
     pairs = [TextPair(row.query, row.suggestion) for row in rows]
     found = EvaluationRows.of_parts(pairs, *split_by_query(pairs))
     return replace(found, rows=list(dict.fromkeys(found.rows)))

@@ -427,8 +427,11 @@ def test_a_home_with_nothing_to_suggest_is_an_empty_list(model: SynergyModel) ->
     assert "the best of all scores 0.00" in found.notes[0]
 
 
+IDS = st.text(st.characters(exclude_categories=("Cc", "Cs", "Zl", "Zp")), min_size=1, max_size=10)  # others are refused
+
+
 @settings(deadline=None, max_examples=10)
-@given(name=st.text(min_size=1, max_size=30), area=st.text(min_size=1, max_size=10))
+@given(name=st.text(min_size=1, max_size=30), area=IDS)
 def test_no_name_breaks_the_yaml(model: SynergyModel, name: str, area: str) -> None:
     entities = [
         {"entity_id": "binary_sensor.a", "device_class": "motion", "name": name, "area_id": area},
@@ -488,7 +491,7 @@ def test_a_run_that_fails_leaves_the_file_that_was_there(model_path: Path, tmp_p
     [
         ({"home": "none"}, TrainingError, r"--home 'none': .*homes\.json has no such home; it has 'new', 'flat/2', 'b"),
         ({"home": "bare"}, TrainingError, "home 'bare' has no entities: nothing can be suggested"),
-        ({"model_path": Path("no.pth")}, TrainingError, r"no\.pth: no such model file; scripts/train_gnn_synergy\.py"),
+        ({"model_path": Path("no.pth")}, TrainingError, r"no\.pth: no such model file; `home-synergy train"),
         ({"model_path": Path(__file__)}, ModelFileError, "is not a model file that can be loaded"),
         ({"output": ROOT / "tests"}, ArtifactError, "is a folder"),
     ],
@@ -539,10 +542,7 @@ def test_a_home_is_never_asked_for_more_than_it_has(model: SynergyModel) -> None
 
 def test_no_text_of_the_data_leaves_its_comment(model: SynergyModel) -> None:
     hostile = "x\n- alias: pwned\n  triggers:\n  - trigger: homeassistant\n    event: start\n#\r\x1b[2J\u2028- y"
-    entities = [
-        {"entity_id": f"sensor.s{number}", "device_class": hostile, "name": hostile, "area_id": "a"}
-        for number in (1, 2)
-    ]
+    entities = [{"entity_id": f"sensor.s{number}", "name": hostile, "area_id": "a"} for number in (1, 2)]
     entities += [{"entity_id": f"{domain}.d", "name": hostile} for domain in ("lock", "cover", "media_player", "light")]
     raw = new_home(entities=[*new_home()["entities"], *entities], areas=[{"area_id": "a", "name": hostile}])
     found = replace(suggested(model, raw, min_score=0.0), home_id=hostile, notes=(hostile,), left_out={hostile: 1})

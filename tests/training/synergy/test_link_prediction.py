@@ -429,3 +429,14 @@ def test_an_interval_covers_the_mean_and_narrows_with_more_homes() -> None:
     assert narrow is not None
     assert wide[1] - wide[0] > 3 * (narrow[1] - narrow[0])
     assert narrow[0] < 0.3 < narrow[1]
+
+
+def test_a_known_pair_does_not_explain_itself(trained: TrainingResult) -> None:
+    raw = home("new")
+    pair = (raw["synergies"][0]["entity_1"], raw["synergies"][0]["entity_2"])
+    others = [s for s in raw["synergies"] if (s["entity_1"], s["entity_2"]) != pair]
+    entities = raw["entities"]
+    (known,) = trained.model.explain(entities, raw["synergies"], [pair])
+    (unknown,) = trained.model.explain(entities, others, [pair])
+    assert known == pytest.approx(unknown)
+    assert trained.model.explain(entities, others, []) == []
