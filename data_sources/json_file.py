@@ -16,10 +16,10 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
-from data_sources.base import DataSource, FormatError, NoFileError, NotFoundError
+from data_sources.base import DataSource, FormatError, NoFileError, NotFoundError, without_secrets
 from data_sources.homes import DEFAULT_HOME_ID, HomeBuilder
 from data_sources.json_shapes import ShapeError, rows_within
-from data_sources.json_stream import CHUNK, EMPTY, Broken, JsonError, JsonReader
+from data_sources.json_stream import CHUNK, EMPTY, Broken, JsonError, JsonReader, TooLargeError
 from data_sources.records import Home, R, Synergy, from_json_text, keys_of, read_id, shorten
 
 STDIN = "-"
@@ -41,25 +41,25 @@ class JsonSource(DataSource):
 
     def describe(self) -> dict[str, str]:
         """Type and path."""
-        return {"type": "json", "location": "standard input" if self._path == STDIN else self._path}
+        return {"type": "json", "location": "standard input" if self._path == STDIN else without_secrets(self._path)}
 
     def location(self, kind: str) -> str:
         """The file that holds records of ``kind``."""
-        return "standard input" if self._path == STDIN else str(self._file(kind))
+        return "standard input" if self._path == STDIN else without_secrets(str(self._file(kind)))
 
     def _file(self, kind: str) -> Path:
-        path = Path(self._path)
+        path, shown = Path(self._path), without_secrets(self._path)
         try:
             if path.is_dir():
                 for ending in ENDINGS:
                     if (path / f"{kind}_data{ending}").is_file():
                         return path / f"{kind}_data{ending}"
-                raise NoFileError(f"{path}: no {kind}_data.json in this folder; {self._hint}")
+                raise NoFileError(f"{shown}: no {kind}_data.json in this folder; {self._hint}")
             if not path.exists():
-                shown = path if str(path).isprintable() else ascii(str(path))
                 raise NotFoundError(f"{shown}: no such file or folder; {self._hint}")
         except (OSError, ValueError) as error:
-            raise NotFoundError(f"{shorten(self._path)}: cannot be opened ({error}); {self._hint}") from error
+            why = error.strerror if isinstance(error, OSError) else error
+            raise NotFoundError(f"{shorten(shown)[1:-1]}: cannot be opened ({why}); {self._hint}") from error
         return path
 
     def _read(self, record: type[R]) -> Iterator[R]:
@@ -149,10 +149,11 @@ class JsonSource(DataSource):
                 yield from items
             except (json.JSONDecodeError, JsonError) as error:
                 line, column = reader.position(error.pos)
+                place = f"{self.report.where}: line {line} column {column}"
+                if isinstance(error, TooLargeError):
+                    raise FormatError(f"{place}: {error.msg}") from error
                 cut = ": the file is cut off here" if reader.at_end(error.pos) else ""
-                raise FormatError(
-                    f"{self.report.where}: line {line} column {column}{cut}: not JSON ({error.msg})"
-                ) from error
+                raise FormatError(f"{place}{cut}: not JSON ({error.msg})") from error
             except ShapeError as error:
                 raise FormatError(f"{self.report.where}: {error}") from error
             except UnicodeDecodeError:

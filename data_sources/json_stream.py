@@ -29,6 +29,10 @@ class JsonError(Exception):
         self.msg, self.pos = msg, pos
 
 
+class TooLargeError(JsonError):
+    """One item is larger than ``LARGEST``."""
+
+
 @dataclass(frozen=True)
 class Broken:
     """A value that cannot be read: where it begins, where it breaks and why."""
@@ -126,9 +130,7 @@ class JsonReader:
             line = self._line_of(self._at)
             try:
                 value = self._decoded()
-            except JsonError:  # too large
-                raise
-            except (ValueError, RecursionError) as error:  # a JSONDecodeError is a ValueError
+            except (ValueError, RecursionError) as error:  # a JSONDecodeError is a ValueError, a TooLargeError is not
                 yield line, self._broken(error)
                 self._skip()
             else:
@@ -228,8 +230,8 @@ class JsonReader:
         self._buffer += chunk
         return bool(chunk)
 
-    def _too_large(self) -> JsonError:
-        return JsonError(f"one item of more than {LARGEST >> 20} MB; expected many small ones", self._at)
+    def _too_large(self) -> TooLargeError:
+        return TooLargeError(f"one item of more than {LARGEST >> 20} MB; expected many small ones", self._at)
 
     def _drop_consumed(self) -> None:
         if self._at >= CHUNK:

@@ -601,7 +601,7 @@ def required_keys(model: type[BaseModel]) -> Iterator[tuple[str, ...]]:
 
 def plain(text: str) -> str:
     """``text`` if all of it can be shown, else in ASCII: a name may hold line breaks, or bytes that are no text."""
-    return text if text.isprintable() else ascii(text)[1:-1]
+    return text if text.isprintable() else ascii(text)
 
 
 def shorten(value: Any, limit: int = 80) -> str:
