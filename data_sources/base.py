@@ -132,6 +132,10 @@ class DataSource(ABC):
             where = self.location(record.kind)
             self.report = LoadReport(where=where, strict=self.strict)
             for item in islice(self._read(record), limit):
+                if not isinstance(item, record):  # a plugin's fault
+                    raise FormatError(
+                        f"{where}: {type(self).__name__}._read gives {type(item).__name__}, expected {record.__name__}"
+                    )
                 any_record = True
                 yield item
         except (DataSourceError, MemoryError):
@@ -170,6 +174,13 @@ def without_secrets(place: str) -> str:
     if not scheme and (":" not in user or place.startswith(("/", ".", "~"))):
         return plain(place)
     return plain(scheme + (rest.partition("?")[0].partition("#")[0] if scheme or at else rest))
+
+
+def stray_characters(value: str) -> str:
+    """The end of a message where an env file left quotes or a carriage return in a value; else ""."""
+    if value[:1] in ("'", '"') or value.rstrip()[-1:] in ("'", '"'):
+        return "; its quotes are part of the value, leave them out of an env file that is not read by a shell"
+    return "; it ends in a carriage return, as files from Windows do" if value.endswith("\r") else ""
 
 
 def sqlite_url(path: str) -> str:

@@ -11,6 +11,7 @@ import io
 import json
 import logging
 import socket
+import ssl
 import tempfile
 import threading
 import time
@@ -18,7 +19,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, suppress
 from datetime import UTC, datetime
-from typing import IO, Any, TypeGuard, cast
+from typing import IO, Any, TypeGuard, TypeVar, cast
 
 import httpx
 from pydantic import SecretStr
@@ -33,12 +34,21 @@ from tenacity import (
 )
 from tenacity.wait import wait_base
 
-from data_sources.base import DataSource, DataSourceError, FormatError, NotFoundError, UnsupportedKindError
+from data_sources.base import (
+    DataSource,
+    DataSourceError,
+    FormatError,
+    NotFoundError,
+    UnsupportedKindError,
+    stray_characters,
+    without_secrets,
+)
 from data_sources.homes import HomeBuilder
+from data_sources.http_environment import CERTIFICATES, CertificatesError, proxy_for, ssl_context
 from data_sources.json_stream import STREAMED, JsonError, JsonReader
-from data_sources.records import Home, R, shorten
+from data_sources.records import Home, R, plain, shorten
 from home_assistant.domains import DOMAINS
-from home_assistant.entity_id import domain_of
+from home_assistant.entity_id import domain_of, normalized_entity_id
 
 log = logging.getLogger("data_sources.data_api")
 logging.getLogger("httpx").setLevel(logging.WARNING)  # it logs every URL at INFO
@@ -51,6 +61,8 @@ FIRST_WAIT_SECONDS = 0.5  # before the second attempt, then twice as long each t
 CONCURRENT = 4  # the service allows bursts of 20 and 100 requests a minute
 MAX_BODY_BYTES = 512 * 2**20  # 10,000 entities are about 15 MB
 HEALTH_SECONDS = 2.0
+# What OpenSSL makes of an answer in plain HTTP.
+_NO_TLS = ("WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE", "PACKET_LENGTH_TOO_LONG", "HTTP_REQUEST", "UNKNOWN_PROTOCOL")
 
 
 class DataApiError(DataSourceError):
@@ -100,16 +112,61 @@ class DataApiSource(DataSource):
         self._headers = {"Accept": "application/json"}
         address = _parse(url.strip())
         if address is None:
-            raise DataApiError(f"DATA_API_URL={self._shown!a}: expected an address such as http://data-api:8006")
+            told = f"DATA_API_URL={self._shown!a}: expected an address such as http://data-api:8006"
+            raise DataApiError(f"{told}{stray_characters(url)}")
         # User and password are sent in a header: in the address they would show in logs and messages.
         self._auth = httpx.BasicAuth(address.username, address.password) if address.userinfo else None
         self._url = str(address.copy_with(userinfo=b"")).rstrip("/")
+        self._proxy = proxy_for(address.scheme, address.host, address.port)
+        self._past_proxy = address.host
         value = key.get_secret_value().strip() if key is not None else ""
+        self._key_is_odd = stray_characters(value)
         if not value.isascii() or not value.isprintable():
             raise DataApiError("the Data API key (DATA_API_API_KEY, DATA_API_KEY or API_KEY) is not plain text")
         if value:
             self._headers["Authorization"] = f"Bearer {value}"
             self._auth = None
+
+    def client(self, **options: Any) -> httpx.Client:
+        """An httpx client for this address. Raises DataApiError that names the variable that is at fault."""
+        if self._proxy is not None:
+            try:
+                options["proxy"] = httpx.Proxy(self._proxy.address)
+                return httpx.Client(**self._common(), **options)
+            except (httpx.InvalidURL, ValueError, ImportError) as error:
+                why = "pip install 'httpx[socks]'" if isinstance(error, ImportError) else "such as http://proxy:3128"
+                told = f"{self._proxy.variable}={without_secrets(self._proxy.address)!a}"
+                raise DataApiError(
+                    f"{told}: cannot be used as a proxy ({why}); correct it, or set NO_PROXY={self._past_proxy}"
+                ) from error
+        return httpx.Client(**self._common(), **options)
+
+    def _common(self) -> dict[str, Any]:
+        try:
+            context = ssl_context(needed=self._url.startswith("https:"))
+        except CertificatesError as error:
+            raise DataApiError(f"{self._shown}: {error}") from error
+        return {"auth": self._auth, "verify": context, "trust_env": False}
+
+    def through(self) -> str:
+        """The end of a message where a proxy stands between, else an empty text."""
+        if self._proxy is None:
+            return ""
+        return f" through the proxy that {self._proxy.variable} names (NO_PROXY={self._past_proxy} goes past it)"
+
+    def tls_failure(self, error: Exception) -> DataApiError | None:
+        """What is wrong with TLS, where that is why there is no connection, and trying again is in vain."""
+        cause = _cause(error, ssl.SSLError)
+        if isinstance(cause, ssl.SSLCertVerificationError):
+            return DataApiError(
+                f"{self._shown}: its certificate is not trusted ({cause.verify_message}){self.through()}; set "
+                f"{CERTIFICATES} to a file with the certificate of who issued it"
+            )
+        if cause is not None and cause.reason in _NO_TLS:
+            return DataApiError(
+                f"{self._shown}: no TLS is spoken there ({cause.reason}){self.through()}; is its address http://?"
+            )
+        return None
 
     def describe(self) -> dict[str, str]:
         """Type and address, without user, password, query and key."""
@@ -128,16 +185,22 @@ class DataApiSource(DataSource):
 
     def health(self) -> str | None:
         """None where ``/health`` answers that it is healthy within 2 s, else why not, in a few words."""
-        with _TimeLimit(HEALTH_SECONDS) as limit, httpx.Client(timeout=HEALTH_SECONDS, auth=self._auth) as client:
+        try:
+            client = self.client(timeout=HEALTH_SECONDS)
+        except DataApiError as error:
+            return str(error)
+        with _TimeLimit(HEALTH_SECONDS) as limit, client:
             try:
                 with client.stream("GET", f"{self._url}/health", extensions={"trace": limit.watch}) as answer:
                     if answer.status_code != 200:
                         return f"{self._shown}/health answers {answer.status_code}"
                     body = _small_json(answer)
-            except (httpx.HTTPError, httpx.InvalidURL) as error:
+            except (httpx.HTTPError, httpx.InvalidURL, UnicodeError) as error:
                 if limit.over.is_set() or isinstance(error, httpx.TimeoutException):
                     return f"{self._shown} does not answer within {HEALTH_SECONDS:.0f} s"
-                return f"{self._shown} cannot be reached ({type(error).__name__})"
+                failure = self.tls_failure(error)
+                reached = f"{self._shown} cannot be reached ({type(error).__name__}){self.through()}"
+                return str(failure) if failure is not None else reached
         status = body.get("status") if isinstance(body, dict) else None
         return None if status == "healthy" else f"{self._shown}/health says {shorten(status, 40)}"
 
@@ -229,6 +292,7 @@ class _Entities:
             if not isinstance(entity_id, str):
                 self._builder.add_entity(raw, where)  # counts and explains it
                 continue
+            entity_id = normalized_entity_id(entity_id)
             if self._builder.has(entity_id) or entity_id in self._unusable:
                 continue
             domain, platform = domain_of(entity_id), raw.get("platform")
@@ -359,15 +423,15 @@ class _Session:
     def __init__(self, source: DataApiSource) -> None:
         self._source = source
         self._shown = source._shown
+        self._told: set[str] = set()  # addresses of redirects
 
     def __enter__(self) -> _Session:
         # Closed in the opposite order: first requests end, then threads, then files and connections are closed.
         self._open = ExitStack()
         self._client = self._open.enter_context(
-            httpx.Client(
+            self._source.client(
                 base_url=self._source._url,
                 headers=self._source._headers,
-                auth=self._source._auth,
                 timeout=self._source._timeout,
                 follow_redirects=True,
                 max_redirects=5,
@@ -419,31 +483,42 @@ class _Session:
         where = f"{self._shown}{path}?{query}"
         try:
             with self._client.stream("GET", path, params=params, extensions={"trace": self._limit.watch}) as response:
+                moved = self._moved(response)
                 if response.status_code != 200:
-                    raise self._failure(where, response)
+                    raise self._failure(where, response, moved)
                 return _Answer(f"{path}?{query}", self._shown, self._body(where, response))
         except httpx.TooManyRedirects as error:
             raise DataApiError(f"{where}: redirects in a circle; check DATA_API_URL") from error
         except (httpx.ConnectError, httpx.ConnectTimeout) as error:
-            if _is_unresolved(error):
-                raise NotFoundError(
-                    f"{self._shown}: the host name does not resolve; set DATA_API_URL to where the Data API runs, "
-                    "or give --json-input to read a JSON file instead"
-                ) from error
+            tls_failure = self._source.tls_failure(error)
+            if tls_failure is not None:
+                raise tls_failure from error
+            through = self._source.through()
+            unresolved = _cause(error, socket.gaierror)
+            if unresolved is not None:
+                told = NotFoundError(
+                    f"{self._shown}: the host name does not resolve{through}; set DATA_API_URL to where the Data API "
+                    "runs, or give --json-input to read a JSON file instead"
+                )
+                if unresolved.errno == socket.EAI_AGAIN:  # the name server does not answer
+                    raise _PassingError(told) from error
+                raise told from error
             raise _PassingError(
                 DataApiError(
-                    f"{self._shown}: no connection ({_why(error)}); is the Data API running? "
+                    f"{self._shown}: no connection ({_why(error)}){through}; is the Data API running? "
                     "DATA_API_URL says where, --json-input reads a JSON file instead"
                 )
             ) from error
         except httpx.TimeoutException as error:
             raise _PassingError(DataApiError(f"{where}: no answer within {self._source._timeout.read:g} s")) from error
-        except (httpx.DecodingError, httpx.InvalidURL, httpx.UnsupportedProtocol) as error:
+        except (httpx.DecodingError, httpx.InvalidURL, httpx.UnsupportedProtocol, UnicodeError) as error:
             raise DataApiError(f"{where}: the answer cannot be used ({type(error).__name__})") from error
         except httpx.TransportError as error:
             if self._limit.over.is_set():
                 raise self._too_slow(where) from error
-            raise _PassingError(DataApiError(f"{where}: the connection broke ({_why(error)})")) from error
+            raise _PassingError(
+                DataApiError(f"{where}: the connection broke ({_why(error)}){self._source.through()}")
+            ) from error
         except OSError as error:
             folder = tempfile.gettempdir()
             raise DataApiError(f"{where}: the answer cannot be kept in {folder} ({error.strerror})") from error
@@ -470,7 +545,18 @@ class _Session:
     def _too_slow(self, where: str) -> DataApiError:
         return DataApiError(f"{where}: answers too slowly; gave up after {self._source._total_seconds:g} s")
 
-    def _failure(self, where: str, response: httpx.Response) -> Exception:
+    def _moved(self, response: httpx.Response) -> str:
+        """The address that a redirect leads to, "" where it stays with the service."""
+        to, own = response.url, httpx.URL(self._source._url)
+        if not response.history or (to.scheme, to.netloc) == (own.scheme, own.netloc):
+            return ""
+        address = plain(f"{to.scheme}://{to.netloc.decode('ascii', 'replace')}")
+        if address not in self._told:
+            self._told.add(address)
+            log.warning("%s: redirects to %s; set DATA_API_URL=%s", self._shown, address, address)
+        return address
+
+    def _failure(self, where: str, response: httpx.Response, moved: str) -> Exception:
         status = response.status_code
         detail = _detail(response)
         said = f" ({detail})" if detail else ""
@@ -484,19 +570,19 @@ class _Session:
             broken = _ServerError(f"{where}: fails with {status}{said}, again and again; see the Data API's own log")
             broken.detail = detail or str(status)
             return _PassingError(broken, _retry_after(response) if status == 503 else None)
+        if status in (401, 403) and moved and "authorization" not in response.request.headers:
+            return DataApiError(
+                f"{where}: redirects to {moved}, which answers {status}{said}; the key does not go along to another "
+                f"address. Set DATA_API_URL={moved} if it is the Data API"
+            )
         if status in (401, 403):
             return DataApiError(
                 f"{where}: answers {status}{said}; set DATA_API_API_KEY (or DATA_API_KEY, API_KEY) to a valid key"
+                f"{self._source._key_is_odd}"
             )
         if status == 404:
             return NotFoundError(f"{where}: answers 404{said}; is DATA_API_URL the Data API's address?")
         return DataApiError(f"{where}: answers {status}{said}; this program and the service do not agree")
-
-
-def without_secrets(url: str) -> str:
-    """The address without user, password, query and fragment, even if a password makes it an invalid one."""
-    scheme, separator, rest = url.partition("://")
-    return scheme + separator + rest.rpartition("@")[2].partition("?")[0].partition("#")[0]
 
 
 def _parse(url: str) -> httpx.URL | None:
@@ -508,12 +594,16 @@ def _parse(url: str) -> httpx.URL | None:
     return address if usable and not address.query and not address.fragment else None
 
 
-def _is_unresolved(error: BaseException | None) -> bool:
+E = TypeVar("E", bound=Exception)
+
+
+def _cause(error: BaseException | None, kind: type[E]) -> E | None:
+    """The first of an error and its causes that is of ``kind``."""
     while error is not None:
-        if isinstance(error, socket.gaierror):
-            return True
+        if isinstance(error, kind):
+            return error
         error = error.__cause__ or error.__context__
-    return False
+    return None
 
 
 def _why(error: Exception) -> str:

@@ -9,8 +9,8 @@ from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from types import MappingProxyType
 
-from data_sources.base import DataSource, DataSourceError
-from data_sources.records import Home, KindName
+from data_sources.base import MESSAGE_LENGTH, DataSource, DataSourceError, without_secrets
+from data_sources.records import Home, KindName, shorten
 
 log = logging.getLogger("data_sources")
 
@@ -130,9 +130,11 @@ def _open_auto(strict: bool, kind: KindName, max_samples: int | None) -> DataSou
     from data_sources.sql import SqlSource
 
     settings = production_settings()
-    service = DataApiSource(settings.data_api_url) if kind == Home.kind else SqlSource(settings.database)
-    unhealthy = service.health()
-    location = service.describe()["location"]
+    try:
+        service = DataApiSource(settings.data_api_url) if kind == Home.kind else SqlSource(settings.database)
+        unhealthy, location = service.health(), service.describe()["location"]
+    except DataSourceError as error:  # an address that is none
+        unhealthy, location = str(error), ""
     if unhealthy is None:
         source = _open_production("", strict=strict, max_samples=max_samples)
         source.choice = f"auto: production, for {location} is healthy"
@@ -149,19 +151,38 @@ def _plugin(scheme: str, spec: str) -> Opener:
     if entry is None:
         known = ", ".join(f"{name}://" for name in sorted({*SCHEMES, *found}))
         raise SourceNotAvailableError(
-            f"--data-source {_without_secrets(spec)}: no source reads this; known are a path, auto, {known}"
+            f"--data-source {without_secrets(spec)}: no source reads this; known are a path, auto, {known}"
         )
     package = entry.dist.name if entry.dist is not None else entry.module
+    registered = f"--data-source {scheme}://: package {package} registers it but"
     try:
-        opener: Opener = entry.load()
-    except (ImportError, AttributeError) as error:
+        opener = entry.load()
+    except Exception as error:
         raise SourceNotAvailableError(
-            f"--data-source {scheme}://: package {package} registers it but cannot be imported ({error}); "
-            f"install or repair it: pip install --upgrade {package}"
+            f"{registered} cannot be imported ({_said(error)}); install or repair it: pip install --upgrade {package}"
         ) from error
-    return opener
+
+    def opened(spec: str, **options: object) -> DataSource:
+        try:
+            source = opener(spec, **options)
+            location = source.describe()["location"] if isinstance(source, DataSource) else ""
+            ready = isinstance(location, str) and hasattr(source, "choice")
+        except DataSourceError:
+            raise
+        except Exception as error:
+            raise SourceNotAvailableError(f"{registered} cannot open it ({_said(error)})") from error
+        if not isinstance(source, DataSource):
+            raise SourceNotAvailableError(f"{registered} opens {type(source).__name__}, expected a DataSource")
+        if not ready:
+            raise SourceNotAvailableError(
+                f"{registered} {type(source).__name__} is not ready: its __init__ has to call super().__init__(), and "
+                "describe() has to give the location as a text"
+            )
+        return source
+
+    return opened
 
 
-def _without_secrets(spec: str) -> str:
-    scheme, separator, rest = spec.partition("://")
-    return f"{scheme}{separator}{rest.rpartition('@')[2].partition('?')[0]}"
+def _said(error: Exception) -> str:
+    said = error if isinstance(error, ImportError | AttributeError) else f"{type(error).__name__}: {error}"
+    return shorten(str(said).removesuffix(": "), MESSAGE_LENGTH)[1:-1]

@@ -17,7 +17,15 @@ from pydantic import BaseModel
 from sqlalchemy.engine import URL, Connection, Engine, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, SQLAlchemyError
 
-from data_sources.base import DataSource, DataSourceError, FormatError, NoRowsError, NotFoundError, without_secrets
+from data_sources.base import (
+    DataSource,
+    DataSourceError,
+    FormatError,
+    NoRowsError,
+    NotFoundError,
+    stray_characters,
+    without_secrets,
+)
 from data_sources.homes import HomeBuilder
 from data_sources.records import Home, PromptRow, R, from_json_text, keys_of, may_be_json, plain, required_keys, shorten
 
@@ -305,9 +313,10 @@ def _parsed(url: str) -> URL:
     try:
         parsed = make_url(url)
     except (ArgumentError, ValueError) as error:
-        told = re.sub(r"\W.*", "...", url, flags=re.DOTALL) if "@" in url or "?" in url else url
+        told = re.sub(r"(?<=\w)\W.*", "...", url, flags=re.DOTALL) if "@" in url or "?" in url else url
         raise NotFoundError(
             f"{shorten(told)}: is no database address; expected one such as sqlite:///data/ai_automation.db"
+            f"{stray_characters(url)}"
         ) from error
     if "@" in (parsed.host or ""):
         raise NotFoundError(f"{parsed.drivername}://...: the password holds an @; write it as %40")
@@ -358,7 +367,7 @@ def _read_only_sqlite(url: URL, shown: str) -> Engine:
     if not is_file:
         raise NotFoundError(
             f"{shown_name}: no such database file (it is never created); DATABASE_URL or DATABASE_PATH says which, "
-            "--json-input reads a JSON file instead"
+            f"--json-input reads a JSON file instead{stray_characters(name)}"
         )
     path = path.resolve()
     address = f"file:{quote(str(path))}?mode=ro"

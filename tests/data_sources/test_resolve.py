@@ -15,7 +15,15 @@ import pytest
 from pytest_httpserver import HTTPServer
 from support import ROOT, environment, row
 
-from data_sources import Home, NotFoundError, SourceNotAvailableError, open_source
+from data_sources import (
+    DataSource,
+    FormatError,
+    Home,
+    NotFoundError,
+    PromptRow,
+    SourceNotAvailableError,
+    open_source,
+)
 from data_sources.json_file import JsonSource
 from data_sources.production import ProductionSource
 from data_sources.sql import SqlSource
@@ -175,3 +183,90 @@ def test_a_package_that_cannot_be_imported_is_named_with_its_cause(plugins: Path
     assert "No module named 'a_module_that_is_not_there'" in done.stderr
     verbose = train_with(broken, tmp_path, "--data-source", "csv://x.csv", "--verbose")
     assert "ModuleNotFoundError" in verbose.stderr, "the true cause is chained"
+
+
+class _EntryPoint:
+    """A registered scheme, as ``entry_points`` gives it."""
+
+    dist = None
+    module = "a_package"
+    name = "mine"
+
+    def __init__(self, loaded: Any) -> None:
+        self._loaded = loaded
+
+    def load(self) -> Any:
+        if isinstance(self._loaded, Exception):
+            raise self._loaded
+        return self._loaded
+
+
+class _Plugin(DataSource):
+    def __init__(self, spec: str, *, strict: bool, max_samples: int | None = None, gives: Any = ()) -> None:
+        super().__init__(strict=strict)
+        self._gives = gives
+
+    def _read(self, record: Any) -> Any:
+        yield from self._gives
+
+    def describe(self) -> dict[str, str]:
+        return {"type": "mine", "location": "somewhere"}
+
+
+class _NotReady(_Plugin):
+    def __init__(self, spec: str, **options: Any) -> None:
+        """No call of super()."""
+
+
+class _WithoutLocation(_Plugin):
+    def describe(self) -> dict[str, str]:
+        return {"type": "mine"}
+
+
+def _raises(error: Exception) -> Any:
+    def opener(spec: str, **options: Any) -> DataSource:
+        raise error
+
+    return opener
+
+
+@pytest.mark.parametrize(
+    ("loaded", "why"),
+    [
+        (SyntaxError("invalid syntax\n\x1b[31m"), r"cannot be imported (SyntaxError: invalid syntax\n"),
+        (RuntimeError("no licence"), "cannot be imported (RuntimeError: no licence)"),
+        (_raises(KeyError("MY_TOKEN")), "cannot open it (KeyError: 'MY_TOKEN')"),
+        (_raises(ValueError()), "cannot open it (ValueError)"),
+        (lambda spec: None, "cannot open it (TypeError: "),
+        (lambda spec, **options: None, "opens NoneType, expected a DataSource"),
+        (lambda spec, **options: [row("light.a", "light.b")], "opens list, expected a DataSource"),
+        ("no function", "cannot open it (TypeError: "),
+        (_NotReady, "_NotReady is not ready: its __init__ has to call super().__init__()"),
+        (_WithoutLocation, "cannot open it (KeyError: 'location')"),
+    ],
+)
+def test_a_fault_of_a_package_is_one_line_with_its_name(monkeypatch: pytest.MonkeyPatch, loaded: Any, why: str) -> None:
+    monkeypatch.setattr("data_sources.resolve.entry_points", lambda group: [_EntryPoint(loaded)])
+    with pytest.raises(SourceNotAvailableError) as failure:
+        open_source(data_source="mine://x")
+    assert str(failure.value).startswith("--data-source mine://: package a_package registers it but ")
+    assert why in str(failure.value)
+    assert str(failure.value).isprintable()
+
+
+def test_an_error_that_a_package_declares_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    opener = _raises(NotFoundError("mine://x: set MY_TOKEN"))
+    monkeypatch.setattr("data_sources.resolve.entry_points", lambda group: [_EntryPoint(opener)])
+    with pytest.raises(NotFoundError, match=r"^mine://x: set MY_TOKEN$"):
+        open_source(data_source="mine://x")
+
+
+@pytest.mark.parametrize("given", [{"entity_1": "light.a"}, None, PromptRow(query="q", suggestion="s")])
+def test_a_record_of_the_wrong_kind_is_said_to_be_that(monkeypatch: pytest.MonkeyPatch, given: Any) -> None:
+    def opener(spec: str, **options: Any) -> DataSource:
+        return _Plugin(spec, gives=[given], **options)
+
+    monkeypatch.setattr("data_sources.resolve.entry_points", lambda group: [_EntryPoint(opener)])
+    name = type(given).__name__
+    with pytest.raises(FormatError, match=rf"^somewhere: _Plugin\._read gives {name}, expected Home$"):
+        list(open_source(data_source="mine://x").read(Home))

@@ -1,0 +1,88 @@
+"""What the environment says of HTTP: a proxy for an address, hosts without one, certificates that are trusted.
+
+httpx reads the same variables, for every host at once: one value that it cannot parse, or a NO_PROXY with an IPv6
+network, then ends a request that needs none of them.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import re
+import ssl
+from contextlib import suppress
+from typing import NamedTuple
+
+CERTIFICATES = "SSL_CERT_FILE"
+_CERTIFICATE_VARIABLES = (CERTIFICATES, "SSL_CERT_DIR")
+
+
+class ProxySetting(NamedTuple):
+    """A proxy and the variable that names it."""
+
+    variable: str
+    address: str
+
+
+class CertificatesError(Exception):
+    """The certificates that a variable names cannot be read. The message names it."""
+
+
+def proxy_for(scheme: str, host: str, port: int | None) -> ProxySetting | None:
+    """The proxy for an address: ``<scheme>_proxy``, else ``all_proxy``, unless ``no_proxy`` names the host."""
+    if _goes_past(_variable("no_proxy")[1], host, port):
+        return None
+    for name in (f"{scheme}_proxy", "all_proxy"):
+        variable, value = _variable(name)
+        if value:
+            return ProxySetting(variable, value if "://" in value else f"http://{value}")
+    return None
+
+
+def ssl_context(*, needed: bool) -> ssl.SSLContext:
+    """What SSL_CERT_FILE or SSL_CERT_DIR names, else certifi's certificates.
+
+    Raises CertificatesError where they cannot be read and are ``needed``.
+    """
+    import certifi
+
+    for variable in _CERTIFICATE_VARIABLES:
+        place = os.environ.get(variable)
+        if not place:
+            continue
+        try:
+            if variable == CERTIFICATES:
+                return ssl.create_default_context(cafile=place)
+            return ssl.create_default_context(capath=place)
+        except (OSError, ValueError) as error:  # SSLError is an OSError
+            if needed:
+                why = getattr(error, "reason", None) or getattr(error, "strerror", None) or error
+                raise CertificatesError(f"{variable}={place!a}: cannot be read as certificates ({why})") from error
+    return ssl.create_default_context(cafile=certifi.where())
+
+
+def _variable(name: str) -> tuple[str, str]:
+    """Name and value; in small letters it counts first, as everywhere."""
+    for spelling in (name, name.upper()):
+        if spelling in os.environ:
+            return spelling, os.environ[spelling].strip()
+    return name, ""
+
+
+def _goes_past(no_proxy: str, host: str, port: int | None) -> bool:
+    host = host.strip("[]").rstrip(".").lower()
+    for entry in re.split(r"[\s,]+", no_proxy.lower()):
+        name = entry.rpartition("://")[2].rstrip("/") if "://" in entry else entry
+        if name == "*":
+            return True
+        with suppress(ValueError):
+            if ipaddress.ip_address(host) in ipaddress.ip_network(name.strip("[]"), strict=False):
+                return True
+            continue
+        found = re.fullmatch(r"\[?(?P<name>.*?)\]?(?::(?P<port>\d+))?", name)
+        if found is None or (found["port"] and int(found["port"]) != port):
+            continue
+        name = found["name"].removeprefix("*").removeprefix(".").rstrip(".")
+        if name and (host == name or host.endswith(f".{name}")):
+            return True
+    return False
