@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import math
 import signal
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -134,6 +135,10 @@ def run(
     from retraining_manager.pipeline import PAGE, Interrupted, run_pipeline
     from retraining_manager.settings import RetrainingOptions
 
+    if timeout is not None and not math.isfinite(timeout):
+        raise click.UsageError("--timeout takes a number of seconds.")
+    if evaluate_on == "":
+        raise click.UsageError("--evaluate-on needs a path, a URL, or auto.")
     if bool(models) == all_models:
         raise click.UsageError("Name the MODELs to train, or give --all.")
     settings = _settings(config, _chosen(optional) if optional else [])

@@ -39,14 +39,18 @@ def main(
     output: Path | None,
 ) -> None:
     """Write the base model and its card: same input, seed and versions, same bytes."""
-    from data_sources import Home, HomeBuilder, LoadReport, open_source
+    from data_sources import DataSourceError, Home, HomeBuilder, LoadReport, open_source
     from simulation.homes import simulate_home
     from training.synergy.config import SynergyConfig
     from training.synergy.job import SHIPPED_BASE
     from training.synergy.pretrained import MIN_HOMES
     from training.synergy.trainer import pretrain
 
-    real = [] if json_input is None else [h for h in open_source(json_input=str(json_input)).read(Home) if h.synergies]
+    try:
+        read = [] if json_input is None else open_source(json_input=str(json_input)).read(Home)
+        real = [home for home in read if home.synergies]
+    except DataSourceError as error:
+        raise click.ClickException(str(error)) from error
     made = []
     for index in range(generated):
         raw = simulate_home(GENERATED_SEED, index)

@@ -20,7 +20,7 @@ import click
 
 from data_sources import DataSource
 from training.judging.comparison import Comparer, EvaluationRows
-from training.runs.artifacts import to_json, write_output
+from training.runs.artifacts import check_apart, to_json, write_output
 from training.runs.comparison import Comparison
 from training.runs.errors import TrainingError
 from training.runs.job import SourceChoice
@@ -116,6 +116,14 @@ class CompareOptions:
 def compare_and_write(model_type: str, options: CompareOptions) -> None:
     """``compare`` from flags to a file. Raises as ``compare``, and ArtifactError where it cannot be written."""
     comparer = comparer_of(model_type)
+    check_apart(
+        data=options.source.path,
+        candidate=options.candidate,
+        output=options.output,
+        file_of_saved_rows=options.save_rows,
+        file_of_the_champion_s_rows=options.champion_rows,
+    )
+    check_apart(champion=options.champion, output=options.output, file_of_saved_rows=options.save_rows)
     comparison = compare(
         comparer,
         options.candidate,
@@ -157,5 +165,7 @@ def compare_models(
     """
     from training.runs.process import execute
 
+    if model not in MODELS:
+        raise click.UsageError(f"{model!a}: no such model; there are {', '.join(MODELS)}")
     source = SourceChoice(json_input, data_source, strict)
     execute(lambda: compare_and_write(model, CompareOptions(source, **options)), verbose=verbose)

@@ -13,9 +13,10 @@ from pathlib import Path
 import click
 import pytest
 from click.testing import CliRunner
-from support import ROOT, environment
+from support import ROOT, call, environment
 
 from home_synergy.cli import main, train
+from training.patterns.command import train as train_patterns
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 PACKAGES = ("data_sources", "home_assistant", "home_synergy", "retraining_manager", "simulation", "training")
@@ -95,3 +96,51 @@ def test_the_wheel_trains_suggests_and_retrains_from_an_empty_folder(installed: 
 def test_the_wheel_knows_its_version(installed: Run) -> None:
     shown = installed("--version")
     assert shown.stdout.startswith("home-synergy, version ")
+
+
+def test_a_missing_required_flag_is_wrong_usage() -> None:
+    done = CliRunner().invoke(main, ["evaluate"])
+    assert done.exit_code == 2
+    assert "Missing option '--model-path'" in done.output
+
+
+def test_an_unknown_model_is_wrong_usage_everywhere() -> None:
+    for arguments in (
+        ["compare", "nothing", "--candidate", "x", "--output", "y"],
+        ["retrain", "run", "nothing"],
+        ["train", "nothing"],
+    ):
+        assert CliRunner().invoke(main, arguments).exit_code == 2, arguments
+
+
+def test_a_timeout_that_is_no_number_and_an_empty_place_are_wrong_usage() -> None:
+    for flag in (["--timeout", "nan"], ["--evaluate-on", ""]):
+        assert CliRunner().invoke(main, ["retrain", "run", "gnn_synergy", *flag]).exit_code == 2, flag
+
+
+ROWS = [
+    {"entity_id": f"light.l{n % 4}", "pattern_type": "sequence", "confidence": 0.7, "occurrences": n,
+     "ground_truth": {"expected_pattern": "none" if n % 3 == 0 else "sequence"}}
+    for n in range(40)
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("flags", "why"),
+    [
+        (["--model-path", "m.skops", "--summary-path", "m.skops"], "is both the model and the summary"),
+        (["--model-path", "m.skops", "--summary-path", "./m_metadata.json"], "is both the metadata and the summary"),
+        (["--model-path", "rows.json"], "is both the data and the model"),
+        (["--dry-run", "--summary-path", "link.json"], "is both the data and the summary"),
+    ],
+)
+def test_nothing_is_written_over_the_data_or_the_model(tmp_path: Path, flags: list[str], why: str) -> None:
+    (tmp_path / "rows.json").write_text(json.dumps(ROWS))
+    (tmp_path / "link.json").symlink_to("rows.json")
+    (tmp_path / "m.skops").write_text("the old model")
+    before = {path.name: path.read_text() for path in tmp_path.iterdir()}
+    done = call(train_patterns, "--json-input", "rows.json", *flags, cwd=tmp_path)
+    assert done.returncode == 1
+    assert why in done.stderr
+    assert done.stderr.count("\n") == 1
+    assert {path.name: path.read_text() for path in tmp_path.iterdir()} == before

@@ -105,6 +105,25 @@ def check_output(path: Path) -> None:
         check_writable(_followed(path))
 
 
+def check_apart(**paths: Path | str | None) -> None:
+    """Refuse two names for one file: what is written last would replace what was read or written before.
+
+    Args:
+        paths: What each file is -> where it is; None where there is none.
+
+    Raises:
+        ArtifactError: Two of them are one file.
+    """
+    seen: dict[Path, str] = {}
+    for what, path in paths.items():
+        if path is None or _is_special(Path(path)):
+            continue
+        place, name = Path(path).resolve(), what.replace("_", " ")
+        if place in seen:
+            raise ArtifactError(f"{path}: is both the {seen[place]} and the {name}; give another path to one of them")
+        seen[place] = name
+
+
 def write_output(path: Path, content: bytes) -> None:
     """Write a result to the path that a user names: through a symlink, and into a device or a pipe that is there.
 

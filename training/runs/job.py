@@ -47,6 +47,12 @@ class SourceChoice:
     data_source: str | None = None
     strict: bool = False
 
+    @property
+    def path(self) -> str | None:
+        """The file or folder that is read, where the source is one; else None."""
+        named = self.json_input or self.data_source
+        return named if named and named != "-" and Path(named).is_file() else None
+
     def open(self, kind: KindName, max_samples: int | None = None) -> DataSource:
         """Open the source for one kind of records, of which at most ``max_samples`` are read.
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from data_sources import DataSource
-from training.runs.artifacts import check_output, to_json, write_output
+from training.runs.artifacts import check_apart, check_output, metadata_path, to_json, write_output
 from training.runs.distributed import is_first
 from training.runs.errors import ArtifactError, TrainingError
 from training.runs.job import SourceChoice, TrainingJob
@@ -58,19 +58,21 @@ def run_training(
         verbose: Log debug messages, and the traceback of a failure.
         given: The job's own flags by name; None means that a flag was not given.
     """
-    training = Training(job_type, SourceChoice(json_input, data_source, strict), given, dry_run=dry_run)
     path = Path(summary_path) if summary_path and is_first() else None
+    source = SourceChoice(json_input, data_source, strict)
+    training = Training(job_type, source, given, dry_run=dry_run, summary_path=path)
 
     def body() -> None:
         if path is not None:
             check_output(path)  # before training, not after it
+            check_apart(data=source.path, summary=path)
         failure: BaseException | None = None
         try:
             training.perform()
         # A cron job needs a summary of every failure.
         except (Exception, KeyboardInterrupt, Stopped) as error:  # noqa: BLE001
             failure = error
-        if path is not None:
+        if path is not None and not training.summary_taken:
             try:
                 write_output(path, to_json(training.summary().model_dump()))
             except ArtifactError as error:
@@ -105,8 +107,11 @@ class Training:
         given: Mapping[str, Any],
         *,
         dry_run: bool = False,
+        summary_path: Path | None = None,
     ) -> None:
         self.job_type = job_type
+        self.summary_taken = False
+        self._summary_path = summary_path
         self.job: TrainingJob[Any, Any] | None = None
         self.dry_run = dry_run
         self._choice, self._given = source, given
@@ -134,10 +139,18 @@ class Training:
             self.errors.append(self.message)
             raise
 
+    def _check_apart(self, job: TrainingJob[Any, Any]) -> None:
+        """Refuse to write over the data, or the summary over the model."""
+        model = job.model_path
+        self.summary_taken = True  # until it is known to have a place of its own
+        check_apart(data=self._choice.path, model=model, metadata=metadata_path(model), summary=self._summary_path)
+        self.summary_taken = False
+
     def _perform(self) -> None:
         job = self.job = self.job_type(self._choice, self._given)
         self.config = job.config
         source = self.source = job.open()
+        self._check_apart(job)
         skipped = job.check_target(self.dry_run)
         if skipped is not None:
             self.status, self.message = "skipped", skipped

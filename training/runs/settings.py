@@ -149,9 +149,8 @@ def _option(name: str, field: FieldInfo, setting: Setting) -> Callable[[F], F]:
         *setting.former,
         name,
         type=_type(field),
-        default=None,
-        required=field.is_required(),
         metavar=setting.metavar,
+        **({"required": True} if field.is_required() else {"default": None}),
         help=f"{setting.help}{default}",
     )
 

@@ -28,6 +28,7 @@ def suggest(source: SourceChoice, options: SuggestOptions) -> None:
     path, output = options.model_path, options.output
     if output is not None:
         artifacts.check_output(output)
+        artifacts.check_apart(data=source.path, model=path, output=output)
     if not path.is_file():
         raise TrainingError(
             f"{path}: no such model file; `home-synergy train gnn-synergy` makes one, --model-path names it"

@@ -157,6 +157,7 @@ def evaluate(source: SourceChoice, options: EvaluationOptions) -> None:
 
     if options.report is not None:
         artifacts.check_output(options.report)
+        artifacts.check_apart(data=source.path, model=options.model_path, report=options.report)
     model = SynergyModel.load(options.model_path, sentences=not options.no_names)
     opened = source.open(Home.kind)
     homes = sorted(opened.read(Home), key=lambda home: home.home_id)

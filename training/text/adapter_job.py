@@ -78,6 +78,8 @@ class AdapterJob(TrainingJob[list[Any], "TrainedAdapter"]):
             self._take_over(self.options.resume_run, self._started, [n for n, v in given.items() if v is not None])
         self.config = self.adapter.model_dump()
         self.run_id = first_says(self.options.run_id or datetime.now(UTC).strftime("run_%Y%m%d_%H%M%S"))
+        if Path(self.run_id).name != self.run_id or self.run_id == LATEST:
+            raise TrainingError(f"--run-id {self.run_id!a}: is no name of a folder; --run-directory takes a path")
         self.model_path = self.options.run_directory or self.options.output_dir / self.run_id
         self._partial = _partial_of(self.model_path)
 
