@@ -143,7 +143,8 @@ class Training:
         """Refuse to write over the data, or the summary over the model."""
         model = job.model_path
         self.summary_taken = True  # until it is known to have a place of its own
-        check_apart(data=self._choice.path, model=model, metadata=metadata_path(model), summary=self._summary_path)
+        metadata = metadata_path(model) if model.name else None  # a folder is refused later, by name
+        check_apart(data=self._choice.path, model=model, metadata=metadata, summary=self._summary_path)
         self.summary_taken = False
 
     def _perform(self) -> None:

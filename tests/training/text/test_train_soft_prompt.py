@@ -155,7 +155,7 @@ def test_a_resumed_run_ends_as_an_uninterrupted_one(tmp_path: Path) -> None:
     assert stopped.returncode == 1
     assert stderr == (
         "Error: interrupted (SIGINT); nothing was published and the model that was there is untouched; "
-        "--resume-run out/stopped goes on with it\n"
+        "--resume-run out/stopped resumes it\n"
     )
     assert (tmp_path / "out" / "latest").readlink() == Path("whole")
     refused = {
