@@ -1,4 +1,4 @@
-"""The features of a block are matched by name, and each is what its name says."""
+"""The features of a block are matched by name, and do not depend on what else is in the block."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What names mean as features: with any encoder, without one, word by word, and with the one that the extra brings."""
+"""Names as features: with any encoder, without one, word by word, and with the one that the extra brings."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The base model: what ships, what may be in it, and what training makes of it."""
+"""The pretrained model: what ships, what may be in it, and what training makes of it."""
 
 from __future__ import annotations
 
