@@ -127,7 +127,7 @@ VALUES = st.recursive(
 GLUE = st.sampled_from(["\n", "", ",", "\n\n", "\ufeff", "\r\n", " ", "\n]", "\n{", '\n"', "}"])
 
 
-@settings(max_examples=400, suppress_health_check=[HealthCheck.too_slow], deadline=None)
+@settings(max_examples=150, suppress_health_check=[HealthCheck.too_slow], deadline=None)
 @given(st.lists(st.tuples(VALUES, GLUE, st.sampled_from([None, 1])), max_size=4), st.integers(0, 400), st.booleans())
 def test_any_json_well_laid_out_or_not_gives_records_or_a_line_for_a_person(
     parts: list[tuple[Any, str, int | None]], cut: int, strict: bool

@@ -306,6 +306,7 @@ def test_an_output_that_cannot_be_written_is_found_before_training(train: Train,
     assert "Epoch" not in done.stdout
 
 
+@pytest.mark.slow
 def test_a_full_disk_while_saving_leaves_the_old_model(train_process: Train, write: Write) -> None:
     write("x.json", FOUR_PAIRS)
     folder = write("models/gnn_synergy.pth", "the old model").parent

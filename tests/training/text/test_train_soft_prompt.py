@@ -252,7 +252,9 @@ def bad_inputs(tmp_path: Path) -> Path:
     return old.parent
 
 
-@pytest.mark.parametrize("name", BAD)
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=pytest.mark.slow if name == "no such base" else ()) for name in BAD]
+)
 def test_bad_input_is_one_line_exit_1_and_latest_untouched(
     soft: Soft, bad_inputs: Path, tmp_path: Path, name: str
 ) -> None:
