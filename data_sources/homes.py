@@ -142,7 +142,7 @@ class HomeBuilder:
                     enabled[entity_id] = Entity(entity_id=entity_id)
                     implied += 1
             synergies.append(
-                Synergy.model_construct(
+                Synergy(  # faster than model_construct, which sets the fields in Python
                     **key._asdict(),
                     # Rounded, so that the last bits do not depend on the order of the rows.
                     confidence=round(self._rows[key].confidence / rows, 12),

@@ -7,7 +7,7 @@ import re
 import sqlite3
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from functools import lru_cache, partial
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, cast
 from urllib.parse import quote
@@ -396,8 +396,9 @@ def _read_only_sqlite(url: URL, shown: str) -> Engine:
     return sa.create_engine("sqlite://", creator=connect, poolclass=sa.pool.NullPool)
 
 
-# A text that is not UTF-8 keeps its other rows readable: its own row is refused, for half a character is no text.
-_text = partial(str, encoding="utf-8", errors="surrogateescape")
+def _text(raw: bytes) -> str:
+    """SQLite's text. One that is not UTF-8 costs its own row alone: half a character is no text to any record."""
+    return raw.decode("utf-8", "surrogateescape")
 
 
 def _id_column(there: Collection[str]) -> sa.ColumnElement[Any]:
