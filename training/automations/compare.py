@@ -9,7 +9,7 @@ from training.automations.config import YamlOptions
 from training.automations.evaluation import evaluate_generator, structure_score
 from training.automations.model import YamlGenerator, examples
 from training.automations.trainer import row_units, split_by_home
-from training.judging.comparison import Comparer, EvaluationRows, Measured, dump_record, rows_digest, unseen_rows
+from training.judging.comparison import Comparer, EvaluationRows, Measured, unseen_rows
 from training.text.adapter_job import samples_of
 
 
@@ -40,8 +40,6 @@ COMPARER = Comparer(
     described=lambda model: model.described,
     leave_out=_leave_out,
     score=_score,
-    fingerprint=lambda rows: rows_digest(row.model_dump_json() for row in rows),
-    dump=dump_record,
     parse=YamlRow.model_validate,
     max_samples=lambda run: samples_of(run, YamlOptions),
 )

@@ -78,6 +78,21 @@ def _all(_model: Path) -> None:
     return None
 
 
+def rows_digest(rows: Iterable[str]) -> str:
+    """SHA-256 of the rows; their order does not matter."""
+    return hashlib.sha256("\n".join(sorted(rows)).encode()).hexdigest()
+
+
+def records_digest(records: Iterable[Any]) -> str:
+    """``rows_digest`` of records."""
+    return rows_digest(record.model_dump_json() for record in records)
+
+
+def dump_record(row: Any) -> Any:
+    """A record as JSON."""
+    return row.model_dump(mode="json", exclude_none=True)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Comparer(Generic[M, Row]):
     """Compares models of one type. Each wing defines one, from functions on its models and rows.
@@ -90,9 +105,9 @@ class Comparer(Generic[M, Row]):
         described: What a model's file says about its training. Its ``trained_on`` is a text of ``unit_digests``.
         leave_out: Return the rows whose units are in none of the given texts ``trained_on``.
         score: Score each model, the candidate first. A model's result is None if no row can be scored.
-        fingerprint: SHA-256 of rows.
-        dump: Turn a row into JSON.
         parse: Turn JSON back into a row.
+        fingerprint: SHA-256 of rows; rows that are no records need their own.
+        dump: Turn a row into JSON; likewise.
         size: The number of units that a row counts as.
         counted: The name of these units, for messages.
         max_samples: The limit on rows with which the model at a path was trained, so that a comparison reads the same
@@ -105,9 +120,9 @@ class Comparer(Generic[M, Row]):
     described: Callable[[M], Mapping[str, Any]]
     leave_out: Callable[[EvaluationRows[Row], Sequence[str]], Sequence[Row]]
     score: Callable[[Sequence[M], EvaluationRows[Row]], Sequence[Measured | None]]
-    fingerprint: Callable[[Sequence[Row]], str]
-    dump: Callable[[Row], Any]
     parse: Callable[[Any], Row]
+    fingerprint: Callable[[Sequence[Row]], str] = records_digest
+    dump: Callable[[Row], Any] = dump_record
     size: Callable[[Row], int] = _one
     counted: str = "rows"
     max_samples: Callable[[Path], int | None] = _all
@@ -174,13 +189,3 @@ def unseen_rows(rows: Sequence[Row], units: Sequence[str], trained_on: Sequence[
     """
     fresh = unseen_units(units, *trained_on)
     return [row for row, unit in zip(rows, units, strict=True) if unit in fresh]
-
-
-def rows_digest(rows: Iterable[str]) -> str:
-    """SHA-256 of the rows; their order does not matter."""
-    return hashlib.sha256("\n".join(sorted(rows)).encode()).hexdigest()
-
-
-def dump_record(row: Any) -> Any:
-    """A record as JSON."""
-    return row.model_dump(mode="json", exclude_none=True)

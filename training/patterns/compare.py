@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from data_sources import DataSource, PatternRow
-from training.judging.comparison import Comparer, EvaluationRows, Measured, dump_record, rows_digest, unseen_rows
+from training.judging.comparison import Comparer, EvaluationRows, Measured, unseen_rows
 from training.patterns.model import PatternModel
 from training.patterns.trainer import evaluate_patterns, split_by_entity
 
@@ -33,7 +33,5 @@ COMPARER = Comparer(
     described=lambda model: model.provenance,
     leave_out=_leave_out,
     score=_score,
-    fingerprint=lambda rows: rows_digest(row.model_dump_json() for row in rows),
-    dump=dump_record,
     parse=PatternRow.model_validate,
 )

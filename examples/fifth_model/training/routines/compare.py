@@ -9,7 +9,7 @@ from training.routines.trainer import evaluate, split_by_day
 
 from data_sources import DataSource
 from data_sources.records import RoutineRow
-from training.judging.comparison import Comparer, EvaluationRows, Measured, dump_record, rows_digest, unseen_rows
+from training.judging.comparison import Comparer, EvaluationRows, Measured, unseen_rows
 
 
 def _select(source: DataSource, _max_samples: int | None) -> EvaluationRows[RoutineRow]:
@@ -32,7 +32,5 @@ COMPARER = Comparer(
     described=lambda model: model.provenance,
     leave_out=_leave_out,
     score=_score,
-    fingerprint=lambda rows: rows_digest(row.model_dump_json() for row in rows),
-    dump=dump_record,
     parse=RoutineRow.model_validate,
 )
