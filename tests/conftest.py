@@ -5,14 +5,13 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from pytest_httpserver import HTTPServer
-from support import SCRIPT, call, environment
+from support import SCRIPT, call, call_process
 
 from training.synergy.command import train as train_synergy
 
@@ -45,16 +44,7 @@ def train_process(tmp_path: Path) -> Callable[..., Result]:
     """Run scripts/train_gnn_synergy.py in an empty working directory, as a process."""
 
     def run(*arguments: str, env: dict[str, str] | None = None, **options: Any) -> Result:
-        command = [sys.executable, str(SCRIPT), *arguments]
-        return subprocess.run(
-            command,
-            cwd=tmp_path,
-            capture_output=True,
-            text=True,
-            timeout=240,
-            env=environment(**(env or {})),
-            **options,
-        )
+        return call_process(str(SCRIPT), *arguments, cwd=tmp_path, timeout=240, env=env, **options)
 
     return run
 

@@ -6,6 +6,7 @@ import io
 import logging
 import os
 import subprocess
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -52,6 +53,21 @@ def call(
         root.handlers[:] = handlers
         root.setLevel(level)
     return subprocess.CompletedProcess(list(arguments), result.exit_code, result.stdout, result.stderr)
+
+
+def call_process(
+    *arguments: str, cwd: Path, timeout: float | None = None, env: Mapping[str, str] | None = None, **options: Any
+) -> subprocess.CompletedProcess[str]:
+    """Run Python with these arguments in a process of its own, in ``environment``: its exit code, its two streams."""
+    return subprocess.run(
+        [sys.executable, *arguments],
+        cwd=cwd,
+        capture_output=True,
+        text=True,
+        timeout=timeout,
+        env=environment(**(env or {})),
+        **options,
+    )
 
 
 def row(trigger: str, action: str, confidence: float = 0.8, **extra: Any) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 from pytest_httpserver import HTTPServer
-from support import ROOT, environment, row
+from support import ROOT, SCRIPT, call_process, row
 
 from data_sources import (
     DataSource,
@@ -148,14 +148,7 @@ def plugins(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def train_with(plugins: Path, cwd: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, str(ROOT / "scripts" / "train_gnn_synergy.py"), *arguments, "--dry-run"],
-        cwd=cwd,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        env=environment(PYTHONPATH=str(plugins)),
-    )
+    return call_process(str(SCRIPT), *arguments, "--dry-run", cwd=cwd, timeout=60, env={"PYTHONPATH": str(plugins)})
 
 
 def test_another_package_adds_a_scheme(plugins: Path, tmp_path: Path, write: Write) -> None:

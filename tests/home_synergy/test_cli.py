@@ -13,7 +13,7 @@ from pathlib import Path
 import click
 import pytest
 from click.testing import CliRunner
-from support import ROOT, call, environment
+from support import ROOT, call, call_process
 
 from home_synergy.cli import main, train
 from training.patterns.command import train as train_patterns
@@ -60,14 +60,8 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Run:
     subprocess.run([*pip, "--target", str(site), str(source)], check=True, timeout=300)
 
     def run(*arguments: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [sys.executable, "-m", "home_synergy", *arguments],
-            cwd=empty,
-            capture_output=True,
-            text=True,
-            timeout=300,
-            env={**environment(), "PYTHONPATH": str(site), "PYTHONDONTWRITEBYTECODE": "1"},
-        )
+        env = {"PYTHONPATH": str(site), "PYTHONDONTWRITEBYTECODE": "1"}
+        return call_process("-m", "home_synergy", *arguments, cwd=empty, timeout=300, env=env)
 
     place = subprocess.run(
         [sys.executable, "-c", "import training; print(training.__file__)"],

@@ -7,11 +7,10 @@ import random
 import re
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
-from support import ROOT, environment
+from support import ROOT, call_process
 
 EXAMPLE = ROOT / "examples" / "fifth_model"
 TABLES = {"data_sources/records.py", "training/runs/models.py", "retraining_manager/models.py", "setup.cfg"}
@@ -42,14 +41,7 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def home_synergy(house: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "home_synergy", *arguments],
-        cwd=house,
-        capture_output=True,
-        text=True,
-        timeout=120,
-        env={**environment(), "PYTHONPATH": str(house)},
-    )
+    return call_process("-m", "home_synergy", *arguments, cwd=house, timeout=120, env={"PYTHONPATH": str(house)})
 
 
 def test_only_one_table_of_each_package_is_touched() -> None:

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import json
 import random
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-from support import ROOT, environment, row
+from support import ROOT, call_process, row
 
 Retrain = Callable[..., dict[str, Any]]
 GNN = "gnn_synergy"
@@ -22,14 +20,9 @@ def retrain(tmp_path: Path) -> Retrain:
     """Run scripts/retrain.py in an empty working directory; its JSON."""
 
     def run(*arguments: str, code: int = 0) -> dict[str, Any]:
-        done = subprocess.run(
-            [sys.executable, str(ROOT / "scripts" / "retrain.py"), *arguments, "--json"],
-            cwd=tmp_path,
-            capture_output=True,
-            text=True,
-            timeout=900,
-            env=environment(HF_HUB_OFFLINE="1", HF_HOME=str(tmp_path / "hf"), SOFT_PROMPT_BASE_MODEL="scratch"),
-        )
+        env = {"HF_HUB_OFFLINE": "1", "HF_HOME": str(tmp_path / "hf"), "SOFT_PROMPT_BASE_MODEL": "scratch"}
+        script = str(ROOT / "scripts" / "retrain.py")
+        done = call_process(script, *arguments, "--json", cwd=tmp_path, timeout=900, env=env)
         assert done.returncode == code, done.stderr
         content: dict[str, Any] = json.loads(done.stdout)
         return content
@@ -39,17 +32,9 @@ def retrain(tmp_path: Path) -> Retrain:
 
 def scores(folder: Path) -> dict[str, float]:
     """What production's path scores on the sample."""
-    subprocess.run(
-        [
-            *(sys.executable, str(ROOT / "scripts" / "compare_models.py"), GNN, "--candidate"),
-            *("models/gnn_synergy.pth", "--json-input", "--output", "scores.json"),
-        ],
-        cwd=folder,
-        check=True,
-        capture_output=True,
-        timeout=240,
-        env=environment(),
-    )
+    script = str(ROOT / "scripts" / "compare_models.py")
+    flags = ("--candidate", "models/gnn_synergy.pth", "--json-input", "--output", "scores.json")
+    call_process(script, GNN, *flags, cwd=folder, timeout=240).check_returncode()
     found: dict[str, float] = json.loads((folder / "scores.json").read_text())["candidate"]["scores"]
     return found
 

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import json
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
-from support import ROOT, call, environment
+from support import ROOT, call, call_process
 
 from data_sources import YamlRow, open_source
 from home_assistant import parse_automation
@@ -53,14 +52,8 @@ ROWS = [row(room, state) for room in ROOMS for state in ("on", "off")]
 
 
 def run_script(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, str(SCRIPT), *arguments],
-        cwd=folder,
-        capture_output=True,
-        text=True,
-        timeout=280,
-        env=environment(HF_HUB_OFFLINE="1", HF_HOME=str(folder / "hf"), OMP_NUM_THREADS="1"),
-    )
+    offline = {"HF_HUB_OFFLINE": "1", "HF_HOME": str(folder / "hf")}
+    return call_process(str(SCRIPT), *arguments, cwd=folder, timeout=280, env=offline)
 
 
 class Lines:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support import ROOT, environment
+from support import ROOT, call_process
 
 from data_sources import DataSourceError, FormatError, NotFoundError, PatternRow, UnsupportedKindError, open_source
 from training.patterns.job import PatternJob
@@ -29,14 +29,7 @@ Write = Callable[[str, Any], Path]
 
 
 def run_script(cwd: Path, *arguments: str, **env: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, str(SCRIPT), *arguments],
-        cwd=cwd,
-        capture_output=True,
-        text=True,
-        timeout=120,
-        env=environment(**env),
-    )
+    return call_process(str(SCRIPT), *arguments, cwd=cwd, timeout=120, env=env)
 
 
 def job(tmp_path: Path, *, dry_run: bool = False, model_path: str | None = None, **source: Any) -> Training:

@@ -7,7 +7,6 @@ import logging
 import math
 import re
 import subprocess
-import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -18,7 +17,7 @@ import yaml
 from click.testing import CliRunner
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from support import ROOT, as_home, environment, home, row
+from support import ROOT, as_home, call_process, home, row
 
 from data_sources import Entity, Home
 from home_assistant.automation_schema import check_automation
@@ -512,12 +511,10 @@ def test_homes_without_any_entity_are_an_error(model_path: Path, tmp_path: Path)
 @pytest.mark.slow
 def test_the_script_prints_yaml_alone_and_fails_in_one_line(model_path: Path, tmp_path: Path) -> None:
     (tmp_path / "homes.json").write_bytes(to_json({"home_id": "h", "entities": new_home()["entities"]}))
-    command = [sys.executable, str(SCRIPT), "--json-input", "homes.json", "--model-path", str(model_path), "--top", "2"]
+    command = [str(SCRIPT), "--json-input", "homes.json", "--model-path", str(model_path), "--top", "2"]
 
     def run(*more: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [*command, *more], cwd=tmp_path, capture_output=True, text=True, timeout=120, env=environment()
-        )
+        return call_process(*command, *more, cwd=tmp_path, timeout=120)
 
     done = run()
     assert done.returncode == 0, done.stderr

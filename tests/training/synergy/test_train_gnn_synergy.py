@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support import ROOT, SCRIPT, environment, home, row
+from support import ROOT, SCRIPT, call_process, environment, home, row
 
 from training.runs.artifacts import verify
 
@@ -41,15 +41,8 @@ def files(folder: Path) -> dict[str, bytes]:
 def sample(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, subprocess.CompletedProcess[str]]:
     """One run on the project's own sample, from inside scripts/, with a bare flag."""
     folder = tmp_path_factory.mktemp("sample")
-    command = [sys.executable, SCRIPT.name, "--json-input", "--model-path", str(folder / "m.pth"), "--summary-path"]
-    done = subprocess.run(
-        [*command, str(folder / "s.json")],
-        cwd=SCRIPT.parent,
-        capture_output=True,
-        text=True,
-        timeout=240,
-        env=environment(),
-    )
+    command = [SCRIPT.name, "--json-input", "--model-path", str(folder / "m.pth"), "--summary-path"]
+    done = call_process(*command, str(folder / "s.json"), cwd=SCRIPT.parent, timeout=240)
     (SCRIPT.parent / "gnn_training.log").unlink(missing_ok=True)
     return folder, done
 
@@ -405,8 +398,8 @@ def test_help_imports_no_heavy_library(script: str) -> None:
 
 def test_dry_run_imports_no_torch(write: Write, tmp_path: Path) -> None:
     write("x.json", FOUR_PAIRS)
-    command = [sys.executable, "-X", "importtime", str(SCRIPT), "--json-input", "x.json", "--dry-run"]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60, env=environment())
+    command = ["-X", "importtime", str(SCRIPT), "--json-input", "x.json", "--dry-run"]
+    done = call_process(*command, cwd=tmp_path, timeout=60)
     assert done.returncode == 0
     assert not re.search(r"\|\s+torch$", done.stderr, re.MULTILINE)
 

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 import transformers
-from support import ROOT, call, environment
+from support import ROOT, call, call_process, environment
 
 from data_sources import open_source
 from training.compare import compare, comparer_of
@@ -45,14 +45,8 @@ def soft(tmp_path: Path) -> Soft:
     """Run the script in an empty working directory, off-line."""
 
     def run(*arguments: str, **env: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [sys.executable, str(SCRIPT), *arguments],
-            cwd=tmp_path,
-            capture_output=True,
-            text=True,
-            timeout=240,
-            env=environment(HF_HUB_OFFLINE="1", HF_HOME=str(tmp_path / "hf"), **env),
-        )
+        offline = {"HF_HUB_OFFLINE": "1", "HF_HOME": str(tmp_path / "hf")}
+        return call_process(str(SCRIPT), *arguments, cwd=tmp_path, timeout=240, env={**offline, **env})
 
     return run
 
@@ -186,12 +180,11 @@ def test_out_of_memory_says_which_flags_help(tmp_path: Path) -> None:
     (tmp_path / "rows.json").write_text(json.dumps(long))
     arguments = "--base-model scratch --batch-size 64 --source-max-tokens 9000 --json-input rows.json".split()
     limit = 8 * 2**30
-    done = subprocess.run(
-        [sys.executable, str(SCRIPT), *arguments],
+    done = call_process(
+        str(SCRIPT),
+        *arguments,
         cwd=tmp_path,
-        env=environment(HF_HUB_OFFLINE="1"),
-        capture_output=True,
-        text=True,
+        env={"HF_HUB_OFFLINE": "1"},
         preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_AS, (limit, limit)),
     )
     assert done.returncode == 1
@@ -204,14 +197,9 @@ def test_out_of_memory_says_which_flags_help(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_two_processes_publish_one_run(tmp_path: Path) -> None:
     (tmp_path / "rows.json").write_text(json.dumps(ROWS))
-    launch = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", str(SCRIPT)]
-    done = subprocess.run(
-        [*launch, *QUICK, "--json-input", "rows.json", "--output-dir", "out", "--summary-path", "s.json"],
-        cwd=tmp_path,
-        env=environment(HF_HUB_OFFLINE="1"),
-        capture_output=True,
-        text=True,
-    )
+    launch = ["-m", "torch.distributed.run", "--nproc-per-node", "2", str(SCRIPT), *QUICK]
+    rows = ["--json-input", "rows.json", "--output-dir", "out", "--summary-path", "s.json"]
+    done = call_process(*launch, *rows, cwd=tmp_path, env={"HF_HUB_OFFLINE": "1"})
     assert done.returncode == 0, done.stderr
     assert done.stdout.count("Epoch 1:") == done.stdout.count("Saved:") == 1, "one process speaks for both"
     (run,) = [path for path in (tmp_path / "out").iterdir() if path.name != "latest"]
