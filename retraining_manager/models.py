@@ -28,7 +28,6 @@ class ModelSpec:
             ``--require-distinct`` a refusal.
         metric: The score of held-out rows that decides; higher is better, ``best`` is its greatest value.
         metric_title: The metric's name for people.
-        memory_hint: How to make its training smaller, for a person.
         companions: Endings of the names of the files that belong to a model file, after its stem.
         default_source: What its training reads with no flag, where that is not all of production's services.
         place_variable: The environment variable that moves its production path.
@@ -42,7 +41,6 @@ class ModelSpec:
     metric: str
     metric_title: str
     best: float
-    memory_hint: str
     companions: tuple[str, ...] = ()
     default_source: str | None = None
     place_variable: str | None = None
@@ -52,6 +50,11 @@ class ModelSpec:
     def script(self) -> str:
         """The file name of its training script, which production's cron knows."""
         return f"train_{self.model}.py"
+
+    @property
+    def memory_hint(self) -> str:
+        """How to make its training smaller, for a person."""
+        return MODELS[self.model].memory_hint
 
     @property
     def production(self) -> Path:
@@ -69,7 +72,6 @@ _SPECS = (
         metric="mrr",
         metric_title="MRR",
         best=1.0,
-        memory_hint="train on fewer homes, or lower GNN_HIDDEN_DIM or GNN_BATCH_SIZE",
         companions=("_metadata.json", "_training.png"),
         place_variable="GNN_MODEL_PATH",
         supports_force=True,
@@ -82,7 +84,6 @@ _SPECS = (
         metric="chrf",
         metric_title="chrF",
         best=100.0,
-        memory_hint="lower --batch-size, --source-max-tokens, --target-max-tokens or --lora-r",
         default_source="sqlite:///data/ai_automation.db",
     ),
     ModelSpec(
@@ -93,7 +94,6 @@ _SPECS = (
         metric="average_precision",
         metric_title="average precision",
         best=1.0,
-        memory_hint="train on fewer rows",
         companions=("_metadata.json", "_reliability.png"),
     ),
     ModelSpec(
@@ -104,7 +104,6 @@ _SPECS = (
         metric="structure_f1",
         metric_title="structure F1",
         best=1.0,
-        memory_hint="lower --batch-size, --source-max-tokens, --target-max-tokens or --lora-r",
     ),
 )
 SPECS: Mapping[str, ModelSpec] = MappingProxyType({spec.model: spec for spec in _SPECS})

@@ -103,14 +103,12 @@ class TrainingJob(ABC, Generic[Rows, Model]):
     Attributes:
         model_type: The model's name, as the manager and production know it.
         log_file: A file in the working directory that gets every message, or None.
-        memory_hint: What to do if memory runs out.
         config: The configuration, for the summary.
         model_path: Where the model is published.
     """
 
     model_type: ClassVar[KindName]
     log_file: ClassVar[str | None] = None
-    memory_hint: ClassVar[str] = "train on less data"
     config: dict[str, Any]
     model_path: Path
 

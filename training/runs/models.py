@@ -1,4 +1,4 @@
-"""The table of models: the wing of each, and where training publishes it."""
+"""The table of models: the wing of each, where training publishes it, and how to make its training smaller."""
 
 from __future__ import annotations
 
@@ -16,21 +16,30 @@ class ModelEntry(NamedTuple):
         wing: Its package. Every wing has the same modules: ``command.train`` trains, ``compare.COMPARER`` compares.
         place: Where training publishes it by default, relative to the working directory: a model file, or the folder of
             its run directories.
+        memory_hint: What to do if its training runs out of memory.
     """
 
     wing: str
     place: Path
+    memory_hint: str
 
     def load(self, room: str, name: str) -> Any:
         """Import the wing's module ``room`` and return its attribute ``name``."""
         return getattr(import_module(f"{self.wing}.{room}"), name)
 
 
+_ADAPTER_HINT = "lower --batch-size, --source-max-tokens, --target-max-tokens or --lora-r"
 MODELS: Mapping[str, ModelEntry] = MappingProxyType(
     {
-        "gnn_synergy": ModelEntry("training.synergy", Path("models/gnn_synergy.pth")),
-        "soft_prompt": ModelEntry("training.text", Path("data/ask_ai_soft_prompt")),
-        "pattern_detection": ModelEntry("training.patterns", Path("models/pattern_detection.skops")),
-        "yaml_generation": ModelEntry("training.automations", Path("models/yaml_generation")),
+        "gnn_synergy": ModelEntry(
+            "training.synergy",
+            Path("models/gnn_synergy.pth"),
+            "train on fewer homes, or lower GNN_HIDDEN_DIM or GNN_BATCH_SIZE",
+        ),
+        "soft_prompt": ModelEntry("training.text", Path("data/ask_ai_soft_prompt"), _ADAPTER_HINT),
+        "pattern_detection": ModelEntry(
+            "training.patterns", Path("models/pattern_detection.skops"), "train on fewer rows"
+        ),
+        "yaml_generation": ModelEntry("training.automations", Path("models/yaml_generation"), _ADAPTER_HINT),
     }
 )

@@ -16,6 +16,7 @@ from training.runs.artifacts import check_apart, check_output, metadata_path, to
 from training.runs.distributed import is_first
 from training.runs.errors import ArtifactError, TrainingError
 from training.runs.job import SourceChoice, TrainingJob
+from training.runs.models import MODELS
 from training.runs.process import Stopped, execute, failure_line
 from training.runs.summary import Status, TrainingSummary
 
@@ -82,7 +83,7 @@ def run_training(
         if failure is not None:
             raise TrainingError(training.message) from failure
 
-    execute(body, verbose=verbose, log_file=job_type.log_file, memory_hint=job_type.memory_hint)
+    execute(body, verbose=verbose, log_file=job_type.log_file, memory_hint=MODELS[job_type.model_type].memory_hint)
 
 
 class Training:
@@ -133,7 +134,7 @@ class Training:
         except (Exception, KeyboardInterrupt, Stopped) as error:
             left = " after the model was saved" if self.saved else "; nothing was published and the model that was "
             left += "" if self.saved else "there is untouched"
-            line = failure_line(error, self.job_type.memory_hint, left)
+            line = failure_line(error, MODELS[self.job_type.model_type].memory_hint, left)
             hint = "" if self.saved or self.job is None else self.job.resume_hint()
             self.status, self.message = "failed", line + hint
             self.errors.append(self.message)

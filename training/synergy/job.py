@@ -32,7 +32,6 @@ class SynergyJob(TrainingJob[list[Home], "TrainingResult"]):
 
     model_type = Home.kind
     log_file = "gnn_training.log"
-    memory_hint = "train on fewer homes, or lower GNN_HIDDEN_DIM or GNN_BATCH_SIZE"
 
     def __init__(self, source: SourceChoice, given: Mapping[str, Any]) -> None:
         self.source = source

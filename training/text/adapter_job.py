@@ -62,7 +62,6 @@ class AdapterJob(TrainingJob[list[Any], "TrainedAdapter"]):
         about: What the model does, for the model card.
     """
 
-    memory_hint = "lower --batch-size, --source-max-tokens, --target-max-tokens or --lora-r"
     record: ClassVar[Any]
     config_type: ClassVar[type[AdapterConfig]]
     options_type: ClassVar[type[AdapterOptions]]
