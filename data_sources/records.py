@@ -28,6 +28,8 @@ from pydantic import (
     StringConstraints,
     TypeAdapter,
     ValidationError,
+    ValidatorFunctionWrapHandler,
+    WrapValidator,
     model_validator,
 )
 from pydantic_core import PydanticCustomError
@@ -111,6 +113,30 @@ Count = Annotated[_StrictCount | Annotated[_StrictCount, BeforeValidator(_whole_
 _StrictFlag = Annotated[bool, Field(strict=True)]
 Flag = Annotated[_StrictFlag | Annotated[_StrictFlag, BeforeValidator(_number_to_flag)], _FIRST_THAT_FITS]
 OptionalFlag = Annotated[Flag | _Absent | None, _FIRST_THAT_FITS]
+
+
+def _none_unless_valid(value: Any, read: ValidatorFunctionWrapHandler) -> Any:
+    try:
+        return read(from_json_text(value))
+    except ValidationError:
+        return None
+
+
+def _items_that_are_valid(value: Any, read: ValidatorFunctionWrapHandler) -> Any:
+    value = from_json_text(value)
+    items = []
+    for item in value if isinstance(value, list | tuple) else ():
+        try:
+            items += read((item,))
+        except ValidationError:
+            continue
+    return tuple(items)
+
+
+_T = TypeVar("_T")
+# What helps where it is there. Sources spell it in many ways, and no row is refused for it.
+_Hint = Annotated[_T | None, WrapValidator(_none_unless_valid)]
+_Hints = Annotated[tuple[_T, ...], WrapValidator(_items_that_are_valid)]
 
 _OPTIONAL_ID: TypeAdapter[str | None] = TypeAdapter(OptionalId)
 
@@ -224,7 +250,12 @@ class _EntityRecord(Record):
 
 
 class Entity(_EntityRecord):
-    """A Home Assistant entity, as the homes format and the Data API give it."""
+    """A Home Assistant entity, as the homes format and the Data API give it.
+
+    ``capabilities`` are the attributes that say what its actions may ask for, such as ``options`` and
+    ``supported_color_modes``. ``mirrors`` are the entities that it only shows again: the members of a group, the one
+    that a template repeats.
+    """
 
     name: OptionalText = Field(default=None, description="a text or null")
     device_class: OptionalDeviceClass = Field(default=None, description=_A_DEVICE_CLASS)
@@ -232,6 +263,13 @@ class Entity(_EntityRecord):
     device_id: OptionalId = Field(default=None, description="a device id or null")
     disabled: Flag = Field(default=False, description="true or false")
     hidden: Flag = Field(default=False, description="true or false")
+    entity_category: _Hint[OptionalLowerText] = Field(default=None, description="config, diagnostic or null")
+    labels: _Hints[Id] = Field(default=(), description="a list of label ids")
+    supported_features: _Hint[Annotated[Count | None, _FIRST_THAT_FITS]] = Field(
+        default=None, description="a whole number from 0 up, or null"
+    )
+    capabilities: _Hint[Mapping[str, Any]] = Field(default=None, description="an object or null")
+    mirrors: _Hints[EntityId] = Field(default=(), description="a list of entity ids")
 
     @model_validator(mode="before")
     @classmethod
@@ -259,6 +297,9 @@ class Entity(_EntityRecord):
             elif raw.get(key, False) is not False and _is_absent(raw[key]):
                 read[key] = False
         return {**raw, **read} if read else raw
+
+
+_HINTS = ("hidden", "entity_category", "labels", "supported_features", "capabilities", "mirrors")
 
 
 class Area(Record):
@@ -328,6 +369,46 @@ class Synergy(_NestedRecord):
 
 
 @dataclass(frozen=True)
+class Activity:
+    """How often and when one entity changes its state.
+
+    Attributes:
+        changes: Changes of the state; ``unknown`` and ``unavailable`` are none.
+        hours: Of these, how many in each hour of the day, local time: 24 numbers.
+    """
+
+    entity_id: str
+    changes: int
+    hours: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class ObservedPair:
+    """A person operated ``action`` soon after ``trigger`` changed, more often than by chance. No automation did it.
+
+    It is weak evidence that the two belong together; it never counts as automated.
+
+    Attributes:
+        state: The state of ``trigger`` that came before, such as ``on``.
+        result: The state that ``action`` was brought into.
+        count: How often ``result`` followed ``state`` within ``window`` seconds.
+        triggers: How often ``trigger`` came into ``state``.
+        lift: ``count`` over the count that chance would give, the two independent of each other.
+        days: Days of history that this was counted in.
+    """
+
+    trigger: str
+    action: str
+    state: str
+    result: str
+    count: int
+    triggers: int
+    lift: float
+    window: float
+    days: float
+
+
+@dataclass(frozen=True)
 class Home:
     """One home: entities sorted by id, synergies sorted by pair. Every entity that a synergy names is in ``entities``.
 
@@ -337,6 +418,8 @@ class Home:
         disabled: Disabled entities; they are not in ``entities``.
         disabled_rows: Synergy rows left out because they name a disabled entity.
         generated: Pairs that rules made up because no synergy was known.
+        activity: How often and when each entity changes, where a history was read.
+        observed: What a person did after what, where a history was read. Never part of ``synergies``.
     """
 
     kind: ClassVar[KindName] = "gnn_synergy"
@@ -350,6 +433,8 @@ class Home:
     disabled: int = 0
     disabled_rows: int = 0
     generated: int = 0
+    activity: tuple[Activity, ...] = ()
+    observed: tuple[ObservedPair, ...] = ()
 
     def distinct_units(self) -> Iterator[tuple[str, str]]:
         """What makes the rows worth something, as (unit, text): each (trigger, action) pair of this home."""
@@ -370,6 +455,12 @@ class Home:
             ],
             [[a.area_id, a.name] for a in self.areas],
         ]
+        # Left out where there is none, so that the fingerprints of before stay.
+        hints = [[e.entity_id, key, value] for e in self.entities for key in _HINTS if (value := getattr(e, key))]
+        if hints:
+            content.append(hints)
+        if self.observed:
+            content.append([list(vars(pair).values()) for pair in self.observed])
         return hashlib.sha256(json.dumps(content, ensure_ascii=True).encode()).hexdigest()
 
 

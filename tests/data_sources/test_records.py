@@ -15,6 +15,7 @@ from data_sources import (
     KINDS,
     RECORDS,
     Entity,
+    Home,
     HomeBuilder,
     LoadReport,
     PatternRow,
@@ -245,3 +246,27 @@ def test_a_normalized_query_has_no_case_and_no_punctuation_and_stays_as_it_is(on
     assert normalized_query(f"{one} {other}") == f"{normalized_query(one)} {normalized_query(other)}".strip()
     assert normalized_query(normalized_query(one)) == normalized_query(one)
     assert normalized_query("  Switch ON,\nthe lamp!") == "switch on the lamp"
+
+
+def test_what_only_helps_is_read_where_it_is_right_and_never_refuses_an_entity() -> None:
+    entity = Entity.model_validate(
+        {
+            "entity_id": "light.hall",
+            "entity_category": "config",
+            "labels": ["night", 7, None],
+            "supported_features": 44.0,
+            "capabilities": '{"options": ["a"]}',
+            "mirrors": ["light.one", "no id"],
+        }
+    )
+    assert (entity.entity_category, entity.labels, entity.supported_features) == ("config", ("night", "7"), 44)
+    assert (entity.capabilities, entity.mirrors) == ({"options": ["a"]}, ("light.one",))
+    wrong = {"entity_category": 1, "labels": "night", "supported_features": "many", "capabilities": [1], "mirrors": 3}
+    assert Entity.model_validate({"entity_id": "light.hall", **wrong}) == Entity(entity_id="light.hall")
+
+
+def test_a_fingerprint_changes_with_what_helps_and_stays_where_there_is_none() -> None:
+    plain = Home("home", (Entity(entity_id="cover.blind"),), ())
+    none = Home("home", (Entity(entity_id="cover.blind", supported_features=0),), ())
+    some = Home("home", (Entity(entity_id="cover.blind", supported_features=3),), ())
+    assert plain.fingerprint() == none.fingerprint() != some.fingerprint()
