@@ -2,15 +2,17 @@
 
 PYTHON ?= python3
 BIN := .venv/bin
+# A process for each core, four at most: each imports torch.
+PYTEST := $(BIN)/pytest -q -n auto --maxprocesses 4 --dist worksteal
 
 train: .venv/.installed  ## set up and train the synergy model on the sample
 	$(BIN)/python scripts/train_gnn_synergy.py --json-input --force
 
 test: lint  ## set up, check and run the quick tests
-	$(BIN)/pytest -q
+	$(PYTEST)
 
 test-all: lint  ## the slow tests too
-	$(BIN)/pytest -q -m "slow or not slow"
+	$(PYTEST) -m "slow or not slow"
 
 lint: .venv/.installed
 	$(BIN)/ruff check .

@@ -715,7 +715,9 @@ def test_a_wait_that_makes_no_sense_is_not_waited(service: Service, api: Open, v
     assert len(read(api()).entities) == 5
 
 
-@pytest.mark.parametrize("value", ["3600", "9" * 400, formatdate(time.time() + 4_000, usegmt=True)])
+@pytest.mark.parametrize(
+    "value", ["3600", "9" * 400, pytest.param(formatdate(time.time() + 4_000, usegmt=True), id="a date")]
+)
 def test_a_wait_longer_than_the_time_left_fails_at_once(service: Service, api: Open, value: str) -> None:
     service.before = lambda request: reply("", 429, Retry_After=value)
     started = time.monotonic()
