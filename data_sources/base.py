@@ -50,6 +50,10 @@ class NoFileError(NotFoundError, NoRecordsError):
     """The folder has no file for the kind."""
 
 
+class NoTableError(NotFoundError, NoRecordsError):
+    """The database can be read and has no table for the kind."""
+
+
 class UnsupportedKindError(NoRecordsError):
     """No source of this type has records of the kind."""
 

@@ -51,8 +51,9 @@ class JsonSource(DataSource):
         path, shown = Path(self._path), without_secrets(self._path)
         try:
             if path.is_dir():
+                present = {entry.name for entry in path.iterdir()}
                 for ending in ENDINGS:
-                    if (path / f"{kind}_data{ending}").is_file():
+                    if f"{kind}_data{ending}" in present:  # a link that leads nowhere is a fault, no missing file
                         return path / f"{kind}_data{ending}"
                 raise NoFileError(f"{shown}: no {kind}_data.json in this folder; {self._hint}")
             if not path.exists():

@@ -22,6 +22,7 @@ from data_sources.base import (
     DataSourceError,
     FormatError,
     NoRowsError,
+    NoTableError,
     NotFoundError,
     stray_characters,
     without_secrets,
@@ -268,7 +269,7 @@ class SqlSource(DataSource):
                     return schema, table, {c["name"]: c["type"] for c in inspector.get_columns(table, schema)}
         known = ", ".join(map(plain, sorted(seen)[:20])) or "none"
         advice = self.without_wal() or "DATABASE_URL says which database, --json-input reads a JSON file instead"
-        raise NotFoundError(f"{self._shown}: no table {' or '.join(wanted)}; tables there: {known}. {advice}")
+        raise NoTableError(f"{self._shown}: no table {' or '.join(wanted)}; tables there: {known}. {advice}")
 
     @contextmanager
     def _connection(self) -> Iterator[Connection]:

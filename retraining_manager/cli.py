@@ -65,24 +65,29 @@ def main() -> None:
 def check(models: tuple[str, ...], require_distinct: bool, **options: Any) -> None:
     """Check which models have enough data to train.
 
-    Without MODEL, all models are checked.
+    Without MODEL, all models are checked, and a source need not have data for each of them.
+
+    Exits with 1 if the data of a model cannot be read, or a MODEL has none.
     """
     from retraining_manager.settings import RetrainingOptions
 
     as_json = options.pop("as_json")
     manager = _manager(options, RetrainingOptions(require_distinct=require_distinct))
     found = manager.check(_chosen(models))
+    unread = {model for model, state in found.items() if state["error"] and not (state["absent"] and not models)}
     if as_json:
         _print_json(found)
-        return
+        sys.exit(FAILED if unread else 0)
     rows = []
     for model, state in found.items():
         worth = ", ".join(f"{count} {what}" for what, count in state["distinct"].items())
-        rows.append((model, "yes" if state["enough"] else "no", str(state["rows"]), worth))
+        counted = "-" if state["error"] and not state["absent"] else str(state["rows"])
+        rows.append((model, "yes" if state["enough"] else "no", counted, worth if counted != "-" else ""))
     _print_table(("model", "enough", "rows", "distinct"), rows)
     for model, state in found.items():
         for line in (state["why"], *state["warnings"]):
-            click.echo(f"{model}: {line}")
+            click.echo(f"{'Error: ' if model in unread else ''}{model}: {line}", err=model in unread)
+    sys.exit(FAILED if unread else 0)
 
 
 @main.command()

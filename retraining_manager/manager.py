@@ -178,7 +178,7 @@ class RetrainingManager:
     # Use cases
 
     def check(self, models: Iterable[str]) -> dict[str, dict[str, Any]]:
-        """For each model: ``enough``, ``why``, ``rows``, ``distinct``, ``rejected``, ``warnings``, ``source``.
+        """``Sufficiency.describe`` of each model.
 
         Raises ManagerError where there is no such model.
         """

@@ -57,6 +57,8 @@ def pipeline_summary(summaries: Sequence[ModelSummary], started: str, seconds: f
     failed = [s.model_type for s in summaries if s.status == "failed" and not s.optional]
     optional = [s.model_type for s in summaries if s.status == "failed" and s.optional]
     message = f"failed: {', '.join(failed)}" if failed else "success"
+    if summaries and all(s.status == "skipped" for s in summaries):
+        message = "success, all skipped"
     if optional:
         message += f", {len(optional)} optional failed"
     return {

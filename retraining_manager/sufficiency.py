@@ -56,7 +56,7 @@ class DataCount:
         source: What the source says of itself.
         rejected: The rows that cannot be used.
         error: Why the source cannot be read.
-        absent: Whether the source simply has no data for this model, which is no fault of it.
+        absent: Whether the source can be read and has no data for this model: no file, no table, no rows.
     """
 
     model: str
@@ -103,6 +103,8 @@ class Sufficiency:
             "rows": data.rows,
             "distinct": data.distinct,
             "rejected": data.rejected,
+            "error": data.error,
+            "absent": data.absent,
             "warnings": self.warnings,
             "source": data.source,
         }
@@ -141,7 +143,8 @@ def count(model: str, source: SourceChoice) -> DataCount:
             data.rejected = sum(opened.report.rejected.values())
     except DataSourceError as error:
         data.error = str(error)
-        # A folder without this model's file, or an empty table, is no fault; a folder or a database that is gone is.
+        # A folder without this model's file, a database without its table, or an empty one, is no fault; a folder or a
+        # database that is gone is one.
         data.absent = isinstance(error, NoRecordsError)
     data.distinct = {unit: len(texts) for unit, texts in seen.items()}
     return data

@@ -6,17 +6,19 @@ import asyncio
 import json
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
 from collections.abc import Mapping
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
 import retraining
 from click.testing import CliRunner
-from retraining import fake, is_gone, make_manager
+from retraining import fake, is_gone, make_manager, rows
 from support import ROOT, environment
 
 from retraining_manager.cli import main
@@ -25,6 +27,7 @@ from retraining_manager.manager import RetrainingManager
 from retraining_manager.pipeline import Interrupted, run_pipeline
 from retraining_manager.settings import ModelSettings, RetrainingOptions, read_settings
 from retraining_manager.sufficiency import RowThresholds
+from training.runs.job import SourceChoice
 
 GNN = "gnn_synergy"
 CONTRACT = {"phase", "timestamp", "model_type", "status", "metrics", "model_path", "training_time_seconds", "errors"}
@@ -435,6 +438,36 @@ def test_check_says_what_has_enough_data_and_why_not(manager: RetrainingManager,
     assert "no yaml_generation_data.json in this folder" in output
     found = json.loads(invoke("check", GNN, "--json-input", str(tmp_path / "data rows"), "--json")[1])
     assert found[GNN]["enough"] is True
+
+
+def test_check_of_data_that_cannot_be_read_is_a_failure_and_no_number_of_rows(tmp_path: Path) -> None:
+    missing = str(tmp_path / "missing.db")
+    code, output, error = invoke("check", "--data-source", f"sqlite:///{missing}")
+    assert code == 1
+    assert "gnn_synergy        no      -\n" in output
+    assert error.count("no such database file") == 4
+    (tmp_path / "empty").mkdir()
+    assert invoke("check", "--json-input", str(tmp_path / "empty"))[0] == 0
+    code, _, error = invoke("check", GNN, "--json-input", str(tmp_path / "empty"))
+    assert (code, "no gnn_synergy_data.json" in error) == (1, True), "it was asked for by name"
+    assert invoke("check", GNN, "--json-input", str(tmp_path / "empty"), "--json")[0] == 1
+
+
+def test_a_database_without_the_table_of_a_model_skips_it_under_all(tmp_path: Path) -> None:
+    database = tmp_path / "production.db"
+    with closing(sqlite3.connect(database)) as connection:
+        connection.execute("CREATE TABLE synergy_opportunities (device_ids, confidence)")
+        connection.executemany(
+            "INSERT INTO synergy_opportunities VALUES (?, 0.8)",
+            [(json.dumps([r["entity_1"], r["entity_2"]]),) for r in rows()],
+        )
+        connection.commit()
+    manager = make_manager(tmp_path, source=SourceChoice(data_source=f"sqlite:///{database}"))
+    summary = run_pipeline(manager, [GNN, "pattern_detection"], skip_absent=True)
+    assert (summary["status"], summary["promoted"], summary["skipped"]) == ("success", [GNN], ["pattern_detection"])
+    assert "no table pattern_detection" in summary["models"]["pattern_detection"]["message"]
+    assert run_pipeline(manager, ["pattern_detection"], skip_absent=True)["message"] == "success, all skipped"
+    assert run_pipeline(manager, ["pattern_detection"])["failed"] == ["pattern_detection"], "it was asked for by name"
 
 
 USAGE = {
