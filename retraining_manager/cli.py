@@ -114,6 +114,12 @@ def check(models: tuple[str, ...], require_distinct: bool, **options: Any) -> No
     "--timeout", type=click.FloatRange(min=0, min_open=True), help="Seconds that a command may run.  [default: none]"
 )
 @click.option(
+    "--base-model",
+    metavar="NAME",
+    help="The base model of the text models: a folder, a name on the Hugging Face hub, or scratch, which needs no "
+    "network. `flags` of a single model in --config win.  [default: $SOFT_PROMPT_BASE_MODEL, else their own]",
+)
+@click.option(
     "--config",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     help="YAML file with the settings of each model.",
@@ -129,6 +135,7 @@ def run(
     accept_weak: bool,
     evaluate_on: str | None,
     timeout: float | None,
+    base_model: str | None,
     config: Path | None,
     as_json: bool,
     **options: Any,
@@ -144,9 +151,11 @@ def run(
         raise click.UsageError("--timeout takes a number of seconds.")
     if evaluate_on == "":
         raise click.UsageError("--evaluate-on needs a path, a URL, or auto.")
+    if base_model == "":
+        raise click.UsageError("--base-model needs a folder, a name on the Hugging Face hub, or scratch.")
     if bool(models) == all_models:
         raise click.UsageError("Name the MODELs to train, or give --all.")
-    settings = _settings(config, _chosen(optional) if optional else [])
+    settings = _settings(config, _chosen(optional) if optional else [], base_model)
     chosen = RetrainingOptions(
         require_distinct=require_distinct,
         accept_weak=accept_weak,
@@ -326,8 +335,9 @@ def _chosen(models: Sequence[str]) -> list[str]:
     return list(dict.fromkeys(models)) or list(SPECS)
 
 
-def _settings(path: Path | None, optional: Sequence[str]) -> dict[str, ModelSettings]:
+def _settings(path: Path | None, optional: Sequence[str], base_model: str | None) -> dict[str, ModelSettings]:
     from retraining_manager.errors import ManagerError
+    from retraining_manager.models import SPECS
     from retraining_manager.settings import ModelSettings, read_settings
 
     try:
@@ -336,6 +346,9 @@ def _settings(path: Path | None, optional: Sequence[str]) -> dict[str, ModelSett
         raise click.UsageError(str(error)) from error
     for model in optional:
         settings[model] = settings.get(model, ModelSettings()).model_copy(update={"optional": True})
+    for model in (model for model, spec in SPECS.items() if spec.adapts_base and base_model is not None):
+        own = settings.get(model, ModelSettings())
+        settings[model] = own.model_copy(update={"flags": (f"--base-model={base_model}", *own.flags)})
     return settings
 
 

@@ -32,6 +32,7 @@ class ModelSpec:
         default_source: What its training reads with no flag, where that is not all of production's services.
         place_variable: The environment variable that moves its production path.
         supports_force: Whether its training takes ``--force``.
+        adapts_base: Whether it is an adapter over a base model for texts.
     """
 
     model: KindName
@@ -45,6 +46,7 @@ class ModelSpec:
     default_source: str | None = None
     place_variable: str | None = None
     supports_force: bool = False
+    adapts_base: bool = False
 
     @property
     def script(self) -> str:
@@ -84,6 +86,7 @@ _SPECS = (
         metric="chrf",
         metric_title="chrF",
         best=100.0,
+        adapts_base=True,
         default_source="sqlite:///data/ai_automation.db",
     ),
     ModelSpec(
@@ -104,6 +107,7 @@ _SPECS = (
         metric="structure_f1",
         metric_title="structure F1",
         best=1.0,
+        adapts_base=True,
     ),
 )
 SPECS: Mapping[str, ModelSpec] = MappingProxyType({spec.model: spec for spec in _SPECS})

@@ -21,6 +21,7 @@ from click.testing import CliRunner
 from retraining import fake, is_gone, make_manager, rows
 from support import ROOT, environment
 
+from retraining_manager.cli import _settings as chosen_settings
 from retraining_manager.cli import main
 from retraining_manager.errors import ManagerError
 from retraining_manager.manager import RetrainingManager
@@ -505,6 +506,16 @@ def test_settings_of_a_model_reach_its_script(tmp_path: Path) -> None:
     assert refused.version is not None
     argv = json.loads(manager.registry(GNN).model_path(refused.version).read_text())["argv"]
     assert argv[argv.index("--epochs") + 1] == "3"
+
+
+def test_the_base_model_of_the_text_models_is_set_in_one_place_and_single_flags_win(tmp_path: Path) -> None:
+    (tmp_path / "c.yaml").write_text("yaml_generation:\n  flags: [--base-model, small]\n")
+    settings = chosen_settings(tmp_path / "c.yaml", [GNN], "scratch")
+    assert settings["soft_prompt"].flags == ("--base-model=scratch",)
+    assert settings["yaml_generation"].flags == ("--base-model=scratch", "--base-model", "small")
+    assert settings[GNN].flags == ()
+    code, _, error = invoke("run", GNN, "--base-model", "")
+    assert (code, "--base-model needs a folder" in error) == (2, True)
 
 
 def test_a_folder_that_cannot_be_written_is_a_failure_in_one_line(tmp_path: Path) -> None:

@@ -33,6 +33,7 @@ from training.runs.run import versions
 from training.runs.settings import flag_of, read_config
 from training.runs.summary import TrainingSummary
 from training.text.audit import PromptAudit, audit_prompts
+from training.text.base_cache import check_base
 from training.text.config import AdapterConfig, AdapterOptions
 
 if TYPE_CHECKING:
@@ -159,6 +160,7 @@ class AdapterJob(TrainingJob[list[Any], "TrainedAdapter"]):
 
     def train(self, rows: list[Any]) -> Trained[TrainedAdapter]:
         """Train an adapter over the base; checkpoints stay beside the run directory until it is published."""
+        check_base(self.adapter.base_model)
         if is_first():
             self._start()
         first_says(None)

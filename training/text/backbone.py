@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import logging
-import os
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -12,12 +11,12 @@ from itertools import pairwise, takewhile
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import huggingface_hub
 import torch
 import transformers
 
 from training.runs.errors import TrainingError
 from training.runs.wording import one_line
+from training.text.base_cache import cache_folder, cached, check_base, missing_base
 from training.text.config import SCRATCH, Pieces
 
 BASE_FOLDER = "base_model"  # the folder of a scratch base inside the run directory
@@ -61,31 +60,21 @@ def load_base(name: str) -> Base:
     Raises:
         TrainingError: It is not found, cannot be loaded, or is no encoder-decoder.
     """
-    # transformers reads HF_HOME itself; the older variable is production's.
-    cache = None if os.environ.get("HF_HOME") else os.environ.get("TRANSFORMERS_CACHE") or None
+    check_base(name)  # the hub's own client tries for a minute and a half
     last: Exception | None = None
-    for place in dict.fromkeys((_cached(name, cache), name)):
+    for place in dict.fromkeys((_cached(name), name)):
         try:
-            return _loaded(place, name, cache)
+            return _loaded(place, name, cache_folder())
         except (OSError, ValueError) as error:
             last = error
             if Path(name).is_dir():
                 raise TrainingError(f"{name}: cannot be loaded as a model ({one_line(error)})") from error
-    raise TrainingError(
-        f"{name}: is not in the Hugging Face cache and cannot be fetched ({one_line(last)}); go online once, set "
-        f"HF_HOME to a cache that has it, give --base-model a folder, or --base-model {SCRATCH} to train one on the "
-        "data"
-    ) from last
+    raise TrainingError(missing_base(name, one_line(last))) from last
 
 
-def _cached(name: str, cache: str | None) -> str:
+def _cached(name: str) -> str:
     """The model's folder in the cache, which is loaded without a request to the hub; else its name."""
-    if Path(name).is_dir():
-        return name
-    try:
-        return str(huggingface_hub.snapshot_download(name, cache_dir=cache, local_files_only=True))
-    except (OSError, ValueError):
-        return name
+    return name if Path(name).is_dir() else str(cached(name) or name)
 
 
 def _loaded(place: str, name: str, cache: str | None) -> Base:
