@@ -29,7 +29,14 @@ from data_sources.records import (
     count_distinct,
     normalized_query,
 )
-from data_sources.resolve import BARE, SourceNotAvailableError, default_directory, open_source
+from data_sources.resolve import (
+    BARE,
+    SourceNotAvailableError,
+    default_directory,
+    is_sample,
+    open_source,
+    sample_directory,
+)
 
 __all__ = [
     "BARE",
@@ -58,7 +65,9 @@ __all__ = [
     "YamlRow",
     "count_distinct",
     "default_directory",
+    "is_sample",
     "normalized_query",
     "open_source",
+    "sample_directory",
     "sqlite_url",
 ]

@@ -114,8 +114,21 @@ def default_directory() -> Path:
         return Path(configured)
     if SAMPLE_DIRECTORY.is_dir():
         return SAMPLE_DIRECTORY
-    shipped = Path(__file__).resolve().parent.parent / SAMPLE_DIRECTORY
+    shipped = sample_directory()
     return shipped if shipped.is_dir() else SAMPLE_DIRECTORY
+
+
+def sample_directory() -> Path:
+    """The folder of the sample that ships with the project, whatever the working directory."""
+    return Path(__file__).resolve().parent.parent / SAMPLE_DIRECTORY
+
+
+def is_sample(location: str) -> bool:
+    """Whether a path leads to the shipped sample, or to a file of it."""
+    try:
+        return Path(location).resolve().is_relative_to(sample_directory())
+    except (OSError, ValueError):
+        return False
 
 
 def _open_sample(strict: bool) -> DataSource:

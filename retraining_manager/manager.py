@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 import threading
 import time
@@ -13,6 +14,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from data_sources import is_sample
 from retraining_manager import runner
 from retraining_manager.commands import COMPARISON_SCRIPT, SCRIPTS, comparison_command, training_command
 from retraining_manager.errors import BusyError, ManagerError
@@ -22,7 +24,7 @@ from retraining_manager.registry import Aliases, Registry, utc_now
 from retraining_manager.settings import RetrainingOptions
 from retraining_manager.sufficiency import RowThresholds, Sufficiency, SufficiencyChecker, assess, count
 from retraining_manager.summaries import ModelSummary, SummaryFolder, read_training_summary
-from training.runs.artifacts import to_json
+from training.runs.artifacts import metadata_path, to_json
 from training.runs.comparison import Comparison, ModelScores
 from training.runs.errors import ArtifactError, TrainingError
 from training.runs.job import SourceChoice
@@ -318,6 +320,9 @@ class RetrainingManager:
         else:
             summary.message = f"trained and refused: {verdict.reasons[0]}"
             log.info("%s: %s", model, summary.message)
+            if self._is_of_sample(registry, aliases.champion) and not is_sample(summary.source.get("location", "")):
+                summary.notes.append(f"{aliases.champion}, which stays live, was trained on the shipped sample")
+                log.warning("%s: %s", model, summary.notes[-1])
 
     def _publish(
         self, registry: Registry, version: str, verdict: Verdict, aliases: Aliases, summary: ModelSummary
@@ -333,6 +338,19 @@ class RetrainingManager:
         summary.promoted = True
         summary.message = f"trained and published as {version}: {verdict.reasons[0]}"
         log.info("%s: %s", summary.model_type, summary.message)
+
+    def _is_of_sample(self, registry: Registry, version: str | None) -> bool:
+        """Whether a version says that it was trained on the sample that ships with the project."""
+        if version is None:
+            return False
+        described = registry.path(version) / "training_summary.json"
+        if not described.is_file():  # another program's training
+            model = registry.model_path(version)
+            described = model / "training_run.json" if model.is_dir() else metadata_path(model)
+        try:
+            return is_sample(json.loads(described.read_bytes())["source"]["location"])
+        except (OSError, ValueError, KeyError, TypeError):
+            return False
 
     def _compare(self, run: _Run, champion: str | None, summary: ModelSummary) -> tuple[Comparison, str | None]:
         """Score candidate and champion in one process on the same rows; what came of it, and why it failed if so."""

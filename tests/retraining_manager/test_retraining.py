@@ -21,6 +21,7 @@ from click.testing import CliRunner
 from retraining import fake, is_gone, make_manager, rows
 from support import ROOT, environment
 
+from data_sources import sample_directory
 from retraining_manager.cli import _settings as chosen_settings
 from retraining_manager.cli import main
 from retraining_manager.errors import ManagerError
@@ -225,6 +226,18 @@ def test_a_night_with_thin_data_does_not_replace_what_was_judged_on_held_out_row
     assert (thin.status, thin.promoted, thin.champion) == ("success", False, rich.version)
     assert "has a held-out score and this candidate has none" in thin.verdict["reasons"][0]
     assert make_manager(tmp_path, RetrainingOptions(accept_weak=True)).retrain(GNN).promoted
+
+
+def test_a_live_model_of_the_sample_that_stays_is_named(manager: RetrainingManager) -> None:
+    told = {"timestamp": "2026-01-01T00:00:00+00:00", "model_type": GNN, "status": "success"}
+    told["source"] = {"type": "json", "location": str(sample_directory())}  # type: ignore[assignment]
+    fake(score=0.9, summary=json.dumps(told))
+    first = manager.retrain(GNN)
+    assert first.promoted
+    fake(score=0.1)
+    refused = manager.retrain(GNN)
+    assert not refused.promoted
+    assert f"{first.version}, which stays live, was trained on the shipped sample" in refused.notes
 
 
 def test_one_failure_does_not_stop_the_others_and_an_optional_one_is_counted(tmp_path: Path) -> None:

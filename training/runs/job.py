@@ -48,6 +48,11 @@ class SourceChoice:
     strict: bool = False
 
     @property
+    def named(self) -> bool:
+        """Whether a flag names the source."""
+        return self.json_input is not None or self.data_source is not None
+
+    @property
     def path(self) -> str | None:
         """The file or folder that is read, where the source is one; else None."""
         named = self.json_input or self.data_source

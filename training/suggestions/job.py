@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from data_sources import DataSource, Home
@@ -15,12 +16,18 @@ from training.runs.run import log_source
 from training.suggestions.config import SuggestOptions
 from training.suggestions.ranking import HomeProposals, suggest_automations
 from training.suggestions.writing import paths_of, to_dict, to_yaml
+from training.synergy.origin import origin_of
 
 if TYPE_CHECKING:
     from training.synergy.model import SynergyModel
 
 
 log = logging.getLogger(__name__)
+
+OF_SAMPLE = (
+    "the model was trained on the shipped sample of simulated homes, not on these; `home-synergy train gnn-synergy` "
+    "with your data makes your own"
+)
 
 
 def suggest(source: SourceChoice, options: SuggestOptions) -> None:
@@ -36,7 +43,12 @@ def suggest(source: SourceChoice, options: SuggestOptions) -> None:
     from training.synergy.model import SynergyModel
 
     model = SynergyModel.load(path)
-    found = _suggest_all(model, source.open(Home.kind), options)
+    origin, opened = origin_of(path, model.provenance), source.open(Home.kind)
+    log.info("Model: %s, trained %s", path, origin)
+    found = _suggest_all(model, opened, options)
+    if origin.stands_for_another(opened):
+        log.warning("Note: %s", OF_SAMPLE)
+        found = [replace(home, notes=(OF_SAMPLE, *home.notes)) for home in found]
     if output is None:
         _print("---\n".join(to_yaml(home, ascii_only=not _writes_unicode()) for home in found))
         return

@@ -17,7 +17,8 @@ from training.runs.settings import read_config
 from training.runs.summary import TrainingSummary
 from training.synergy import name_encoders, report
 from training.synergy.audit import SynergyAudit, audit_homes
-from training.synergy.config import NO_BASE, EvaluationOptions, SynergyConfig, SynergyOptions
+from training.synergy.config import FORMAT_VERSION, NO_BASE, EvaluationOptions, SynergyConfig, SynergyOptions
+from training.synergy.origin import is_whole, origin_of
 
 if TYPE_CHECKING:
     from training.synergy.trainer import Epoch, TrainingResult
@@ -43,22 +44,36 @@ class SynergyJob(TrainingJob[list[Home], "TrainingResult"]):
 
     def open(self) -> DataSource:
         """The source that the flags name."""
-        return self.source.open(self.model_type)
+        self._opened = self.source.open(self.model_type)
+        return self._opened
 
     def check_target(self, dry_run: bool) -> str | None:
-        """A model that is there is kept without ``--force``, if it can be loaded."""
+        """Without ``--force`` a model that is there is kept if it can be loaded, and the data is not read.
+
+        A model of the shipped sample gives way where a flag names other data: it must not stand for a user's own.
+        """
         if dry_run:
             return None
         artifacts.check_model_path(self.model_path)
         if not self.model_path.exists() or self.options.force:
             return None
+        provenance = None if is_whole(self.model_path) else self._provenance()
+        origin, given = origin_of(self.model_path, provenance), self._opened.describe()["location"]
+        if self.source.named and origin.stands_for_another(self._opened):
+            log.warning("%s: was trained on the shipped sample; a model of %s replaces it", self.model_path, given)
+            return None
+        return (
+            f"{self.model_path}: already trained, use --force to retrain. It was trained {origin}; {given} was not "
+            "read: --force trains on it and replaces the model, --model-path FILE trains another model"
+        )
+
+    def _provenance(self) -> Mapping[str, Any]:
         from training.synergy.model import SynergyModel
 
         try:
-            SynergyModel.load(self.model_path)
+            return SynergyModel.load(self.model_path).provenance
         except ModelFileError as error:
             raise ModelFileError(f"{error}; --force trains a new model and replaces this file") from error
-        return f"{self.model_path}: already trained, use --force to retrain"
 
     def read(self, source: DataSource) -> list[Home]:
         """The homes by their ids: no source promises an order."""
@@ -132,6 +147,7 @@ def _metadata(summary: TrainingSummary, result: TrainingResult) -> dict[str, Any
         "model_type": summary.model_type,
         "hidden_dim": config.hidden_dim,
         "num_layers": config.num_layers,
+        "format_version": FORMAT_VERSION,
         "generated_pairs": summary.audit["generated_pairs"],
         **summary.model_dump(include={"source", "data_fingerprint", "audit", "load_report", "versions"}),
         "config": summary.config,
@@ -158,6 +174,7 @@ def evaluate(source: SourceChoice, options: EvaluationOptions) -> None:
         artifacts.check_output(options.report)
         artifacts.check_apart(data=source.path, model=options.model_path, report=options.report)
     model = SynergyModel.load(options.model_path, sentences=not options.no_names)
+    log.info("Model: %s, trained %s", options.model_path, origin_of(options.model_path, model.provenance))
     opened = source.open(Home.kind)
     homes = sorted(opened.read(Home), key=lambda home: home.home_id)
     log_source(opened)

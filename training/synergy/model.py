@@ -16,7 +16,7 @@ import torch
 from data_sources import Entity, Home, HomeBuilder, LoadReport, Synergy
 from training.judging.calibration import Calibration
 from training.runs.errors import ModelFileError
-from training.synergy.config import SynergyConfig
+from training.synergy.config import FORMAT_VERSION, SynergyConfig
 from training.synergy.encoded_home import EncodedHome
 from training.synergy.evaluation import HomeScore, ranking_task, score_home
 from training.synergy.features import FEATURES
@@ -32,7 +32,6 @@ from training.synergy.vocabulary import Vocabulary
 log = logging.getLogger(__name__)
 
 FORMAT = "gnn_synergy"
-FORMAT_VERSION = 5
 REASONS = 5  # features that a suggestion names at most
 
 

@@ -28,7 +28,7 @@ class SoftPromptJob(AdapterJob):
 
     def open(self) -> DataSource:
         """The source that the flags name; without such a flag, the SQLite file of ``--db-path``."""
-        if self.source.json_input is None and self.source.data_source is None:
+        if not self.source.named:
             database = SourceChoice(data_source=sqlite_url(str(self.options.db_path)), strict=self.source.strict)
             return database.open(self.model_type, self.options.max_samples)
         return super().open()

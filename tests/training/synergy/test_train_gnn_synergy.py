@@ -18,9 +18,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support import ROOT, SCRIPT, call_process, environment, home, row
+from support import ROOT, SCRIPT, call, call_process, environment, home, row
 
-from training.runs.artifacts import verify
+from data_sources import sample_directory
+from training.runs.artifacts import metadata_path, verify
+from training.suggestions.command import suggest
 
 Train = Callable[..., subprocess.CompletedProcess[str]]
 Write = Callable[[str, Any], Path]
@@ -129,6 +131,45 @@ def test_a_second_run_says_already_trained_and_force_trains_again(train: Train, 
     assert model.read_bytes() == first
     assert train("--json-input", str(path), "--epochs", "1", "--force").returncode == 0
     assert model.read_bytes() == first, "same seed, same data: same bytes"
+
+
+def test_already_trained_says_on_whose_data_and_what_was_not_read(train: Train, write: Write) -> None:
+    mine, other = write("mine.json", FOUR_PAIRS), write("other.json", FOUR_PAIRS[:2])
+    assert train("--json-input", str(mine), "--epochs", "1").returncode == 0
+    model = mine.parent / "models" / "gnn_synergy.pth"
+    before = model.read_bytes()
+    for arguments, not_read in ((("--json-input", str(other)), str(other)), ((), "sqlite:///data/ai_automation.db")):
+        again = train(*arguments)
+        assert again.returncode == 0
+        for part in (f"of {mine}", "1 home, 58 rows", f"{not_read} was not read: --force trains on it"):
+            assert part in again.stdout
+    assert model.read_bytes() == before
+    described = metadata_path(model)
+    content = json.loads(described.read_bytes())
+    described.write_text(json.dumps({**content, "data_fingerprint": "of another model"}))
+    model.write_bytes(before[:-1])
+    assert "is not a model file that can be loaded" in train("--json-input", str(other)).stderr
+
+
+def test_a_model_of_the_sample_gives_way_to_data_that_a_flag_names(train: Train, write: Write) -> None:
+    mine = write("mine.json", FOUR_PAIRS)
+    assert train("--json-input", str(mine), "--epochs", "1").returncode == 0
+    model = mine.parent / "models" / "gnn_synergy.pth"
+    sample = json.loads(metadata_path(model).read_bytes())
+    sample["source"]["location"] = str(sample_directory())
+    metadata_path(model).write_text(json.dumps(sample))
+    for arguments in ((), ("--json-input",)):  # production's cron, and the sample itself
+        kept = train(*arguments)
+        assert "already trained, use --force to retrain" in kept.stdout
+        assert "the shipped sample" in kept.stdout
+    home = write("home.json", {"entities": [{"entity_id": "light.a"}, {"entity_id": "light.b"}]})
+    told = call(suggest, "--json-input", str(home), cwd=mine.parent)
+    assert told.returncode == 0
+    assert "(the shipped sample, " in told.stderr
+    assert "# Note: the model was trained on the shipped sample" in told.stdout
+    trained = train("--json-input", str(mine), "--epochs", "1")
+    assert f"was trained on the shipped sample; a model of {mine} replaces it" in trained.stdout
+    assert json.loads(metadata_path(model).read_bytes())["source"]["location"] == str(mine)
 
 
 BAD_INPUT: dict[str, tuple[Any, str]] = {
