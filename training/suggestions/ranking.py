@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import re
 from collections import Counter, defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import count
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from data_sources import Home
@@ -148,7 +150,7 @@ def suggest_automations(
         home.home_id,
         len(home.entities),
         len(view.known),
-        tuple(_proposal(candidate, view) for candidate in chosen),
+        _with_distinct_aliases([_proposal(candidate, view) for candidate in chosen]),
         dict(left_out.most_common()),
         tuple(notes),
     )
@@ -218,6 +220,29 @@ def _likeness(one: Candidate, other: Candidate, view: HomeView) -> float:
     same_action = not set(one.actions).isdisjoint(other.actions)
     action = 1.0 if same_action else view.alike(one.actions[0], other.actions[0])
     return max((view.alike(one.trigger, other.trigger) + action) / 2, kind)
+
+
+def _with_distinct_aliases(proposals: Sequence[Proposal]) -> tuple[Proposal, ...]:
+    """The proposals; those whose aliases read alike have the ids of trigger and action in them.
+
+    Home Assistant makes an automation's entity id of its alias, where case, blanks and punctuation do not count.
+    """
+
+    def slug(alias: str) -> str:
+        return re.sub(r"[\W_]+", " ", alias.casefold()).strip()
+
+    shared = Counter(slug(proposal.automation["alias"]) for proposal in proposals)
+    taken = {alias for alias, times in shared.items() if times == 1}
+    found = []
+    for proposal in proposals:
+        alias = proposal.automation["alias"]
+        if shared[slug(alias)] > 1:
+            told = f"{alias} ({proposal.trigger} -> {proposal.actions[0]})"
+            numbered = (told if number == 1 else f"{told} {number}" for number in count(1))
+            alias = next(free for free in numbered if slug(free) not in taken)
+            taken.add(slug(alias))
+        found.append(replace(proposal, automation={**proposal.automation, "alias": alias}))
+    return tuple(found)
 
 
 def _proposal(candidate: Candidate, view: HomeView) -> Proposal:

@@ -31,7 +31,8 @@ from training.suggestions.config import SuggestOptions
 from training.suggestions.events import BINARY_EVENTS, NUMBER_EVENTS
 from training.suggestions.home_view import HomeView
 from training.suggestions.job import suggest
-from training.suggestions.ranking import HomeProposals, suggest_automations
+from training.suggestions.ranking import HomeProposals, Proposal, suggest_automations
+from training.suggestions.ranking import _with_distinct_aliases as with_distinct_aliases
 from training.suggestions.recipes import write_automation
 from training.suggestions.writing import to_yaml
 from training.synergy.config import SynergyConfig
@@ -557,3 +558,44 @@ def test_a_file_of_suggestions_has_no_anchors(model: SynergyModel) -> None:
     text = to_yaml(replace(found, proposals=(doubled, doubled)))
     assert "&id" not in text
     assert yaml.safe_load(text) == [doubled.automation] * 2
+
+
+# -- Aliases -----------------------------------------------------------------------------------------------------------
+
+
+def aliases_of(*proposed: tuple[str, str, str]) -> list[str]:
+    """The aliases of proposals, given as trigger, action and alias."""
+    proposals = [Proposal(t, (a,), 0.5, (), (), (), "", {"alias": alias}) for t, a, alias in proposed]
+    return [proposal.automation["alias"] for proposal in with_distinct_aliases(proposals)]
+
+
+def test_aliases_that_read_alike_have_the_ids_and_others_stay_as_they_are() -> None:
+    assert aliases_of(("b.m", "light.a", "Lamp on"), ("b.m", "light.b", "Lamp  ON"), ("b.m", "light.c", "Fan on")) == [
+        "Lamp on (b.m -> light.a)",
+        "Lamp  ON (b.m -> light.b)",
+        "Fan on",
+    ]
+
+
+def test_an_alias_that_already_ends_in_the_ids_is_not_met_a_second_time() -> None:
+    taken = "Lamp on (b.m -> light.a)"
+    found = aliases_of(
+        ("b.m", "light.a", "Lamp on"), ("b.n", "light.b", "lamp on"), ("b.o", "light.c", taken), ("b.p", "light.d", "x")
+    )
+    assert found == ["Lamp on (b.m -> light.a) 2", "lamp on (b.n -> light.b)", taken, "x"]
+
+
+def test_entities_of_one_name_in_one_room_give_automations_with_ids_and_aliases_of_their_own(
+    model: SynergyModel,
+) -> None:
+    raw = new_home()
+    for entity in raw["entities"]:
+        if entity["entity_id"].startswith(("light.", "binary_sensor.")):
+            entity.update(name=("Lamp", "LAMP ", " lamp")[len(entity["entity_id"]) % 3], area_id="hall")
+    found = suggested(model, raw, min_score=0.0)
+    aliases = [re.sub(r"[\W_]+", "", p.automation["alias"].casefold()) for p in found.proposals]
+    assert len(aliases) > 3
+    assert len(set(aliases)) == len(aliases)
+    ids = {p.automation["id"] for p in found.proposals}
+    assert len(ids) == len(aliases)
+    assert ids == {p.automation["id"] for p in suggested(model, raw, min_score=0.0).proposals}, "the same in each run"
