@@ -7,7 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from data_sources import YamlRow
+from home_assistant import parse_automation
 from training.automations.config import YamlConfig, YamlOptions
+from training.automations.linear import to_linear
 from training.automations.report import score_lines, verdict
 from training.text.adapter_job import AdapterJob
 
@@ -27,6 +29,10 @@ class YamlJob(AdapterJob):
     def texts(self, row: YamlRow) -> tuple[str, str]:
         """The request and the automation."""
         return row.input, row.output
+
+    def written(self, row: YamlRow) -> tuple[str, str]:
+        """The request and the automation in linear form; the names of the home are still in both."""
+        return row.input, to_linear(parse_automation(row.output))
 
     def fit(self, rows: Sequence[YamlRow], work: Path, **options: Any) -> TrainedAdapter:
         """Train an adapter on the automations in linear form."""

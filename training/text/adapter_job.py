@@ -35,6 +35,7 @@ from training.runs.summary import TrainingSummary
 from training.text.audit import PromptAudit, audit_prompts
 from training.text.base_cache import check_base
 from training.text.config import AdapterConfig, AdapterOptions
+from training.text.unknown_tokens import UnknownShares, shares_of_local_base, spread
 
 if TYPE_CHECKING:
     from training.text.trainer import TrainedAdapter
@@ -73,6 +74,7 @@ class AdapterJob(TrainingJob[list[Any], "TrainedAdapter"]):
         self.source = source
         self.adapter, self.options = read_config(self.config_type, given), read_config(self.options_type, given)
         self._started: dict[str, Any] | None = None
+        self._shares: UnknownShares | None = None
         if self.options.resume_run is not None:
             self._started = _read_started(self.options.resume_run)
             self._take_over(self.options.resume_run, self._started, [n for n, v in given.items() if v is not None])
@@ -86,6 +88,10 @@ class AdapterJob(TrainingJob[list[Any], "TrainedAdapter"]):
     @abstractmethod
     def texts(self, row: Any) -> tuple[str, str]:
         """A row's request and its answer."""
+
+    def written(self, row: Any) -> tuple[str, str]:
+        """A row's request and its answer as the model reads and writes them."""
+        return self.texts(row)
 
     @abstractmethod
     def fit(self, rows: Sequence[Any], work: Path, **options: Any) -> TrainedAdapter:
@@ -138,7 +144,12 @@ class AdapterJob(TrainingJob[list[Any], "TrainedAdapter"]):
 
     def audit(self, rows: list[Any]) -> PromptAudit:
         """Count distinct requests and answers, and say what they cannot show."""
-        return audit_prompts([self.texts(row) for row in rows])
+        audit = audit_prompts([self.texts(row) for row in rows])
+        self._shares = shares_of_local_base(self.adapter.base_model, [self.written(row) for row in spread(rows)])
+        if self._shares is None:
+            return audit
+        queries, answers = (round(share, 6) for share in self._shares)
+        return audit.model_copy(update={"unknown_in_queries": queries, "unknown_in_answers": answers})
 
     def audit_lines(self, audit: PromptAudit) -> Iterable[str]:
         """The counts on one line, then what they cannot show."""
@@ -146,11 +157,15 @@ class AdapterJob(TrainingJob[list[Any], "TrainedAdapter"]):
             f"Data: {audit.rows} rows, {audit.distinct_queries} distinct queries, "
             f"{audit.distinct_answers} distinct answers"
         )
+        if self._shares is not None:
+            yield f"Base: {self._shares.describe(self.adapter.base_model)}"
         for note in audit.cannot_show:
             yield f"Note: {note}"
 
-    def check_audit(self, audit: PromptAudit, where: str) -> None:  # noqa: ARG002
-        """Refuse to resume a run on other rows than it was started on."""
+    def check_audit(self, audit: PromptAudit, where: str) -> None:
+        """Refuse rows that the base cannot read, and to resume a run on other rows than it was started on."""
+        if self._shares is not None:
+            self._shares.check(self.adapter.base_model, where)
         self._fingerprint = audit.fingerprint
         if self._started is not None and self._started["data_fingerprint"] != audit.fingerprint:
             raise TrainingError(

@@ -24,6 +24,9 @@ class PromptAudit(BaseModel):
         conflicting_queries: Queries with more than one answer.
         fingerprint: SHA-256 of the rows in sorted order.
         cannot_show: One sentence for each limit of the data.
+        unknown_in_queries: The share of the queries' tokens, from 0 to 1, that the base model does not know; None if
+            its vocabulary is made from the data, or its tokenizer is not on this machine yet.
+        unknown_in_answers: The same for the answers' tokens.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -35,6 +38,8 @@ class PromptAudit(BaseModel):
     conflicting_queries: int
     fingerprint: str
     cannot_show: tuple[str, ...]
+    unknown_in_queries: float | None = None
+    unknown_in_answers: float | None = None
 
 
 FEW_QUERIES = 50

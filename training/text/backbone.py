@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import logging
+import unicodedata
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import lru_cache
 from itertools import pairwise, takewhile
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -35,6 +38,10 @@ transformers.utils.logging.set_verbosity_error()
 logging.getLogger("huggingface_hub").setLevel(logging.ERROR)  # load_base raises one line instead
 
 SCRATCH_VOCABULARY = 1_000
+SCRATCH_PIECES = 500  # pieces of several characters at least, where the data has a large alphabet
+# The brackets are full-width: NFKC turns them into < and >, so that no text can become one of these tokens.
+SCRATCH_SPECIAL = ("\uff1cpad\uff1e", "\uff1c/s\uff1e", "\uff1cunk\uff1e")
+_NO_TEXT = "\U0010ffff"  # is no character, and begins the pieces that no text may become
 _TRAINER_STEP = 1e-4  # the difference that UnigramTrainer leaves between the scores of two unused pieces
 SCRATCH_WIDTH, SCRATCH_LAYERS, SCRATCH_HEADS = 128, 2, 4
 
@@ -90,7 +97,37 @@ def _loaded(place: str, name: str, cache: str | None) -> Base:
     return Base(model, tokenizer, name)
 
 
-def scratch_base(rows: Sequence[TextPair], seed: int, pieces: Pieces = "unigram") -> Base:
+def encode(tokenizer: Any, **options: Any) -> Any:
+    """Tokenize ``text`` or ``text_target``, a text or a list of them, as the tokenizer does with these options.
+
+    A special token that is written in a text, such as ``</s>``, is text: it does not end the text.
+    """
+    given = options["text"] if "text" in options else options["text_target"]
+    texts: Sequence[str] = [given] if isinstance(given, str) else given
+    if any(token in text for text in texts for token in tokenizer.all_special_tokens):
+        tokenizer, options = _without_special(tokenizer), {**options, "split_special_tokens": True}
+    return tokenizer(**options)
+
+
+@lru_cache(2)
+def _without_special(tokenizer: Any) -> Any:
+    """A copy in which no text becomes a special token; ``split_special_tokens`` alone does not keep Unigram from it."""
+    from tokenizers import models
+
+    backend = getattr(tokenizer, "backend_tokenizer", None)
+    if backend is None or not isinstance(backend.model, models.Unigram):
+        return tokenizer
+    model = json.loads(backend.to_str())["model"]
+    special = frozenset(tokenizer.all_special_tokens)
+    pieces = [(f"{_NO_TEXT}{piece}" if piece in special else piece, score) for piece, score in model["vocab"]]
+    copied = copy.deepcopy(tokenizer)
+    copied.backend_tokenizer.model = models.Unigram(pieces, model["unk_id"], model.get("byte_fallback", False))
+    return copied
+
+
+def scratch_base(
+    rows: Sequence[TextPair], seed: int, pieces: Pieces = "unigram", alphabet_of: Iterable[TextPair] = ()
+) -> Base:
     """A small T5 with random weights, and a tokenizer trained on ``rows``.
 
     From a few hundred texts Unigram learns pieces of two or three letters. Byte-pair encoding learns whole words that a
@@ -100,25 +137,34 @@ def scratch_base(rows: Sequence[TextPair], seed: int, pieces: Pieces = "unigram"
         rows: The texts.
         seed: Seed of the weights.
         pieces: The tokenizer's algorithm.
+        alphabet_of: More texts, whose characters the vocabulary holds too.
     """
     from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
 
     unigram = pieces == "unigram"
-    made = Tokenizer(models.Unigram() if unigram else models.BPE(unk_token="<unk>"))
+    special = list(SCRATCH_SPECIAL)
+    pad, end, unknown = special
+    made = Tokenizer(models.Unigram() if unigram else models.BPE(unk_token=unknown))
     made.normalizer = normalizers.NFKC()
     made.pre_tokenizer = pre_tokenizers.Metaspace()
     made.decoder = decoders.Metaspace()
-    special = ["<pad>", "</s>", "<unk>"]
     texts = sorted({text for row in rows for text in row})
-    settings: dict[str, Any] = {"vocab_size": SCRATCH_VOCABULARY, "special_tokens": special, "show_progress": False}
+    every = (text for row in (*rows, *alphabet_of) for text in row)
+    alphabet = sorted({letter for text in every for letter in unicodedata.normalize("NFKC", text)} - {" "})
+    settings: dict[str, Any] = {
+        "vocab_size": max(SCRATCH_VOCABULARY, len(special) + len(alphabet) + SCRATCH_PIECES),
+        "special_tokens": special,
+        "initial_alphabet": alphabet,
+        "show_progress": False,
+    }
     if unigram:
-        made.train_from_iterator(texts, trainers.UnigramTrainer(unk_token="<unk>", **settings))
+        made.train_from_iterator(texts, trainers.UnigramTrainer(unk_token=unknown, **settings))
         made.model = models.Unigram(_in_order(json.loads(made.to_str())["model"]["vocab"], len(special)), unk_id=2)
     else:
         made.train_from_iterator(texts, trainers.BpeTrainer(min_frequency=2, **settings))
-    made.post_processor = processors.TemplateProcessing(single="$A </s>", special_tokens=[("</s>", 1)])
+    made.post_processor = processors.TemplateProcessing(single=f"$A {end}", special_tokens=[(end, 1)])
     tokenizer = transformers.PreTrainedTokenizerFast(
-        tokenizer_object=made, pad_token="<pad>", eos_token="</s>", unk_token="<unk>"
+        tokenizer_object=made, pad_token=pad, eos_token=end, unk_token=unknown
     )
     torch.manual_seed(seed)
     config = transformers.T5Config(

@@ -23,7 +23,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from training.runs.errors import TrainingError
-from training.text.backbone import TextPair
+from training.text.backbone import TextPair, encode
 from training.text.config import FitSettings, Limits
 
 datasets.disable_progress_bars()
@@ -60,9 +60,10 @@ def tokenized(
     """
     with tempfile.TemporaryDirectory(prefix=".tokens-", dir=work) as folder:
 
-        def encode(batch: dict[str, list[str]]) -> dict[str, Any]:
-            source = tokenizer(batch["source"], truncation=True, max_length=limits.source)["input_ids"]
-            target = tokenizer(text_target=batch["target"], truncation=True, max_length=limits.target)["input_ids"]
+        def tokens_of(batch: dict[str, list[str]]) -> dict[str, Any]:
+            source = encode(tokenizer, text=batch["source"], truncation=True, max_length=limits.source)["input_ids"]
+            written = encode(tokenizer, text_target=batch["target"], truncation=True, max_length=limits.target)
+            target = written["input_ids"]
             lengths = [len(s) + len(t) for s, t in zip(source, target, strict=True)]
             return {"input_ids": source, "labels": target, "length": lengths}
 
@@ -71,7 +72,7 @@ def tokenized(
                 return None
             raw = datasets.Dataset.from_list([pair._asdict() for pair in rows[part]])
             cache = str(Path(folder) / f"{part}.arrow")
-            return raw.map(encode, batched=True, remove_columns=raw.column_names, cache_file_name=cache)
+            return raw.map(tokens_of, batched=True, remove_columns=raw.column_names, cache_file_name=cache)
 
         yield {part: table(part) for part in rows}
 

@@ -16,7 +16,7 @@ from peft import PeftModel
 from training.runs.artifacts import pointed_at
 from training.runs.errors import ModelFileError, TrainingError
 from training.runs.wording import one_line
-from training.text.backbone import BASE_FOLDER, TextPair, load_base, peft_warnings_ignored
+from training.text.backbone import BASE_FOLDER, TextPair, encode, load_base, peft_warnings_ignored
 from training.text.config import SCRATCH, AdapterConfig
 
 MAX_EVALUATED = 200  # rows; generation is slow
@@ -38,8 +38,9 @@ def candidates(
     batch = max(1, GENERATED_AT_ONCE // beams)
     answers: list[str] = []
     for start in range(0, len(sources), batch):
-        encoded = tokenizer(
-            list(sources[start : start + batch]),
+        encoded = encode(
+            tokenizer,
+            text=list(sources[start : start + batch]),
             truncation=True,
             max_length=config.source_max_tokens,
             padding=True,
@@ -137,8 +138,9 @@ def _mean_loss(model: Any, tokenizer: Any, pairs: Sequence[TextPair], config: Ad
     model.eval()
     total, tokens = 0.0, 0
     for pair in pairs:
-        source = tokenizer(pair.source, truncation=True, max_length=config.source_max_tokens, return_tensors="pt")
-        target = tokenizer(text_target=pair.target, truncation=True, max_length=config.target_max_tokens)["input_ids"]
+        limits = config.limits
+        source = encode(tokenizer, text=pair.source, truncation=True, max_length=limits.source, return_tensors="pt")
+        target = encode(tokenizer, text_target=pair.target, truncation=True, max_length=limits.target)["input_ids"]
         labels = torch.tensor([target], device=model.device)
         with torch.no_grad():
             output = model(

@@ -34,6 +34,7 @@ from training.text.backbone import (
     SCRATCH_WIDTH,
     Base,
     TextPair,
+    encode,
     load_base,
     peft_warnings_ignored,
     scratch_base,
@@ -43,6 +44,7 @@ from training.text.fit import OnEpoch, fit, rows_at_once, tokenized
 from training.text.memory_forecast import available_bytes, expected_bytes
 from training.text.model import evaluate_adapter
 from training.text.splits import Split, split_by_query
+from training.text.unknown_tokens import spread, unknown_shares
 
 log = logging.getLogger(__name__)
 
@@ -164,14 +166,17 @@ def _base(
 ) -> Base:
     """The base to adapt. A scratch base is trained once and kept in ``work``: its adapter cannot be used without it."""
     if config.base_model != SCRATCH:
-        return load_base(config.base_model)
+        base = load_base(config.base_model)
+        _check_vocabulary(base, [pair for part in rows.values() for pair in part])
+        return base
     kept = work / BASE_FOLDER
     if first_says(kept.is_dir()):
         return load_base(str(kept))
     if resume_from is not None:
         base = load_base(str(resume_from / BASE_FOLDER))
     else:
-        base = scratch_base(rows["train"], config.seed, scratch.pieces)
+        others = rows["validation"] + rows["test"]
+        base = scratch_base(rows["train"], config.seed, scratch.pieces, alphabet_of=others)
         epochs = max(1, min(scratch.epochs, scratch.rows // len(rows["train"])))
         log.info("Scratch base: training a small T5 on %d rows, %d epochs", len(rows["train"]), epochs)
         settings = FitSettings(epochs, SCRATCH_LEARNING_RATE, SCRATCH_BATCH, config.seed, warmup=0.1)
@@ -185,6 +190,16 @@ def _base(
         publish_folder(staged, kept)
     first_says(None)
     return base
+
+
+def _check_vocabulary(base: Base, pairs: Sequence[TextPair]) -> None:
+    """Raises TrainingError where the base does not know more than a tenth of the tokens of requests or answers."""
+
+    def ids_of(texts: list[str]) -> list[list[int]]:
+        found: list[list[int]] = encode(base.tokenizer, text=texts, add_special_tokens=False)["input_ids"]
+        return found
+
+    unknown_shares(spread(pairs), ids_of, base.tokenizer.unk_token_id).check(base.name, "the data")
 
 
 def forecast(model: Any, table: Any, settings: FitSettings) -> tuple[int, Limits, int]:
