@@ -12,6 +12,7 @@ from data_sources.base import (
     sqlite_url,
 )
 from data_sources.homes import HomeBuilder
+from data_sources.masking import in_a_line, masked, named, said, without_secrets
 from data_sources.records import (
     KINDS,
     PATTERN_TYPES,
@@ -31,15 +32,18 @@ from data_sources.records import (
 )
 from data_sources.resolve import (
     BARE,
+    BY_VARIABLE,
     SourceNotAvailableError,
     default_directory,
     is_sample,
     open_source,
     sample_directory,
+    spelled_out,
 )
 
 __all__ = [
     "BARE",
+    "BY_VARIABLE",
     "KINDS",
     "PATTERN_TYPES",
     "RECORDS",
@@ -65,9 +69,15 @@ __all__ = [
     "YamlRow",
     "count_distinct",
     "default_directory",
+    "in_a_line",
     "is_sample",
+    "masked",
+    "named",
     "normalized_query",
     "open_source",
+    "said",
     "sample_directory",
+    "spelled_out",
     "sqlite_url",
+    "without_secrets",
 ]

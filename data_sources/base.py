@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Iterator
@@ -13,13 +12,13 @@ from urllib.parse import quote
 
 from pydantic import BaseModel, ValidationError
 
-from data_sources.records import R, explain, plain, shorten
+from data_sources.masking import named
+from data_sources.records import R, explain
 
 M = TypeVar("M", bound=BaseModel)
 
 UNUSABLE_LIMIT = 0.1  # more than a tenth of unusable rows is fatal (docs/reference/data-formats.md)
 REASONS_KEPT = 5
-MESSAGE_LENGTH = 200  # characters of another library's error
 
 
 class DataSourceError(Exception):
@@ -145,8 +144,7 @@ class DataSource(ABC):
         except (DataSourceError, MemoryError):
             raise
         except Exception as error:
-            said = shorten(f"{type(error).__name__}: {error}".removesuffix(": "), MESSAGE_LENGTH)[1:-1]
-            raise DataSourceError(f"{where}: cannot be read ({said})") from error
+            raise DataSourceError(f"{where}: cannot be read ({named(error)})") from error
         self.report.check()
         if not any_record:
             raise NoRowsError(f"{where}: holds no {record.kind} rows; there is nothing to train on")
@@ -162,22 +160,6 @@ class DataSource(ABC):
     def location(self, kind: str) -> str:  # noqa: ARG002 - a folder has a file for each kind
         """Where records of ``kind`` are, for messages."""
         return self.describe()["location"]
-
-
-_SCHEME = re.compile(r"""["'\s]*[A-Za-z][\w+.\-]*:/+""")
-
-
-def without_secrets(place: str) -> str:
-    """An address or a path as it may be shown: without user, password, query and fragment, however it is misspelt.
-
-    Whatever stands before the last @ of an address may be a password. A path may hold an @.
-    """
-    found = _SCHEME.match(place)
-    scheme = found[0] if found else ""
-    user, at, rest = place[len(scheme) :].rpartition("@")
-    if not scheme and (":" not in user or place.startswith(("/", ".", "~"))):
-        return plain(place)
-    return plain(scheme + (rest.partition("?")[0].partition("#")[0] if scheme or at else rest))
 
 
 def stray_characters(value: str) -> str:

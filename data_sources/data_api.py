@@ -41,11 +41,11 @@ from data_sources.base import (
     NotFoundError,
     UnsupportedKindError,
     stray_characters,
-    without_secrets,
 )
 from data_sources.homes import HomeBuilder
 from data_sources.http_environment import CERTIFICATES, CertificatesError, proxy_for, ssl_context
 from data_sources.json_stream import STREAMED, JsonError, JsonReader
+from data_sources.masking import remember, said, spellings, without_secrets
 from data_sources.records import Home, R, plain, shorten
 from home_assistant.domains import DOMAINS
 from home_assistant.entity_id import domain_of, normalized_entity_id
@@ -120,6 +120,7 @@ class DataApiSource(DataSource):
         self._proxy = proxy_for(address.scheme, address.host, address.port)
         self._past_proxy = address.host
         value = key.get_secret_value().strip() if key is not None else ""
+        remember(*spellings(value))
         self._key_is_odd = stray_characters(value)
         if not value.isascii() or not value.isprintable():
             raise DataApiError("the Data API key (DATA_API_API_KEY, DATA_API_KEY or API_KEY) is not plain text")
@@ -368,7 +369,7 @@ class _Answer:
                 cut = "is cut off" if reader.at_end(error.pos) else "is not JSON"
                 raise FormatError(f"{where}: the answer {cut} at line {line} column {column} ({error.msg})") from error
             except (ValueError, RecursionError) as error:
-                raise FormatError(f"{where}: the answer is not usable JSON ({error!s:.100})") from error
+                raise FormatError(f"{where}: the answer is not usable JSON ({said(error)[:100]})") from error
             if not in_list:
                 known = ", ".join(sorted(self._fields)[:5]) or "nothing"
                 raise FormatError(f"{where}: the answer has no list {key!r}, only: {known}")
@@ -607,7 +608,7 @@ def _cause(error: BaseException | None, kind: type[E]) -> E | None:
 
 
 def _why(error: Exception) -> str:
-    return str(error)[:120] or type(error).__name__
+    return said(error)[:120]
 
 
 def _small_json(response: httpx.Response) -> Any:

@@ -16,10 +16,11 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
-from data_sources.base import DataSource, FormatError, NoFileError, NotFoundError, without_secrets
+from data_sources.base import DataSource, FormatError, NoFileError, NotFoundError
 from data_sources.homes import DEFAULT_HOME_ID, HomeBuilder
 from data_sources.json_shapes import ShapeError, rows_within
 from data_sources.json_stream import CHUNK, EMPTY, Broken, JsonError, JsonReader, TooLargeError
+from data_sources.masking import without_secrets
 from data_sources.records import Home, R, Synergy, from_json_text, keys_of, read_id, shorten
 
 STDIN = "-"

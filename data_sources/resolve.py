@@ -9,13 +9,15 @@ from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from types import MappingProxyType
 
-from data_sources.base import MESSAGE_LENGTH, DataSource, DataSourceError, without_secrets
-from data_sources.records import Home, KindName, shorten
+from data_sources.base import DataSource, DataSourceError
+from data_sources.masking import MESSAGE_LENGTH, named, said, without_secrets
+from data_sources.records import Home, KindName
 
 log = logging.getLogger("data_sources")
 
 BARE = ""  # the value of a --json-input that stands alone
 AUTO = "auto"
+BY_VARIABLE = "env:"  # before the name of the variable that holds the value of --data-source
 DATA_DIRECTORY_VARIABLE = "TRAINING_DATA_DIR"
 SAMPLE_DIRECTORY = Path("simulation") / "training_data"
 ENTRY_POINT_GROUP = "home_synergy_training.sources"
@@ -79,8 +81,9 @@ def open_source(
 
     Args:
         json_input: A path, ``-``, or ``BARE``. Excludes ``data_source``.
-        data_source: A path, ``http(s)://`` (the Data API there, with DATABASE_URL), a SQLAlchemy URL, ``auto``, or a
-            scheme that another package registers under the entry point group ``ENTRY_POINT_GROUP``.
+        data_source: A path, ``http(s)://`` (the Data API there, with DATABASE_URL), a SQLAlchemy URL, ``auto``,
+            ``env:VARIABLE`` where the variable holds one of these, or a scheme that another package registers under
+            the entry point group ``ENTRY_POINT_GROUP``.
         strict: Make the first unusable row fatal.
         kind: What will be read; ``auto`` asks the service that has it.
         max_samples: Read at most so many requests, the newest first, where the source is a database.
@@ -94,6 +97,7 @@ def open_source(
         return _open_json(json_input, strict=strict) if json_input != BARE else _open_sample(strict)
     if data_source is None:
         return _open_production("", strict=strict, max_samples=max_samples)
+    data_source = spelled_out(data_source)
     if data_source == AUTO:
         return _open_auto(strict, kind, max_samples)
     scheme, separator, _ = data_source.partition("://")
@@ -105,6 +109,23 @@ def open_source(
         return DataApiSource(data_source, strict=strict)  # says which sources have the kind
     opener = SCHEMES.get(scheme.partition("+")[0].lower()) or _plugin(scheme, data_source)
     return opener(data_source, strict=strict, max_samples=max_samples)
+
+
+def spelled_out(data_source: str) -> str:
+    """A value of ``--data-source``, from its variable where it is ``env:VARIABLE``.
+
+    Every user of a machine can read the arguments of its processes, and only their owner the environment: an address
+    with a password belongs there. Raises SourceNotAvailableError where the variable is not set.
+    """
+    if not data_source.startswith(BY_VARIABLE):
+        return data_source
+    name = data_source.removeprefix(BY_VARIABLE)
+    value = os.environ.get(name)
+    if not value:
+        raise SourceNotAvailableError(
+            f"--data-source {without_secrets(data_source)}: this variable is not set; export it, or name the source"
+        )
+    return value
 
 
 def default_directory() -> Path:
@@ -197,5 +218,4 @@ def _plugin(scheme: str, spec: str) -> Opener:
 
 
 def _said(error: Exception) -> str:
-    said = error if isinstance(error, ImportError | AttributeError) else f"{type(error).__name__}: {error}"
-    return shorten(str(said).removesuffix(": "), MESSAGE_LENGTH)[1:-1]
+    return said(error)[:MESSAGE_LENGTH] if isinstance(error, ImportError | AttributeError) else named(error)

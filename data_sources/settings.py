@@ -6,6 +6,7 @@ from pydantic import SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from data_sources.base import DataSourceError, sqlite_url
+from data_sources.masking import said
 
 
 class SettingsError(DataSourceError):
@@ -48,4 +49,4 @@ def production_settings() -> ProductionSettings:
         name = "_".join(map(str, first["loc"])).upper()
         raise SettingsError(f"{name} in the environment or .env: {first['msg']}") from None
     except (OSError, UnicodeDecodeError) as error:
-        raise SettingsError(f".env: cannot be read ({error})") from error
+        raise SettingsError(f".env: cannot be read ({said(error)})") from error

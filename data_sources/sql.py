@@ -25,9 +25,9 @@ from data_sources.base import (
     NoTableError,
     NotFoundError,
     stray_characters,
-    without_secrets,
 )
 from data_sources.homes import HomeBuilder
+from data_sources.masking import MESSAGE_LENGTH, masked, said, without_secrets
 from data_sources.records import Home, PromptRow, R, from_json_text, keys_of, may_be_json, plain, required_keys, shorten
 
 SYNERGIES, QUERIES = "synergy_opportunities", "ask_ai_queries"
@@ -70,7 +70,7 @@ class SqlSource(DataSource):
         super().__init__(strict=strict)
         self._max_samples = max_samples
         self._url, self._schema = _without_schema(_parsed(url))
-        self._shown = plain(self._url.set(query={}).render_as_string(hide_password=True))
+        self._shown = masked(plain(self._url.set(query={}).render_as_string(hide_password=True)))
         if self._is_sqlite and _SCHEME_IN_PATH.search(self._url.database or ""):
             told = without_secrets(self._url.database or "")
             raise NotFoundError(f"{told}: is an address and no path to a SQLite file; DATABASE_URL takes an address")
@@ -280,8 +280,8 @@ class SqlSource(DataSource):
                     connection = connection.execution_options(postgresql_readonly=True)
                 yield connection
         except DBAPIError as error:
-            said = plain(" ".join(str(error.orig).split())[:200])
-            raise NotFoundError(f"{self._shown}: cannot be read ({said})") from error
+            told = said(error.orig or error)[:MESSAGE_LENGTH]
+            raise NotFoundError(f"{self._shown}: cannot be read ({told})") from error
         except UnicodeDecodeError as error:  # in SQLite's own message, or in the name of a column
             raise FormatError(
                 f"{self._shown}: cannot be read, it is damaged or holds names that are no text"
@@ -311,6 +311,7 @@ class SqlSource(DataSource):
 
 def _parsed(url: str) -> URL:
     """The parsed URL. An error shows no part of it that may be a secret."""
+    without_secrets(url)  # remembers what must not be shown: the cause's text may
     try:
         parsed = make_url(url)
     except (ArgumentError, ValueError) as error:
@@ -353,7 +354,7 @@ def _read_only_sqlite(url: URL, shown: str) -> Engine:
     name = url.database or ""
     if url.query.get("uri") in ("true", "1") and name.startswith("file:"):
         name = name.removeprefix("file:")
-    shown_name = plain(name)
+    shown_name = without_secrets(name)
     if name in ("", ":memory:"):
         raise NotFoundError(f"{shown}: names no file; expected one such as sqlite:///data/ai_automation.db")
     path = Path(name)

@@ -7,12 +7,14 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
+from data_sources import BY_VARIABLE, without_secrets
 from retraining_manager.errors import ManagerError
 from retraining_manager.models import ModelSpec
 from training.runs.job import SourceChoice
 
 SCRIPTS = Path(__file__).resolve().parent.parent / "scripts"
 COMPARISON_SCRIPT = "compare_models.py"
+SOURCE_VARIABLE = "HOME_SYNERGY_SOURCE"
 
 
 def command_of(script: Path, *subcommand: str) -> list[str]:
@@ -34,11 +36,19 @@ def source_flags(source: SourceChoice, default: str | None = None) -> list[str]:
     optional: click reads one with a dash as the next flag.
     """
     strict = ["--strict"] if source.strict else []
+    if secret_environment(source):
+        return [*strict, f"--data-source={BY_VARIABLE}{SOURCE_VARIABLE}"]
     if source.json_input is not None:
         path = f"./{source.json_input}" if source.json_input.startswith("-") else source.json_input
         return [*strict, f"--json-input={path}" if path else "--json-input"]
     named = source.data_source or default
     return strict if named is None else [*strict, f"--data-source={named}"]
+
+
+def secret_environment(source: SourceChoice) -> dict[str, str]:
+    """The variable that gives a child the address of ``source``, where that holds what no argument may show."""
+    named = source.data_source
+    return {SOURCE_VARIABLE: named} if named is not None and without_secrets(named) != named else {}
 
 
 def training_command(

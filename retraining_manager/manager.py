@@ -14,9 +14,15 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from data_sources import is_sample
+from data_sources import in_a_line, is_sample, named
 from retraining_manager import runner
-from retraining_manager.commands import COMPARISON_SCRIPT, SCRIPTS, comparison_command, training_command
+from retraining_manager.commands import (
+    COMPARISON_SCRIPT,
+    SCRIPTS,
+    comparison_command,
+    secret_environment,
+    training_command,
+)
 from retraining_manager.errors import BusyError, ManagerError
 from retraining_manager.gate import Verdict, decide
 from retraining_manager.models import SPECS, ModelSpec, spec_of
@@ -222,10 +228,10 @@ class RetrainingManager:
         except BusyError as error:
             summary = self._skipped(model, str(error))
         except (ManagerError, ArtifactError, OSError) as error:
-            summary = self._failed(model, " ".join(str(error).split()))
+            summary = self._failed(model, in_a_line(str(error)))
         except Exception as error:
             log.debug("traceback", exc_info=error)
-            summary = self._failed(model, f"{model}: unexpected {type(error).__name__}: {error}; --verbose shows where")
+            summary = self._failed(model, f"{model}: unexpected {named(error)}; --verbose shows where")
         except KeyboardInterrupt as error:
             interrupted = error
             summary = self._failed(model, f"{model}: interrupted; what is live has not changed")
@@ -281,7 +287,7 @@ class RetrainingManager:
             flags=self.options.of(model).flags,
             force=force and model in self.models_supporting_force,
         )
-        return self._start(run, command, run.output, self._timeout(model))
+        return self._start(run, command, run.output, self._timeout(model), self.source)
 
     def _evaluate_and_publish(self, run: _Run, summary: ModelSummary) -> None:
         """Make a version of what was trained, with its verdict, and move the aliases to it where it is blessed."""
@@ -362,10 +368,11 @@ class RetrainingManager:
             saved = registry.path(champion) / EVALUATION_ROWS
             if evaluate_on is None and saved.is_file():  # else the user says which rows are right
                 champion_rows = saved
+        source = self.source if evaluate_on is None else SourceChoice(data_source=evaluate_on)
         command = comparison_command(
             spec,
             self.comparison_script,
-            source=self.source if evaluate_on is None else SourceChoice(data_source=evaluate_on),
+            source=source,
             candidate=run.candidate,
             champion=champion_path,
             champion_rows=champion_rows,
@@ -374,7 +381,7 @@ class RetrainingManager:
         )
         log.info("%s: comparing with %s", spec.model, champion or "the baselines alone, there is no champion")
         timeout = self._timeout(spec.model) or COMPARISON_SECONDS
-        ended = self._start(run, command, run.folder / "comparison.log", timeout)
+        ended = self._start(run, command, run.folder / "comparison.log", timeout, source)
         summary.process["comparison"] = ended.describe()
         failure = ended.failure(COMPARISON_SCRIPT, spec.memory_hint, timeout)
         try:
@@ -395,12 +402,14 @@ class RetrainingManager:
         )
         return nothing, f"{spec.model}: trained, but it could not be judged: {failure}"
 
-    def _start(self, run: _Run, command: Sequence[str], output: Path, timeout: float | None) -> runner.Outcome:
+    def _start(
+        self, run: _Run, command: Sequence[str], output: Path, timeout: float | None, source: SourceChoice
+    ) -> runner.Outcome:
         return runner.run(
             command,
             output,
             timeout=timeout,
-            environment={"PYTHONUNBUFFERED": "1"},
+            environment={"PYTHONUNBUFFERED": "1", **secret_environment(source)},
             on_line=lambda level, line: log.log(level, "%s | %s", run.spec.model, line),
             stop=run.stop,
         )

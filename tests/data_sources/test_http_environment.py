@@ -14,10 +14,10 @@ from pydantic import SecretStr
 from pytest_httpserver import HTTPServer
 
 from data_sources import DataSourceError, Home, PromptRow, open_source
-from data_sources.base import without_secrets
 from data_sources.data_api import DataApiSource
 from data_sources.http_environment import proxy_for
 from data_sources.json_file import JsonSource
+from data_sources.masking import without_secrets
 
 ENTITIES = {"entities": [{"entity_id": "light.hall", "area_id": "hall"}], "count": 1, "limit": 10_000}
 # Of nobody: for a server on loopback that a test starts, valid from 2020 to 2120.

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import NoReturn, TextIO
 
-from data_sources import DataSourceError
+from data_sources import DataSourceError, in_a_line, masked, said
 from training.runs.distributed import is_first
 from training.runs.errors import TrainingError
 
@@ -100,8 +100,15 @@ def failure_line(
     elif isinstance(error, MemoryError) or (isinstance(error, RuntimeError) and "allocate memory" in str(error)):
         line = out_of_memory
     else:
-        line = f"unexpected {type(error).__name__}: {error}; --verbose shows where"
-    return " ".join(line.split())
+        line = f"unexpected {type(error).__name__}: {said(error)}; --verbose shows where"
+    return in_a_line(line)
+
+
+class _Masked(logging.Formatter):
+    """The last net: whatever is logged, by a library or in a traceback too, holds no secret."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return masked(super().format(record))
 
 
 def _flushed(code: int) -> int:
@@ -151,7 +158,7 @@ def configure_logging(
     errors = logging.StreamHandler(sys.stderr)
     errors.setLevel(logging.ERROR)
     for handler, plain in ((console, "%(message)s"), (errors, "Error: %(message)s")):
-        handler.setFormatter(logging.Formatter(_TIMED, "%H:%M:%S") if timestamps else logging.Formatter(plain))
+        handler.setFormatter(_Masked(_TIMED, "%H:%M:%S") if timestamps else _Masked(plain))
     root.handlers[:] = [console, errors]
     for noisy in ("matplotlib", "PIL", "filelock", "fsspec", "httpx", "httpcore"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
@@ -162,5 +169,5 @@ def configure_logging(
     except OSError as error:
         log.warning("%s: cannot be written (%s); this run is logged to the console only", log_file, error.strerror)
         return
-    file.setFormatter(logging.Formatter(_TIMED))
+    file.setFormatter(_Masked(_TIMED))
     root.addHandler(file)

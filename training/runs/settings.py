@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic.fields import FieldInfo
 
 from training.runs.errors import TrainingError
+from training.runs.wording import one_line
 
 C = TypeVar("C", bound="Config")
 F = TypeVar("F", bound=Callable[..., Any])
@@ -135,7 +136,7 @@ def variables() -> dict[str, str | None]:
     try:
         return {**dotenv_values(".env"), **{name: value for name, value in os.environ.items() if value}}
     except (OSError, UnicodeDecodeError) as error:
-        raise TrainingError(f".env: cannot be read ({error})") from error
+        raise TrainingError(f".env: cannot be read ({one_line(error)})") from error
 
 
 def _option(name: str, field: FieldInfo, setting: Setting) -> Callable[[F], F]:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from data_sources import said
+
 
 def one_line(error: BaseException | None) -> str:
-    """The message of another library's error on one line, cut to 200 characters."""
-    return " ".join(str(error).split())[:200] or type(error).__name__
+    """What another library's error says (``data_sources.said``), cut to 200 characters."""
+    return "nothing is said" if error is None else said(error)[:200]
 
 
 def many(count: int, noun: str) -> str:
