@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Literal, NamedTuple
 
 from home_assistant.domains import DOMAINS, OWN_TARGET_DOMAINS
@@ -29,7 +29,7 @@ _FIRST_KEYS: Mapping[Part, tuple[str, ...]] = {
 # Keys that hold parts -> which.
 _PARTS_UNDER: Mapping[Part, Mapping[str, Part]] = {
     "automation": {"triggers": "trigger", "conditions": "condition", "actions": "action"},
-    "trigger": {},
+    "trigger": {"triggers": "trigger"},
     "condition": dict.fromkeys(("conditions", "and", "or", "not"), "condition"),
     "action": {
         **dict.fromkeys(("then", "else", "default", "sequence", "parallel", "choose"), "action"),
@@ -96,6 +96,138 @@ def _gather_target(action: dict[Any, Any]) -> None:
         action["target"] = target
 
 
+# -- Its steps ---------------------------------------------------------------------------------------------------------
+
+
+class Guard(NamedTuple):
+    """A condition on the path to an action, and whether it has to hold or to fail (on the way to an ``else``)."""
+
+    condition: Any
+    holds: bool = True
+
+
+class Step(NamedTuple):
+    """One action that holds no other actions, and what has to happen before it is run.
+
+    Attributes:
+        action: The action, with today's keys.
+        guards: The conditions of its own path, outermost first: those of the automation, of the ``choose``, ``if`` and
+            ``repeat`` around it, and those that stand before it in its own sequence.
+        failed: Conditions of earlier branches of a ``choose`` around it, all of which failed, a list for each branch.
+        waits: The triggers and templates that the steps before it wait for.
+        variables: What ``variables`` and ``for_each`` on its path define.
+    """
+
+    action: Mapping[Any, Any]
+    guards: tuple[Guard, ...] = ()
+    failed: tuple[Sequence[Any], ...] = ()
+    waits: tuple[Any, ...] = ()
+    variables: Mapping[str, Any] = {}
+
+
+def triggers_of(automation: Mapping[Any, Any]) -> list[Mapping[Any, Any]]:
+    """The triggers of an automation with today's keys, or of a ``wait_for_trigger``; lists inside lists are opened."""
+    return list(_triggers(automation.get("triggers", automation.get("wait_for_trigger"))))
+
+
+def _triggers(value: Any) -> Iterator[Mapping[Any, Any]]:
+    for item in _as_list(value):
+        if isinstance(item, Mapping):
+            if "triggers" in item and "trigger" not in item:
+                yield from _triggers(item["triggers"])
+            else:
+                yield item
+        elif isinstance(item, list):
+            yield from _triggers(item)
+
+
+def steps(automation: Mapping[Any, Any], *, disabled: bool = False) -> Iterator[Step]:
+    """Every step of an automation or a script with today's keys, in order; those turned off only with ``disabled``."""
+    guards = tuple(Guard(condition) for condition in _as_list(automation.get("conditions")))
+    variables: dict[str, Any] = {}
+    for key in ("trigger_variables", "variables"):
+        if isinstance(automation.get(key), Mapping):
+            variables.update(automation[key])
+    start = Step({}, guards, variables=variables)
+    yield from _steps(automation.get("actions", automation.get("sequence")), _Path(start, disabled))
+
+
+class _Path:
+    """Where a walk through a sequence stands: what the next step inherits."""
+
+    def __init__(self, inherited: Step, disabled: bool) -> None:
+        self.inherited = inherited
+        self.disabled = disabled
+
+    def branch(self, *guards: Guard, failed: tuple[Sequence[Any], ...] = (), **variables: Any) -> _Path:
+        """The way into a sequence inside: what happens there is not on the path of what follows here."""
+        here = self.inherited
+        inner = here._replace(
+            guards=here.guards + guards, failed=here.failed + failed, variables={**here.variables, **variables}
+        )
+        return _Path(inner, self.disabled)
+
+    def passed(self, **changes: Any) -> None:
+        self.inherited = self.inherited._replace(**changes)
+
+
+def _steps(sequence: Any, path: _Path) -> Iterator[Step]:
+    for action in _as_list(sequence):
+        if isinstance(action, list):
+            yield from _steps(action, path)
+        elif isinstance(action, str):  # a template, which stands for a condition
+            path.passed(guards=(*path.inherited.guards, Guard(action)))
+        elif isinstance(action, Mapping) and (path.disabled or not is_turned_off(action)):
+            yield from _inner_steps(action, path)
+
+
+def _inner_steps(action: Mapping[Any, Any], path: _Path) -> Iterator[Step]:
+    here = path.inherited
+    if "choose" in action:
+        failed: tuple[Sequence[Any], ...] = ()
+        for option in _as_list(action["choose"]):
+            if isinstance(option, Mapping) and (path.disabled or not is_turned_off(option)):
+                conditions = _as_list(option.get("conditions"))
+                yield from _steps(option.get("sequence"), path.branch(*map(Guard, conditions), failed=failed))
+                failed = (*failed, conditions)
+        yield from _steps(action.get("default"), path.branch(failed=failed))
+    elif "if" in action:
+        conditions = _as_list(action["if"])
+        yield from _steps(action.get("then"), path.branch(*map(Guard, conditions)))
+        fails = [Guard(condition, holds=False) for condition in conditions]
+        yield from _steps(action.get("else"), path.branch(*fails, failed=(conditions,)))
+    elif "repeat" in action:
+        repeat = action["repeat"] if isinstance(action["repeat"], Mapping) else {}
+        while_ = map(Guard, _as_list(repeat.get("while")))
+        until = (Guard(condition, holds=False) for condition in _as_list(repeat.get("until")))
+        inner = path.branch(*while_, *until, repeat=repeat.get("for_each"))
+        yield from _steps(repeat.get("sequence"), inner)
+    elif "parallel" in action:
+        for branch in _as_list(action["parallel"]):
+            yield from _steps(branch, path.branch())
+    elif "sequence" in action:
+        yield from _steps(action["sequence"], path)
+    elif any(key in action for key in ("condition", "and", "or", "not")):
+        path.passed(guards=(*here.guards, Guard(action)))
+    elif "variables" in action and isinstance(action["variables"], Mapping):
+        path.passed(variables={**here.variables, **action["variables"]})
+    else:
+        yield here._replace(action=action)
+        if "wait_for_trigger" in action:
+            path.passed(waits=(*here.waits, *triggers_of(action)))
+        elif "wait_template" in action:
+            path.passed(waits=(*here.waits, action["wait_template"]))
+
+
+def is_turned_off(part: Mapping[Any, Any]) -> bool:
+    """Whether a trigger, a condition or an action has ``enabled: false``; a template there may be true."""
+    return part.get("enabled") is False or str(part.get("enabled")).lower() in ("false", "no", "off", "0")
+
+
+def _as_list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [] if value is None else [value]
+
+
 # -- What it names -----------------------------------------------------------------------------------------------------
 
 # Keys whose texts name a service, a kind of trigger or an event: no entity, although they look like one.
@@ -112,28 +244,17 @@ class Structure(NamedTuple):
 
 def structure(automation: Mapping[Any, Any]) -> Structure:
     """Kinds of triggers (of ``wait_for_trigger`` too), services called, and entity ids, those in templates included."""
-    triggers: set[str] = set()
-    services: set[str] = set()
-
-    def visit(value: Any, part: Part) -> None:
-        if not isinstance(value, Mapping):
-            return
-        if part == "trigger":
-            triggers.add(str(value.get("trigger")))
-        elif part == "action":
-            if isinstance(value.get("action"), str):
-                services.add(value["action"])
-            elif "device_id" in value:
-                services.add(f"{value.get('domain')}.{value.get('type')} of a device")
-            if "scene" in value:
-                services.add("scene.turn_on")
-            visit(value.get("repeat"), "action")
-        for key, inner in _PARTS_UNDER[part].items():
-            for item in value.get(key, ()):
-                visit(item, inner)
-
     current = with_current_keys(automation)
-    visit(current, "automation")
+    triggers = {str(trigger.get("trigger")) for trigger in triggers_of(current)}
+    services: set[str] = set()
+    for action in (step.action for step in steps(current, disabled=True)):
+        triggers.update(str(trigger.get("trigger")) for trigger in _triggers(action.get("wait_for_trigger")))
+        if isinstance(action.get("action"), str):
+            services.add(action["action"])
+        elif "device_id" in action:
+            services.add(f"{action.get('domain')}.{action.get('type')} of a device")
+        if "scene" in action:
+            services.add("scene.turn_on")
     return Structure(frozenset(triggers), frozenset(services), frozenset(_entity_ids(current)))
 
 

@@ -28,6 +28,7 @@ import voluptuous as vol
 
 from home_assistant.automation_yaml import AutomationError, TaggedScalar
 from home_assistant.entity_id import is_entity_id, normalized_entity_id
+from home_assistant.templates import PARSER, has_template
 
 Check = Callable[[Any], Any]
 
@@ -37,16 +38,12 @@ _SLUG = re.compile(r"[a-z0-9_]+")
 _TIME_OF_DAY_TEXT = re.compile(r"[0-9]{1,2}:[0-9]{2}(:[0-9]{2}(\.[0-9]+)?)?")
 _DURATION_TEXT = re.compile(r"[+-]?[0-9]+:[0-9]{2}(:[0-9]{2}(\.[0-9]+)?)?|[+-]?[0-9]+(\.[0-9]+)?")
 _TIME_PATTERN_TEXT = re.compile(r"\*|/?[0-9]+")
-_TEMPLATE_MARKS = ("{{", "{%", "{#")
 _WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 _MODES = ("single", "restart", "queued", "parallel")
 _LEVELS = ("silent", "critical", "fatal", "error", "warning", "warn", "info", "debug", "notset")
 _BOOLEANS = ("1", "true", "yes", "on", "enable", "0", "false", "no", "off", "disable")
 MAX_DATA_DEPTH = 30  # of lists and mappings inside the data of one action, condition or trigger
 MAX_MESSAGE_LENGTH = 200
-_JINJA = jinja2.Environment(  # noqa: S701 - it parses and never renders
-    extensions=["jinja2.ext.loopcontrols", "jinja2.ext.do"]
-)
 
 
 def check_automation(automation: Any) -> None:
@@ -90,10 +87,10 @@ def _is_number(value: Any) -> bool:
 
 def _is_template(value: Any) -> bool:
     """Whether it is a text with template marks in it, and they are sound."""
-    if not isinstance(value, str) or not any(mark in value for mark in _TEMPLATE_MARKS):
+    if not isinstance(value, str) or not has_template(value):
         return False
     try:
-        _JINJA.parse(value)
+        PARSER.parse(value)
     except jinja2.TemplateError as error:
         raise vol.Invalid(f"template: {error.message}") from error
     return True

@@ -13,9 +13,7 @@ from typing import Any, NamedTuple
 
 import yaml
 
-MAX_CHARACTERS = 200_000
 MAX_YAML_DEPTH = 40  # of lists and mappings, aliases written out
-MAX_VALUES = 20_000  # aliases written out: this stops a "billion laughs" attack
 TRIGGERS, ACTIONS = ("triggers", "trigger"), ("actions", "action")
 BLUEPRINT = "use_blueprint"
 _CORE = "tag:yaml.org,2002:"
@@ -25,6 +23,24 @@ _Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 class AutomationError(ValueError):
     """A text or value is no automation. The message is one line and says why."""
+
+
+class Limits(NamedTuple):
+    """How large a text may be, and whether it is read as strictly as an automation of ours or as Home Assistant does.
+
+    Attributes:
+        characters: Of the text.
+        values: Of all kinds, aliases written out: this stops a "billion laughs" attack.
+        lenient: A key that stands twice has its last value, and a number that is not finite stays a text.
+    """
+
+    characters: int = 200_000
+    values: int = 20_000
+    lenient: bool = False
+
+
+ONE_AUTOMATION = Limits()
+WHOLE_FILE = Limits(characters=4_000_000, values=400_000, lenient=True)
 
 
 class TaggedScalar(NamedTuple):
@@ -53,10 +69,10 @@ def parse_automation(text: str) -> dict[Any, Any]:
     return value
 
 
-def parse_yaml(text: str) -> Any:
+def parse_yaml(text: str, limits: Limits = ONE_AUTOMATION) -> Any:
     """The value of a YAML text: str, int, float, bool, None, TaggedScalar, list or dict. Raises AutomationError."""
-    if len(text) > MAX_CHARACTERS:
-        raise AutomationError(f"{len(text)} characters, more than {MAX_CHARACTERS}")
+    if len(text) > limits.characters:
+        raise AutomationError(f"{len(text)} characters, more than {limits.characters}")
     try:
         _check_depth(text)
         node = yaml.compose(text, Loader=_Loader)
@@ -70,7 +86,7 @@ def parse_yaml(text: str) -> Any:
         raise AutomationError(f"not YAML ({' '.join(str(error).split())[:100]})") from error
     if node is None:
         raise AutomationError("is empty")
-    return _Builder().build(node)
+    return _Builder(limits).build(node)
 
 
 def dump_automations(automations: Sequence[Mapping[Any, Any]], *, ascii_only: bool = False, width: int = 10_000) -> str:
@@ -99,14 +115,15 @@ def _check_depth(text: str) -> None:
 class _Builder:
     """Builds data from nodes. It writes aliases out, so it counts the values."""
 
-    def __init__(self) -> None:
+    def __init__(self, limits: Limits) -> None:
         self._values = 0
+        self._limits = limits
         self._scalars = yaml.constructor.SafeConstructor()
 
     def build(self, node: yaml.Node, depth: int = 0) -> Any:
         self._values += 1
-        if self._values > MAX_VALUES:
-            raise AutomationError(f"more than {MAX_VALUES} values once its aliases are written out")
+        if self._values > self._limits.values:
+            raise AutomationError(f"more than {self._limits.values} values once its aliases are written out")
         if depth > MAX_YAML_DEPTH:  # an alias may stand inside its own anchor
             raise AutomationError(f"nested deeper than {MAX_YAML_DEPTH} once its aliases are written out")
         if isinstance(node, yaml.ScalarNode):
@@ -132,7 +149,7 @@ class _Builder:
             key = self.build(key_node, depth + 1)
             if not isinstance(key_node, yaml.ScalarNode) or isinstance(key, TaggedScalar):
                 raise AutomationError(f"a key{_at(key_node)} is no plain text")
-            if key in own:
+            if key in own and not self._limits.lenient:
                 raise AutomationError(f"key {key!a:.60}{_at(key_node)} stands there twice")
             own[key] = self.build(value_node, depth + 1)
         return {**merged, **own}
@@ -155,6 +172,8 @@ class _Builder:
         except (ValueError, LookupError) as error:
             raise AutomationError(f"{text!a:.60}{_at(node)}: is no {tag}") from error
         if tag == "float":
+            if self._limits.lenient:
+                return text
             raise AutomationError(f"{text!a:.60}{_at(node)}: is no finite number")
         raise AutomationError(f"{_shown(node.tag)}{_at(node)}: this tag is not read, for it would build an object")
 

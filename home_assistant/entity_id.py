@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
 
 from home_assistant.domains import DOMAINS
 
@@ -35,6 +36,15 @@ def domain_of(entity_id: str) -> str:
 def object_id_of(entity_id: str) -> str:
     """``hall`` of ``light.hall``; "" where there is no dot."""
     return entity_id.partition(".")[2]
+
+
+def listed_ids(value: Any) -> Iterator[str]:
+    """The ids that a value lists as a configuration may: one, several with commas between them, or a list of these."""
+    if isinstance(value, str):
+        yield from filter(None, map(normalized_entity_id, value.split(",")))
+    elif isinstance(value, list | Mapping):
+        for item in value:
+            yield from listed_ids(item)
 
 
 def entity_ids_in(text: str) -> Iterator[str]:
