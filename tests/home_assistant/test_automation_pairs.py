@@ -529,7 +529,7 @@ _values = st.recursive(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(st.dictionaries(_words, _values, max_size=6))
 def test_no_automation_whatever_it_holds_stops_the_reading(config: dict[Any, Any]) -> None:
     found = known_pairs(Installation(automations=[ConfiguredAutomation(config, "here")]))
