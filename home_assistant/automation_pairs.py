@@ -217,8 +217,8 @@ class _Automation:
             if domain_of(entity_id) == "group" and not self._targets.members(entity_id):
                 self._problems["group whose members are not known"] += 1
             if domain_of(entity_id) == "scene":
-                if entity_id in self._home.scenes:
-                    yield from self._targets.opened(self._home.scenes[entity_id])
+                if inner := self._targets.set_by_scene(entity_id):
+                    yield from self._targets.opened(inner)
                 else:
                     self._problems["scene whose entities are not known"] += 1
 

@@ -394,18 +394,25 @@ class _Reader:
         if config is None:
             return
         row = self._registered("automation", "automation", item.get("id"))
+        entity_id: str | None
         if row is not None:
             entity_id = str(row["entity_id"])
         else:
-            entity_id = f"automation.{slugified(str(item.get('alias') or f'automation {number}')) or 'unknown'}"
-            free, suffix = entity_id, 1
-            while free in self._taken:
-                suffix += 1
-                free = f"{entity_id}_{suffix}"
-            entity_id = free
-        self._taken.add(entity_id)
+            alias = "" if item.get("alias") is None else str(item["alias"])
+            entity_id = self._free_id("automation", slugified(alias or f"automation {number}"))
         turned_off = str(config.get("initial_state")).strip().lower() in _FALSE or bool(row and row.get("disabled_by"))
         self._home.automations.append(ConfiguredAutomation(config, where, entity_id, not turned_off, blueprint))
+
+    def _free_id(self, domain: str, slug: str) -> str | None:
+        """The entity id with this slug, with a number behind it where others have it already; None without a slug."""
+        if not slug:
+            return None
+        entity_id, number = f"{domain}.{slug}", 1
+        while entity_id in self._taken:
+            number += 1
+            entity_id = f"{domain}.{slug}_{number}"
+        self._taken.add(entity_id)
+        return entity_id
 
     def _scripts(self, section: Mapping[Any, Any], where: str) -> None:
         for key, item in section.items():
@@ -623,10 +630,15 @@ _LETTERS = str.maketrans(
 
 
 def slugified(name: str) -> str:
-    """The object id that Home Assistant makes of a name in Latin letters: ``Küche (links)`` becomes ``kuche_links``."""
+    """The object id that Home Assistant makes of a name: ``Küche (links)`` becomes ``kuche_links``.
+
+    It is "" for a name in other than Latin letters, which Home Assistant spells out by tables that are not known here.
+    """
     plain = unicodedata.normalize("NFKD", name.lower().translate(_LETTERS))
     plain = "".join(letter for letter in plain if not unicodedata.combining(letter))
-    return _NOT_IN_A_SLUG.sub("_", plain.replace("'", "").replace("\u2019", "")).strip("_")
+    if any(letter.isalpha() and not letter.isascii() for letter in plain):
+        return ""
+    return _NOT_IN_A_SLUG.sub("_", plain).strip("_")
 
 
 # -- Blueprints --------------------------------------------------------------------------------------------------------

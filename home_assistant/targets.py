@@ -155,6 +155,13 @@ class Targets:
             found = tuple(listed_ids(list(told)))
         return found
 
+    def set_by_scene(self, entity_id: str) -> tuple[str, ...]:
+        """The entities that a scene sets, which its state lists too."""
+        told = self._home.states.get(entity_id, {}).get("entity_id")
+        return self._home.scenes.get(entity_id, ()) or tuple(
+            listed_ids(list(told) if isinstance(told, tuple) else told)
+        )
+
     def _is_known(self, key: str, place: str) -> bool:
         if place in self._known[key]:
             return True

@@ -508,6 +508,15 @@ def test_a_device_target_reaches_its_children_and_what_it_was_split_into() -> No
     assert {action for _, action, _ in _pairs(config, home)[0]} == {"light.hall", "light.child", "light.split"}
 
 
+def test_groups_and_scenes_that_only_their_states_tell_of_are_opened() -> None:
+    home = small_home()
+    home.states |= {"light.hue_room": {"entity_id": ["light.a"]}, "scene.hue": {"entity_id": ["light.b"]}}
+    text = TRIGGERED + "- {action: light.turn_on, entity_id: light.hue_room}\n- scene: scene.hue"
+    found, problems = _pairs(automation_of(text), home)
+    assert {action for _, action, _ in found} == {"light.hue_room", "light.a", "scene.hue", "light.b"}
+    assert not problems
+
+
 def test_reading_changes_nothing_and_groups_in_circles_end() -> None:
     home = small_home()
     home.groups = {"group.a": ("group.b",), "group.b": ("group.a", "light.a")}

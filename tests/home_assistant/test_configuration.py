@@ -422,8 +422,9 @@ def test_repeated_keys_and_numbers_that_are_not_finite_are_read_as_home_assistan
     [
         ("Küche (links)", "kuche_links"),
         ("Groß", "gross"),
-        ("Anna's lamp", "annas_lamp"),
+        ("Anna's lamp", "anna_s_lamp"),
         ("  --  ", ""),
+        ("Кухня 1", ""),
         ("Ünï-1", "uni_1"),
     ],
 )
