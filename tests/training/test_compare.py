@@ -86,6 +86,18 @@ def test_homes_that_the_champion_was_trained_on_are_left_out_whole_for_both(tmp_
     assert found.fingerprint != split_fingerprint(split, graphs)
 
 
+def test_a_home_that_a_model_was_trained_on_under_another_id_is_left_out(tmp_path: Path) -> None:
+    homes = [home(f"home{i}", rooms=tuple(f"{room}{i}" for room in "abcdefghij")) for i in range(6)]
+    data = write(tmp_path / "homes.json", homes)
+    graphs = [build_graph(h) for h in open_source(json_input=str(data)).read(Home)]
+    split = split_pairs(graphs)
+    held_out = next(raw for h, raw in enumerate(homes) if split.select(h, "test").any())
+    model(tmp_path / "m.pth", write(tmp_path / "old.json", [{**held_out, "home_id": "before it was renamed"}]))
+    found = compared(tmp_path / "m.pth", None, data)
+    assert (found.rows, found.candidate.left_out) == (0, len(held_out["synergies"]))
+    assert "because a model was trained on them" in found.reason
+
+
 def split_fingerprint(split: Any, graphs: Any) -> str:
     return str(describe_split(split, graphs)["test_fingerprint"])
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Any, NamedTuple
 from data_sources import YamlRow, normalized_query
 from training.automations.evaluation import evaluate_generator
 from training.automations.model import Example, YamlGenerator, examples
+from training.judging.same_units import find_same_units
 from training.judging.splits import PARTS, Part, unit_digests
 from training.text.backbone import TextPair
 from training.text.config import AdapterConfig
@@ -19,17 +21,34 @@ from training.text.splits import MIN_GROUPS, Split, split_by_query, split_by_uni
 from training.text.trainer import Scratch, TrainedAdapter, train_adapter
 
 log = logging.getLogger(__name__)
+SHARED_ROWS = 0.8  # Jaccard index of the rows from which two homes are one
+FEW_ROWS = 3  # shared rows: of fewer, two homes may have the same by chance
 CHARACTERS_A_TOKEN = 3  # at least; a line that is cut at the limit would teach the model to stop anywhere
 SCRATCH = Scratch(pieces="bpe", epochs=60, rows=20_000)
 
 
 def split_by_home(rows: Sequence[YamlRow]) -> Split:
-    """A part for each row: whole homes are held out if every row has one and there are enough, else whole queries."""
-    homes = [row.home_id for row in rows if row.home_id is not None]
+    """A part for each row: whole homes are held out if every row has one and there are enough, else whole queries.
+
+    Homes that share most of their rows are one home, exported under several ids.
+    """
+    of_home: dict[str, set[str]] = defaultdict(set)
+    for row in rows:
+        if row.home_id is not None:
+            of_home[row.home_id].add(f"{normalized_query(row.input)}\n{row.output}")
+    own = {home: frozenset(texts) for home, texts in of_home.items()}
+
+    def are_one(one: str, other: str) -> bool:
+        shared = len(own[one] & own[other])
+        return shared >= FEW_ROWS and shared >= SHARED_ROWS * len(own[one] | own[other])
+
+    same = find_same_units(own, SHARED_ROWS, are_one)
+    homes = [same.first[row.home_id] for row in rows if row.home_id is not None]
     distinct = len(set(homes))
     if distinct < MIN_GROUPS or len(homes) < len(rows):
         return split_by_query([TextPair(row.input, row.output) for row in rows])
-    return split_by_unit(homes, "home", f"{distinct} homes: whole homes are held out")
+    again = f", exported under {len(own)} ids ({same.told()})" if same.groups else ""
+    return split_by_unit(homes, "home", f"{distinct} homes{again}: whole homes are held out")
 
 
 def train_generator(

@@ -74,6 +74,10 @@ def _one(_row: Any) -> int:
     return 1
 
 
+def _never(_model: Any, _row: Any) -> bool:
+    return False
+
+
 def _all(_model: Path) -> None:
     return None
 
@@ -110,6 +114,8 @@ class Comparer(Generic[M, Row]):
         dump: Turn a row into JSON; likewise.
         size: The number of units that a row counts as.
         counted: The name of these units, for messages.
+        trained_on_row: Whether a model was trained on a row whose unit had another name then, such as another export of
+            a home.
         max_samples: The limit on rows with which the model at a path was trained, so that a comparison reads the same
             rows; None if there was none.
     """
@@ -125,6 +131,7 @@ class Comparer(Generic[M, Row]):
     dump: Callable[[Row], Any] = dump_record
     size: Callable[[Row], int] = _one
     counted: str = "rows"
+    trained_on_row: Callable[[M, Row], bool] = _never
     max_samples: Callable[[Path], int | None] = _all
 
     def compare(self, candidate: Path, champion: Path | None, evaluation: EvaluationRows[Row]) -> Comparison:
@@ -144,6 +151,7 @@ class Comparer(Generic[M, Row]):
         if evaluation.held_out:
             seen = [self._trained_on(model, side) for model, side in usable]
             left = replace(evaluation, rows=self.leave_out(evaluation, seen))
+            left = replace(left, rows=[r for r in left.rows if not any(self.trained_on_row(m, r) for m, _ in usable)])
         before, after = (sum(map(self.size, one.rows)) for one in (evaluation, left))
         result = Comparison(
             model_type=self.model_type,

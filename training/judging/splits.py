@@ -34,8 +34,18 @@ def unit_digests(units: Iterable[str]) -> str:
 
 def unseen_units(units: Iterable[str], *trained_on: str) -> set[str]:
     """The units that are in none of the texts of ``unit_digests``."""
-    seen = {text[i : i + UNIT_DIGITS] for text in trained_on for i in range(0, len(text), UNIT_DIGITS)}
+    seen = digests_of(*trained_on)
     return {unit for unit in units if _digest(unit) not in seen}
+
+
+def digests_of(*trained_on: str) -> frozenset[str]:
+    """The digests in texts of ``unit_digests``."""
+    return frozenset(text[i : i + UNIT_DIGITS] for text in trained_on for i in range(0, len(text), UNIT_DIGITS))
+
+
+def seen_among(units: Iterable[str], digests: frozenset[str]) -> int:
+    """How many of the units are among ``digests_of``."""
+    return sum(_digest(unit) in digests for unit in units)
 
 
 def _digest(unit: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from pydantic import BaseModel, ConfigDict
 
@@ -13,6 +13,7 @@ from data_sources import Home
 from home_assistant.domains import READ_ONLY_DOMAINS
 from training.runs.wording import many
 from training.synergy.graph import ACTING_SHARE
+from training.synergy.same_homes import find_same_homes, notes_on
 from training.synergy.splits import MIN_GROUPS, MIN_HOMES
 
 FEW_PAIRS = 100  # below it a held-out score rests on a dozen pairs
@@ -80,7 +81,10 @@ def audit_homes(homes: Sequence[Home]) -> SynergyAudit:
     types: Counter[str] = Counter()
     confidences: set[float] = set()
     read_only_actions = actions = 0
+    same = find_same_homes(homes)
+    groups: dict[str, set[tuple[str, ...]]] = {"automation": set(), "pair": set()}
     for home in homes:
+        unit = same.first.get(home.home_id, home.home_id)
         values: dict[tuple[str, str], dict[str, set[str | None]]] = defaultdict(lambda: defaultdict(set))
         directed: set[tuple[str, str]] = set()
         automations: set[str] = set()
@@ -96,6 +100,8 @@ def audit_homes(homes: Sequence[Home]) -> SynergyAudit:
             confidences.add(s.confidence)
             if s.automation_id is not None:
                 automations.add(s.automation_id)
+        groups["automation"].update((unit, automation) for automation in automations)
+        groups["pair"].update((unit, *pair) for pair in values)
         areas = {e.area_id for e in home.entities if e.area_id is not None}
         rows = sum(s.rows for s in home.synergies)
         totals.update(
@@ -124,6 +130,7 @@ def audit_homes(homes: Sequence[Home]) -> SynergyAudit:
         read_only_actions += sum(domain in READ_ONLY_DOMAINS for domain in domains)
     counts: dict[str, Any] = {name: totals[name] for name in SynergyAudit.model_fields if name in totals}
     counts["homes"] = len(homes)
+    units = _Units(len(set(same.first.values())), len(groups["automation"] or groups["pair"]))
     one_class = {"synergy_type": next(iter(types))} if len(types) == 1 else {}
     if len(confidences) == 1 and totals["distinct_pairs"] > 1:
         one_class["confidence"] = repr(next(iter(confidences)))
@@ -132,7 +139,10 @@ def audit_homes(homes: Sequence[Home]) -> SynergyAudit:
         synergy_types=dict(sorted(types.items())),
         one_class=one_class,
         fingerprint=fingerprint(homes),
-        cannot_show=tuple(_cannot_show(Counter(counts), one_class, read_only_actions, actions)),
+        cannot_show=(
+            *notes_on(same),
+            *_cannot_show(Counter(counts), one_class, read_only_actions, actions, units),
+        ),
     )
 
 
@@ -147,14 +157,23 @@ def fingerprint(homes: Iterable[Home]) -> str:
     return digest.hexdigest()
 
 
-def _cannot_show(n: Counter[str], one_class: dict[str, str], read_only: int, actions: int) -> Iterable[str]:
-    pairs, groups = n["distinct_pairs"], n["automations"] or n["distinct_pairs"]
+class _Units(NamedTuple):
+    """Homes with pairs, and automations (without any, pairs), where the exports of one home count once."""
+
+    homes: int
+    groups: int
+
+
+def _cannot_show(
+    n: Counter[str], one_class: dict[str, str], read_only: int, actions: int, units: _Units
+) -> Iterable[str]:
+    pairs = n["distinct_pairs"]
     if n["generated_pairs"]:
         yield (
             f"{n['generated_pairs']} pairs were generated from rules, for no synergy is known yet: nobody has "
             "validated them, and every score below only says how well the rules are repeated."
         )
-    if n["homes_with_pairs"] < MIN_HOMES and groups < MIN_GROUPS:
+    if units.homes < MIN_HOMES and units.groups < MIN_GROUPS:
         yield (
             f"{n['rows']} rows are only {many(pairs, 'distinct pair')}: "
             f"{many(pairs, 'distinct pair')} allow no held-out score, so every number below is in-sample "
@@ -164,9 +183,9 @@ def _cannot_show(n: Counter[str], one_class: dict[str, str], read_only: int, act
         yield f"{many(pairs, 'distinct pair')}: a held-out score rests on few pairs and moves a lot with each of them."
     if n["duplicate_rows"] > pairs:
         yield f"{n['duplicate_rows']} of {n['rows']} rows repeat a pair: they weigh it, they are no further evidence."
-    if 0 < n["homes_with_pairs"] < MIN_HOMES:
+    if 0 < units.homes < MIN_HOMES:
         yield (
-            f"{many(n['homes_with_pairs'], 'home')} with pairs: nothing shows how the model does in another home "
+            f"{many(units.homes, 'home')} with pairs: nothing shows how the model does in another home "
             f"(that needs {MIN_HOMES})."
         )
     without = n["homes"] - n["homes_with_pairs"]

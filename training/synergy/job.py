@@ -9,12 +9,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from data_sources import DataSource, Home
+from training.judging.same_units import listed
 from training.runs import artifacts
 from training.runs.errors import ModelFileError
 from training.runs.job import Published, SourceChoice, Trained, TrainingJob
 from training.runs.run import described_source, log_source, provenance
 from training.runs.settings import read_config
 from training.runs.summary import TrainingSummary
+from training.runs.wording import many
 from training.synergy import name_encoders, report
 from training.synergy.audit import SynergyAudit, audit_homes
 from training.synergy.config import FORMAT_VERSION, NO_BASE, EvaluationOptions, SynergyConfig, SynergyOptions
@@ -183,6 +185,14 @@ def evaluate(source: SourceChoice, options: EvaluationOptions) -> None:
         log.warning(
             "Note: the model was trained on %d of these homes, which flatters it: %s", len(seen), ", ".join(seen)
         )
+    renamed = {home.home_id: name for home in homes if (name := model.trained_as(home)) is not None}
+    if renamed:
+        told = listed([f"{own} (trained on as {name})" for own, name in renamed.items()])
+        log.warning(
+            "Note: %s here may be one that the model was trained on under another id, which flatters it: %s",
+            many(len(renamed), "home"),
+            told,
+        )
     settings = {
         "new_home": summarize_runs([model.evaluate(homes)]),
         "known_home": summarize_runs([model.evaluate(homes, options.known_share, options.seed)]),
@@ -201,6 +211,7 @@ def evaluate(source: SourceChoice, options: EvaluationOptions) -> None:
             "known_share": options.known_share,
             "seed": options.seed,
             "trained_on": seen,
+            "trained_on_as": renamed,
             "names": None if model.encoder is None else model.encoder.kind,
             **settings,
         }

@@ -6,6 +6,7 @@ import io
 import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -15,6 +16,7 @@ import torch
 
 from data_sources import Entity, Home, HomeBuilder, LoadReport, Synergy
 from training.judging.calibration import Calibration
+from training.judging.splits import digests_of, seen_among
 from training.runs.errors import ModelFileError
 from training.synergy.config import FORMAT_VERSION, SynergyConfig
 from training.synergy.encoded_home import EncodedHome
@@ -25,6 +27,7 @@ from training.synergy.name_encoders import INSTALL, SENTENCES, Encoder, encoder_
 from training.synergy.network import SynergyNetwork
 from training.synergy.pair_statistics import LogOdds
 from training.synergy.pretrained import PretrainedSynergy
+from training.synergy.same_homes import FEW_PAIRS, SHARED_PAIRS
 from training.synergy.scoring import HomeScorer
 from training.synergy.splits import known_home_split
 from training.synergy.vocabulary import Vocabulary
@@ -32,6 +35,7 @@ from training.synergy.vocabulary import Vocabulary
 log = logging.getLogger(__name__)
 
 FORMAT = "gnn_synergy"
+FIRST_PAIRS = 8  # that are looked for before all are
 REASONS = 5  # features that a suggestion names at most
 
 
@@ -204,6 +208,31 @@ class SynergyModel:
             if task is not None:
                 scored.append(score_home(task, self.scorer(home, task.known), self.calibration))
         return scored
+
+    def trained_as(self, home: Home, least_pairs: int = FEW_PAIRS) -> str | None:
+        """Another id under which the model was trained on a home; None where there is none.
+
+        Args:
+            home: The home.
+            least_pairs: Of fewer shared pairs, or fewer than half of the home's own, two homes may have the same by
+                chance.
+        """
+        if home.home_id in self.trained_on:
+            return None
+        pairs = sorted({tuple(sorted((s.trigger, s.action))) for s in home.synergies})
+        seen = self._trained_units
+        for home_id in sorted(self.trained_on) if pairs and seen else ():
+            names = [f"{home_id} {first} {second}" for first, second in pairs]
+            # Most homes share no pair: a few tell.
+            if not seen_among(names[:FIRST_PAIRS], seen):
+                continue
+            if seen_among(names, seen) >= max(least_pairs, SHARED_PAIRS * len(names)):
+                return home_id
+        return None
+
+    @cached_property
+    def _trained_units(self) -> frozenset[str]:
+        return digests_of(str(self.provenance.get("trained_on") or ""))
 
     def encode(self, entities: Iterable[Any], known: Iterable[Any]) -> tuple[EncodedHome, HomeGraph]:
         """A home as the model reads it, and its graph with the known pairs; arguments and errors as for ``score``."""

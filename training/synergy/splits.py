@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
@@ -12,6 +13,7 @@ import numpy.typing as npt
 
 from training.judging.splits import PARTS, Part, assign_parts, count_parts, unseen_units
 from training.synergy.graph import HomeGraph, Ints
+from training.synergy.same_homes import find_same_homes
 
 Strategy = Literal["home", "automation", "pair", "none"]
 Mask = npt.NDArray[np.bool_]
@@ -68,18 +70,22 @@ def split_pairs(graphs: Sequence[HomeGraph]) -> Split:
     more data later moves few units. A pair of two automations goes to the part of the two that trains first, and both
     directions of a pair stay together, so no test pair is seen in training in any form.
     """
-    with_pairs = _distinct_homes(graphs)
+    unit = find_same_homes(graphs).first
+    with_pairs = set(unit.values())
     if len(with_pairs) >= MIN_HOMES:
-        part_of_home = assign_parts(list(with_pairs))
-        part_of_copy = {home: part_of_home[first] for first, copies in with_pairs.items() for home in copies}
+        part_of_home = assign_parts(with_pairs)
         parts = tuple(
-            np.full(len(g.pairs), PARTS.index(part_of_copy.get(g.home_id, "train")), dtype=np.int8) for g in graphs
+            np.full(
+                len(g.pairs), PARTS.index(part_of_home[unit[g.home_id]] if len(g.pairs) else "train"), dtype=np.int8
+            )
+            for g in graphs
         )
         return Split(
             "home", parts, f"{len(with_pairs)} homes with pairs: whole homes are held out", count_parts(part_of_home)
         )
 
-    groups = sorted({group for g in graphs for groups in g.groups for group in groups})
+    groups_of = [_groups_of_unit(g, unit) for g in graphs]
+    groups = sorted({group for own in groups_of for groups in own for group in groups})
     if len(groups) < MIN_GROUPS:
         return Split(
             "none",
@@ -90,13 +96,13 @@ def split_pairs(graphs: Sequence[HomeGraph]) -> Split:
         )
     by_automation = any(" automation " in group for group in groups)
     part_of_group = assign_parts(groups)
-    parts_list = []
-    for g in graphs:
-        part = np.array([min(PARTS.index(part_of_group[x]) for x in own) for own in g.groups], dtype=np.int8)
-        parts_list.append(_join_directions(g.pairs, part))
+    parts_list = [
+        np.array([min(PARTS.index(part_of_group[x]) for x in groups) for groups in own], dtype=np.int8)
+        for own in groups_of
+    ]
     return Split(
         "automation" if by_automation else "pair",
-        tuple(parts_list),
+        tuple(_join_directions(graphs, parts_list, unit)),
         f"{len(with_pairs)} home{'s' * (len(with_pairs) != 1)} with pairs (by home needs {MIN_HOMES}): "
         f"{'automations' if by_automation else 'pairs'} are held out",
         count_parts(part_of_group),
@@ -120,7 +126,7 @@ def known_home_split(graphs: Sequence[HomeGraph], known_share: float, seed: int)
         part = np.array(
             [PARTS.index("test" if known.isdisjoint(groups) else "train") for groups in graph.groups], dtype=np.int8
         )
-        parts.append(_join_directions(graph.pairs, part))
+        parts += _join_directions([graph], [part], {})
     return Split("automation", tuple(parts), f"{known_share:.0%} of the automations of each home are known", units)
 
 
@@ -141,20 +147,24 @@ def folds_of(graphs: Sequence[HomeGraph], split: Split, training: Mapping[int, I
 
     Args:
         graphs: The homes.
-        split: Where homes are held out whole, a home is in one fold; else an automation is.
+        split: Where homes are held out whole, a home is in one fold, all its exports too; else an automation is.
         training: Home -> its training pairs, for the homes that have any.
 
     Returns:
         Home -> ``[p]`` folds of all its pairs.
     """
+    unit = find_same_homes([graphs[h] for h in training]).first
+    exports: dict[str, list[int]] = defaultdict(list)
+    for h in training:
+        exports[unit[graphs[h].home_id]].append(h)
     folds: dict[int, Ints] = {}
-    for number, h in enumerate(training):
-        graph = graphs[h]
-        if split.strategy == "home":
-            folds[h] = np.full(len(graph.pairs), number % FOLDS)
-        else:
-            numbers = {name: i for i, name in enumerate(sorted({g for groups in graph.groups for g in groups}))}
-            folds[h] = np.array([numbers[groups[0]] % FOLDS for groups in graph.groups])
+    for number, homes in enumerate(exports.values()):
+        groups_of = {h: _groups_of_unit(graphs[h], unit) for h in homes}
+        names = sorted({name for own in groups_of.values() for groups in own for name in groups})
+        numbers = {name: i for i, name in enumerate(names)}
+        for h, own in groups_of.items():
+            fold = [number if split.strategy == "home" else numbers[groups[0]] for groups in own]
+            folds[h] = np.array(fold, dtype=np.int64) % FOLDS
     return folds
 
 
@@ -214,20 +224,24 @@ def without_seen(split: Split, graphs: Sequence[HomeGraph], *trained_on: str) ->
     return replace(split, parts=tuple(parts)), left_out
 
 
-def _distinct_homes(graphs: Sequence[HomeGraph]) -> dict[str, list[str]]:
-    """Homes with pairs: the first id of equal homes -> all their ids, so that a home under two ids is one unit."""
-    same: dict[bytes, list[str]] = {}
-    for g in graphs:
-        if len(g.pairs):
-            content = hashlib.sha256("\n".join(g.entity_ids).encode() + g.pairs.tobytes()).digest()
-            same.setdefault(content, []).append(g.home_id)
-    return {min(ids): ids for ids in same.values()}
+def _groups_of_unit(graph: HomeGraph, unit: Mapping[str, str]) -> tuple[tuple[str, ...], ...]:
+    """The automations of each pair; in each export of a home they have the same names."""
+    own, name = graph.home_id, unit.get(graph.home_id, graph.home_id)
+    if own == name:
+        return graph.groups
+    return tuple(tuple(f"{name}{group.removeprefix(own)}" for group in groups) for groups in graph.groups)
 
 
-def _join_directions(pairs: Ints, part: npt.NDArray[np.int8]) -> npt.NDArray[np.int8]:
-    """``[p]`` parts, both directions of a pair in the earlier of their two parts."""
-    lowest: dict[tuple[int, int], int] = {}
-    keys = [(min(t, a), max(t, a)) for t, a in pairs.tolist()]
-    for key, value in zip(keys, part.tolist(), strict=True):
-        lowest[key] = min(value, lowest.get(key, value))
-    return np.array([lowest[key] for key in keys], dtype=np.int8)
+def _join_directions(
+    graphs: Sequence[HomeGraph], parts: Sequence[npt.NDArray[np.int8]], unit: Mapping[str, str]
+) -> list[npt.NDArray[np.int8]]:
+    """``[p]`` parts of each home; both directions of a pair, in all exports of a home, in the earliest of theirs."""
+    lowest: dict[tuple[str, str, str], int] = {}
+    keys = []
+    for graph, part in zip(graphs, parts, strict=True):
+        home, ids = unit.get(graph.home_id, graph.home_id), graph.entity_ids
+        own = [(home, *sorted((ids[t], ids[a]))) for t, a in graph.pairs.tolist()]
+        for key, value in zip(own, part.tolist(), strict=True):
+            lowest[key] = min(value, lowest.get(key, value))
+        keys.append(own)
+    return [np.array([lowest[key] for key in own], dtype=np.int8) for own in keys]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -35,6 +36,7 @@ from training.synergy.name_encoders import WORDS, Encoder, encoder_of
 from training.synergy.network import SynergyNetwork, collate
 from training.synergy.pair_statistics import LogOdds
 from training.synergy.pretrained import MIN_HOMES, PretrainedSynergy
+from training.synergy.same_homes import find_same_homes
 from training.synergy.scoring import HomeScorer
 from training.synergy.splits import Split, describe_split, everything_trains, known_home_split, pair_units, split_pairs
 from training.synergy.training_homes import FoldStatistics, TrainingHomes
@@ -163,7 +165,7 @@ def pretrain(
 
     Args:
         homes: The homes.
-        weights: What each home counts.
+        weights: What each home counts; the exports of one home share what one of them counts.
         config: How to train.
         card: What its card says beside what it is made of; ``name`` is its name, ``homes`` the real homes.
 
@@ -171,6 +173,9 @@ def pretrain(
         The model. Its vocabulary holds no text that fewer than ``MIN_HOMES`` homes use.
     """
     graphs = [build_graph(home) for home in homes]
+    first = find_same_homes(graphs).first
+    exports = Counter(first.values())
+    weights = [w / exports.get(first.get(g.home_id, ""), 1) for w, g in zip(weights, graphs, strict=True)]
     trainer = SynergyTrainer(
         graphs, everything_trains(graphs), config, weights=weights, min_homes=MIN_HOMES, encoder=encoder_of(WORDS)
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from training.synergy.graph import HomeGraph, Ints
+from training.synergy.same_homes import find_same_homes
 
 MIN_WORD_PAIRS = 2  # a word is kept where entities that have it are in this many training pairs
 
@@ -41,19 +42,23 @@ class Vocabulary:
         Args:
             graphs: The homes. All their domains and classes are taken.
             training: For each home a ``[p]`` mask of its training pairs. Words are taken from entities in these.
-            min_homes: A text that fewer homes use is left out.
+            min_homes: A text that fewer homes use is left out; the exports of one home are one home.
         """
         word_pairs = Counter[str]()
         homes: dict[Table, Counter[str]] = {table: Counter() for table in TABLES}
+        first = find_same_homes(graphs).first if min_homes > 1 else {}
+        texts: dict[str, dict[Table, set[str]]] = defaultdict(lambda: {table: set() for table in TABLES})
         for graph, mask in zip(graphs, training, strict=True):
-            homes["domains"].update(set(graph.domains))
-            homes["classes"].update(set(graph.classes))
-            homes["words"].update(set(graph.words))
+            for table in TABLES:
+                texts[first.get(graph.home_id, graph.home_id)][table].update(getattr(graph, table))
             pairs_of_entity = Counter(graph.pairs[mask].ravel().tolist())
             for entity, count in pairs_of_entity.items():
                 for word in graph.rare_words[entity].tolist():
                     if word < len(graph.words):
                         word_pairs[graph.words[word]] += count
+        for own in texts.values():
+            for table in TABLES:
+                homes[table].update(own[table])
         kept = {
             table: tuple(sorted(text for text, count in counts.items() if count >= min_homes))
             for table, counts in homes.items()

@@ -111,6 +111,16 @@ def test_homes_are_held_out_whole_and_queries_where_homes_are_unknown() -> None:
     assert split_by_home(unknown)[1]["strategy"] == "query"
 
 
+def test_the_exports_of_one_home_under_several_ids_are_in_one_part() -> None:
+    rows = [YamlRow.model_validate({**raw, "input": f"{raw['input']} {n}"}) for raw in ROWS for n in range(2)]
+    again = [row.model_copy(update={"home_id": f"{row.home_id} in June"}) for row in rows]
+    once, told = split_by_home(rows)
+    twice, described = split_by_home([*rows, *again])
+    assert told["strategy"] == described["strategy"] == "home"
+    assert (twice[: len(rows)], twice[len(rows) :]) == (once, once)
+    assert "exported under" in described["reason"]
+
+
 def test_scores_count_a_missing_answer_as_wrong_and_compare_structure() -> None:
     references = examples([YamlRow.model_validate(raw) for raw in ROWS[:2]])
     right, other = (example.automation for example in references)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from copy import copy
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ import torch
 from support import as_home, home, row
 
 from training.judging.calibration import Calibration
-from training.judging.splits import Part
+from training.judging.splits import Part, unit_digests
 from training.runs.errors import ModelFileError, TrainingError
 from training.synergy.config import SynergyConfig
 from training.synergy.encoded_home import EncodedHome
@@ -24,6 +25,7 @@ from training.synergy.graph import build_graph
 from training.synergy.known_pairs import KnownPairs
 from training.synergy.model import SynergyModel
 from training.synergy.pair_statistics import PairStatistics
+from training.synergy.same_homes import MANY_PAIRS
 from training.synergy.splits import everything_trains, known_home_split, split_pairs
 from training.synergy.trainer import SynergyTrainer, TrainingResult, train_synergy_model
 from training.synergy.vocabulary import Vocabulary
@@ -101,6 +103,23 @@ def test_suggestions_are_the_best_unknown_pairs(trained: TrainingResult) -> None
         (explained,) = trained.model.explain(new["entities"], known, [(s.trigger, s.action)])
         assert dict(s.evidence) == pytest.approx({name: explained[name] for name, _ in s.evidence}, abs=1e-3)
     assert len(trained.model.suggest(new["entities"][:1], [], 5)) == 0
+
+
+def test_a_model_knows_the_homes_it_was_trained_on_under_other_ids(trained: TrainingResult) -> None:
+    model = copy(trained.model)
+    model.trained_on = frozenset({"h0", "h1"})
+    pairs = [sorted((t, a)) for t, a in pairs_of(home("h1"))]
+    model.provenance = {"trained_on": unit_digests(f"h1 {first} {second}" for first, second in pairs)}
+    export = {**home("h1"), "home_id": "exported again"}
+    assert model.trained_as(as_home(export)) == "h1"
+    assert model.trained_as(as_home({**export, "synergies": export["synergies"][2:]})) == "h1"
+    assert model.trained_as(as_home({**export, "synergies": export["synergies"][:4]})) is None, "of four, by chance"
+    assert model.trained_as(as_home(export), MANY_PAIRS) is None
+    assert model.trained_as(as_home(home("h1"))) is None, "it has its own id"
+    assert model.trained_as(as_home(home("new", rooms=("kitchen", "attic", "cellar", "studio")))) is None
+    model = copy(trained.model)
+    model.provenance = {}
+    assert model.trained_as(as_home(export)) is None, "the file does not say on which pairs"
 
 
 def test_what_cannot_be_scored_is_named(trained: TrainingResult) -> None:
