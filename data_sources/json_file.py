@@ -146,9 +146,9 @@ class JsonSource(DataSource):
                 items = self._lines(reader) if is_lines and first != "[" else self._document(reader)
                 for where, item in items:
                     within = rows_within(item, record)
-                    yield from within if within is not None else ((where, item),)
+                    yield from within if within is not None else ((where, from_json_text(item)),)
                     break
-                yield from items
+                yield from ((where, from_json_text(item)) for where, item in items)
             except (json.JSONDecodeError, JsonError) as error:
                 line, column = reader.position(error.pos)
                 place = f"{self.report.where}: line {line} column {column}"

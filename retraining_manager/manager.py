@@ -40,6 +40,7 @@ log = logging.getLogger(__name__)
 
 SUMMARIES = Path("simulation_results") / "pipeline_summaries"
 COMPARISON_SECONDS = 3_600.0
+COLD_START = "--accept-cold-start"  # of the training of a model for which rules can make rows up
 EVALUATION_ROWS = "evaluation_rows.json.gz"  # in a version: the held-out rows that it was scored on
 
 
@@ -297,6 +298,17 @@ class RetrainingManager:
             summary.fail(f"{model}: exit code 0, but {run.candidate.name} was not written")
             return
         aliases = registry.aliases()
+        generated = summary.audit.get("generated_pairs", 0)
+        if generated and aliases.champion is not None and COLD_START not in self.options.of(model).flags:
+            live = self._described(registry, aliases.champion)
+            if not (live.get("audit") or {}).get("generated_pairs", 0):
+                summary.status = "skipped"
+                summary.message = (
+                    f"{aliases.champion} stays live: no synergy is known now, and pairs generated from rules do not "
+                    f"replace it. Check the synergy table, or put {COLD_START} into the model's flags"
+                )
+                log.warning("%s: %s", model, summary.message)
+                return
         comparison, failure = self._compare(run, aliases.champion, summary)
         verdict = decide(
             spec,
@@ -347,16 +359,20 @@ class RetrainingManager:
 
     def _is_of_sample(self, registry: Registry, version: str | None) -> bool:
         """Whether a version says that it was trained on the sample that ships with the project."""
-        if version is None:
-            return False
+        source = {} if version is None else self._described(registry, version).get("source") or {}
+        return is_sample(str(source.get("location", "")))
+
+    def _described(self, registry: Registry, version: str) -> dict[str, Any]:
+        """What a version says of its training; empty where it says nothing."""
         described = registry.path(version) / "training_summary.json"
         if not described.is_file():  # another program's training
             model = registry.model_path(version)
             described = model / "training_run.json" if model.is_dir() else metadata_path(model)
         try:
-            return is_sample(json.loads(described.read_bytes())["source"]["location"])
-        except (OSError, ValueError, KeyError, TypeError):
-            return False
+            content = json.loads(described.read_bytes())
+        except (OSError, ValueError):
+            return {}
+        return content if isinstance(content, dict) else {}
 
     def _compare(self, run: _Run, champion: str | None, summary: ModelSummary) -> tuple[Comparison, str | None]:
         """Score candidate and champion in one process on the same rows; what came of it, and why it failed if so."""

@@ -21,6 +21,7 @@ from data_sources import (
     Home,
     NotFoundError,
     PatternRow,
+    PromptRow,
     UnusableRowsError,
     open_source,
 )
@@ -242,3 +243,9 @@ def test_the_streaming_reader_agrees_with_the_standard_library(items: list[Any],
         assert list(json_stream.JsonReader(stream, stream.read(3)).items()) == items
     finally:
         json_stream.CHUNK = chunk
+
+
+def test_rows_that_are_texts_of_json_are_read(write: Callable[[str, Any], Path]) -> None:
+    rows = [{"query": f"light {n}", "suggestion": "on"} for n in range(3)]
+    path = write("texts.json", [json.dumps(raw) for raw in rows])
+    assert [row.query for row in JsonSource(path).read(PromptRow)] == ["light 0", "light 1", "light 2"]

@@ -15,6 +15,8 @@ from pytest_httpserver import HTTPServer
 from services import api_entity, serve, write_database
 from support import ROOMS, row
 
+from training.runs.artifacts import metadata_path
+
 Train = Callable[..., Any]
 logging.getLogger("werkzeug").setLevel(logging.ERROR)
 
@@ -194,6 +196,28 @@ def test_an_empty_table_is_a_cold_start_marked_as_generated(
     assert any("generated from rules" in note for note in metadata["notes"])
     assert "generated from rules" in done.stdout
     assert "validated" not in (done.stdout + json.dumps(metadata)).replace("nobody has validated", "")
+
+
+@pytest.mark.parametrize("accepted", [False, pytest.param(True, marks=pytest.mark.slow)])
+def test_a_cold_start_never_replaces_a_model_of_known_pairs_unless_it_is_asked_to(
+    tmp_path: Path, httpserver: HTTPServer, train: Train, write: Callable[[str, Any], Path], accepted: bool
+) -> None:
+    known = write("known.json", [row("binary_sensor.a", "light.b"), row("binary_sensor.a", "light.c")])
+    assert train("--json-input", str(known), "--epochs", "1").returncode == 0
+    model = tmp_path / "models" / "gnn_synergy.pth"
+    before = model.read_bytes()
+    env = {"DATA_API_URL": serve(httpserver, ENTITIES), "GNN_EPOCHS": "1"}
+    write_database(tmp_path / "data" / "ai_automation.db", [])
+    if accepted:
+        assert train("--force", "--accept-cold-start", env=env).returncode == 0
+        assert model.read_bytes() != before
+        assert "Saved:" in train("--force", env=env).stdout, "a model of rules gives way to one of rules"
+        return
+    kept = train("--force", "--summary-path", "s.json", env=env)
+    assert kept.returncode == 0
+    assert f"is kept, it was trained {json.loads(metadata_path(model).read_bytes())['training_date']}" in kept.stdout
+    assert json.loads((tmp_path / "s.json").read_text())["status"] == "skipped"
+    assert model.read_bytes() == before
 
 
 @pytest.mark.slow

@@ -240,6 +240,20 @@ def test_a_live_model_of_the_sample_that_stays_is_named(manager: RetrainingManag
     assert f"{first.version}, which stays live, was trained on the shipped sample" in refused.notes
 
 
+def test_a_cold_start_does_not_replace_what_is_live(manager: RetrainingManager, tmp_path: Path) -> None:
+    fake(score=0.5)
+    first = manager.retrain(GNN)
+    told = {"timestamp": "2026-01-01T00:00:00+00:00", "model_type": GNN, "status": "success"}
+    fake(score=0.9, summary=json.dumps({**told, "audit": {"generated_pairs": 12}}))
+    kept = manager.retrain(GNN)
+    assert (kept.status, kept.champion) == ("skipped", first.version)
+    assert "pairs generated from rules do not replace it" in kept.message
+    flags = {GNN: ModelSettings(flags=("--accept-cold-start",))}
+    accepted = make_manager(tmp_path, RetrainingOptions(settings=flags)).retrain(GNN)
+    assert accepted.promoted
+    assert manager.retrain(GNN).status == "success", "what is live is of rules too"
+
+
 def test_one_failure_does_not_stop_the_others_and_an_optional_one_is_counted(tmp_path: Path) -> None:
     manager = make_manager(tmp_path, RetrainingOptions(settings={GNN: ModelSettings(optional=True)}))
     manager.training_scripts[GNN] = tmp_path / "no such script.py"

@@ -148,6 +148,10 @@ class TrainingJob(ABC, Generic[Rows, Model]):
     def check_audit(self, audit: Any, where: str) -> None:
         """Refuse records that no model can be trained on; ``where`` names their source."""
 
+    def keep_model(self, audit: Any) -> str | None:  # noqa: ARG002
+        """Why the model that is there is better kept than replaced by one of this data; the run ends as skipped."""
+        return None
+
     @abstractmethod
     def train(self, rows: Rows) -> Trained[Model]:
         """Train a model and evaluate it."""

@@ -169,6 +169,11 @@ class Training:
             self.message = "dry run: the data was read and audited, nothing was trained"
             log.info("Dry run: nothing was trained.")
             return
+        kept = job.keep_model(audit)
+        if kept is not None:
+            self.status, self.message = "skipped", kept
+            log.warning("%s", kept)
+            return
         trained = job.train(rows)
         if not is_first():  # one of several processes publishes
             return

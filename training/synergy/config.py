@@ -60,6 +60,12 @@ class SynergyOptions(SynergyModelPath):
     ] = None
     no_names: Annotated[bool, Setting(NO_NAMES_HELP)] = False
     force: Annotated[bool, Setting("Train even if the model file exists, and replace it.")] = False
+    accept_cold_start: Annotated[
+        bool,
+        Setting(
+            "Let pairs that rules generated, for no synergy is known, replace a model that was trained on known ones."
+        ),
+    ] = False
 
 
 class EvaluationOptions(Config):

@@ -89,6 +89,21 @@ class SynergyJob(TrainingJob[list[Home], "TrainingResult"]):
         """The counts, then what they cannot show."""
         return report.audit_lines(audit)
 
+    def keep_model(self, audit: SynergyAudit) -> str | None:
+        """Guesses of rules never replace what was learnt from known pairs, unless a flag says so."""
+        if not audit.generated_pairs or self.options.accept_cold_start or not self.model_path.exists():
+            return None
+        try:
+            origin = origin_of(self.model_path, None if is_whole(self.model_path) else self._provenance())
+        except ModelFileError:
+            return None  # a file that cannot be loaded is no model
+        if origin.generated:
+            return None
+        return (
+            f"{self.model_path}: is kept, it was trained {origin}; no synergy is known now, and pairs generated from "
+            "rules do not replace it. Check the synergy table, or give --accept-cold-start"
+        )
+
     def train(self, rows: list[Home]) -> Trained[TrainingResult]:
         """Train from the pretrained model, where one is named, and judge on the pairs that are held out."""
         from training.synergy.pretrained import PretrainedSynergy
