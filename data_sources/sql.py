@@ -15,7 +15,7 @@ from urllib.parse import quote
 import sqlalchemy as sa
 from pydantic import BaseModel
 from sqlalchemy.engine import URL, Connection, Engine, make_url
-from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, SQLAlchemyError
+from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, NoSuchTableError, SQLAlchemyError
 
 from data_sources.base import (
     DataSource,
@@ -53,9 +53,14 @@ _ASYNCPG_OPTIONS = frozenset(
 _WAL = 2  # the file's format for reading or writing, bytes 18 and 19 of its header
 _SCHEME_IN_PATH = re.compile(r"^[A-Za-z][\w+.\-]*:/+.*@|://")
 _NOT_ROLLED_BACK = (sqlite3.SQLITE_READONLY_ROLLBACK, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY)
+_BROKEN_PAGES = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 _FOLDER_IS_READ_ONLY = (sqlite3.SQLITE_READONLY_DIRECTORY, sqlite3.SQLITE_CANTOPEN)
 _Statement = Callable[[str | None, Collection[str]], sa.Select[Any]]
 """A schema, or None for the default one, and the table's columns -> what to select there."""
+
+
+class BrokenRowsError(FormatError):
+    """Rows lie on pages of a SQLite file that are broken or missing."""
 
 
 class SqlSource(DataSource):
@@ -65,6 +70,9 @@ class SqlSource(DataSource):
     is opened read-only and never created. On PostgreSQL the schema ``automation`` is tried first, unless the URL names
     one by ``?schema=``.
     """
+
+    _opens_cut_off = False
+    _advice = "DATABASE_URL or DATABASE_PATH says which, --json-input reads a JSON file instead"
 
     def __init__(self, url: str, *, strict: bool = False, max_samples: int | None = None) -> None:
         super().__init__(strict=strict)
@@ -294,7 +302,7 @@ class SqlSource(DataSource):
     def _engine(self) -> Engine:
         backend = self._url.get_backend_name()
         if backend == "sqlite":
-            return _read_only_sqlite(self._url, self._shown)
+            return _read_only_sqlite(self._url, self._shown, self._advice, opens_cut_off=self._opens_cut_off)
         options: dict[str, Any] = {}
         if backend == "postgresql":
             # JSON columns as text, so that one that repeats is parsed once.
@@ -307,6 +315,68 @@ class SqlSource(DataSource):
                 f"{self._shown}: the driver for {self._url.drivername} is not installed; "
                 f"{_INSTALL.get(backend, 'install the package that brings it')}"
             ) from error
+
+
+class SqlReader:
+    """Plain SELECTs on a database that another program may be writing, each of them short.
+
+    A statement is read to its end and its transaction closed before its rows are given, so that this reader holds back
+    neither the checkpoints of a WAL nor the cleaning of old rows: ask for ranges. SQLite gives texts as bytes. A SQLite
+    file that is cut off can be opened: only what is missing cannot be read.
+    """
+
+    def __init__(self, url: str, variable: str) -> None:
+        """``variable`` is the one of the environment that says which database it is, for messages."""
+        self._source = SqlSource(url)
+        self._source._opens_cut_off = True
+        self._source._advice = f"{variable} says which"
+        self._connected: Connection | None = None
+        self.shown = self._source.describe()["location"]
+
+    @contextmanager
+    def connect(self) -> Iterator[None]:
+        """Keep one connection while the block runs. Raises DataSourceError, as SqlSource does."""
+        with self._source._connection() as self._connected:
+            yield
+
+    def columns(self, table: str) -> frozenset[str]:
+        """The columns of ``table`` that can hold something (``CHAR(0)`` cannot); none where there is no such table."""
+        assert self._connected is not None
+        try:
+            columns = sa.inspect(self._connected).get_columns(table)
+        except NoSuchTableError:
+            return frozenset()
+        finally:
+            self._connected.rollback()
+        return frozenset(str(c["name"]) for c in columns if getattr(c["type"], "length", None) not in (0, 1))
+
+    def rows(self, statement: str, **values: Any) -> list[tuple[Any, ...]]:
+        """All rows of a SELECT. Raises BrokenRowsError where it meets a page of a SQLite file that is broken."""
+        connection = self._connected
+        assert connection is not None
+        driver: Any = connection.connection.dbapi_connection
+        is_sqlite = isinstance(driver, sqlite3.Connection)
+        try:
+            if is_sqlite:
+                driver.text_factory = bytes
+            # The driver's own tuples: SQLAlchemy's rows take as long again.
+            with connection.execute(sa.text(statement), values) as result:
+                return list(cast(Any, result.cursor).fetchall())
+        except (DBAPIError, sqlite3.Error) as error:
+            told = error.orig if isinstance(error, DBAPIError) else error
+            if getattr(told, "sqlite_errorcode", 0) & 0xFF in _BROKEN_PAGES:
+                raise BrokenRowsError(f"{self.shown}: cannot be read ({told})") from error
+            if isinstance(error, DBAPIError):
+                raise
+            raise NotFoundError(f"{self.shown}: cannot be read ({told})") from error
+        finally:
+            if is_sqlite:
+                driver.text_factory = _text
+            connection.rollback()
+
+    def without_wal(self) -> str:
+        """As ``SqlSource.without_wal``."""
+        return self._source.without_wal()
 
 
 def _parsed(url: str) -> URL:
@@ -350,7 +420,7 @@ def _options_of_psycopg(url: URL) -> URL:
     return url.set(query={**translated, **kept})
 
 
-def _read_only_sqlite(url: URL, shown: str) -> Engine:
+def _read_only_sqlite(url: URL, shown: str, advice: str, *, opens_cut_off: bool = False) -> Engine:
     name = url.database or ""
     if url.query.get("uri") in ("true", "1") and name.startswith("file:"):
         name = name.removeprefix("file:")
@@ -368,8 +438,7 @@ def _read_only_sqlite(url: URL, shown: str) -> Engine:
         )
     if not is_file:
         raise NotFoundError(
-            f"{shown_name}: no such database file (it is never created); DATABASE_URL or DATABASE_PATH says which, "
-            f"--json-input reads a JSON file instead{stray_characters(name)}"
+            f"{shown_name}: no such database file (it is never created); {advice}{stray_characters(name)}"
         )
     path = path.resolve()
     address = f"file:{quote(str(path))}?mode=ro"
@@ -378,6 +447,8 @@ def _read_only_sqlite(url: URL, shown: str) -> Engine:
         # A writer may lock the file for a while, unless it is in WAL mode.
         connection = sqlite3.connect(address, uri=True, timeout=LOCK_SECONDS)
         connection.text_factory = _text
+        if opens_cut_off:
+            connection.execute("PRAGMA writable_schema = ON")  # else a file with fewer pages than its header says fails
         try:
             connection.execute("SELECT 1 FROM sqlite_master")  # opens the file
         except sqlite3.Error as error:

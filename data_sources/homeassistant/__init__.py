@@ -1,0 +1,1 @@
+"""Home Assistant as a source: its configuration folder, its live API, its recorder."""
