@@ -289,6 +289,8 @@ class SqlSource(DataSource):
                 yield connection
         except DBAPIError as error:
             told = said(error.orig or error)[:MESSAGE_LENGTH]
+            if getattr(error.orig, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_BUSY:
+                told += f" by a program that writes, for {LOCK_SECONDS} s now; try again later"
             raise NotFoundError(f"{self._shown}: cannot be read ({told})") from error
         except UnicodeDecodeError as error:  # in SQLite's own message, or in the name of a column
             raise FormatError(

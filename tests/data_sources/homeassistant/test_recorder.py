@@ -226,6 +226,18 @@ def test_what_is_not_committed_yet_does_not_stop_the_reader(path: Path, changes:
         writer.rollback()
 
 
+def test_a_database_that_stays_locked_says_what_to_do(
+    path: Path, changes: list[Change], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("data_sources.sql.LOCK_SECONDS", 0)
+    write_recorder(path, changes[:9])
+    with closing(sqlite3.connect(path)) as writer:
+        writer.execute("PRAGMA journal_mode = DELETE")
+        writer.execute("BEGIN EXCLUSIVE")
+        with pytest.raises(NotFoundError, match=r"database is locked by a program that writes.*try again later"):
+            opened(path).history()
+
+
 def test_a_copy_without_its_wal_is_said_to_be_that(path: Path, tmp_path: Path, changes: list[Change]) -> None:
     (tmp_path / "copy").mkdir()
     with closing(sqlite3.connect(path)) as writer:
