@@ -18,6 +18,7 @@ log = logging.getLogger("data_sources")
 BARE = ""  # the value of a --json-input that stands alone
 AUTO = "auto"
 BY_VARIABLE = "env:"  # before the name of the variable that holds the value of --data-source
+HOME_ASSISTANT = "homeassistant"
 DATA_DIRECTORY_VARIABLE = "TRAINING_DATA_DIR"
 SAMPLE_DIRECTORY = Path("simulation") / "training_data"
 ENTRY_POINT_GROUP = "home_synergy_training.sources"
@@ -54,10 +55,17 @@ def _open_sql(spec: str, *, strict: bool, max_samples: int | None = None) -> Dat
     return SqlSource(spec, strict=strict, max_samples=max_samples)
 
 
+def _open_home_assistant(spec: str, *, strict: bool, max_samples: int | None = None) -> DataSource:  # noqa: ARG001
+    from data_sources.homeassistant.folder import HomeAssistantFolder
+
+    return HomeAssistantFolder(Path(spec.partition(":")[2].removeprefix("//")), strict=strict)
+
+
 # Scheme, without a driver (postgresql+psycopg) -> opener.
 SCHEMES = MappingProxyType(
     {
         "file": _open_json,
+        HOME_ASSISTANT: _open_home_assistant,
         "http": _open_production,
         "https": _open_production,
         "mariadb": _open_sql,
@@ -101,6 +109,8 @@ def open_source(
     if data_source == AUTO:
         return _open_auto(strict, kind, max_samples)
     scheme, separator, _ = data_source.partition("://")
+    if data_source.startswith(f"{HOME_ASSISTANT}:"):
+        return _open_home_assistant(data_source, strict=strict)
     if not separator:
         return _open_json(data_source, strict=strict)
     if scheme in ("http", "https") and kind != Home.kind:

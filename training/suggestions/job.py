@@ -16,6 +16,7 @@ from training.runs.run import log_source
 from training.suggestions.config import SuggestOptions
 from training.suggestions.ranking import HomeProposals, suggest_automations
 from training.suggestions.writing import paths_of, to_dict, to_yaml
+from training.synergy.job import SHIPPED_BASE
 from training.synergy.origin import origin_of
 
 if TYPE_CHECKING:
@@ -33,6 +34,9 @@ OF_SAMPLE = (
 def suggest(source: SourceChoice, options: SuggestOptions) -> None:
     """Load the model, read the homes, print or write suggestions. Raises DataSourceError or TrainingError."""
     path, output = options.model_path, options.output
+    if not path.is_file() and "model_path" not in options.model_fields_set:
+        log.info("Model: the base model that ships with the project, as %s is not there", path)
+        path = SHIPPED_BASE
     if output is not None:
         artifacts.check_output(output)
         artifacts.check_apart(data=source.path, model=path, output=output)
@@ -44,7 +48,8 @@ def suggest(source: SourceChoice, options: SuggestOptions) -> None:
 
     model = SynergyModel.load(path)
     origin, opened = origin_of(path, model.provenance), source.open(Home.kind)
-    log.info("Model: %s, trained %s", path, origin)
+    if path != SHIPPED_BASE:
+        log.info("Model: %s, trained %s", path, origin)
     found = _suggest_all(model, opened, options)
     if origin.stands_for_another(opened):
         log.warning("Note: %s", OF_SAMPLE)

@@ -1,0 +1,440 @@
+"""Home Assistant's registries: the files in ``.storage``, and what they say of each entity once they are joined.
+
+Home Assistant rewrites each file as its newest version spells it when it starts. The files of a home may be older, so
+what those migrations do to the keys that are read here is done here too. Every version since 2019 is read; the newest
+one that was seen is that of 2026.11.0.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from home_assistant.entity_id import domain_of, normalized_entity_id
+from home_assistant.installation import Installation
+
+STORAGE = ".storage"
+MAX_BYTES = 256 * 2**20  # of one file; a registry of 10,000 entities has 10 MB
+
+
+class RegistryError(ValueError):
+    """A file of ``.storage`` cannot be read. The message is one line: what it is, and what to do."""
+
+
+class NewerVersionError(RegistryError):
+    """A file is of a version whose keys nobody here has seen."""
+
+
+class Registry(NamedTuple):
+    """One file of ``.storage``.
+
+    Attributes:
+        name: The file's name, which is its ``key`` too.
+        rows: The key of ``data`` that holds its rows, and the attribute of ``Installation`` that they go to.
+        row_id: What identifies a row.
+        major: The newest major version that is known.
+    """
+
+    name: str
+    rows: str
+    row_id: str
+    major: int = 1
+
+
+REGISTRIES = (
+    Registry("core.area_registry", "areas", "area_id"),
+    Registry("core.floor_registry", "floors", "floor_id"),
+    Registry("core.label_registry", "labels", "label_id"),
+    Registry("core.device_registry", "devices", "id", major=3),
+    Registry("core.entity_registry", "entities", "entity_id"),
+)
+REGISTRY_OF = {registry.name: registry for registry in REGISTRIES}
+RESTORE_STATE = "core.restore_state"
+_NEEDED = ("core.device_registry", "core.entity_registry")  # every home has them; a home without areas lacks the rest
+
+
+class Stored(NamedTuple):
+    """What a file of ``.storage`` holds."""
+
+    key: str
+    major: int
+    minor: int
+    data: Any
+
+
+# -- Files -------------------------------------------------------------------------------------------------------------
+
+
+def read_registries(storage: Path, installation: Installation) -> None:
+    """Read the registries of a ``.storage`` folder into an installation.
+
+    A file that is missing or broken is noted, and the others are read.
+
+    Raises:
+        NewerVersionError: A registry is of a newer major version than those that are known.
+    """
+    minors = {}
+    for registry in REGISTRIES:
+        path = storage / registry.name
+        try:
+            stored = read_stored(path)
+        except FileNotFoundError:
+            if registry.name in _NEEDED:
+                installation.problems["missing registry"] += 1
+                installation.notes.append(f"{registry.name}: is not in {STORAGE}; its {registry.rows} are not known")
+            continue
+        except RegistryError as error:
+            note_broken(installation, registry.name, error)
+            continue
+        minors[registry.name] = add_stored(installation, stored, path.name)
+    migrate(installation, minors.get("core.entity_registry"))
+    _add_restored(storage / RESTORE_STATE, installation)
+
+
+def note_broken(installation: Installation, name: str, error: Exception) -> None:
+    """Count and name a file that could not be read."""
+    installation.problems["unreadable file"] += 1
+    installation.notes.append(f"{name}: {error}")
+
+
+def read_stored(path: Path) -> Stored:
+    """A file of ``.storage``.
+
+    Raises:
+        FileNotFoundError: There is none.
+        RegistryError: It cannot be read.
+    """
+    try:
+        if path.stat().st_size > MAX_BYTES:
+            raise RegistryError(f"is larger than {MAX_BYTES // 2**20} MB; it is not read")
+        content = path.read_bytes()
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        raise RegistryError(f"cannot be opened ({error.strerror or error})") from error
+    return parse_stored(content)
+
+
+def parse_stored(content: bytes) -> Stored:
+    """The content of a file of ``.storage``. Raises RegistryError."""
+    value = parse_json(content)
+    data = value.get("data") if isinstance(value, dict) else None
+    if not isinstance(value, dict) or "data" not in value:
+        raise RegistryError("is JSON, but no file of Home Assistant's .storage: it has no `data`")
+    major, minor = value.get("version", 1), value.get("minor_version", 1)
+    if not all(isinstance(number, int) and not isinstance(number, bool) for number in (major, minor)):
+        raise RegistryError(f"its version is {str(major)!a:.20}.{str(minor)!a:.20}, expected whole numbers")
+    return Stored(str(value.get("key", "")), major, minor, data)
+
+
+def parse_json(content: bytes) -> Any:
+    """A JSON value of Home Assistant's. Raises RegistryError that says why the bytes are none."""
+    if content.startswith(b"\0GITCRYPT"):
+        raise RegistryError("is encrypted by git-crypt; unlock the repository and read it again")
+    if content.startswith(b"version https://git-lfs.github.com"):
+        raise RegistryError("is a pointer of git-lfs and not the file; run `git lfs pull`")
+    if not content.strip(b"\0 \t\r\n"):
+        what = "holds NUL bytes only, as a file does after a power cut" if content.strip() else "is empty"
+        raise RegistryError(f"{what}; restore it from a backup")
+    try:
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise RegistryError(f"is not UTF-8 text (byte 0x{content[error.start]:02x} at {error.start})") from error
+    try:
+        return json.loads(text)
+    except RecursionError as error:
+        raise RegistryError("is nested too deep") from error
+    except json.JSONDecodeError as error:
+        at = f"line {error.lineno} column {error.colno}"
+        if "\0" in text:
+            raise RegistryError(f"holds NUL bytes, as a file does after a power cut ({at})") from error
+        if not text[error.pos :].strip() or "Unterminated" in error.msg:
+            raise RegistryError(f"is cut off at {at}; restore it from a backup") from error
+        raise RegistryError(f"is not JSON ({error.msg}, {at})") from error
+    except ValueError as error:  # a number of thousands of digits
+        raise RegistryError(f"is not usable JSON ({str(error)[:80]})") from error
+
+
+def add_stored(installation: Installation, stored: Stored, where: str) -> int:
+    """Add the rows of a registry file; what is no row is counted. Call ``migrate`` when all files are added.
+
+    Returns:
+        The minor version, or a large one where a newer Home Assistant wrote it.
+
+    Raises:
+        NewerVersionError: Its major version is newer than those that are known.
+    """
+    registry = REGISTRY_OF[stored.key or where]
+    if stored.major > registry.major:
+        known = "1" if registry.major == 1 else f"1 to {registry.major}"
+        raise NewerVersionError(
+            f"{where}: {registry.name} has version {stored.major}.{stored.minor}, and the versions {known} are known; "
+            "a newer Home Assistant wrote it, so update this program"
+        )
+    data = stored.data if isinstance(stored.data, dict) else {}
+    rows = [data.get(registry.rows)]
+    if registry.rows == "devices":
+        rows.append(data.get("child_devices", []))
+    for some in rows:
+        add_rows(installation, registry, some, where)
+    return stored.minor
+
+
+def add_rows(installation: Installation, registry: Registry, rows: Any, where: str) -> None:
+    """Add rows as a registry's file or a WebSocket list has them; what is no row is counted and named."""
+    if not isinstance(rows, list):
+        note_broken(installation, where, RegistryError(f"has no list of {registry.rows}"))
+        return
+    into: list[Mapping[str, Any]] = getattr(installation, registry.rows)
+    faulty = []
+    for number, row in enumerate(rows, start=1):
+        row_id = (row.get(registry.row_id) or row.get("id")) if isinstance(row, dict) else None
+        if not isinstance(row_id, str) or not row_id:
+            faulty.append(number)
+            continue
+        if registry.rows == "entities":
+            row_id = normalized_entity_id(row_id)
+        into.append({**row, registry.row_id: row_id})
+    if faulty:
+        installation.problems["unusable registry row"] += len(faulty)
+        more = f" and {len(faulty) - 3} more" if len(faulty) > 3 else ""
+        installation.notes.append(
+            f"{where}: {registry.rows} {', '.join(map(str, faulty[:3]))}{more} left out: no {registry.row_id}"
+        )
+
+
+def _add_restored(path: Path, installation: Installation) -> None:
+    """The last states that Home Assistant saved itself, for entities that are known from nowhere else."""
+    try:
+        stored = read_stored(path)
+    except FileNotFoundError:
+        return
+    except RegistryError as error:
+        note_broken(installation, RESTORE_STATE, error)
+        return
+    rows = stored.data if isinstance(stored.data, list) else []
+    for row in rows:
+        state = row.get("state") if isinstance(row, dict) else None
+        add_state(installation, state)
+
+
+def add_state(installation: Installation, state: Any) -> None:
+    """Add a state as Home Assistant's API and its files have it; what is none is passed over."""
+    entity_id = state.get("entity_id") if isinstance(state, dict) else None
+    attributes = state.get("attributes") if isinstance(state, dict) else None
+    if isinstance(entity_id, str) and "." in entity_id:
+        installation.states[normalized_entity_id(entity_id)] = attributes if isinstance(attributes, dict) else {}
+
+
+# -- Older versions ----------------------------------------------------------------------------------------------------
+
+NEWEST_NAMES = 24  # the minor version of the entity registry since which a name has no device in front
+
+
+def migrate(installation: Installation, entity_minor: int | None) -> None:
+    """Spell the rows of devices and entities as Home Assistant 2026.11 does.
+
+    ``entity_minor`` is the minor version of the entity registry; None where the rows came over the API, which says no
+    version: then each row tells by its keys which one it is.
+    """
+    installation.devices[:] = [_newest_device(row) for row in installation.devices]
+    devices = {row["id"]: row for row in installation.devices}
+    installation.entities[:] = [
+        _newest_entity(row, devices, NEWEST_NAMES if entity_minor is None and "next_name_part" in row else entity_minor)
+        for row in installation.entities
+    ]
+
+
+def _newest_device(row: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "area_id": None,
+        "name": None,
+        "name_by_user": None,
+        "disabled_by": None,
+        "labels": [],
+        "parent_device_id": None,
+        "via_device_id": row.get("hub_device_id"),
+        **row,
+    }
+
+
+def _newest_entity(
+    row: Mapping[str, Any], devices: Mapping[str, Mapping[str, Any]], minor: int | None
+) -> dict[str, Any]:
+    found = dict(row)
+    if minor is None:
+        if "next_name_part" in row:  # the API of 2026.11, which has taken the device out of the names already
+            return {**found, "has_entity_name": True}
+        minor = NEWEST_NAMES - 1
+    if minor < 3 and "original_device_class" not in row:
+        found["original_device_class"], found["device_class"] = row.get("device_class"), None
+    elif minor < 8 and domain_of(row["entity_id"]) not in ("binary_sensor", "cover"):
+        found["device_class"] = None  # a fault of the frontend wrote wrong ones
+    name, device = row.get("name"), _device_name(row, devices)
+    if minor == 21 and "name_v2" in row:  # this version was taken back
+        if row["name_v2"] != name and device:
+            found["name"] = name = f"{device} {row['name_v2']}"
+        else:
+            found["name"] = name = row["name_v2"]
+    if minor < NEWEST_NAMES and isinstance(name, str) and name and device:
+        stripped = _without_prefix(name, device) if row.get("area_id") is None else None
+        found.update({"compat_name": name} if stripped is None else {"name": stripped})
+    return found
+
+
+# -- Names -------------------------------------------------------------------------------------------------------------
+
+
+def shown_name(row: Mapping[str, Any], devices: Mapping[str, Mapping[str, Any]]) -> str | None:
+    """The name of a registry entity as Home Assistant 2026.11 shows it; None where nothing names it."""
+    if isinstance(kept := row.get("compat_name"), str):
+        return kept or None
+    device, own = _device_name(row, devices), row.get("name")
+    if not isinstance(own, str):
+        own = row.get("original_name")
+        own = own if isinstance(own, str) else ""
+        if device and not row.get("has_entity_name"):
+            stripped = _without_prefix(own, device)
+            own = own if stripped is None else stripped
+    return " ".join(part for part in (device, own) if part) or None
+
+
+def _device_name(row: Mapping[str, Any], devices: Mapping[str, Mapping[str, Any]]) -> str | None:
+    device = _row_of(row.get("device_id"), devices)
+    return next((name for key in ("name_by_user", "name") if isinstance(name := device.get(key), str) and name), None)
+
+
+def _row_of(row_id: Any, rows: Mapping[str, Mapping[str, Any]]) -> Mapping[str, Any]:
+    return rows.get(row_id, {}) if isinstance(row_id, str) else {}
+
+
+def _without_prefix(name: str, device: str) -> str | None:
+    """What is left of an entity's name behind its device's; None where it does not begin with it as words do."""
+    # Letters may become several when their case is folded, so the end of the prefix is looked for.
+    folded = device.casefold()
+    end = next((n for n in range(len(name) + 1) if len(name[:n].casefold()) >= len(folded)), None)
+    if not folded or end is None or name[:end].casefold() != folded:
+        return None
+    rest = name[end:].lstrip(" -:")
+    if not rest:
+        return ""
+    if len(rest) == len(name) - end:
+        return None
+    return rest[0].upper() + rest[1:] if rest.partition(" ")[0].islower() else rest
+
+
+# -- Joined ------------------------------------------------------------------------------------------------------------
+
+# What an action may ask of an entity, and what a trigger may wait for: the capability attributes of Home Assistant
+# 2026.11's platforms and those of its states that do not change while it runs, with their older spellings.
+_NUMBER = ("min", "max", "step", "mode")
+_TEMPERATURES = ("min_temp", "max_temp", "target_temp_step")
+_HUMIDITIES = ("min_humidity", "max_humidity", "target_humidity_step")
+_CODE = ("code_format", "code_arm_required")
+CAPABILITIES: Mapping[str, tuple[str, ...]] = {
+    "alarm_control_panel": _CODE,
+    "climate": (
+        *("hvac_modes", "fan_modes", "preset_modes", "swing_modes", "swing_horizontal_modes"),
+        *(*_TEMPERATURES, *_HUMIDITIES),
+    ),
+    "counter": ("minimum", "maximum", "step"),
+    "cover": ("supported_speeds",),
+    "event": ("event_types",),
+    "fan": ("preset_modes", "percentage_step", "speed_list"),
+    "humidifier": ("available_modes", *_HUMIDITIES),
+    "input_datetime": ("has_date", "has_time"),
+    "input_number": _NUMBER,
+    "input_select": ("options",),
+    "input_text": ("min", "max", "pattern", "mode"),
+    "light": (
+        *("supported_color_modes", "min_color_temp_kelvin", "max_color_temp_kelvin", "min_mireds", "max_mireds"),
+        "effect_list",
+    ),
+    "lock": _CODE,
+    "media_player": ("source_list", "sound_mode_list"),
+    "number": _NUMBER,
+    "remote": ("activity_list",),
+    "select": ("options",),
+    "sensor": ("options",),
+    "siren": ("available_tones",),
+    "text": ("min", "max", "pattern", "mode"),
+    "vacuum": ("fan_speed_list",),
+    "water_heater": ("operation_list", *_TEMPERATURES),
+}
+
+
+def entity_rows(installation: Installation) -> Iterator[dict[str, Any]]:
+    """Each entity of a home once, sorted by id: its registry's row joined with device, area, labels and newest state.
+
+    Disabled ones are marked. Keys are those of the homes format: ``entity_id``, ``name``, ``device_class``,
+    ``area_id``, ``device_id``, ``disabled``, ``hidden``, ``entity_category``, ``labels``, ``supported_features``,
+    ``capabilities`` and ``mirrors``. What an entity has not is left out.
+    """
+    devices = {row["id"]: row for row in installation.devices}
+    areas = {row["area_id"]: row for row in installation.areas}
+    registered = {row["entity_id"]: row for row in installation.entities}
+    for entity_id in sorted({*registered, *installation.states}):
+        row, state = registered.get(entity_id, {}), installation.states.get(entity_id, {})
+        device = _row_of(row.get("device_id"), devices)
+        area_id = row.get("area_id") or device.get("area_id")
+        if area_id is None:  # a part of another device is where that one is
+            area_id = _row_of(device.get("parent_device_id"), devices).get("area_id")
+        found = {
+            "entity_id": entity_id,
+            "name": (shown_name(row, devices) if row else None) or state.get("friendly_name"),
+            "device_class": row.get("device_class") or row.get("original_device_class") or state.get("device_class"),
+            "area_id": area_id,
+            "device_id": row.get("device_id"),
+            "disabled": row.get("disabled_by") is not None or device.get("disabled_by") is not None,
+            "hidden": row.get("hidden_by") is not None,
+            "entity_category": row.get("entity_category"),
+            "labels": sorted({*_labels(row), *_labels(device), *_labels(_row_of(area_id, areas))}),
+            "supported_features": _first(row.get("supported_features"), state.get("supported_features")),
+            "capabilities": _capabilities(entity_id, row.get("capabilities"), state),
+            "mirrors": installation.mirrors.get(entity_id, ()) or installation.groups.get(entity_id, ()),
+        }
+        yield {key: value for key, value in found.items() if value is not None and value not in ("", [], {}, ())}
+
+
+def _labels(row: Mapping[str, Any]) -> Sequence[str]:
+    labels = row.get("labels")
+    return [label for label in labels if isinstance(label, str)] if isinstance(labels, list) else []
+
+
+def _first(one: Any, other: Any) -> Any:
+    return other if one is None else one
+
+
+def _capabilities(entity_id: str, registered: Any, state: Mapping[str, Any]) -> dict[str, Any]:
+    own = registered if isinstance(registered, dict) else {}
+    found = {}
+    for key in CAPABILITIES.get(domain_of(entity_id), ()):
+        value = _first(own.get(key), state.get(key))
+        if value is not None:
+            found[key] = value
+    return found
+
+
+def home_id_of(installation: Installation) -> str | None:
+    """An id that stays with the home and tells nobody whose it is; None without a registry of entities.
+
+    It is made from the random id of the entity that was registered first. Files and the API have it both, and it lasts
+    until a person removes that entity.
+    """
+    ids = [(_time_of(row.get("created_at")), str(row.get("id") or "")) for row in installation.entities]
+    known = [(time, own_id) for time, own_id in ids if own_id]
+    return f"home-{hashlib.sha256(min(known)[1].encode()).hexdigest()[:8]}" if known else None
+
+
+def _time_of(created: Any) -> float:
+    """Seconds since 1970; 0 where a version before 2024.8 wrote none, as Home Assistant fills it in."""
+    if isinstance(created, int | float):
+        return float(created)
+    try:
+        return datetime.fromisoformat(str(created)).timestamp()
+    except ValueError:
+        return 0.0
