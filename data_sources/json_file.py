@@ -22,6 +22,7 @@ from data_sources.json_shapes import ShapeError, rows_within
 from data_sources.json_stream import CHUNK, EMPTY, Broken, JsonError, JsonReader, TooLargeError
 from data_sources.masking import without_secrets
 from data_sources.records import Home, R, Synergy, from_json_text, keys_of, read_id, shorten
+from home_assistant.answers import ENTITIES, STATES, called, kind_of
 
 STDIN = "-"
 ENDINGS = (".json", ".jsonl", ".json.gz", ".jsonl.gz")
@@ -145,6 +146,7 @@ class JsonSource(DataSource):
                 is_lines = name.endswith(_LINES_ENDINGS) or (first == "{" and not name.endswith(".json"))
                 items = self._lines(reader) if is_lines and first != "[" else self._document(reader)
                 for where, item in items:
+                    self._refuse_home_assistant(item)
                     within = rows_within(item, record)
                     yield from within if within is not None else ((where, from_json_text(item)),)
                     break
@@ -163,6 +165,15 @@ class JsonSource(DataSource):
             except (ValueError, RecursionError) as error:
                 told = "nested too deep" if isinstance(error, RecursionError) else str(error)
                 raise FormatError(f"{self.report.where}: not usable JSON ({told})") from error
+
+    def _refuse_home_assistant(self, first: Any) -> None:
+        """Say what Home Assistant's answer is that has no row of any kind; its states and entities are read as rows."""
+        kind = kind_of([first]) or kind_of(first)
+        if kind is not None and kind not in (STATES, ENTITIES):
+            raise FormatError(
+                f"{self.report.where}: holds {called(kind)} of Home Assistant; save it as a file and give the folder "
+                "of all, or the configuration folder, as --data-source homeassistant:PATH"
+            )
 
     @contextmanager
     def _open(self, kind: str) -> Iterator[tuple[io.TextIOWrapper, str]]:

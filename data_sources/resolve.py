@@ -32,9 +32,12 @@ class SourceNotAvailableError(DataSourceError):
 
 
 def _open_json(spec: str, *, strict: bool, max_samples: int | None = None, hint: str = "") -> DataSource:  # noqa: ARG001
-    from data_sources.json_file import JsonSource
+    from data_sources.homeassistant.folder import home_assistant_at
+    from data_sources.json_file import STDIN, JsonSource
 
-    return JsonSource(spec.removeprefix("file://"), strict=strict, hint=hint)
+    path = spec.removeprefix("file://")
+    found = home_assistant_at(Path(path), strict=strict) if path != STDIN else None
+    return found or JsonSource(path, strict=strict, hint=hint)
 
 
 def _open_production(spec: str, *, strict: bool, max_samples: int | None = None) -> DataSource:
@@ -56,9 +59,18 @@ def _open_sql(spec: str, *, strict: bool, max_samples: int | None = None) -> Dat
 
 
 def _open_home_assistant(spec: str, *, strict: bool, max_samples: int | None = None) -> DataSource:  # noqa: ARG001
-    from data_sources.homeassistant.folder import HomeAssistantFolder
+    """``homeassistant:PATH``, and ``homeassistant+http(s)://`` for the API of a program that runs."""
+    scheme, _, rest = spec.partition(":")
+    if "+" in scheme:
+        from importlib import import_module
 
-    return HomeAssistantFolder(Path(spec.partition(":")[2].removeprefix("//")), strict=strict)
+        live: Opener = import_module("data_sources.homeassistant.live").open_live
+        return live(spec, strict=strict)
+    from data_sources.homeassistant.folder import open_home_assistant
+
+    if not rest.removeprefix("//"):
+        raise SourceNotAvailableError(f"--data-source {spec}: give the configuration folder, as homeassistant:/config")
+    return open_home_assistant(Path(rest.removeprefix("//")).expanduser(), strict=strict)
 
 
 # Scheme, without a driver (postgresql+psycopg) -> opener.
@@ -109,7 +121,7 @@ def open_source(
     if data_source == AUTO:
         return _open_auto(strict, kind, max_samples)
     scheme, separator, _ = data_source.partition("://")
-    if data_source.startswith(f"{HOME_ASSISTANT}:"):
+    if data_source.lower().startswith(f"{HOME_ASSISTANT}:"):  # homeassistant:/config, a path and no address
         return _open_home_assistant(data_source, strict=strict)
     if not separator:
         return _open_json(data_source, strict=strict)

@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping, Sequence
+import os
+import re
+from collections.abc import Container, Iterator, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -19,6 +21,9 @@ from home_assistant.installation import Installation
 
 STORAGE = ".storage"
 MAX_BYTES = 256 * 2**20  # of one file; a registry of 10,000 entities has 10 MB
+
+
+_BEGUN = re.compile(r"[\w.+\-\\]*\s*")  # a number, true, an escape: whatever may be the first half of something
 
 
 class RegistryError(ValueError):
@@ -72,56 +77,92 @@ class Stored(NamedTuple):
 def read_registries(storage: Path, installation: Installation) -> None:
     """Read the registries of a ``.storage`` folder into an installation.
 
-    A file that is missing or broken is noted, and the others are read.
+    A file that is missing, broken or a link that leads out of the configuration is noted, and the others are read.
 
     Raises:
         NewerVersionError: A registry is of a newer major version than those that are known.
     """
     minors = {}
     for registry in REGISTRIES:
-        path = storage / registry.name
-        try:
-            stored = read_stored(path)
-        except FileNotFoundError:
-            if registry.name in _NEEDED:
-                installation.problems["missing registry"] += 1
-                installation.notes.append(f"{registry.name}: is not in {STORAGE}; its {registry.rows} are not known")
-            continue
-        except RegistryError as error:
-            note_broken(installation, registry.name, error)
-            continue
-        minors[registry.name] = add_stored(installation, stored, path.name)
+        stored = _noted(storage, registry.name, installation)
+        if stored is not None:
+            minors[registry.name] = add_stored(installation, registry, stored, registry.name)
+        elif registry.name in _NEEDED and not os.path.lexists(storage / registry.name):
+            installation.problems["missing file"] += 1
+            installation.notes.append(f"{registry.name}: is missing, so its {registry.rows} are not known")
     migrate(installation, minors.get("core.entity_registry"))
-    _add_restored(storage / RESTORE_STATE, installation)
 
 
-def note_broken(installation: Installation, name: str, error: Exception) -> None:
+def read_restored(storage: Path, installation: Installation, only: Container[str] | None = None) -> None:
+    """Add the last states that Home Assistant saved itself, where no state is known and the entity is in ``only``."""
+    stored = _noted(storage, RESTORE_STATE, installation)
+    found = Installation()
+    for state in saved_states(stored._asdict()) if stored is not None else ():
+        add_state(found, state)
+    installation.problems.update(found.problems)
+    for entity_id, attributes in found.states.items():
+        if entity_id not in installation.states and (only is None or entity_id in only):
+            installation.states[entity_id] = attributes
+
+
+def saved_states(restored: Mapping[str, Any]) -> Iterator[Any]:
+    """The states in a file of ``core.restore_state``."""
+    rows = restored["data"]
+    for row in rows if isinstance(rows, list) else ():
+        yield row.get("state") if isinstance(row, dict) else None
+
+
+def _noted(storage: Path, name: str, installation: Installation) -> Stored | None:
+    try:
+        return read_stored(storage / name, storage.parent)
+    except FileNotFoundError:
+        if (storage / name).is_symlink():
+            note_broken(installation, name, "is a link to a file that is missing")
+    except RegistryError as error:
+        note_broken(installation, name, error)
+    return None
+
+
+def note_broken(installation: Installation, name: str, why: object) -> None:
     """Count and name a file that could not be read."""
     installation.problems["unreadable file"] += 1
-    installation.notes.append(f"{name}: {error}")
+    installation.notes.append(f"{name}: {why}")
 
 
-def read_stored(path: Path) -> Stored:
+def read_stored(path: Path, inside: Path) -> Stored:
     """A file of ``.storage``.
 
     Raises:
         FileNotFoundError: There is none.
-        RegistryError: It cannot be read.
+        RegistryError: It cannot be read, or it is a link that leads out of the folder ``inside``.
     """
     try:
-        if path.stat().st_size > MAX_BYTES:
-            raise RegistryError(f"is larger than {MAX_BYTES // 2**20} MB; it is not read")
-        content = path.read_bytes()
+        return parse_stored(read_bytes(path, inside))
     except FileNotFoundError:
         raise
     except OSError as error:
         raise RegistryError(f"cannot be opened ({error.strerror or error})") from error
-    return parse_stored(content)
+
+
+def read_bytes(path: Path, inside: Path) -> bytes:
+    """The content of a file. Raises OSError, or RegistryError where it is too large or no file of the folder."""
+    real = path.resolve(strict=True)
+    if not real.is_relative_to(inside.resolve()):
+        raise RegistryError("is a link that leads out of the folder; it is not followed")
+    if not real.is_file():
+        raise RegistryError("is no file")
+    if real.stat().st_size > MAX_BYTES:
+        raise RegistryError(f"is larger than {MAX_BYTES // 2**20} MB; it is not read")
+    return real.read_bytes()
 
 
 def parse_stored(content: bytes) -> Stored:
     """The content of a file of ``.storage``. Raises RegistryError."""
-    value = parse_json(content)
+    return stored_of(parse_json(content))
+
+
+def stored_of(value: Any) -> Stored:
+    """A JSON value as a file of ``.storage``. Raises RegistryError where it is none."""
     data = value.get("data") if isinstance(value, dict) else None
     if not isinstance(value, dict) or "data" not in value:
         raise RegistryError("is JSON, but no file of Home Assistant's .storage: it has no `data`")
@@ -152,42 +193,42 @@ def parse_json(content: bytes) -> Any:
         at = f"line {error.lineno} column {error.colno}"
         if "\0" in text:
             raise RegistryError(f"holds NUL bytes, as a file does after a power cut ({at})") from error
-        if not text[error.pos :].strip() or "Unterminated" in error.msg:
+        if error.msg != "Extra data" and (_BEGUN.fullmatch(text, error.pos) or "Unterminated" in error.msg):
             raise RegistryError(f"is cut off at {at}; restore it from a backup") from error
         raise RegistryError(f"is not JSON ({error.msg}, {at})") from error
     except ValueError as error:  # a number of thousands of digits
         raise RegistryError(f"is not usable JSON ({str(error)[:80]})") from error
 
 
-def add_stored(installation: Installation, stored: Stored, where: str) -> int:
+def add_stored(installation: Installation, registry: Registry, stored: Stored, where: str) -> int:
     """Add the rows of a registry file; what is no row is counted. Call ``migrate`` when all files are added.
 
     Returns:
-        The minor version, or a large one where a newer Home Assistant wrote it.
+        The minor version.
 
     Raises:
         NewerVersionError: Its major version is newer than those that are known.
     """
-    registry = REGISTRY_OF[stored.key or where]
+    if stored.key not in ("", registry.name):
+        note_broken(installation, where, f"holds {stored.key!a:.60} and not {registry.name}")
+        return stored.minor
     if stored.major > registry.major:
-        known = "1" if registry.major == 1 else f"1 to {registry.major}"
+        known = "version 1 is" if registry.major == 1 else f"versions 1 to {registry.major} are"
         raise NewerVersionError(
-            f"{where}: {registry.name} has version {stored.major}.{stored.minor}, and the versions {known} are known; "
-            "a newer Home Assistant wrote it, so update this program"
+            f"{where}: has version {stored.major}.{stored.minor}, and only {known} known; a newer Home Assistant "
+            "wrote it, so update this program"
         )
     data = stored.data if isinstance(stored.data, dict) else {}
-    rows = [data.get(registry.rows)]
-    if registry.rows == "devices":
-        rows.append(data.get("child_devices", []))
-    for some in rows:
-        add_rows(installation, registry, some, where)
+    add_rows(installation, registry, data.get(registry.rows), where)
+    if "child_devices" in data and registry.rows == "devices":
+        add_rows(installation, registry, data["child_devices"], where)
     return stored.minor
 
 
 def add_rows(installation: Installation, registry: Registry, rows: Any, where: str) -> None:
     """Add rows as a registry's file or a WebSocket list has them; what is no row is counted and named."""
     if not isinstance(rows, list):
-        note_broken(installation, where, RegistryError(f"has no list of {registry.rows}"))
+        note_broken(installation, where, f"has no list of {registry.rows}")
         return
     into: list[Mapping[str, Any]] = getattr(installation, registry.rows)
     faulty = []
@@ -207,27 +248,14 @@ def add_rows(installation: Installation, registry: Registry, rows: Any, where: s
         )
 
 
-def _add_restored(path: Path, installation: Installation) -> None:
-    """The last states that Home Assistant saved itself, for entities that are known from nowhere else."""
-    try:
-        stored = read_stored(path)
-    except FileNotFoundError:
-        return
-    except RegistryError as error:
-        note_broken(installation, RESTORE_STATE, error)
-        return
-    rows = stored.data if isinstance(stored.data, list) else []
-    for row in rows:
-        state = row.get("state") if isinstance(row, dict) else None
-        add_state(installation, state)
-
-
 def add_state(installation: Installation, state: Any) -> None:
-    """Add a state as Home Assistant's API and its files have it; what is none is passed over."""
+    """Add a state as Home Assistant's API and its files have it; what is none is counted."""
     entity_id = state.get("entity_id") if isinstance(state, dict) else None
     attributes = state.get("attributes") if isinstance(state, dict) else None
-    if isinstance(entity_id, str) and "." in entity_id:
-        installation.states[normalized_entity_id(entity_id)] = attributes if isinstance(attributes, dict) else {}
+    if not isinstance(entity_id, str) or "." not in entity_id:
+        installation.problems["unusable state"] += 1
+        return
+    installation.states[normalized_entity_id(entity_id)] = attributes if isinstance(attributes, dict) else {}
 
 
 # -- Older versions ----------------------------------------------------------------------------------------------------

@@ -1,22 +1,59 @@
-"""A configuration folder of Home Assistant."""
+"""A configuration folder of Home Assistant, or files that were saved from one."""
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Iterator
+import json
+import re
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
-from data_sources.base import DataSource, FormatError, UnsupportedKindError, without_secrets
-from data_sources.homeassistant.records import home_of
-from data_sources.records import Home, R
+from data_sources.base import FormatError, NotFoundError, without_secrets
+from data_sources.homeassistant.source import HomeAssistantSource
+from data_sources.records import shorten
+from home_assistant.answers import OTHER, PLACES, add_answer, called, kind_of
+from home_assistant.automation_yaml import AutomationError, parse_yaml
 from home_assistant.installation import Installation
-from home_assistant.registries import STORAGE, NewerVersionError, read_registries
+from home_assistant.registries import (
+    REGISTRY_OF,
+    RESTORE_STATE,
+    STORAGE,
+    NewerVersionError,
+    RegistryError,
+    migrate,
+    note_broken,
+    parse_json,
+    read_bytes,
+    read_registries,
+    read_restored,
+)
 
-log = logging.getLogger("data_sources.homeassistant")
+VERSION_FILE = ".HA_VERSION"
+DATABASE = "home-assistant_v2.db"
+CONFIGURATION = "configuration.yaml"
+_HEAD = 1 << 16  # bytes of a file that tell what it is
+_SQLITE = b"SQLite format 3\0"
+_GIVE = f"give the configuration folder itself, the one with {CONFIGURATION}"
+# Of the files that people give, those that say nothing without the rest.
+_PARTS = {
+    CONFIGURATION: "the configuration of Home Assistant",
+    "scripts.yaml": "scripts of Home Assistant",
+    "scenes.yaml": "scenes of Home Assistant",
+    "groups.yaml": "groups of Home Assistant",
+    "customize.yaml": "names of entities of Home Assistant",
+    "known_devices.yaml": "devices that Home Assistant tracked",
+    "secrets.yaml": "the secrets of Home Assistant, which are never read",
+    VERSION_FILE: "the version of Home Assistant",
+}
 
 
-class HomeAssistantFolder(DataSource):
-    """One home, read from its configuration folder. Nothing in it is written or executed."""
+class HomeAssistantFolder(HomeAssistantSource):
+    """One home, read from its configuration folder. Nothing in it is written or executed.
+
+    Args:
+        path: The folder, or its ``.storage`` alone.
+        strict: Make the first broken file or row an error.
+    """
 
     def __init__(self, path: Path, *, strict: bool = False) -> None:
         super().__init__(strict=strict)
@@ -26,20 +63,173 @@ class HomeAssistantFolder(DataSource):
         """Type and path."""
         return {"type": "homeassistant", "location": without_secrets(str(self._path))}
 
-    def _read(self, record: type[R]) -> Iterator[R]:
-        if record is not Home:
-            raise UnsupportedKindError(f"{self.describe()['location']}: Home Assistant has no {record.kind} data")
-        installation = self.installation()
-        for note in installation.notes:
-            log.warning("%s", note)
-        self.report.notes.extend(installation.notes)
-        yield home_of(installation, self.report)
-
     def installation(self) -> Installation:
         """What the folder says of the home."""
         installation = Installation()
-        try:
-            read_registries(self._path / STORAGE, installation)
-        except NewerVersionError as error:
-            raise FormatError(f"{self.describe()['location']}: {error}") from error
+        storage = self._path / STORAGE
+        if not storage.is_dir() and _is_storage(self._path):
+            storage = self._path
+        if not storage.is_dir():
+            installation.problems["missing folder"] += 1
+            installation.notes.append(f"{STORAGE}: is missing, so areas, devices and the registry are not known")
+        else:
+            try:
+                read_registries(storage, installation)
+            except NewerVersionError as error:
+                raise FormatError(f"{self.describe()['location']}: {error}") from error
+            read_restored(storage, installation)
         return installation
+
+
+class HomeAssistantFiles(HomeAssistantSource):
+    """One home, read from files that were saved from it: lists that the API answers, registries, automations.
+
+    Args:
+        paths: The files; what two of them say of one entity is joined.
+        where: What was given, for messages.
+        strict: Make the first broken file or row an error.
+    """
+
+    def __init__(self, paths: Sequence[Path], where: Path, *, strict: bool = False) -> None:
+        super().__init__(strict=strict)
+        self._paths, self._where = paths, where
+
+    def describe(self) -> dict[str, str]:
+        """Type and path."""
+        return {"type": "homeassistant", "location": without_secrets(str(self._where))}
+
+    def installation(self) -> Installation:
+        """What the files say of the home."""
+        installation = Installation()
+        minor = None
+        where = self.describe()["location"]
+        found = []
+        for path in self._paths:
+            try:
+                value = _value_of(path, self._where)
+                kind = kind_of(value)
+                found.append(kind)
+                if kind not in (None, OTHER):
+                    of_entities = add_answer(installation, value, str(kind), path.name)
+                    minor = of_entities if minor is None else minor
+            except NewerVersionError as error:
+                raise FormatError(f"{where}: {error}") from error
+            except (RegistryError, AutomationError, OSError) as error:
+                if len(self._paths) == 1:
+                    raise FormatError(f"{where}: {error}") from error
+                note_broken(installation, path.name, error)
+        if found and all(kind in (*PLACES, OTHER, None) for kind in found):
+            what = ", ".join(sorted({called(kind) for kind in found if kind in PLACES})) or "an answer"
+            raise FormatError(
+                f"{where}: holds {what} of Home Assistant and no entities; {_GIVE}, or a folder with the answers of "
+                "config/entity_registry/list and /api/states too"
+            )
+        _join(installation)
+        migrate(installation, minor)
+        return installation
+
+
+def _join(installation: Installation) -> None:
+    """Make one row of what two lists say of one entity or device."""
+    for rows, key in ((installation.entities, "entity_id"), (installation.devices, "id")):
+        joined: dict[str, dict[str, Any]] = {}
+        for row in rows:
+            joined.setdefault(row[key], {}).update(row)
+        rows[:] = list(joined.values())
+
+
+def _value_of(path: Path, inside: Path) -> Any:
+    content = read_bytes(path, inside if inside.is_dir() else path.resolve().parent)
+    if path.suffix.lower() not in (".yaml", ".yml"):
+        return parse_json(content)
+    try:
+        return parse_yaml(content.decode("utf-8-sig"))
+    except UnicodeDecodeError as error:
+        raise RegistryError(f"is not UTF-8 text (byte 0x{content[error.start]:02x})") from error
+
+
+# -- What a path is ----------------------------------------------------------------------------------------------------
+
+
+def home_assistant_at(path: Path, *, strict: bool = False) -> HomeAssistantSource | None:
+    """The source for a path that is recognisably Home Assistant's; None where it is not.
+
+    Raises:
+        DataSourceError: It is Home Assistant's, and nothing can be learnt from it alone; the message says what to give.
+    """
+    try:
+        if path.is_dir():
+            return _folder_at(path, strict)
+        return _file_at(path, strict) if path.is_file() else None
+    except (OSError, ValueError):  # whoever reads the path as something else says what is wrong with it
+        return None
+
+
+def open_home_assistant(path: Path, *, strict: bool = False) -> HomeAssistantSource:
+    """The source for a path that a person says is Home Assistant's. Raises DataSourceError where it is not."""
+    shown = without_secrets(str(path))
+    found = home_assistant_at(path, strict=strict)
+    if found is not None:
+        return found
+    try:
+        there = path.exists()
+    except (OSError, ValueError):
+        there = False
+    if not there:
+        raise NotFoundError(f"{shorten(shown)[1:-1]}: no such file or folder; {_GIVE}")
+    raise FormatError(f"{shown}: is not recognised as Home Assistant's; {_GIVE}")
+
+
+def _folder_at(path: Path, strict: bool) -> HomeAssistantSource | None:
+    names = (CONFIGURATION, VERSION_FILE, DATABASE, "automations.yaml")
+    if _is_storage(path / STORAGE) or _is_storage(path) or any((path / name).is_file() for name in names):
+        return HomeAssistantFolder(path, strict=strict)
+    files = [file for file in sorted(path.iterdir()) if file.suffix == ".json" and file.is_file()]
+    recognised = [file for file in files if _kind_of_head(file) is not None]
+    return HomeAssistantFiles(recognised, path, strict=strict) if recognised else None
+
+
+def _is_storage(path: Path) -> bool:
+    return path.is_dir() and any(path.glob("core.*"))
+
+
+def _file_at(path: Path, strict: bool) -> HomeAssistantSource | None:
+    shown = without_secrets(str(path))
+    if path.name in _PARTS:
+        raise FormatError(f"{shown}: is {_PARTS[path.name]}; {_GIVE}")
+    if path.suffix.lower() in (".yaml", ".yml"):
+        return HomeAssistantFiles([path], path, strict=strict)
+    kind = _kind_of_head(path)
+    if kind == OTHER:
+        raise FormatError(
+            f"{shown}: is of Home Assistant, and says nothing of entities or automations; {_GIVE}, or the answers of "
+            "config/entity_registry/list and /api/states"
+        )
+    return None if kind is None else HomeAssistantFiles([path], path, strict=strict)
+
+
+# The beginning of an object whose first key tells that it can be of Home Assistant's.
+_FIRST_KEY = re.compile(
+    r'\s*\{\s*"(?:version|minor_version|key|data|id|type|success|result|entity_categories|allowlist_external_dirs|components|[a-z0-9_]+\.[a-z0-9_]+)"'
+)
+_FIRST_ROW = re.compile(r"\s*\[\s*(?=\{)")
+
+
+def _kind_of_head(path: Path) -> str | None:
+    """What a JSON file is, told by its beginning where that is enough: training data may be large."""
+    if path.name in REGISTRY_OF:
+        return REGISTRY_OF[path.name].rows
+    if path.name.startswith("core.") and path.name != RESTORE_STATE:
+        return OTHER
+    with path.open("rb") as file:
+        head = file.read(_HEAD)
+    try:
+        text = head.removeprefix(b"\xef\xbb\xbf").decode("utf-8", "ignore")
+        first_row = _FIRST_ROW.match(text)
+        if first_row is not None:
+            return kind_of([json.JSONDecoder().raw_decode(text, first_row.end())[0]])
+        if _FIRST_KEY.match(text):
+            return kind_of(parse_json(read_bytes(path, path.resolve().parent)))
+    except (ValueError, RecursionError):
+        pass
+    return None

@@ -2,17 +2,44 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from data_sources.base import LoadReport
 from data_sources.homes import DEFAULT_HOME_ID, HomeBuilder
-from data_sources.records import Home
+from data_sources.records import Home, YamlRow
+from home_assistant.automation import structure
+from home_assistant.automation_yaml import dump_automation
 from home_assistant.installation import Installation
 from home_assistant.registries import entity_rows, home_id_of
 
+_NO_ANSWER = ("id", "alias", "description")  # what an editor wrote, or what asks for the automation
+
 
 def home_of(installation: Installation, report: LoadReport) -> Home:
-    """The home, with what it automates as its synergies."""
+    """The home. Its synergies are the pairs that its automations join."""
     builder = HomeBuilder(report, home_id_of(installation) or DEFAULT_HOME_ID)
     builder.add_places(installation.areas, ())
     for row in entity_rows(installation):
         builder.add_entity(row, row["entity_id"])
     return builder.build()
+
+
+def yaml_rows(installation: Installation, home: Home, report: LoadReport) -> Iterator[YamlRow]:
+    """Each automation that has a description or an alias, as the answer to it."""
+    known = {entity.entity_id for entity in home.entities}
+    for automation in installation.automations:
+        config = automation.config
+        texts = (config.get(key) for key in ("description", "alias"))
+        asked = next((text for text in texts if isinstance(text, str) and text.strip()), None)
+        if asked is None:
+            continue
+        answer = {key: value for key, value in config.items() if key not in _NO_ANSWER}
+        raw = {
+            "input": asked,
+            "output": dump_automation(answer),
+            "home_id": home.home_id,
+            "entities": sorted(structure(answer).entities & known),
+        }
+        row = report.validate(YamlRow, raw, "automation", automation.where)
+        if row is not None:
+            yield row

@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import product
 from typing import TYPE_CHECKING
 
 from data_sources import Entity, Home
@@ -44,6 +45,7 @@ class HomeView:
     def __init__(self, home: Home, graph: HomeGraph, model: SynergyModel) -> None:
         self.entities = {entity.entity_id: entity for entity in home.entities}
         self.known = {(graph.entity_ids[t], graph.entity_ids[a]) for t, a in graph.pairs.tolist()}
+        self.automated = _through_mirrors(self.known, self.entities)
         self.triggers_of: dict[str, list[str]] = defaultdict(list)
         self.actions_of: dict[str, list[str]] = defaultdict(list)
         for t, a in sorted(self.known):
@@ -206,6 +208,12 @@ class HomeView:
 
     def _named(self, entity_id: str) -> str:
         return name_of(self.entities[entity_id])
+
+
+def _through_mirrors(known: set[tuple[str, str]], entities: Mapping[str, Entity]) -> set[tuple[str, str]]:
+    """The pairs that are automated by way of a group, or of a template that repeats an entity."""
+    shown = {entity_id: (entity_id, *entity.mirrors) for entity_id, entity in entities.items()}
+    return {pair for t, a in known if len(shown[t]) + len(shown[a]) > 2 for pair in product(shown[t], shown[a])}
 
 
 def _family_of(entity_id: str) -> str:

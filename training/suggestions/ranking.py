@@ -168,7 +168,9 @@ def _candidates(pool: Sequence[tuple[str, str, float]], view: HomeView, left_out
     found = []
     for place, (t, a, s) in enumerate(pool):
         head = view.head(a)
-        if (a, t) in view.known:
+        if (t, a) in view.automated:
+            left_out["automated already, through an entity that shows another one again"] += 1
+        elif (a, t) in view.known:
             left_out["automated the other way round, so that the two would chase each other"] += 1
         elif head != a and (t, head) in view.known:
             left_out["their group is automated already"] += 1

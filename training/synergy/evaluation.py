@@ -72,6 +72,9 @@ def ranking_task(
 ) -> RankingTask | None:
     """The ranking task of one home.
 
+    Its candidates are the entities that can act and are not set aside (``HomeGraph``), and the actions of held-out
+    pairs.
+
     Args:
         home: The home as the model reads it.
         graph: The home, with all its pairs.
@@ -88,10 +91,11 @@ def ranking_task(
     usable = pairs[home.can_act[pairs[:, 1]]]
     if not len(usable):
         return None
-    triggers, actions = np.unique(usable[:, 0]), home.candidates
+    triggers, asked = np.unique(usable[:, 0]), np.unique(usable[:, 1])
+    actions = np.union1d(home.candidates[~graph.set_aside[home.candidates]], asked)
     rng = np.random.default_rng(0)
     if max_candidates is not None and len(actions) > max_candidates:
-        actions = np.union1d(rng.choice(actions, max_candidates, replace=False), np.unique(usable[:, 1]))
+        actions = np.union1d(rng.choice(actions, max_candidates, replace=False), asked)
     max_triggers = max(1, max_pairs // max(1, len(actions)))
     left_out = max(0, len(triggers) - max_triggers)
     if left_out:

@@ -51,6 +51,8 @@ class HomeGraph:
         hubs: Hub type -> number of hubs.
         pairs: ``[p, 2]`` distinct (trigger, action) in ascending order. A bidirectional row gives two.
         weight: ``[p]`` confidence times 1 + ln(number of rows), scaled to a mean of 1 over the home.
+        set_aside: ``[n]`` mask of the entities that nobody automates: those of a device's own settings and diagnostics,
+            hidden ones, and those that only show others again. A pair of one is still learnt from.
         groups: The automations of each pair. A pair without an automation is a group of its own, with its reverse.
     """
 
@@ -66,6 +68,7 @@ class HomeGraph:
     rare_words: Ints
     area: Ints
     device: Ints
+    set_aside: npt.NDArray[np.bool_]
     edges: dict[str, Ints]
     hubs: dict[str, int]
     pairs: Ints
@@ -132,6 +135,7 @@ def build_graph(home: Home) -> HomeGraph:
         rare_words=rare_words,
         area=area,
         device=device,
+        set_aside=np.array([bool(e.hidden or e.entity_category or e.mirrors) for e in home.entities], dtype=bool),
         edges=edges,
         hubs={"area": areas, "device": devices, "token": len(words)},
         pairs=pairs,

@@ -84,7 +84,7 @@ class HomeScorer:
         return found
 
     def best_pairs(self, k: int) -> tuple[Ints, Array]:
-        """The best pairs of the home that are not known.
+        """The best pairs of the home that are not known, of entities that are not set aside (``HomeGraph``).
 
         Their order is that of the logit plus the log-odds that an entity of the trigger's class triggers anything.
 
@@ -94,10 +94,11 @@ class HomeScorer:
         Returns:
             ``[k, 2]`` pairs (trigger, action), best first, and their ``[k]`` logits; fewer where the home has fewer.
         """
-        candidates = self.home.candidates
+        offered = ~self.home.graph.set_aside
+        candidates = self.home.candidates[offered[self.home.candidates]]
         triggering = self._log_odds.trigger[torch.from_numpy(self.home.entity_class)].unsqueeze(1)
         pairs, logits, order = np.empty((0, 2), dtype=np.int64), np.empty(0), np.empty(0)
-        for block in self.blocks(np.arange(self.home.graph.size), candidates) if len(candidates) else ():
+        for block in self.blocks(np.flatnonzero(offered), candidates) if len(candidates) else ():
             left_out = pair_mask(self._known.pairs, block.triggers, candidates) | (
                 block.triggers[:, None] == candidates
             )

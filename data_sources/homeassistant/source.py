@@ -1,0 +1,58 @@
+"""What every source of Home Assistant has in common: it describes one home, and that gives the records."""
+
+from __future__ import annotations
+
+import logging
+from abc import abstractmethod
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from data_sources.base import DataSource, NoRowsError, UnsupportedKindError, UnusableRowsError
+from data_sources.homeassistant.records import home_of, yaml_rows
+from data_sources.records import Home, PatternRow, R, YamlRow
+from home_assistant.installation import Installation
+
+log = logging.getLogger("data_sources.homeassistant")
+
+NOTES_SHOWN = 10
+_UNUSABLE = ("unreadable file", "unusable registry row")  # of ``Installation.problems``: fatal under --strict
+
+
+class HomeAssistantSource(DataSource):
+    """One home. A subclass says in ``installation`` what Home Assistant knows of it."""
+
+    @abstractmethod
+    def installation(self) -> Installation:
+        """What Home Assistant says of the home. Raises DataSourceError."""
+
+    def _read(self, record: type[R]) -> Iterator[R]:
+        where = self.describe()["location"]
+        if record is not Home and record is not YamlRow:
+            why = "it does not judge patterns" if record is PatternRow else "it keeps no requests and suggestions"
+            raise UnsupportedKindError(
+                f"{where}: Home Assistant has no {record.kind} data, for {why}; a database (--data-source "
+                "sqlite:///...) or a JSON file (--json-input PATH) has"
+            )
+        installation = self.installation()
+        self._tell(installation)
+        home = home_of(installation, self.report)
+        if not home.entities:
+            notes = "; ".join(installation.notes[:3])
+            raise NoRowsError(f"{where}: no entity is known{f' ({notes})' if notes else ''}; is this the whole folder?")
+        rows: Iterable[Any] = (home,) if record is Home else yaml_rows(installation, home, self.report)
+        yield from rows
+
+    def _tell(self, installation: Installation) -> None:
+        """Log and keep what could not be read; under ``strict`` a broken file or row is an error."""
+        notes, counts = installation.notes, installation.problems
+        if self.strict and any(counts[kind] for kind in _UNUSABLE):
+            raise UnusableRowsError(f"{self.report.where}: {notes[0]} (--strict stops at the first unusable row)")
+        for note in notes[:NOTES_SHOWN]:
+            log.warning("Note: %s", note)
+        if len(notes) > NOTES_SHOWN:
+            log.warning("Note: %d more of these; --summary-path FILE keeps them all", len(notes) - NOTES_SHOWN)
+        self.report.notes.extend(notes)
+        if counts:
+            counted = ", ".join(f"{kind}: {count}" for kind, count in sorted(counts.items()))
+            log.warning("Note: not read or not resolved: %s", counted)
+            self.report.notes.append(f"not read or not resolved: {counted}")
