@@ -8,8 +8,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from data_sources.base import FormatError, NotFoundError, without_secrets
+from data_sources.base import FormatError, NotFoundError
 from data_sources.homeassistant.source import HomeAssistantSource
+from data_sources.masking import without_secrets
 from data_sources.records import shorten
 from home_assistant.answers import OTHER, PLACES, add_answer, called, kind_of
 from home_assistant.automation_yaml import AutomationError, parse_yaml

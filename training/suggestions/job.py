@@ -6,6 +6,7 @@ import logging
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from data_sources import DataSource, Home
@@ -34,20 +35,21 @@ OF_SAMPLE = (
 def suggest(source: SourceChoice, options: SuggestOptions) -> None:
     """Load the model, read the homes, print or write suggestions. Raises DataSourceError or TrainingError."""
     path, output = options.model_path, options.output
-    if not path.is_file() and "model_path" not in options.model_fields_set:
-        log.info("Model: the base model that ships with the project, as %s is not there", path)
-        path = SHIPPED_BASE
     if output is not None:
         artifacts.check_output(output)
         artifacts.check_apart(data=source.path, model=path, output=output)
-    if not path.is_file():
+    opened = source.open(Home.kind)
+    if "model_path" not in options.model_fields_set and (why := _why_none_of_own(path, opened)):
+        log.info("Model: the base model that ships with the project, for %s", why)
+        path = SHIPPED_BASE
+    elif not path.is_file():
         raise TrainingError(
             f"{path}: no such model file; `home-synergy train gnn-synergy` makes one, --model-path names it"
         )
     from training.synergy.model import SynergyModel
 
     model = SynergyModel.load(path)
-    origin, opened = origin_of(path, model.provenance), source.open(Home.kind)
+    origin = origin_of(path, model.provenance)
     if path != SHIPPED_BASE:
         log.info("Model: %s, trained %s", path, origin)
     found = _suggest_all(model, opened, options)
@@ -67,6 +69,13 @@ def suggest(source: SourceChoice, options: SuggestOptions) -> None:
     proposals = sum(len(home.proposals) for home in found)
     log.info("%d suggestions for %d home%s", proposals, len(found), "s" * (len(found) != 1))
     log.info("Saved: %s", ", ".join(map(str, written)))
+
+
+def _why_none_of_own(path: Path, source: DataSource) -> str:
+    """Why the model at the usual path is none of this user's own; empty where it may be."""
+    if not path.exists():
+        return f"{path} is not there"
+    return f"{path} was trained on the shipped sample" if origin_of(path).stands_for_another(source) else ""
 
 
 def _suggest_all(model: SynergyModel, source: DataSource, options: SuggestOptions) -> list[HomeProposals]:

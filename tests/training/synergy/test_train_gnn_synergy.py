@@ -165,8 +165,10 @@ def test_a_model_of_the_sample_gives_way_to_data_that_a_flag_names(train: Train,
     home = write("home.json", {"entities": [{"entity_id": "light.a"}, {"entity_id": "light.b"}]})
     told = call(suggest, "--json-input", str(home), cwd=mine.parent)
     assert told.returncode == 0
-    assert "(the shipped sample, " in told.stderr
-    assert "# Note: the model was trained on the shipped sample" in told.stdout
+    assert "Model: the base model that ships with the project, for models/gnn_synergy.pth was trained on" in told.stderr
+    named = call(suggest, "--json-input", str(home), "--model-path", str(model), cwd=mine.parent)
+    assert "(the shipped sample, " in named.stderr
+    assert "# Note: the model was trained on the shipped sample" in named.stdout
     trained = train("--json-input", str(mine), "--epochs", "1")
     assert f"was trained on the shipped sample; a model of {mine} replaces it" in trained.stdout
     assert json.loads(metadata_path(model).read_bytes())["source"]["location"] == str(mine)
