@@ -69,6 +69,10 @@ class DataApiError(DataSourceError):
     """The Data API cannot be reached or does not answer as it should."""
 
 
+class SourceIsHomeAssistantError(DataSourceError):
+    """Home Assistant answers where the Data API was expected."""
+
+
 class _PassingError(Exception):
     """A failure that may pass, so the request is tried again: after ``wait`` seconds, where the service says so."""
 
@@ -204,6 +208,25 @@ class DataApiSource(DataSource):
                 return str(failure) if failure is not None else reached
         status = body.get("status") if isinstance(body, dict) else None
         return None if status == "healthy" else f"{self._shown}/health says {shorten(status, 40)}"
+
+    def refuse_home_assistant(self) -> None:
+        """Raise SourceIsHomeAssistantError where Home Assistant itself answers at this address, within 2 s."""
+        found = False
+        with suppress(DataApiError, httpx.HTTPError, httpx.InvalidURL, UnicodeError):
+            found = self._home_assistant_answers()
+        if found:
+            raise SourceIsHomeAssistantError(
+                f"{self._shown}: is Home Assistant and no Data API; give --data-source homeassistant+{self._shown} "
+                "and set HOME_ASSISTANT_TOKEN to a long-lived access token"
+            )
+
+    def _home_assistant_answers(self) -> bool:
+        with _TimeLimit(HEALTH_SECONDS) as limit, self.client(timeout=HEALTH_SECONDS) as client:
+            for path in ("/manifest.json", "/api/"):
+                with client.stream("GET", f"{self._url}{path}", extensions={"trace": limit.watch}) as answer:
+                    if _is_home_assistants(answer):
+                        return True
+        return False
 
     def add_entities(self, builder: HomeBuilder) -> None:
         """Fetch all entities, and the devices that entities without an area need, into ``builder``."""
@@ -559,6 +582,8 @@ class _Session:
 
     def _failure(self, where: str, response: httpx.Response, moved: str) -> Exception:
         status = response.status_code
+        if status in (401, 403, 404):
+            self._source.refuse_home_assistant()
         detail = _detail(response)
         said = f" ({detail})" if detail else ""
         if status == 429:
@@ -609,6 +634,14 @@ def _cause(error: BaseException | None, kind: type[E]) -> E | None:
 
 def _why(error: Exception) -> str:
     return said(error)[:120]
+
+
+def _is_home_assistants(answer: httpx.Response) -> bool:
+    """Whether an answer to /manifest.json, or to /api/ without a token, is of Home Assistant."""
+    if answer.status_code == 200:
+        manifest = _small_json(answer)
+        return isinstance(manifest, dict) and manifest.get("name") == "Home Assistant"
+    return answer.status_code == 401 and answer.read()[:64] == b"401: Unauthorized"
 
 
 def _small_json(response: httpx.Response) -> Any:

@@ -49,7 +49,8 @@ def _open_production(spec: str, *, strict: bool, max_samples: int | None = None)
 
     settings = production_settings()
     api = DataApiSource(spec or settings.data_api_url, key=settings.key, strict=strict)
-    return ProductionSource(api, SqlSource(settings.database, strict=strict, max_samples=max_samples), strict=strict)
+    database = SqlSource(settings.database, strict=strict, max_samples=max_samples)
+    return ProductionSource(api, database, strict=strict, address_given=bool(spec))
 
 
 def _open_sql(spec: str, *, strict: bool, max_samples: int | None = None) -> DataSource:

@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING
 
 from data_sources import DataSource, Home
 from training.runs import artifacts
-from training.runs.errors import TrainingError
+from training.runs.errors import ArtifactError, TrainingError
 from training.runs.job import SourceChoice
 from training.runs.run import log_source
 from training.suggestions.config import SuggestOptions
 from training.suggestions.ranking import HomeProposals, suggest_automations
-from training.suggestions.writing import paths_of, to_dict, to_yaml
+from training.suggestions.writing import is_written_here, paths_of, to_dict, to_yaml
 from training.synergy.job import SHIPPED_BASE
 from training.synergy.origin import origin_of
 
@@ -39,6 +39,8 @@ def suggest(source: SourceChoice, options: SuggestOptions) -> None:
         artifacts.check_output(output)
         artifacts.check_apart(data=source.path, model=path, output=output)
     opened = source.open(Home.kind)
+    if output is not None:
+        _keep_the_home(output, opened)
     if "model_path" not in options.model_fields_set and (why := _why_none_of_own(path, opened)):
         log.info("Model: the base model that ships with the project, for %s", why)
         path = SHIPPED_BASE
@@ -69,6 +71,16 @@ def suggest(source: SourceChoice, options: SuggestOptions) -> None:
     proposals = sum(len(home.proposals) for home in found)
     log.info("%d suggestions for %d home%s", proposals, len(found), "s" * (len(found) != 1))
     log.info("Saved: %s", ", ".join(map(str, written)))
+
+
+def _keep_the_home(output: Path, source: DataSource) -> None:
+    """Refuse to write over a file of the configuration that is read, such as its ``automations.yaml``."""
+    described = source.describe()
+    folder = Path(described["location"])
+    if described["type"] != "homeassistant" or output.suffix == ".json" or not output.is_file():
+        return
+    if output.resolve().is_relative_to(folder.resolve()) and not is_written_here(output):
+        raise ArtifactError(f"{output}: is a file of the home that is read; give --output another name")
 
 
 def _why_none_of_own(path: Path, source: DataSource) -> str:

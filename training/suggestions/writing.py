@@ -14,6 +14,13 @@ from training.suggestions.recipes import printable
 
 SHOWN = 5  # names of a list that a line shows
 WIDTH = 110
+_HEADER = re.compile(rb"# \d+ suggested automations?, best first, for home ")
+
+
+def is_written_here(path: Path) -> bool:
+    """Whether a file begins as those do that ``to_yaml`` writes."""
+    with path.open("rb") as file:
+        return _HEADER.match(file.read(80)) is not None
 
 
 def to_yaml(found: HomeProposals, *, ascii_only: bool = False) -> str:
