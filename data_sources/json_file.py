@@ -21,13 +21,18 @@ from data_sources.homes import DEFAULT_HOME_ID, HomeBuilder
 from data_sources.json_shapes import ShapeError, rows_within
 from data_sources.json_stream import CHUNK, EMPTY, Broken, JsonError, JsonReader, TooLargeError
 from data_sources.masking import without_secrets
-from data_sources.records import Home, R, Synergy, from_json_text, keys_of, read_id, shorten
+from data_sources.records import KINDS, Home, R, Synergy, from_json_text, keys_of, read_id, shorten
 from home_assistant.answers import ENTITIES, STATES, called, kind_of
 
 STDIN = "-"
 ENDINGS = (".json", ".jsonl", ".json.gz", ".jsonl.gz")
 _LINES_ENDINGS = (".jsonl", ".ndjson")
 _PAIR_KEYS = frozenset(keys_of(Synergy))
+
+
+def holds_training_data(folder: Path) -> bool:
+    """Whether a folder has a file that is named after a kind of records."""
+    return any((folder / f"{kind}_data{ending}").is_file() for kind in KINDS for ending in ENDINGS)
 
 
 class JsonSource(DataSource):

@@ -418,6 +418,7 @@ class Home:
         disabled: Disabled entities; they are not in ``entities``.
         disabled_rows: Synergy rows left out because they name a disabled entity.
         generated: Pairs that rules made up because no synergy was known.
+        turned_off: Pairs (trigger, action) of automations that a person turned off. Never part of ``synergies``.
         activity: How often and when each entity changes, where a history was read.
         observed: What a person did after what, where a history was read. Never part of ``synergies``.
     """
@@ -433,6 +434,7 @@ class Home:
     disabled: int = 0
     disabled_rows: int = 0
     generated: int = 0
+    turned_off: tuple[tuple[str, str], ...] = ()
     activity: tuple[Activity, ...] = ()
     observed: tuple[ObservedPair, ...] = ()
 
@@ -459,6 +461,8 @@ class Home:
         hints = [[e.entity_id, key, value] for e in self.entities for key in _HINTS if (value := getattr(e, key))]
         if hints:
             content.append(hints)
+        if self.turned_off:
+            content.append(self.turned_off)
         if self.observed:
             content.append([list(vars(pair).values()) for pair in self.observed])
         return hashlib.sha256(json.dumps(content, ensure_ascii=True).encode()).hexdigest()

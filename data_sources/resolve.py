@@ -33,11 +33,14 @@ class SourceNotAvailableError(DataSourceError):
 
 def _open_json(spec: str, *, strict: bool, max_samples: int | None = None, hint: str = "") -> DataSource:  # noqa: ARG001
     from data_sources.homeassistant.folder import home_assistant_at
-    from data_sources.json_file import STDIN, JsonSource
+    from data_sources.json_file import STDIN, JsonSource, holds_training_data
 
     path = spec.removeprefix("file://")
-    found = home_assistant_at(Path(path), strict=strict) if path != STDIN else None
-    return found or JsonSource(path, strict=strict, hint=hint)
+    if path != STDIN and not holds_training_data(Path(path)):
+        found = home_assistant_at(Path(path), strict=strict)
+        if found is not None:
+            return found
+    return JsonSource(path, strict=strict, hint=hint)
 
 
 def _open_production(spec: str, *, strict: bool, max_samples: int | None = None) -> DataSource:

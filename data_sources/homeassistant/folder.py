@@ -13,7 +13,8 @@ from data_sources.homeassistant.source import HomeAssistantSource
 from data_sources.masking import without_secrets
 from data_sources.records import shorten
 from home_assistant.answers import OTHER, PLACES, add_answer, called, kind_of
-from home_assistant.automation_yaml import AutomationError, parse_yaml
+from home_assistant.automation_yaml import WHOLE_FILE, AutomationError, parse_yaml
+from home_assistant.configuration import read_configuration
 from home_assistant.installation import Installation
 from home_assistant.registries import (
     REGISTRY_OF,
@@ -79,6 +80,8 @@ class HomeAssistantFolder(HomeAssistantSource):
             except NewerVersionError as error:
                 raise FormatError(f"{self.describe()['location']}: {error}") from error
             read_restored(storage, installation)
+        if storage != self._path:
+            read_configuration(self._path, installation)
         return installation
 
 
@@ -119,6 +122,8 @@ class HomeAssistantFiles(HomeAssistantSource):
                 if len(self._paths) == 1:
                     raise FormatError(f"{where}: {error}") from error
                 note_broken(installation, path.name, error)
+        if found == [None]:
+            raise FormatError(f"{where}: holds neither automations nor an answer of Home Assistant; {_GIVE}")
         if found and all(kind in (*PLACES, OTHER, None) for kind in found):
             what = ", ".join(sorted({called(kind) for kind in found if kind in PLACES})) or "an answer"
             raise FormatError(
@@ -131,12 +136,14 @@ class HomeAssistantFiles(HomeAssistantSource):
 
 
 def _join(installation: Installation) -> None:
-    """Make one row of what two lists say of one entity or device."""
+    """Make one of what two files say of one entity, device or automation."""
     for rows, key in ((installation.entities, "entity_id"), (installation.devices, "id")):
         joined: dict[str, dict[str, Any]] = {}
         for row in rows:
             joined.setdefault(row[key], {}).update(row)
         rows[:] = list(joined.values())
+    automations = {str(own.config.get("id") or own.entity_id or own.where): own for own in installation.automations}
+    installation.automations[:] = automations.values()
 
 
 def _value_of(path: Path, inside: Path) -> Any:
@@ -144,7 +151,7 @@ def _value_of(path: Path, inside: Path) -> Any:
     if path.suffix.lower() not in (".yaml", ".yml"):
         return parse_json(content)
     try:
-        return parse_yaml(content.decode("utf-8-sig"))
+        return parse_yaml(content.decode("utf-8-sig"), WHOLE_FILE)
     except UnicodeDecodeError as error:
         raise RegistryError(f"is not UTF-8 text (byte 0x{content[error.start]:02x})") from error
 
@@ -197,7 +204,7 @@ def _is_storage(path: Path) -> bool:
 def _file_at(path: Path, strict: bool) -> HomeAssistantSource | None:
     shown = without_secrets(str(path))
     if path.name in _PARTS:
-        raise FormatError(f"{shown}: is {_PARTS[path.name]}; {_GIVE}")
+        raise FormatError(f"{shown}: holds {_PARTS[path.name]}; {_GIVE}")
     if path.suffix.lower() in (".yaml", ".yml"):
         return HomeAssistantFiles([path], path, strict=strict)
     kind = _kind_of_head(path)

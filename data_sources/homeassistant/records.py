@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from data_sources.base import LoadReport
 from data_sources.homes import DEFAULT_HOME_ID, HomeBuilder
 from data_sources.records import Home, YamlRow
 from home_assistant.automation import structure
+from home_assistant.automation_pairs import known_pairs
 from home_assistant.automation_yaml import dump_automation
 from home_assistant.installation import Installation
 from home_assistant.registries import entity_rows, home_id_of
@@ -16,12 +18,24 @@ _NO_ANSWER = ("id", "alias", "description")  # what an editor wrote, or what ask
 
 
 def home_of(installation: Installation, report: LoadReport) -> Home:
-    """The home. Its synergies are the pairs that its automations join."""
+    """The home. Its synergies are the pairs that its automations join; what of them is not resolved is counted."""
     builder = HomeBuilder(report, home_id_of(installation) or DEFAULT_HOME_ID)
     builder.add_places(installation.areas, ())
     for row in entity_rows(installation):
         builder.add_entity(row, row["entity_id"])
-    return builder.build()
+    pairs = known_pairs(installation)
+    for pair in pairs.pairs:
+        row = {
+            "entity_1": pair.trigger,
+            "entity_2": pair.action,
+            "confidence": 1.0,
+            "synergy_type": pair.kind,
+            "automation_id": pair.automation_id,
+        }
+        builder.add_row(row, pair.automation_id)
+    installation.problems.update(pairs.problems)
+    turned_off = tuple((pair.trigger, pair.action) for pair in pairs.turned_off)
+    return replace(builder.build(), turned_off=turned_off)
 
 
 def yaml_rows(installation: Installation, home: Home, report: LoadReport) -> Iterator[YamlRow]:

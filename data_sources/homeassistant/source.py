@@ -34,8 +34,8 @@ class HomeAssistantSource(DataSource):
                 "sqlite:///...) or a JSON file (--json-input PATH) has"
             )
         installation = self.installation()
-        self._tell(installation)
         home = home_of(installation, self.report)
+        self._tell(installation)
         if not home.entities:
             notes = "; ".join(installation.notes[:3])
             raise NoRowsError(f"{where}: no entity is known{f' ({notes})' if notes else ''}; is this the whole folder?")

@@ -46,6 +46,7 @@ class HomeView:
         self.entities = {entity.entity_id: entity for entity in home.entities}
         self.known = {(graph.entity_ids[t], graph.entity_ids[a]) for t, a in graph.pairs.tolist()}
         self.automated = _through_mirrors(self.known, self.entities)
+        self.turned_off = _through_mirrors(set(home.turned_off), self.entities) | set(home.turned_off)
         self.triggers_of: dict[str, list[str]] = defaultdict(list)
         self.actions_of: dict[str, list[str]] = defaultdict(list)
         for t, a in sorted(self.known):
@@ -212,8 +213,9 @@ class HomeView:
 
 def _through_mirrors(known: set[tuple[str, str]], entities: Mapping[str, Entity]) -> set[tuple[str, str]]:
     """The pairs that are automated by way of a group, or of a template that repeats an entity."""
-    shown = {entity_id: (entity_id, *entity.mirrors) for entity_id, entity in entities.items()}
-    return {pair for t, a in known if len(shown[t]) + len(shown[a]) > 2 for pair in product(shown[t], shown[a])}
+    shown = {entity_id: (entity_id, *entity.mirrors) for entity_id, entity in entities.items() if entity.mirrors}
+    through = (pair for pair in known if not shown.keys().isdisjoint(pair))
+    return {pair for t, a in through for pair in product(shown.get(t, (t,)), shown.get(a, (a,)))}
 
 
 def _family_of(entity_id: str) -> str:

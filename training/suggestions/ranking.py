@@ -170,6 +170,8 @@ def _candidates(pool: Sequence[tuple[str, str, float]], view: HomeView, left_out
         head = view.head(a)
         if (t, a) in view.automated:
             left_out["automated already, through an entity that shows another one again"] += 1
+        elif (t, a) in view.turned_off:
+            left_out["a person turned its automation off"] += 1
         elif (a, t) in view.known:
             left_out["automated the other way round, so that the two would chase each other"] += 1
         elif head != a and (t, head) in view.known:
