@@ -266,13 +266,15 @@ NEWEST_NAMES = 24  # the minor version of the entity registry since which a name
 def migrate(installation: Installation, entity_minor: int | None) -> None:
     """Spell the rows of devices and entities as Home Assistant 2026.11 does.
 
-    ``entity_minor`` is the minor version of the entity registry; None where the rows came over the API, which says no
-    version: then each row tells by its keys which one it is.
+    ``entity_minor`` is the minor version of the entity registry; None where the rows came over the API. The API says no
+    version: then each row tells by its keys which one it is, and the name in an entity's state, which is read at the
+    same time, is the one that is shown.
     """
     installation.devices[:] = [_newest_device(row) for row in installation.devices]
     devices = {row["id"]: row for row in installation.devices}
+    states = installation.states
     installation.entities[:] = [
-        _newest_entity(row, devices, NEWEST_NAMES if entity_minor is None and "next_name_part" in row else entity_minor)
+        _newest_entity(row, devices, entity_minor, states.get(row["entity_id"], {}).get("friendly_name"))
         for row in installation.entities
     ]
 
@@ -291,10 +293,12 @@ def _newest_device(row: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _newest_entity(
-    row: Mapping[str, Any], devices: Mapping[str, Mapping[str, Any]], minor: int | None
+    row: Mapping[str, Any], devices: Mapping[str, Mapping[str, Any]], minor: int | None, shown: Any
 ) -> dict[str, Any]:
     found = dict(row)
     if minor is None:
+        if shown:
+            return {**found, "compat_name": shown}
         if "next_name_part" in row:  # the API of 2026.11, which has taken the device out of the names already
             return {**found, "has_entity_name": True}
         minor = NEWEST_NAMES - 1
@@ -358,41 +362,52 @@ def _without_prefix(name: str, device: str) -> str | None:
 # -- Joined ------------------------------------------------------------------------------------------------------------
 
 # What an action may ask of an entity, and what a trigger may wait for: the capability attributes of Home Assistant
-# 2026.11's platforms and those of its states that do not change while it runs, with their older spellings.
+# 2026.11's platforms, with their older spellings. The registry holds them; the recorder leaves them out of states.
 _NUMBER = ("min", "max", "step", "mode")
+_TEXT = ("min", "max", "pattern", "mode")
 _TEMPERATURES = ("min_temp", "max_temp", "target_temp_step")
 _HUMIDITIES = ("min_humidity", "max_humidity", "target_humidity_step")
-_CODE = ("code_format", "code_arm_required")
 CAPABILITIES: Mapping[str, tuple[str, ...]] = {
-    "alarm_control_panel": _CODE,
     "climate": (
         *("hvac_modes", "fan_modes", "preset_modes", "swing_modes", "swing_horizontal_modes"),
         *(*_TEMPERATURES, *_HUMIDITIES),
     ),
-    "counter": ("minimum", "maximum", "step"),
     "cover": ("supported_speeds",),
     "event": ("event_types",),
-    "fan": ("preset_modes", "percentage_step", "speed_list"),
+    "fan": ("preset_modes", "speed_list"),
     "humidifier": ("available_modes", *_HUMIDITIES),
     "input_datetime": ("has_date", "has_time"),
     "input_number": _NUMBER,
     "input_select": ("options",),
-    "input_text": ("min", "max", "pattern", "mode"),
+    "input_text": _TEXT,
     "light": (
         *("supported_color_modes", "min_color_temp_kelvin", "max_color_temp_kelvin", "min_mireds", "max_mireds"),
         "effect_list",
     ),
-    "lock": _CODE,
     "media_player": ("source_list", "sound_mode_list"),
     "number": _NUMBER,
-    "remote": ("activity_list",),
     "select": ("options",),
     "sensor": ("options",),
     "siren": ("available_tones",),
-    "text": ("min", "max", "pattern", "mode"),
+    "text": _TEXT,
     "vacuum": ("fan_speed_list",),
     "water_heater": ("operation_list", *_TEMPERATURES),
 }
+# Those that only states have, and the recorder keeps. None of them changes while Home Assistant runs.
+_CODE = ("code_format", "code_arm_required")
+RECORDED_CAPABILITIES: Mapping[str, tuple[str, ...]] = {
+    "alarm_control_panel": _CODE,
+    "counter": ("minimum", "maximum", "step"),
+    "fan": ("percentage_step",),
+    "input_select": ("options",),
+    "lock": _CODE,
+    "remote": ("activity_list",),
+}
+# The domains that say 0 where an entity can do nothing beside the usual; of others 0 means that nobody says anything.
+_WITH_FEATURES = frozenset(
+    "ai_task alarm_control_panel assist_satellite camera climate conversation cover fan humidifier lawn_mower light "
+    "lock media_player notify remote siren update vacuum valve water_heater".split()
+)
 
 
 def entity_rows(installation: Installation) -> Iterator[dict[str, Any]]:
@@ -401,12 +416,17 @@ def entity_rows(installation: Installation) -> Iterator[dict[str, Any]]:
     Disabled ones are marked. Keys are those of the homes format: ``entity_id``, ``name``, ``device_class``,
     ``area_id``, ``device_id``, ``disabled``, ``hidden``, ``entity_category``, ``labels``, ``supported_features``,
     ``capabilities`` and ``mirrors``. What an entity has not is left out.
+
+    The recorder leaves ``supported_features`` and most capabilities out of states. So that folder and API give the same
+    of one home, they are taken from the registry; from states only where there is no registry.
     """
     devices = {row["id"]: row for row in installation.devices}
     areas = {row["area_id"]: row for row in installation.areas}
     registered = {row["entity_id"]: row for row in installation.entities}
+    states_alone = not registered
     for entity_id in sorted({*registered, *installation.states}):
         row, state = registered.get(entity_id, {}), installation.states.get(entity_id, {})
+        domain = domain_of(entity_id)
         device = _row_of(row.get("device_id"), devices)
         area_id = row.get("area_id") or device.get("area_id")
         if area_id is None:  # a part of another device is where that one is
@@ -421,8 +441,10 @@ def entity_rows(installation: Installation) -> Iterator[dict[str, Any]]:
             "hidden": row.get("hidden_by") is not None,
             "entity_category": row.get("entity_category"),
             "labels": sorted({*_labels(row), *_labels(device), *_labels(_row_of(area_id, areas))}),
-            "supported_features": _first(row.get("supported_features"), state.get("supported_features")),
-            "capabilities": _capabilities(entity_id, row.get("capabilities"), state),
+            "supported_features": _features(
+                domain, row.get("supported_features"), state.get("supported_features") if row or states_alone else None
+            ),
+            "capabilities": _capabilities(domain, row.get("capabilities"), state, states_alone),
             "mirrors": installation.mirrors.get(entity_id, ()) or installation.groups.get(entity_id, ()),
         }
         yield {key: value for key, value in found.items() if value is not None and value not in ("", [], {}, ())}
@@ -433,18 +455,17 @@ def _labels(row: Mapping[str, Any]) -> Sequence[str]:
     return [label for label in labels if isinstance(label, str)] if isinstance(labels, list) else []
 
 
-def _first(one: Any, other: Any) -> Any:
-    return other if one is None else one
+def _features(domain: str, registered: Any, shown: Any) -> Any:
+    features = shown if registered is None else registered
+    return None if features == 0 and domain not in _WITH_FEATURES else features
 
 
-def _capabilities(entity_id: str, registered: Any, state: Mapping[str, Any]) -> dict[str, Any]:
+def _capabilities(domain: str, registered: Any, state: Mapping[str, Any], states_alone: bool) -> dict[str, Any]:
     own = registered if isinstance(registered, dict) else {}
-    found = {}
-    for key in CAPABILITIES.get(domain_of(entity_id), ()):
-        value = _first(own.get(key), state.get(key))
-        if value is not None:
-            found[key] = value
-    return found
+    of_state = RECORDED_CAPABILITIES.get(domain, ()) + (CAPABILITIES.get(domain, ()) if states_alone else ())
+    found = {key: own.get(key) for key in CAPABILITIES.get(domain, ())}
+    found |= {key: state.get(key) for key in of_state if found.get(key) is None}
+    return {key: value for key, value in found.items() if value is not None}
 
 
 def home_id_of(installation: Installation) -> str | None:

@@ -12,7 +12,7 @@ from data_sources.base import FormatError, NotFoundError
 from data_sources.homeassistant.source import HomeAssistantSource
 from data_sources.masking import without_secrets
 from data_sources.records import shorten
-from home_assistant.answers import OTHER, PLACES, add_answer, called, kind_of
+from home_assistant.answers import DISPLAYED, OTHER, PLACES, add_answer, called, kind_of
 from home_assistant.automation_yaml import WHOLE_FILE, AutomationError, parse_yaml
 from home_assistant.configuration import read_configuration
 from home_assistant.installation import Installation
@@ -107,21 +107,24 @@ class HomeAssistantFiles(HomeAssistantSource):
         installation = Installation()
         minor = None
         where = self.describe()["location"]
-        found = []
+        answers = []
         for path in self._paths:
             try:
                 value = _value_of(path, self._where)
-                kind = kind_of(value)
-                found.append(kind)
-                if kind not in (None, OTHER):
-                    of_entities = add_answer(installation, value, str(kind), path.name)
-                    minor = of_entities if minor is None else minor
-            except NewerVersionError as error:
-                raise FormatError(f"{where}: {error}") from error
+                answers.append((kind_of(value), value, path.name))
             except (RegistryError, AutomationError, OSError) as error:
                 if len(self._paths) == 1:
                     raise FormatError(f"{where}: {error}") from error
                 note_broken(installation, path.name, error)
+        answers.sort(key=lambda answer: answer[0] != DISPLAYED)  # what other lists say is more
+        found = [kind for kind, _, _ in answers]
+        for kind, value, name in answers:
+            if kind not in (None, OTHER):
+                try:
+                    of_entities = add_answer(installation, value, str(kind), name)
+                except (NewerVersionError, RegistryError) as error:
+                    raise FormatError(f"{where}: {error}") from error
+                minor = of_entities if minor is None else minor
         if found == [None]:
             raise FormatError(f"{where}: holds neither automations nor an answer of Home Assistant; {_GIVE}")
         if found and all(kind in (*PLACES, OTHER, None) for kind in found):

@@ -202,39 +202,59 @@ def test_missing_registries_of_old_homes_are_named_where_every_home_has_them(tmp
     assert installation.notes == ["core.device_registry: is missing, so its devices are not known"]
 
 
-def test_capabilities_are_what_actions_may_ask_for_and_never_what_changes(tmp_path: Path) -> None:
+STATES = {
+    "light.a": {"brightness": 3, "effect_list": ["rainbow"], "color_mode": "hs", "supported_features": 4},
+    "input_number.x": {"min": 1.0, "max": 5.0, "step": 0.5, "mode": "slider", "editable": True},
+    "humidifier.x": {"available_modes": ["eco"], "mode": "eco", "supported_features": 1},
+    "lock.x": {"code_format": "number", "changed_by": "Ann", "supported_features": 0},
+}
+
+
+def test_capabilities_are_what_actions_may_ask_for_and_never_what_changes() -> None:
+    rows = {row["entity_id"]: row for row in entity_rows(Installation(states=dict(STATES)))}
+    assert {entity_id: row["capabilities"] for entity_id, row in rows.items()} == {
+        "humidifier.x": {"available_modes": ["eco"]},
+        "input_number.x": {"min": 1.0, "max": 5.0, "step": 0.5, "mode": "slider"},
+        "light.a": {"effect_list": ["rainbow"]},
+        "lock.x": {"code_format": "number"},
+    }
+    assert (rows["light.a"]["supported_features"], rows["lock.x"]["supported_features"]) == (4, 0)
+
+
+def test_beside_a_registry_only_what_the_recorder_keeps_is_taken_from_states(tmp_path: Path) -> None:
     write_registry(
         tmp_path,
         "entity",
         [
             entity("select.mode", capabilities={"options": ["a", "b"]}),
-            entity("light.a", capabilities={"supported_color_modes": ["hs"], "effect_list": None}),
+            entity(
+                "light.a", capabilities={"supported_color_modes": ["hs"], "effect_list": None}, supported_features=4
+            ),
             entity("sensor.a", capabilities={"state_class": "measurement"}),
         ],
     )
     installation = read(tmp_path)
-    installation.states["light.a"] = {"brightness": 3, "effect_list": ["rainbow"], "color_mode": "hs"}
-    installation.states["input_number.x"] = {"min": 1.0, "max": 5.0, "step": 0.5, "mode": "slider", "editable": True}
-    installation.states["humidifier.x"] = {"available_modes": ["eco"], "mode": "eco"}
-    installation.states["lock.x"] = {"code_format": "number", "changed_by": "Ann"}
-    found = {row["entity_id"]: row.get("capabilities") for row in entity_rows(installation)}
-    assert found == {
-        "humidifier.x": {"available_modes": ["eco"]},
-        "input_number.x": {"min": 1.0, "max": 5.0, "step": 0.5, "mode": "slider"},
-        "light.a": {"supported_color_modes": ["hs"], "effect_list": ["rainbow"]},
+    installation.states.update(STATES)
+    rows = {row["entity_id"]: row for row in entity_rows(installation)}
+    assert {entity_id: row.get("capabilities") for entity_id, row in rows.items()} == {
+        "humidifier.x": None,
+        "input_number.x": None,
+        "light.a": {"supported_color_modes": ["hs"]},
         "lock.x": {"code_format": "number"},
         "select.mode": {"options": ["a", "b"]},
         "sensor.a": None,
     }
+    features = {entity_id: row.get("supported_features") for entity_id, row in rows.items()}
+    assert features == {**dict.fromkeys(rows), "light.a": 4}
 
 
 def test_what_only_a_state_names_is_an_entity_too(tmp_path: Path) -> None:
     installation = read(small_home(tmp_path))
     installation.states["sun.sun"] = {"friendly_name": "Sun"}
-    installation.states["cover.a"] = {"device_class": "garage", "supported_features": 15}
+    installation.states["cover.a"] = {"device_class": "garage"}
     rows = {row["entity_id"]: row for row in entity_rows(installation)}
     assert rows["sun.sun"]["name"] == "Sun"
-    assert (rows["cover.a"]["device_class"], rows["cover.a"]["supported_features"]) == ("garage", 15)
+    assert rows["cover.a"]["device_class"] == "garage"
 
 
 def test_saved_states_fill_in_where_no_newer_one_is_known(tmp_path: Path) -> None:
@@ -250,6 +270,15 @@ def test_saved_states_fill_in_where_no_newer_one_is_known(tmp_path: Path) -> Non
     only_known = Installation()
     read_restored(tmp_path / ".storage", only_known, only={"light.hall"})
     assert list(only_known.states) == ["light.hall"]
+
+
+def test_the_api_names_an_entity_by_its_state(tmp_path: Path) -> None:
+    installation = read(small_home(tmp_path))
+    over_api = Installation(devices=list(installation.devices))
+    over_api.states["light.hall"] = {"friendly_name": "My lamp"}
+    over_api.entities += [{**entity("light.hall", name="Lamp"), "device_id": "d-motion", "next_name_part": "device"}]
+    migrate(over_api, None)
+    assert [row["name"] for row in entity_rows(over_api)] == ["My lamp"]
 
 
 def test_rows_of_the_api_are_named_as_those_of_the_file(tmp_path: Path) -> None:
