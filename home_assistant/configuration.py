@@ -9,14 +9,13 @@ from __future__ import annotations
 
 import json
 import os
-import re
-import unicodedata
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from home_assistant.automation_yaml import BLUEPRINT, WHOLE_FILE, AutomationError, TaggedScalar, parse_yaml
-from home_assistant.entity_id import is_entity_id, listed_ids, normalized_entity_id
+from home_assistant.configured import add_configured, add_oldest_registry, add_tracked
+from home_assistant.entity_id import is_entity_id, listed_ids, normalized_entity_id, slugified
 from home_assistant.installation import ConfiguredAutomation, Installation
 from home_assistant.templates import repeated_entity
 
@@ -38,13 +37,19 @@ _FALSE = frozenset(("false", "no", "off", "0", "disable"))
 def read_configuration(folder: Path, installation: Installation) -> None:
     """Add what the YAML and the helpers of ``folder`` say to ``installation``; its registries have been read before.
 
-    It fills ``automations``, ``scripts``, ``scenes``, ``groups`` and ``mirrors``, counts what could not be read in
-    ``problems`` and names it in ``notes``. It raises nothing for what a folder may hold.
+    It fills ``automations``, ``scripts``, ``scenes``, ``groups``, ``mirrors``, ``configured`` and ``customized``. It
+    counts what could not be read in ``problems`` and names it in ``notes``. It raises nothing for what a folder may
+    hold.
     """
     files = _Files(folder, installation)
+    if not installation.entities and (folder / "entity_registry.yaml").is_file():
+        add_oldest_registry(files.load_root("entity_registry.yaml"), installation)
+    if (folder / "known_devices.yaml").is_file():
+        add_tracked(files.load_root("known_devices.yaml"), installation)
     configuration = files.load_root("configuration.yaml")
     reader = _Reader(files, installation)
     if isinstance(configuration, Mapping):
+        add_configured(configuration, installation)
         reader.read(configuration, "configuration.yaml")
     else:
         # A folder that only shares its automations, or whose main file is broken: what the editor writes is known.
@@ -342,6 +347,7 @@ class _Reader:
             named = list(packages.items()) if isinstance(packages, Mapping) else []
         for name, package in named:
             if isinstance(package, Mapping):
+                add_configured(package, self._home)
                 where = self._files.where(package, f"package {ascii(str(name))[1:-1][:80]}")
                 self.read({key: section for key, section in package.items() if key != "homeassistant"}, where)
             elif package:
@@ -622,23 +628,6 @@ _DEFAULT_NAME = {
         "valve": "Valve",
     }.items()
 } | {("light", "switch"): "Light Switch"}
-
-_NOT_IN_A_SLUG = re.compile(r"[^a-z0-9]+")
-_LETTERS = str.maketrans(
-    {"ß": "ss", "æ": "ae", "œ": "oe", "ø": "o", "ł": "l", "đ": "d", "ð": "d", "þ": "th", "\u0131": "i"}
-)
-
-
-def slugified(name: str) -> str:
-    """The object id that Home Assistant makes of a name: ``Küche (links)`` becomes ``kuche_links``.
-
-    It is "" for a name in other than Latin letters, which Home Assistant spells out by tables that are not known here.
-    """
-    plain = unicodedata.normalize("NFKD", name.lower().translate(_LETTERS))
-    plain = "".join(letter for letter in plain if not unicodedata.combining(letter))
-    if any(letter.isalpha() and not letter.isascii() for letter in plain):
-        return ""
-    return _NOT_IN_A_SLUG.sub("_", plain).strip("_")
 
 
 # -- Blueprints --------------------------------------------------------------------------------------------------------

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
@@ -16,6 +17,11 @@ _VALID = re.compile(r"(?!.+__)(?!_)[a-z0-9_]+(?<!_)\.(?!_)[a-z0-9_]+(?<!_)")
 LOOSE_PATTERN = r"^[A-Za-z0-9_]+\.[\w\-]+$"
 # In a template or another text: states.light.hall and 'light.hall', but not a path, an address or a call.
 _IN_TEXT = re.compile(r"(?<![\w./@-])(?:states\.)?([a-z_]+)\.([a-z0-9_]+)(?![\w(/@-])")
+
+_NOT_IN_A_SLUG = re.compile(r"[^a-z0-9]+")
+_LETTERS = str.maketrans(
+    {"ß": "ss", "æ": "ae", "œ": "oe", "ø": "o", "ł": "l", "đ": "d", "ð": "d", "þ": "th", "\u0131": "i"}
+)
 
 
 def is_entity_id(text: str) -> bool:
@@ -62,3 +68,15 @@ def replace_entity_ids(text: str, replacement: Callable[[str], str]) -> str:
         return found[0].replace(entity_id, replacement(entity_id)) if found[1] in DOMAINS else found[0]
 
     return _IN_TEXT.sub(replaced, text)
+
+
+def slugified(name: str) -> str:
+    """The object id that Home Assistant makes of a name: ``Küche (links)`` becomes ``kuche_links``.
+
+    It is "" for a name in other than Latin letters, which Home Assistant spells out by tables that are not known here.
+    """
+    plain = unicodedata.normalize("NFKD", name.lower().translate(_LETTERS))
+    plain = "".join(letter for letter in plain if not unicodedata.combining(letter))
+    if any(letter.isalpha() and not letter.isascii() for letter in plain):
+        return ""
+    return _NOT_IN_A_SLUG.sub("_", plain).strip("_")

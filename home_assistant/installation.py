@@ -44,6 +44,8 @@ class Installation:
         scenes: Entity id -> the entities that the scene sets.
         groups: Entity id -> the members of a group of any kind (``group``, or a light or cover made of others).
         mirrors: Entity id of a template entity or another helper -> the entities that it only shows again.
+        configured: Entity id -> attributes, of entities that the YAML itself names; they may or may not exist.
+        customized: Entity id -> attributes that the YAML puts in the place of those that a state would have.
         problems: Kind of fault -> how often; what could not be read or resolved, for the report.
         notes: One line for each part that is missing or broken: which file, what happened, what to do.
     """
@@ -60,5 +62,7 @@ class Installation:
     scenes: dict[str, tuple[str, ...]] = field(default_factory=dict)
     groups: dict[str, tuple[str, ...]] = field(default_factory=dict)
     mirrors: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    configured: dict[str, Mapping[str, Any]] = field(default_factory=dict)
+    customized: dict[str, Mapping[Any, Any]] = field(default_factory=dict)
     problems: Counter[str] = field(default_factory=Counter)
     notes: list[str] = field(default_factory=list)

@@ -426,6 +426,7 @@ def entity_rows(installation: Installation) -> Iterator[dict[str, Any]]:
     states_alone = not registered
     for entity_id in sorted({*registered, *installation.states}):
         row, state = registered.get(entity_id, {}), installation.states.get(entity_id, {})
+        given = installation.customized.get(entity_id, {})
         domain = domain_of(entity_id)
         device = _row_of(row.get("device_id"), devices)
         area_id = row.get("area_id") or device.get("area_id")
@@ -433,12 +434,17 @@ def entity_rows(installation: Installation) -> Iterator[dict[str, Any]]:
             area_id = _row_of(device.get("parent_device_id"), devices).get("area_id")
         found = {
             "entity_id": entity_id,
-            "name": (shown_name(row, devices) if row else None) or state.get("friendly_name"),
-            "device_class": row.get("device_class") or row.get("original_device_class") or state.get("device_class"),
+            "name": given.get("friendly_name")
+            or (shown_name(row, devices) if row else None)
+            or state.get("friendly_name"),
+            "device_class": given.get("device_class")
+            or row.get("device_class")
+            or row.get("original_device_class")
+            or state.get("device_class"),
             "area_id": area_id,
             "device_id": row.get("device_id"),
             "disabled": row.get("disabled_by") is not None or device.get("disabled_by") is not None,
-            "hidden": row.get("hidden_by") is not None,
+            "hidden": row.get("hidden_by") is not None or given.get("hidden") is True,
             "entity_category": row.get("entity_category"),
             "labels": sorted({*_labels(row), *_labels(device), *_labels(_row_of(area_id, areas))}),
             "supported_features": _features(

@@ -82,6 +82,10 @@ class HomeAssistantFolder(HomeAssistantSource):
             read_restored(storage, installation)
         if storage != self._path:
             read_configuration(self._path, installation)
+            registered = {row["entity_id"] for row in installation.entities}
+            for entity_id, attributes in installation.configured.items():
+                if entity_id not in registered:
+                    installation.states.setdefault(entity_id, attributes)
         return installation
 
 
