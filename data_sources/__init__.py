@@ -33,6 +33,7 @@ from data_sources.records import (
 from data_sources.resolve import (
     BARE,
     BY_VARIABLE,
+    HOME_ASSISTANT,
     SourceNotAvailableError,
     default_directory,
     is_sample,
@@ -44,6 +45,7 @@ from data_sources.resolve import (
 __all__ = [
     "BARE",
     "BY_VARIABLE",
+    "HOME_ASSISTANT",
     "KINDS",
     "PATTERN_TYPES",
     "RECORDS",

@@ -55,5 +55,5 @@ def train() -> None:
 def main() -> None:
     """Learn from smart homes which automations are missing, on your own machine.
 
-    Every command reads JSON files, a Data API or a database; --json-input and --data-source say which.
+    Every command reads JSON files, Home Assistant, a Data API or a database; --json-input and --data-source say which.
     """

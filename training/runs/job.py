@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, Generic, Protocol, TypeVar
 
-from data_sources import DataSource, KindName, open_source, spelled_out
+from data_sources import HOME_ASSISTANT, DataSource, KindName, open_source, spelled_out
 from training.runs.summary import TrainingSummary
 
 Rows = TypeVar("Rows")
@@ -55,7 +55,7 @@ class SourceChoice:
     @property
     def path(self) -> str | None:
         """The file or folder that is read, where the source is one; else None."""
-        named = self.json_input or spelled_out(self.data_source or "")
+        named = self.json_input or spelled_out(self.data_source or "").removeprefix(f"{HOME_ASSISTANT}:")
         return named if named and named != "-" and Path(named).is_file() else None
 
     def open(self, kind: KindName, max_samples: int | None = None) -> DataSource:
