@@ -45,7 +45,7 @@ class HomeView:
     def __init__(self, home: Home, graph: HomeGraph, model: SynergyModel) -> None:
         self.entities = {entity.entity_id: entity for entity in home.entities}
         self.known = {(graph.entity_ids[t], graph.entity_ids[a]) for t, a in graph.pairs.tolist()}
-        self.automated = _through_mirrors(self.known, self.entities)
+        self.automated = _through_mirrors(self.known, self.entities) | set(_by_themselves(home))
         self.turned_off = _through_mirrors(set(home.turned_off), self.entities) | set(home.turned_off)
         self.triggers_of: dict[str, list[str]] = defaultdict(list)
         self.actions_of: dict[str, list[str]] = defaultdict(list)
@@ -216,6 +216,15 @@ def _through_mirrors(known: set[tuple[str, str]], entities: Mapping[str, Entity]
     shown = {entity_id: (entity_id, *entity.mirrors) for entity_id, entity in entities.items() if entity.mirrors}
     through = (pair for pair in known if not shown.keys().isdisjoint(pair))
     return {pair for t, a in through for pair in product(shown.get(t, (t,)), shown.get(a, (a,)))}
+
+
+def _by_themselves(home: Home) -> Iterable[tuple[str, str]]:
+    """The pairs of an automation's own entity with what starts it, and with what it does."""
+    for synergy in home.synergies:
+        if synergy.automation_id is not None and synergy.automation_id.startswith("automation."):
+            for entity_id in (synergy.trigger, synergy.action):
+                yield entity_id, synergy.automation_id
+                yield synergy.automation_id, entity_id
 
 
 def _family_of(entity_id: str) -> str:

@@ -169,7 +169,7 @@ def _candidates(pool: Sequence[tuple[str, str, float]], view: HomeView, left_out
     for place, (t, a, s) in enumerate(pool):
         head = view.head(a)
         if (t, a) in view.automated:
-            left_out["automated already, through an entity that shows another one again"] += 1
+            left_out["automated already, through a group or a template or by the automation itself"] += 1
         elif (t, a) in view.turned_off:
             left_out["a person turned its automation off"] += 1
         elif (a, t) in view.known:

@@ -296,7 +296,11 @@ def test_a_large_file_of_training_data_is_not_taken_for_an_answer(tmp_path: Path
 def test_suggest_needs_no_model_of_ones_own_and_repeats_no_automation(config: Path) -> None:
     extra = [entity(f"light.more_{n}", area_id="hall", original_name=f"Hall lamp {n}") for n in range(3)]
     registry = json.loads((config / ".storage" / "core.entity_registry").read_text())
-    write_registry(config, "entity", [*registry["data"]["entities"], *extra])
+    group = entity("light.both", area_id="hall", original_name="Hall lamps", platform="group", unique_id="both")
+    itself = entity("automation.hall_lamp", area_id="hall", platform="automation", unique_id="1")
+    write_registry(config, "entity", [*registry["data"]["entities"], *extra, group, itself])
+    lights = "light: [{platform: group, unique_id: both, entities: [light.hall, light.more_0]}]"
+    write_files(config, {"configuration.yaml": f"automation: !include automations.yaml\n{lights}"})
     done = call(suggest, "--data-source", f"homeassistant:{config}", "--output", "s.json", cwd=config.parent)
     assert done.returncode == 0, done.stderr
     assert "Model: the base model that ships with the project, for models/gnn_synergy.pth is not there" in done.stdout
@@ -305,7 +309,10 @@ def test_suggest_needs_no_model_of_ones_own_and_repeats_no_automation(config: Pa
     assert pairs
     assert ("binary_sensor.hall_motion", "light.hall") not in pairs
     assert ("light.hall", "light.kitchen") not in pairs
-    assert not {"sensor.hall_motion_battery", "switch.spare", "light.attic"} & {part for pair in pairs for part in pair}
+    suggested = {part for pair in pairs for part in pair}
+    assert not {"sensor.hall_motion_battery", "switch.spare", "light.attic", "light.both"} & suggested
+    assert ("binary_sensor.hall_motion", "automation.hall_lamp") not in pairs
+    assert ("automation.hall_lamp", "light.hall") not in pairs
 
 
 def test_suggestions_are_never_written_over_a_file_of_the_home(config: Path) -> None:
