@@ -276,6 +276,11 @@ class SqlSource(DataSource):
                 if table in names:
                     return schema, table, {c["name"]: c["type"] for c in inspector.get_columns(table, schema)}
         known = ", ".join(map(plain, sorted(seen)[:20])) or "none"
+        if {"schema_changes", "states"} <= set(seen):
+            raise NoTableError(
+                f"{self._shown}: is the recorder of Home Assistant; give --data-source homeassistant:FOLDER, the "
+                "configuration folder"
+            )
         advice = self.without_wal() or "DATABASE_URL says which database, --json-input reads a JSON file instead"
         raise NoTableError(f"{self._shown}: no table {' or '.join(wanted)}; tables there: {known}. {advice}")
 

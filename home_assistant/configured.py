@@ -33,7 +33,7 @@ Named = Iterator[tuple[str, dict[str, Any]]]
 
 
 def add_configured(configuration: Mapping[Any, Any], installation: Installation) -> None:
-    """Add what a configuration, or a package of one, names to ``configured`` and ``customized``."""
+    """Add what a configuration, or a package of one, names to ``configured``, ``customized`` and ``recorder``."""
     for key, section in configuration.items():
         domain = key.partition(" ")[0] if isinstance(key, str) else ""
         for item in section if isinstance(section, list) else [section]:
@@ -41,6 +41,9 @@ def add_configured(configuration: Mapping[Any, Any], installation: Installation)
                 for entity_id, attributes in _entities_of(domain, item):
                     if is_entity_id(entity_id):
                         installation.configured.setdefault(entity_id, attributes)
+    recorder = configuration.get("recorder")
+    if isinstance(recorder, Mapping) and recorder.get("db_url") is not None:
+        installation.recorder = recorder["db_url"]
     core = configuration.get("homeassistant")
     customized = core.get("customize") if isinstance(core, Mapping) else None
     for entity_id, attributes in customized.items() if isinstance(customized, Mapping) else ():

@@ -46,6 +46,7 @@ class Installation:
         mirrors: Entity id of a template entity or another helper -> the entities that it only shows again.
         configured: Entity id -> attributes, of entities that the YAML itself names; they may or may not exist.
         customized: Entity id -> attributes that the YAML puts in the place of those that a state would have.
+        recorder: The value of ``recorder: db_url:``, which a secret may stand in for; None where it is not set.
         problems: Kind of fault -> how often; what could not be read or resolved, for the report.
         notes: One line for each part that is missing or broken: which file, what happened, what to do.
     """
@@ -64,5 +65,6 @@ class Installation:
     mirrors: dict[str, tuple[str, ...]] = field(default_factory=dict)
     configured: dict[str, Mapping[str, Any]] = field(default_factory=dict)
     customized: dict[str, Mapping[Any, Any]] = field(default_factory=dict)
+    recorder: Any = None
     problems: Counter[str] = field(default_factory=Counter)
     notes: list[str] = field(default_factory=list)

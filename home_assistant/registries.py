@@ -16,7 +16,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from home_assistant.entity_id import domain_of, normalized_entity_id
+from home_assistant.entity_id import domain_of, is_entity_id, normalized_entity_id
 from home_assistant.installation import Installation
 
 STORAGE = ".storage"
@@ -451,7 +451,9 @@ def entity_rows(installation: Installation) -> Iterator[dict[str, Any]]:
                 domain, row.get("supported_features"), state.get("supported_features") if row or states_alone else None
             ),
             "capabilities": _capabilities(domain, row.get("capabilities"), state, states_alone),
-            "mirrors": installation.mirrors.get(entity_id, ()) or installation.groups.get(entity_id, ()),
+            "mirrors": installation.mirrors.get(entity_id)
+            or installation.groups.get(entity_id)
+            or (_members(state) if domain != "scene" else ()),
         }
         yield {key: value for key, value in found.items() if value is not None and value not in ("", [], {}, ())}
 
@@ -459,6 +461,12 @@ def entity_rows(installation: Installation) -> Iterator[dict[str, Any]]:
 def _labels(row: Mapping[str, Any]) -> Sequence[str]:
     labels = row.get("labels")
     return [label for label in labels if isinstance(label, str)] if isinstance(labels, list) else []
+
+
+def _members(state: Mapping[str, Any]) -> tuple[str, ...]:
+    """The entities that the state of a group names."""
+    ids = state.get("entity_id")
+    return tuple(map(normalized_entity_id, filter(is_entity_id, map(str, ids)))) if isinstance(ids, list) else ()
 
 
 def _features(domain: str, registered: Any, shown: Any) -> Any:

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
+import sqlite3
+from collections.abc import Callable, Sequence
+from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from data_sources.base import FormatError, NotFoundError
+from data_sources.base import DataSourceError, FormatError, NotFoundError, sqlite_url
+from data_sources.homeassistant import DATABASE_NAME
 from data_sources.homeassistant.source import HomeAssistantSource
 from data_sources.masking import without_secrets
-from data_sources.records import shorten
+from data_sources.records import Home, shorten
 from home_assistant.answers import DISPLAYED, OTHER, PLACES, add_answer, called, kind_of
 from home_assistant.automation_yaml import WHOLE_FILE, AutomationError, parse_yaml
 from home_assistant.configuration import read_configuration
@@ -30,8 +34,10 @@ from home_assistant.registries import (
     read_restored,
 )
 
+if TYPE_CHECKING:
+    from data_sources.homeassistant.recorder import Recorder
+
 VERSION_FILE = ".HA_VERSION"
-DATABASE = "home-assistant_v2.db"
 CONFIGURATION = "configuration.yaml"
 _HEAD = 1 << 16  # bytes of a file that tell what it is
 _SQLITE = b"SQLite format 3\0"
@@ -60,6 +66,7 @@ class HomeAssistantFolder(HomeAssistantSource):
     def __init__(self, path: Path, *, strict: bool = False) -> None:
         super().__init__(strict=strict)
         self._path = path
+        self._recorder: Recorder | None = None
 
     def describe(self) -> dict[str, str]:
         """Type and path."""
@@ -71,22 +78,85 @@ class HomeAssistantFolder(HomeAssistantSource):
         storage = self._path / STORAGE
         if not storage.is_dir() and _is_storage(self._path):
             storage = self._path
-        if not storage.is_dir():
-            installation.problems["missing folder"] += 1
-            installation.notes.append(f"{STORAGE}: is missing, so areas, devices and the registry are not known")
-        else:
+        if storage.is_dir():
             try:
                 read_registries(storage, installation)
             except NewerVersionError as error:
                 raise FormatError(f"{self.describe()['location']}: {error}") from error
-            read_restored(storage, installation)
+        else:
+            installation.problems["missing folder"] += 1
+            installation.notes.append(f"{STORAGE}: is missing, so areas, devices and the registry are not known")
+        registered = {row["entity_id"] for row in installation.entities}
         if storage != self._path:
             read_configuration(self._path, installation)
-            registered = {row["entity_id"] for row in installation.entities}
-            for entity_id, attributes in installation.configured.items():
-                if entity_id not in registered:
-                    installation.states.setdefault(entity_id, attributes)
+            self._recorder = self._open_recorder(installation)
+        if self._recorder is not None:
+            read_restored(storage, installation, only=registered)
+            return installation
+        read_restored(storage, installation)
+        for entity_id, attributes in installation.configured.items():
+            if entity_id not in registered:
+                installation.states.setdefault(entity_id, attributes)
         return installation
+
+    def _open_recorder(self, installation: Installation) -> Recorder | None:
+        """The recorder of the home, its newest states read; None, with a note, where there is none or it is broken."""
+        from data_sources.homeassistant.recorder import Recorder, recorder_url
+
+        try:
+            url = recorder_url(self._path, installation.recorder)
+            if url is None:
+                return None
+            recorder = Recorder(url)
+            installation.states.update(recorder.newest_states())
+        except DataSourceError as error:
+            note_broken(installation, "recorder", error)
+            return None
+        return recorder
+
+    def history(self, home: Home) -> Home:
+        """The home with how often each entity changes, and with what follows what."""
+        if self._recorder is None:
+            return home
+        from data_sources.homeassistant.recorder import home_time_zone
+
+        return _with_history(home, self._recorder, home_time_zone(self._path), self._note)
+
+
+def _with_history(home: Home, recorder: Recorder, zone: str | None, note: Callable[[Sequence[str]], None]) -> Home:
+    mirrors = {e.entity_id for e in home.entities if e.hidden or e.entity_category or e.mirrors}
+    try:
+        history = recorder.history(time_zone=zone, without_pairs=mirrors)
+    except DataSourceError as error:
+        note([f"recorder: {error}"])
+        return home
+    note(recorder.notes)
+    known = {entity.entity_id for entity in home.entities}
+    observed = tuple(pair for pair in history.observed if {pair.trigger, pair.action} <= known)
+    return replace(home, activity=tuple(own for own in history.activity if own.entity_id in known), observed=observed)
+
+
+class HomeAssistantDatabase(HomeAssistantSource):
+    """One home, read from the database of its recorder alone: its entities by name and class, and its history."""
+
+    def __init__(self, path: Path, *, strict: bool = False) -> None:
+        from data_sources.homeassistant.recorder import Recorder
+
+        super().__init__(strict=strict)
+        self._path = path
+        self._recorder = Recorder(sqlite_url(str(path.resolve())))
+
+    def describe(self) -> dict[str, str]:
+        """Type and path."""
+        return {"type": "homeassistant", "location": without_secrets(str(self._path))}
+
+    def installation(self) -> Installation:
+        """The newest states."""
+        return Installation(states=dict(self._recorder.newest_states()))
+
+    def history(self, home: Home) -> Home:
+        """The home with how often each entity changes, and with what follows what."""
+        return _with_history(home, self._recorder, None, self._note)
 
 
 class HomeAssistantFiles(HomeAssistantSource):
@@ -196,7 +266,7 @@ def open_home_assistant(path: Path, *, strict: bool = False) -> HomeAssistantSou
 
 
 def _folder_at(path: Path, strict: bool) -> HomeAssistantSource | None:
-    names = (CONFIGURATION, VERSION_FILE, DATABASE, "automations.yaml")
+    names = (CONFIGURATION, VERSION_FILE, DATABASE_NAME, "automations.yaml")
     if _is_storage(path / STORAGE) or _is_storage(path) or any((path / name).is_file() for name in names):
         return HomeAssistantFolder(path, strict=strict)
     files = [file for file in sorted(path.iterdir()) if file.suffix == ".json" and file.is_file()]
@@ -214,6 +284,8 @@ def _file_at(path: Path, strict: bool) -> HomeAssistantSource | None:
         raise FormatError(f"{shown}: holds {_PARTS[path.name]}; {_GIVE}")
     if path.suffix.lower() in (".yaml", ".yml"):
         return HomeAssistantFiles([path], path, strict=strict)
+    if _is_recorder(path):
+        return HomeAssistantDatabase(path, strict=strict)
     kind = _kind_of_head(path)
     if kind == OTHER:
         raise FormatError(
@@ -221,6 +293,20 @@ def _file_at(path: Path, strict: bool) -> HomeAssistantSource | None:
             "config/entity_registry/list and /api/states"
         )
     return None if kind is None else HomeAssistantFiles([path], path, strict=strict)
+
+
+def _is_recorder(path: Path) -> bool:
+    """Whether a file is a SQLite database with the tables of a recorder."""
+    with path.open("rb") as file:
+        if file.read(len(_SQLITE)) != _SQLITE:
+            return False
+    try:
+        # immutable: nothing beside the file is touched, which another process may be writing.
+        with closing(sqlite3.connect(f"{path.resolve().as_uri()}?immutable=1", uri=True)) as database:
+            names = {name for (name,) in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+    except sqlite3.Error:
+        return path.name == DATABASE_NAME
+    return {"schema_changes", "states"} <= names
 
 
 # The beginning of an object whose first key tells that it can be of Home Assistant's.

@@ -32,6 +32,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from data_sources.base import FormatError, NotFoundError, sqlite_url
+from data_sources.homeassistant import DATABASE_NAME
 from data_sources.homeassistant.following import (
     AUTOMATION,
     DEVICE,
@@ -45,7 +46,6 @@ from data_sources.records import Activity, ObservedPair, plain, shorten
 from data_sources.sql import BrokenRowsError, SqlReader
 from home_assistant.entity_id import LOOSE_PATTERN, MAX_LENGTH, normalized_entity_id
 
-DATABASE_NAME = "home-assistant_v2.db"
 URL_VARIABLE = "HOME_ASSISTANT_RECORDER_URL"
 OLDEST_TESTED, NEWEST_TESTED = 16, 53
 ROWS_AT_ONCE = 20_000

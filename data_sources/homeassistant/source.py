@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from abc import abstractmethod
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from data_sources.base import DataSource, NoRowsError, UnsupportedKindError, UnusableRowsError
@@ -25,6 +25,10 @@ class HomeAssistantSource(DataSource):
     def installation(self) -> Installation:
         """What Home Assistant says of the home. Raises DataSourceError."""
 
+    def history(self, home: Home) -> Home:
+        """The home with ``activity`` and ``observed``, where a history of it can be read; notes go into the report."""
+        return home
+
     def _read(self, record: type[R]) -> Iterator[R]:
         where = self.describe()["location"]
         if record is not Home and record is not YamlRow:
@@ -39,7 +43,7 @@ class HomeAssistantSource(DataSource):
         if not home.entities:
             notes = "; ".join(installation.notes[:3])
             raise NoRowsError(f"{where}: no entity is known{f' ({notes})' if notes else ''}; is this the whole folder?")
-        rows: Iterable[Any] = (home,) if record is Home else yaml_rows(installation, home, self.report)
+        rows: Iterable[Any] = (self.history(home),) if record is Home else yaml_rows(installation, home, self.report)
         yield from rows
 
     def _tell(self, installation: Installation) -> None:
@@ -47,12 +51,15 @@ class HomeAssistantSource(DataSource):
         notes, counts = installation.notes, installation.problems
         if self.strict and any(counts[kind] for kind in _UNUSABLE):
             raise UnusableRowsError(f"{self.report.where}: {notes[0]} (--strict stops at the first unusable row)")
+        self._note(notes)
+        if counts:
+            counted = ", ".join(f"{kind}: {count}" for kind, count in sorted(counts.items()))
+            log.warning("Note: not read or not resolved: %s", counted)
+            self.report.notes.append(f"not read or not resolved: {counted}")
+
+    def _note(self, notes: Sequence[str]) -> None:
         for note in notes[:NOTES_SHOWN]:
             log.warning("Note: %s", note)
         if len(notes) > NOTES_SHOWN:
             log.warning("Note: %d more of these; --summary-path FILE keeps them all", len(notes) - NOTES_SHOWN)
         self.report.notes.extend(notes)
-        if counts:
-            counted = ", ".join(f"{kind}: {count}" for kind, count in sorted(counts.items()))
-            log.warning("Note: not read or not resolved: %s", counted)
-            self.report.notes.append(f"not read or not resolved: {counted}")

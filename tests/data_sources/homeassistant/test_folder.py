@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ from typing import Any
 import pytest
 from ha_folder import device, entity, small_home, stored, write_files, write_registry
 from pytest_httpserver import HTTPServer
-from support import call
+from support import ROOT, call, call_process
 
 from data_sources import (
     DataSourceError,
@@ -25,6 +26,8 @@ from data_sources import (
     open_source,
 )
 from home_synergy.cli import main
+from simulation.habits import DAY, HOUR, START, USERS, Change
+from simulation.recorder import write_recorder
 from training.suggestions.command import suggest
 
 AUTOMATIONS = """
@@ -335,3 +338,71 @@ def test_an_address_where_home_assistant_answers_is_named(httpserver: HTTPServer
     done = call(suggest, "--data-source", url, cwd=tmp_path)
     assert done.returncode == 1
     assert f"{url}: is Home Assistant and no Data API; give --data-source homeassistant+{url} and set" in done.stderr
+
+
+def evenings(days: int = 12) -> list[Change]:
+    """Somebody switches the kitchen lamp on half a minute after the hall's sensor saw motion."""
+    changes = []
+    for day in range(days):
+        at = START + day * DAY + 12 * HOUR + (day * 7_919) % 20_000
+        moved, done = (day + 1_000).to_bytes(16, "big"), day.to_bytes(16, "big")
+        changes += [
+            Change(at, "binary_sensor.hall_motion", "on", moved),
+            Change(at + 20, "binary_sensor.hall_motion", "off", moved),
+            Change(at + 30.5, "light.kitchen", "on", done, USERS[0]),
+            Change(at + HOUR, "light.kitchen", "off", done, None, moved),
+            Change(at + 2 * HOUR, "input_boolean.old", "on", done),
+        ]
+    return sorted(changes)
+
+
+@pytest.fixture
+def recorded(config: Path) -> Path:
+    attributes = {"light.kitchen": {"friendly_name": "Another name"}, "input_boolean.old": {"friendly_name": "Old"}}
+    write_recorder(config / "home-assistant_v2.db", evenings(), attributes=attributes)
+    return config
+
+
+def test_the_recorder_adds_states_and_what_follows_what(recorded: Path) -> None:
+    home = home_of(data_source=f"homeassistant:{recorded}")
+    names = {e.entity_id: e.name for e in home.entities}
+    assert (names["light.kitchen"], names["input_boolean.old"]) == ("Kitchen lamp", "Old")
+    assert [(pair.trigger, pair.action) for pair in home.observed] == [("binary_sensor.hall_motion", "light.kitchen")]
+    assert {own.entity_id: own.changes for own in home.activity}["light.kitchen"] >= 12
+    assert pairs_of(home) == [("binary_sensor.hall_motion", "light.hall")], "what is observed is not automated"
+
+
+def test_the_database_of_a_recorder_alone_is_read(recorded: Path, tmp_path: Path) -> None:
+    for name in ("home-assistant_v2.db", "renamed.sqlite"):
+        path = recorded / "home-assistant_v2.db"
+        if name != path.name:
+            path = path.rename(tmp_path / name)
+        home = home_of(json_input=str(path))
+        found = [entity.entity_id for entity in home.entities]
+        assert found == ["binary_sensor.hall_motion", "input_boolean.old", "light.kitchen"]
+        assert len(home.observed) == 1
+    with pytest.raises(DataSourceError, match="is the recorder of Home Assistant; give --data-source homeassistant:"):
+        home_of(data_source=f"sqlite:///{tmp_path}/renamed.sqlite")
+
+
+@pytest.mark.parametrize(
+    ("configuration", "told"),
+    [
+        ("demo:", "recorder: .*home-assistant_v2.db"),
+        ("recorder: {db_url: !secret x}", "recorder: .*secrets are not read; set HOME_ASSISTANT_RECORDER_URL"),
+    ],
+)
+def test_a_recorder_that_cannot_be_read_is_noted_and_the_rest_is_read(
+    config: Path, configuration: str, told: str
+) -> None:
+    write_files(config, {"configuration.yaml": configuration, "home-assistant_v2.db": "no database"})
+    source = open_source(data_source=f"homeassistant:{config}")
+    (home,) = source.read(Home)
+    assert len(home.entities) == 6
+    assert any(re.search(told, note) for note in source.report.notes)
+
+
+def test_reading_json_imports_no_database_library(config: Path) -> None:
+    code = "import sys\nfrom data_sources import *\nlist(open_source(json_input=sys.argv[1]).read(Home))\n"
+    done = call_process("-c", f"{code}assert 'sqlalchemy' not in sys.modules", str(config / ".storage"), cwd=ROOT)
+    assert done.returncode == 0, done.stderr
