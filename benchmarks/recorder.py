@@ -42,9 +42,9 @@ def main(rows: int, seeds: int, days: int, database: Path | None) -> None:
             size = path.stat().st_size / 1e6
         print(f"{used['rows']} rows, {size:.0f} MB on disk")
         print(f"newest states: {used['newest_seconds']:.2f} s for {used['entities']} entities")
-        print(
-            f"history: {used['seconds']:.1f} s, {used['rows'] / used['seconds']:.0f} rows/s, peak {used['peak']:.0f} MB"
-        )
+        for name in ("seconds", "seconds of CPU"):
+            print(f"history: {used[name]:.1f} {name}, {used['rows'] / used[name]:.0f} rows a second")
+        print(f"peak: {used['peak']:.0f} MB")
     if seeds:
         print(habits_found(seeds, days))
 
