@@ -16,13 +16,17 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from home_assistant.entity_id import domain_of, is_entity_id, normalized_entity_id
+from home_assistant.entity_id import LOOSE_PATTERN, MAX_LENGTH, domain_of, is_entity_id, normalized_entity_id
 from home_assistant.installation import Installation
 
 STORAGE = ".storage"
 MAX_BYTES = 256 * 2**20  # of one file; a registry of 10,000 entities has 10 MB
 
 
+_ONE_LINE = re.compile("[^\x00-\x1f\x7f-\x9f\u2028\u2029]*")
+_SURROGATE = re.compile("[\ud800-\udfff]")
+_CLASS = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_ -]*")
+_LOOSE = re.compile(LOOSE_PATTERN)
 _BEGUN = re.compile(r"[\w.+\-\\]*\s*")  # a number, true, an escape: whatever may be the first half of something
 
 
@@ -233,12 +237,13 @@ def add_rows(installation: Installation, registry: Registry, rows: Any, where: s
     into: list[Mapping[str, Any]] = getattr(installation, registry.rows)
     faulty = []
     for number, row in enumerate(rows, start=1):
-        row_id = (row.get(registry.row_id) or row.get("id")) if isinstance(row, dict) else None
-        if not isinstance(row_id, str) or not row_id:
+        row_id = row.get(registry.row_id) if isinstance(row, dict) else None
+        if row_id is None and registry.rows == "areas" and isinstance(row, dict):
+            row_id = row.get("id")  # as the file has it
+        row_id = _entity_id(row_id) if registry.rows == "entities" else _line(row_id)
+        if row_id is None:
             faulty.append(number)
             continue
-        if registry.rows == "entities":
-            row_id = normalized_entity_id(row_id)
         into.append({**row, registry.row_id: row_id})
     if faulty:
         installation.problems["unusable registry row"] += len(faulty)
@@ -250,12 +255,28 @@ def add_rows(installation: Installation, registry: Registry, rows: Any, where: s
 
 def add_state(installation: Installation, state: Any) -> None:
     """Add a state as Home Assistant's API and its files have it; what is none is counted."""
-    entity_id = state.get("entity_id") if isinstance(state, dict) else None
+    entity_id = _entity_id(state.get("entity_id")) if isinstance(state, dict) else None
     attributes = state.get("attributes") if isinstance(state, dict) else None
-    if not isinstance(entity_id, str) or "." not in entity_id:
+    if entity_id is None:
         installation.problems["unusable state"] += 1
         return
-    installation.states[normalized_entity_id(entity_id)] = attributes if isinstance(attributes, dict) else {}
+    installation.states[entity_id] = attributes if isinstance(attributes, dict) else {}
+
+
+def _line(value: Any) -> str | None:
+    """A text of one line without control characters; None for any other value."""
+    text = _text(value)
+    return text if text is not None and _ONE_LINE.fullmatch(text) else None
+
+
+def _text(value: Any) -> str | None:
+    """A text with something in it that is Unicode; None for any other value."""
+    return value if isinstance(value, str) and value.strip() and not _SURROGATE.search(value) else None
+
+
+def _entity_id(value: Any) -> str | None:
+    found = normalized_entity_id(value) if isinstance(value, str) else ""
+    return found if len(found) <= MAX_LENGTH and _LOOSE.fullmatch(found) else None
 
 
 # -- Older versions ----------------------------------------------------------------------------------------------------
@@ -410,6 +431,12 @@ _WITH_FEATURES = frozenset(
 )
 
 
+def area_rows(installation: Installation) -> Iterator[dict[str, Any]]:
+    """Each area of a home: ``area_id`` and ``name``."""
+    for row in installation.areas:
+        yield {"area_id": row["area_id"], "name": _text(row.get("name"))}
+
+
 def entity_rows(installation: Installation) -> Iterator[dict[str, Any]]:
     """Each entity of a home once, sorted by id: its registry's row joined with device, area, labels and newest state.
 
@@ -429,20 +456,17 @@ def entity_rows(installation: Installation) -> Iterator[dict[str, Any]]:
         given = installation.customized.get(entity_id, {})
         domain = domain_of(entity_id)
         device = _row_of(row.get("device_id"), devices)
-        area_id = row.get("area_id") or device.get("area_id")
+        area_id = _line(row.get("area_id")) or _line(device.get("area_id"))
         if area_id is None:  # a part of another device is where that one is
-            area_id = _row_of(device.get("parent_device_id"), devices).get("area_id")
+            area_id = _line(_row_of(device.get("parent_device_id"), devices).get("area_id"))
         found = {
             "entity_id": entity_id,
-            "name": given.get("friendly_name")
-            or (shown_name(row, devices) if row else None)
-            or state.get("friendly_name"),
-            "device_class": given.get("device_class")
-            or row.get("device_class")
-            or row.get("original_device_class")
-            or state.get("device_class"),
+            "name": _text(given.get("friendly_name"))
+            or _text(shown_name(row, devices) if row else None)
+            or _text(state.get("friendly_name")),
+            "device_class": _device_class(given, row, state),
             "area_id": area_id,
-            "device_id": row.get("device_id"),
+            "device_id": _line(row.get("device_id")),
             "disabled": row.get("disabled_by") is not None or device.get("disabled_by") is not None,
             "hidden": row.get("hidden_by") is not None or given.get("hidden") is True,
             "entity_category": row.get("entity_category"),
@@ -460,7 +484,13 @@ def entity_rows(installation: Installation) -> Iterator[dict[str, Any]]:
 
 def _labels(row: Mapping[str, Any]) -> Sequence[str]:
     labels = row.get("labels")
-    return [label for label in labels if isinstance(label, str)] if isinstance(labels, list) else []
+    return [label for label in labels if _line(label)] if isinstance(labels, list) else []
+
+
+def _device_class(given: Mapping[Any, Any], row: Mapping[str, Any], state: Mapping[str, Any]) -> str | None:
+    found = (given.get("device_class"), row.get("device_class"), row.get("original_device_class"))
+    classes = (value for value in (*found, state.get("device_class")) if isinstance(value, str))
+    return next((value for value in classes if _CLASS.fullmatch(value)), None)
 
 
 def _members(state: Mapping[str, Any]) -> tuple[str, ...]:

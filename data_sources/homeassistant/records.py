@@ -12,7 +12,7 @@ from home_assistant.automation import structure
 from home_assistant.automation_pairs import known_pairs
 from home_assistant.automation_yaml import dump_automation
 from home_assistant.installation import Installation
-from home_assistant.registries import entity_rows, home_id_of
+from home_assistant.registries import area_rows, entity_rows, home_id_of
 
 _NO_ANSWER = ("id", "alias", "description")  # what an editor wrote, or what asks for the automation
 
@@ -20,7 +20,7 @@ _NO_ANSWER = ("id", "alias", "description")  # what an editor wrote, or what ask
 def home_of(installation: Installation, report: LoadReport) -> Home:
     """The home. Its synergies are the pairs that its automations join; what of them is not resolved is counted."""
     builder = HomeBuilder(report, home_id_of(installation) or DEFAULT_HOME_ID)
-    builder.add_places(installation.areas, ())
+    builder.add_places(area_rows(installation), ())
     for row in entity_rows(installation):
         builder.add_entity(row, row["entity_id"])
     pairs = known_pairs(installation)

@@ -12,6 +12,7 @@ from ha_folder import device, entity, small_home, stored, write_files, write_reg
 from home_assistant.installation import Installation
 from home_assistant.registries import (
     NewerVersionError,
+    area_rows,
     entity_rows,
     home_id_of,
     migrate,
@@ -178,6 +179,27 @@ def test_values_of_odd_types_do_not_stop_the_reading(tmp_path: Path) -> None:
     write_registry(tmp_path, "device", [device("d", labels=None, parent_device_id=[1])])
     write_registry(tmp_path, "entity", [odd, entity("light.b", device_id="d")])
     assert [row["entity_id"] for row in entity_rows(read(tmp_path))] == ["light.a", "light.b"]
+
+
+@pytest.mark.parametrize(
+    ("value", "kept"),
+    [
+        ("K\xfcche \U0001f468\u200d\U0001f373", True),
+        ("two\nlines", True),
+        ("a\xa0b", True),
+        ("\ud83d", False),
+        (7, False),
+    ],
+)
+def test_a_value_that_is_none_costs_neither_the_area_nor_the_entity(tmp_path: Path, value: Any, kept: bool) -> None:
+    write_registry(tmp_path, "area", [{"id": "a", "name": value}])
+    row = entity("light.a", name=value, area_id="a", original_device_class=["x"])
+    write_registry(tmp_path, "entity", [row, entity("two\nlines.x"), entity("nothing")])
+    installation = read(tmp_path)
+    assert [row["name"] for row in area_rows(installation)] == [value if kept else None]
+    (found,) = entity_rows(installation)
+    assert (found.get("name"), found["area_id"]) == (value if kept else None, "a")
+    assert installation.problems["unusable registry row"] == 2
 
 
 def test_links_out_of_the_folder_are_not_followed(tmp_path: Path) -> None:
