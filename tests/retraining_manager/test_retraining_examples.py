@@ -44,6 +44,7 @@ def test_every_line_of_the_crontab_is_a_time_and_a_command_that_exists() -> None
             assert value == "*" or low <= int(value) <= high
         assert "%" not in command, "cron ends the command there"
         check_command(shlex.split(command.partition("&&")[2].partition(">>")[0]))
+        assert re.search(r">> retrain\.log 2>&1 \|\| tail .* retrain\.log$", command), "a failure is mailed"
 
 
 def unit(name: str) -> ConfigParser:
@@ -58,6 +59,10 @@ def test_the_unit_runs_a_command_that_exists_under_two_gigabytes() -> None:
     for key in ("ExecStart", "ExecStartPost"):
         check_command(shlex.split(service[key]))
     assert service["MemoryMax"] == "2G"
+    assert service["ProtectSystem"] == "strict"
+    assert service["WorkingDirectory"] == service["ReadWritePaths"]
+    assert all(value.startswith("%C/home-synergy/") for value in re.findall(r"=(\S+)", service["Environment"]))
+    assert service["CacheDirectory"] == "home-synergy", "there is no home to write to"
     assert unit("retrain.timer")["Timer"]["Persistent"] == "true"
     assert unit("retrain.timer")["Install"]["WantedBy"] == "timers.target"
 
@@ -86,9 +91,14 @@ def test_the_compose_file_limits_memory_and_mounts_what_the_manager_writes() -> 
     content: dict[str, Any] = yaml.safe_load((EXAMPLES / "compose.yaml").read_text())
     service = content["services"]["retrain"]
     assert service["mem_limit"] == service["memswap_limit"] == "2g"
-    assert {volume.partition(":")[2] for volume in service["volumes"]} == {
-        f"/service/{name}" for name in ("models", "data", "simulation_results")
-    }
+    # Docker resolves a relative source against the folder of the compose file, and makes what is missing as root.
+    mounts = {volume["target"]: volume for volume in service["volumes"]}
+    for name in ("models", "data", "simulation_results"):
+        mount = mounts.pop(f"/service/{name}")
+        assert (EXAMPLES / mount["source"]).resolve() == ROOT / name
+        assert mount["bind"] == {"create_host_path": False}
+    assert not mounts
+    assert "TRAINER_UID" in service["build"]["args"]
     dockerfile = ROOT / "examples" / "retraining" / service["build"]["dockerfile"].rpartition("/")[2]
     assert dockerfile.is_file()
     assert (EXAMPLES / service["build"]["context"]).resolve() == ROOT
@@ -98,7 +108,7 @@ def test_the_compose_file_limits_memory_and_mounts_what_the_manager_writes() -> 
 def test_the_dockerfile_copies_what_is_there_and_starts_what_exists() -> None:
     lines = re.sub(r"\\\n", " ", (EXAMPLES / "Dockerfile").read_text()).splitlines()
     lines = [line for line in lines if line and not line.startswith("#")]
-    known = {"FROM", "WORKDIR", "COPY", "RUN", "USER", "ENV", "ENTRYPOINT", "CMD"}
+    known = {"FROM", "ARG", "WORKDIR", "COPY", "RUN", "USER", "ENV", "ENTRYPOINT", "CMD"}
     assert lines[0].startswith("FROM ")
     assert {line.split()[0] for line in lines} <= known
     for line in lines:
