@@ -60,3 +60,11 @@ def write(tmp_path: Path) -> Callable[[str, Any], Path]:
         return path
 
     return to
+
+
+@pytest.fixture(params=[0o022, 0o027, 0o077], ids=oct)
+def umask(request: pytest.FixtureRequest) -> Iterator[int]:
+    """The umask of this process; also how it was set for what it starts."""
+    before = os.umask(request.param)
+    yield request.param
+    os.umask(before)

@@ -31,7 +31,8 @@ from data_sources.records import explain
 from home_assistant.domains import class_of
 from home_assistant.household_words import words_of
 from training.judging.metrics import Array
-from training.runs.errors import ModelFileError
+from training.runs.artifacts import read_published
+from training.runs.errors import ArtifactError, ModelFileError
 
 FORMAT = 1
 FOLDS = 5
@@ -162,14 +163,17 @@ class PatternModel:
         """Load a published model. Objects of a type outside ``TRUSTED_TYPES`` and skops' own list are never built.
 
         Raises:
-            ModelFileError: The file cannot be read, or is no pattern model of this format.
+            ModelFileError: The file cannot be read, is no pattern model of this format, or is of another training than
+                the metadata beside it.
         """
         path = Path(path)
         again = "train it again with `home-synergy train pattern-detection`"
         try:
-            content = path.read_bytes()
+            content, _ = read_published(path)
         except OSError as error:
             raise ModelFileError(f"{path}: cannot be read ({error.strerror}); {again}") from error
+        except ArtifactError as error:
+            raise ModelFileError(str(error)) from error
         try:
             foreign = sorted(set(skops.io.get_untrusted_types(data=content)) - TRUSTED_TYPES)
             held = None if foreign else skops.io.loads(content, trusted=sorted(TRUSTED_TYPES))

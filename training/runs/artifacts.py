@@ -1,4 +1,14 @@
-"""Publish files all or nothing: write them beside their targets, flush them to disk, rename them over the old ones."""
+"""Publish files all or nothing: write them beside their targets, flush them to disk, rename them over the old ones.
+
+Several files that are one thing pass through a folder beside them, whose name says what a kill left::
+
+    .m.pth.staging-xxxxxxxx/      nothing is replaced yet, or all is: it is swept
+    .m.pth.publishing-xxxxxxxx/   new files are being put in place: they are put there
+    .m.pth.restoring-xxxxxxxx/    a rename was refused: the old files are put back
+
+Whoever publishes or loads the same thing next (``settled``) does what the name says. All of it happens while the folder
+of the files is held, so nobody sweeps what a living process works on.
+"""
 
 from __future__ import annotations
 
@@ -6,17 +16,25 @@ import errno
 import hashlib
 import json
 import os
+import re
+import secrets
 import shutil
 import signal
 import tempfile
-import uuid
+import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from training.runs.errors import ArtifactError
+from training.runs.locks import FOLDER_SECONDS, HeldError, folder_lock
 
+STAGING, PUBLISHING, RESTORING = "staging", "publishing", "restoring"
+_PLAN, _BEFORE = "plan.json", "before"  # in a staging folder
+_PROBE = ".writable-"
+_READS = 5  # a reader's attempts to see a model and metadata of one training, where nothing can be locked
 REGISTRY_LINK = "live"  # the part of a link's target that only links of the manager's registry have
 
 
@@ -39,7 +57,7 @@ def check_writable(path: Path) -> None:
         )
     with explained(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=path.parent, prefix=".writable-"):
+        with _held(path.parent), tempfile.TemporaryFile(dir=path.parent, prefix=_PROBE):
             pass
 
 
@@ -47,7 +65,7 @@ def publish(model_path: Path, model: bytes, metadata: Mapping[str, Any], extras:
     """Publish a model, its metadata and its extra files. The old files stay until all new ones are on disk.
 
     The metadata is replaced last and holds the SHA-256 of every other file, so a reader can check that the files belong
-    together.
+    together. An extra file of the model before, which the new one lacks, is removed if nobody has changed it.
 
     Args:
         model_path: Where the model goes; the other files go beside it.
@@ -64,9 +82,75 @@ def publish(model_path: Path, model: bytes, metadata: Mapping[str, Any], extras:
     files = {**extras, model_path.name: model}
     written = {**metadata, "files": {name: hashlib.sha256(content).hexdigest() for name, content in files.items()}}
     files[metadata_path(model_path).name] = to_json(written)
-    with explained(model_path):
-        _replace_all(model_path.parent, files)
+    _replace_all(model_path, files)
     return written
+
+
+def read_published(path: Path) -> tuple[bytes, dict[str, Any]]:
+    """The content of a model file and its metadata, which are of one training; ``{}`` where it has none.
+
+    What a killed training left half-way is put in place first. Raises OSError, and ArtifactError where the metadata
+    describes another file than the one that is there.
+    """
+    for attempt in range(_READS):
+        with settled(path, sweep=False):
+            place = path.resolve()  # one version, wherever links lead meanwhile
+            try:
+                content, described = place.read_bytes(), _described(place)
+            except FileNotFoundError:
+                if attempt + 1 < _READS and path.resolve() != place:
+                    continue  # it was removed when another one had gone live
+                raise
+        expected = _hashes_in(described).get(place.name)
+        if expected in (None, hashlib.sha256(content).hexdigest()):
+            return content, described
+        time.sleep(0.05 * attempt)
+    raise ArtifactError(
+        f"{place}: is not the model that {metadata_path(place).name} beside it describes: the two are of different "
+        "trainings. Train again, or remove the one that is wrong"
+    )
+
+
+def is_described(files: Mapping[str, Path], model_name: str) -> bool:
+    """Whether the metadata among ``files`` (name -> where it is) is of that model; True where there is none."""
+    described = files.get(metadata_path(Path(model_name)).name)
+    expected = None if described is None else _hashes_in(read_json(described)).get(model_name)
+    return expected is None or expected == sha256_of(files[model_name])
+
+
+@contextmanager
+def settled(path: Path, *, sweep: bool = True) -> Iterator[bool]:
+    """Hold the folder of ``path`` after what a killed process left of publishing ``path`` is finished, or undone.
+
+    Args:
+        path: The first of the files that are published together, or a link; its folder need not exist.
+        sweep: Remove the staging files of processes that were killed too.
+
+    Yields:
+        Whether the folder is held; not every file system has locks.
+
+    Raises:
+        ArtifactError: What was left cannot be put in place; the message says what stands where.
+    """
+    with ExitStack() as stack:
+        alone = path.parent.is_dir() and stack.enter_context(_held(path.parent))
+        _mend(path)
+        if alone and sweep:
+            _sweep(path)
+        yield alone
+
+
+def unfinished(path: Path) -> str | None:
+    """One line where a killed process left new and old files of ``path`` side by side; for who may not mend it."""
+    for journal in _left(path, PUBLISHING, RESTORING):
+        plan = _Plan.read(journal)
+        new = [name for name in plan.names if not os.path.lexists(journal / name)]
+        old = [name for name in plan.names if name not in new]
+        return (
+            f"{path}: a process was killed while it published here: new are {', '.join(new) or 'none'}, old are "
+            f"{', '.join(old) or 'none'} ({journal.name} has the rest); the next training or load puts them in place"
+        )
+    return None
 
 
 def check_model_path(path: Path) -> None:
@@ -80,6 +164,8 @@ def check_model_path(path: Path) -> None:
     if path.is_symlink() and REGISTRY_LINK not in path.readlink().parts:
         raise ArtifactError(f"{path}: is a link to {path.readlink()}; give the path of the file itself")
     check_writable(path.with_name(f".{path.name}") if path.is_symlink() else path)
+    with settled(path):
+        pass
 
 
 def write_atomically(path: Path, content: bytes, described_by: Mapping[str, bytes] | None = None) -> None:
@@ -95,8 +181,7 @@ def write_atomically(path: Path, content: bytes, described_by: Mapping[str, byte
     Raises:
         ArtifactError: A file cannot be written; no file has changed.
     """
-    with explained(path):
-        _replace_all(path.parent, {path.name: content, **(described_by or {})})
+    _replace_all(path, {path.name: content, **(described_by or {})})
 
 
 def check_output(path: Path) -> None:
@@ -164,6 +249,13 @@ def remove_tree(path: Path, owner: Path) -> None:
         shutil.rmtree(owned(path, owner), ignore_errors=True)
 
 
+def discard_tree(path: Path, beside: Path) -> None:
+    """``remove_tree`` of a folder next to ``beside``; where it is killed half-way, ``settled(beside)`` goes on."""
+    if os.path.lexists(path):
+        doomed = path.with_name(f".{beside.name}.{STAGING}-{secrets.token_hex(4)}")
+        remove_tree(owned(path, beside.parent).rename(doomed), beside.parent)
+
+
 def _is_special(path: Path) -> bool:
     """Whether a device, a pipe or a socket is there."""
     return path.exists() and not path.is_file() and not path.is_dir()
@@ -189,35 +281,109 @@ def _is_mounted(path: Path) -> bool:
     return any(line.split(" ")[4] == place for line in lines)
 
 
-def _replace_all(folder: Path, files: Mapping[str, bytes]) -> None:
-    """Write ``files`` (name -> content) to a temporary folder, then rename all of them in their order.
+@dataclass(frozen=True)
+class _Plan:
+    """What is being published: the names in their order, those of no file before, and those that go."""
 
-    Where one cannot be renamed, those before it get back what stood in their places.
+    names: list[str]
+    absent: list[str]
+    gone: list[str]
+
+    @classmethod
+    def read(cls, journal: Path) -> _Plan:
+        """Raises ArtifactError where it is none, or names anything but files beside it."""
+        try:
+            plan = cls(**json.loads((journal / _PLAN).read_bytes()))
+            if all(Path(name).name == name for name in (*plan.names, *plan.absent, *plan.gone)):
+                return plan
+            what = "it names files elsewhere"
+        except (OSError, ValueError, TypeError) as error:
+            what = f"{error!s:.120}"
+        raise ArtifactError(
+            f"{journal}: a process was killed while it published here, and what it left cannot be read ({what}); "
+            f"train again after removing this folder"
+        )
+
+
+def _replace_all(path: Path, files: Mapping[str, bytes]) -> None:
+    """Put ``files`` (name -> content) beside ``path``, all or nothing, in their order.
+
+    Where one cannot be renamed, those before it get back what stood in their places; after a kill, ``settled`` goes on.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    staging = Path(tempfile.mkdtemp(prefix=f".{next(iter(files))}.staging-", dir=folder))
-    try:
-        for name, content in files.items():
-            write_durably(staging / name, content)
-            if (folder / name).is_dir() and not (folder / name).is_symlink():  # found before the first is replaced
-                raise IsADirectoryError(errno.EISDIR, f"{name} is a folder")
-        before = staging / "before"
-        before.mkdir()
-        if len(files) > 1:
-            for name in files:
-                _keep(folder / name, before / name)
-        with _uninterrupted():
-            replaced: list[str] = []
-            try:
-                for name in files:
-                    (staging / name).replace(folder / name)
-                    replaced.append(name)
-            except OSError as error:
-                _put_back(folder, before, replaced, error)
-                raise
+    folder = path.parent
+    with explained(path):
+        folder.mkdir(parents=True, exist_ok=True)
+    with settled(path), explained(path):
+        journal = Path(tempfile.mkdtemp(prefix=f".{path.name}.{STAGING}-", dir=folder))
+        try:
+            for name, content in files.items():
+                write_durably(journal / name, content)
+                if (folder / name).is_dir() and not (folder / name).is_symlink():  # found before the first is replaced
+                    raise IsADirectoryError(errno.EISDIR, f"{name} is a folder")
+            if len(files) == 1:
+                (journal / path.name).replace(path)
+                flush_folder(folder)
+            else:
+                _replace_together(journal, path, list(files))
+        finally:
+            remove_tree(journal, folder)
+
+
+def _replace_together(journal: Path, path: Path, names: list[str]) -> None:
+    """Rename the staged files over the old ones; then ``journal`` has its name again, and nothing that is needed."""
+    folder = path.parent
+    absent = [name for name in names if not os.path.lexists(folder / name)]
+    plan = _Plan(names, absent, _superseded(path, names))
+    (journal / _BEFORE).mkdir()
+    for name in (*names, *plan.gone):
+        _keep(folder / name, journal / _BEFORE / name)
+    write_durably(journal / _PLAN, to_json(asdict(plan)))
+    flush_folder(journal)
+    with _uninterrupted():
+        journal = _renamed(journal, PUBLISHING)
+        try:
             flush_folder(folder)
-    finally:
-        remove_tree(staging, folder)
+            _put_in_place(journal, folder, plan)
+        except OSError as error:
+            journal = _renamed(journal, RESTORING)
+            _put_back(journal, folder, plan, error)
+            _renamed(journal, STAGING)
+            raise
+        _renamed(journal, STAGING)
+
+
+def _renamed(journal: Path, state: str) -> Path:
+    head, _, token = journal.name.rpartition("-")
+    return journal.rename(journal.with_name(f"{head.rpartition('.')[0]}.{state}-{token}"))
+
+
+def _put_in_place(journal: Path, folder: Path, plan: _Plan) -> None:
+    """Rename what is still staged, and remove what the new files supersede; what is done already is done."""
+    for name in plan.names:
+        if os.path.lexists(journal / name):
+            (journal / name).replace(folder / name)
+    for name in plan.gone:
+        (folder / name).unlink(missing_ok=True)
+    flush_folder(folder)
+
+
+def _put_back(journal: Path, folder: Path, plan: _Plan, error: OSError) -> None:
+    """Undo ``_put_in_place``. Raises ArtifactError that says what stands where, where even that is refused."""
+    placed = [name for name in plan.names if not os.path.lexists(journal / name)]
+    for number, name in enumerate([*placed, *plan.gone]):
+        try:
+            if os.path.lexists(journal / _BEFORE / name):
+                (journal / _BEFORE / name).replace(folder / name)
+            elif name in plan.absent:
+                (folder / name).unlink(missing_ok=True)
+        except OSError as again:
+            new = ", ".join(str(folder / one) for one in placed[number:])
+            raise ArtifactError(
+                f"{folder}: only some of the files could be replaced ({error.strerror}), and putting back the old ones "
+                f"failed ({again.strerror}): new are {new}; all others there are the old ones. The next training or "
+                "load tries again"
+            ) from error
+    flush_folder(folder)
 
 
 def _keep(path: Path, copy: Path) -> None:
@@ -231,20 +397,89 @@ def _keep(path: Path, copy: Path) -> None:
             shutil.copy2(path, copy)
 
 
-def _put_back(folder: Path, before: Path, replaced: Sequence[str], error: OSError) -> None:
-    """Undo renames. Raises ArtifactError that says what stands where, where even that is refused."""
-    for number, name in enumerate(replaced):
+def _superseded(path: Path, names: Sequence[str]) -> list[str]:
+    """The extra files of the model before that the new one lacks, and that nobody has changed since."""
+    found = []
+    for name, expected in _hashes_in(_described(path)).items():
+        other = path.with_name(name)
+        if Path(name).name == name and name not in names and other.is_file() and sha256_of(other) == expected:
+            found.append(name)
+    return found
+
+
+def _mend(path: Path) -> None:
+    """Finish or undo what a killed process left. Raises ArtifactError that says what stands where."""
+    for journal in _left(path, PUBLISHING, RESTORING):
+        owned(journal, path.parent)
         try:
-            if os.path.lexists(before / name):
-                (before / name).replace(folder / name)
+            plan = _Plan.read(journal)
+            if f".{RESTORING}-" in journal.name:
+                _put_back(journal, path.parent, plan, OSError(errno.EINTR, "a process was killed meanwhile"))
             else:
-                (folder / name).unlink()
-        except OSError as again:
-            new = ", ".join(str(folder / one) for one in replaced[number:])
-            raise ArtifactError(
-                f"{folder}: only some of the files could be replaced ({error.strerror}), and putting back the old ones "
-                f"failed ({again.strerror}): new are {new}; all others there are the old ones. Train again"
-            ) from error
+                _put_in_place(journal, path.parent, plan)
+            remove_tree(_renamed(journal, STAGING), path.parent)
+        except OSError as error:
+            if not journal.exists():
+                continue  # another process has mended it
+            raise ArtifactError(f"{unfinished(path)}; here it cannot ({error.strerror})") from error
+
+
+def _left(path: Path, *states: str) -> list[Path]:
+    """What was left beside ``path`` of publishing it, in one of the states."""
+    pattern = re.compile(rf"\.{re.escape(path.name)}\.({'|'.join(states)})-[a-z0-9_]{{8}}")
+    return _entries(path.parent, pattern)
+
+
+def _sweep(path: Path) -> None:
+    """Remove the staging files of ``path`` and of the files beside it, whose writers are dead: the folder is held."""
+    stem = re.escape(path.name.partition(".")[0] or path.name)
+    pattern = re.compile(rf"\.{stem}[^/]*\.{STAGING}-[a-z0-9_]{{8}}|{re.escape(_PROBE)}[a-z0-9_]{{8}}")
+    for stray in _entries(path.parent, pattern):
+        try:
+            if stray.is_dir() and not stray.is_symlink():
+                remove_tree(stray, path.parent)
+            else:
+                stray.unlink(missing_ok=True)
+        except OSError:
+            continue  # another user's
+
+
+def _entries(folder: Path, pattern: re.Pattern[str]) -> list[Path]:
+    try:
+        return sorted(path for path in folder.iterdir() if pattern.fullmatch(path.name))
+    except OSError:
+        return []
+
+
+@contextmanager
+def _held(folder: Path) -> Iterator[bool]:
+    """``folder_lock``. Raises ArtifactError where another process does not let go."""
+    try:
+        with folder_lock(folder, FOLDER_SECONDS) as alone:
+            yield alone
+    except HeldError:
+        raise ArtifactError(
+            f"{folder}: another process has been writing there for minutes; `fuser {folder}` names it"
+        ) from None
+
+
+def _described(model_path: Path) -> dict[str, Any]:
+    return read_json(metadata_path(model_path))
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """The object in a JSON file; ``{}`` where there is none that can be read."""
+    try:
+        content = json.loads(path.read_bytes())
+    except (OSError, ValueError):
+        return {}
+    return content if isinstance(content, dict) else {}
+
+
+def _hashes_in(described: Mapping[str, Any]) -> dict[str, str]:
+    """Name -> SHA-256 of the files that metadata describes."""
+    hashes = described.get("files")
+    return {str(name): str(value) for name, value in hashes.items()} if isinstance(hashes, dict) else {}
 
 
 def publish_folder(staged: Path, target: Path, *, read_only: bool = False) -> None:
@@ -253,12 +488,13 @@ def publish_folder(staged: Path, target: Path, *, read_only: bool = False) -> No
     Args:
         staged: The folder.
         target: Its new path.
-        read_only: Take everybody's permission to write its files.
+        read_only: Take everybody's permission to write its files. Who may read them is the umask's matter.
 
     Raises:
         ArtifactError: It cannot be written; there is no ``target``.
     """
-    modes = (0o755, 0o444) if read_only else (0o777 & ~_umask(), 0o666 & ~_umask())
+    umask = _umask()
+    modes = 0o777 & ~umask, (0o444 if read_only else 0o666) & ~umask
     with explained(target):
         for path in (staged, *staged.rglob("*")):
             if path.is_dir():
@@ -280,7 +516,7 @@ def move_link(link: Path, target: Path) -> None:
     Raises:
         ArtifactError: It cannot be written, or ``link`` is a folder; ``link`` has not changed.
     """
-    with explained(link):
+    with settled(link), explained(link):
         if link.is_dir() and not link.is_symlink():
             raise ArtifactError(f"{link}: is a folder, not a link to a run; move it away")
         replace_link(link, os.path.relpath(target.resolve(), link.parent.resolve()))
@@ -306,7 +542,7 @@ def replace_link(path: Path, target: str, *, stand_in: bool = True) -> bool:
     Raises:
         OSError: It cannot be written.
     """
-    staged = path.with_name(f".{path.name}-{uuid.uuid4().hex}")
+    staged = path.with_name(f".{path.name}.{STAGING}-{secrets.token_hex(4)}")
     try:
         if not _symlink(staged, target):
             if not stand_in:
@@ -369,9 +605,13 @@ def sha256_of(path: Path) -> str:
 
 
 def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
+    try:
+        status = Path("/proc/self/status").read_text(encoding="ascii", errors="replace")
+        return int(re.findall(r"^Umask:\s*([0-7]+)$", status, re.MULTILINE)[0], 8)
+    except (OSError, IndexError):
+        mask = os.umask(0o077)  # setting it is the only other way to read it; other threads may make files meanwhile
+        os.umask(mask)
+        return mask
 
 
 @contextmanager

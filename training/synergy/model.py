@@ -17,7 +17,8 @@ import torch
 from data_sources import Entity, Home, HomeBuilder, LoadReport, Synergy
 from training.judging.calibration import Calibration
 from training.judging.splits import digests_of, seen_among
-from training.runs.errors import ModelFileError
+from training.runs.artifacts import read_published
+from training.runs.errors import ArtifactError, ModelFileError
 from training.synergy.config import FORMAT_VERSION, SynergyConfig
 from training.synergy.encoded_home import EncodedHome
 from training.synergy.evaluation import HomeScore, ranking_task, score_home
@@ -287,14 +288,17 @@ class SynergyModel:
                 extra is not installed, the model works without it and says so once.
 
         Raises:
-            ModelFileError: The file is missing or broken, of another kind or of a format that is not read here.
+            ModelFileError: The file is missing or broken, of another kind or of a format that is not read here, or of
+                another training than the metadata beside it.
         """
         if Path(path).suffix == ".safetensors":
             return _from_pretrained(PretrainedSynergy.load(Path(path)))
         try:
-            content = torch.load(path, map_location="cpu", weights_only=True)
+            content = torch.load(io.BytesIO(read_published(Path(path))[0]), map_location="cpu", weights_only=True)
         except FileNotFoundError as error:
             raise ModelFileError(f"{path}: no such model file") from error
+        except ArtifactError as error:
+            raise ModelFileError(str(error)) from error
         except Exception as error:  # torch raises a dozen types on a file that it did not write
             what = str(error).strip().splitlines()[0][:120] if str(error).strip() else type(error).__name__
             raise ModelFileError(f"{path}: is not a model file that can be loaded ({what})") from error

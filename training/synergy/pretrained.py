@@ -21,8 +21,8 @@ from safetensors.torch import save as save_tensors
 from torch import Tensor
 
 from training.judging.calibration import Calibration
-from training.runs.artifacts import write_atomically
-from training.runs.errors import ModelFileError
+from training.runs.artifacts import settled, write_atomically
+from training.runs.errors import ArtifactError, ModelFileError
 from training.synergy.features import FEATURES
 from training.synergy.pair_statistics import PairStatistics
 from training.synergy.vocabulary import Vocabulary
@@ -116,8 +116,9 @@ class PretrainedSynergy:
             ModelFileError: One is missing or broken, they do not belong together, or they are of another format.
         """
         try:
-            content = path.read_bytes()
-            card = json.loads(path.with_suffix(".json").read_text(encoding="ascii"))
+            with settled(path, sweep=False):
+                content = path.read_bytes()
+                card = json.loads(path.with_suffix(".json").read_text(encoding="ascii"))
             if (card["format"], card["format_version"], card["evidence"]) != (FORMAT, FORMAT_VERSION, list(FEATURES)):
                 raise ModelFileError(f"{path}: is no base model of this format; --base-model none does without")
             if card["sha256"] != hashlib.sha256(content).hexdigest():
@@ -136,6 +137,8 @@ class PretrainedSynergy:
                 calibration=Calibration(**card["calibration"]),
                 card=card,
             )
+        except ArtifactError as error:
+            raise ModelFileError(str(error)) from error
         except OSError as error:
             where = error.filename or path
             raise ModelFileError(f"{where}: no base model can be read here ({error.strerror})") from error

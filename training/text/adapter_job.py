@@ -17,18 +17,22 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from data_sources import DataSource
 from training.runs.artifacts import (
     check_writable,
+    discard_tree,
     explained,
     move_link,
     owned,
     pointed_at,
     publish_folder,
     remove_tree,
+    replace_link,
+    settled,
     to_json,
     write_atomically,
 )
 from training.runs.distributed import first_says, is_first
 from training.runs.errors import ArtifactError, TrainingError
 from training.runs.job import Published, SourceChoice, Trained, TrainingJob
+from training.runs.locks import HeldError, hold
 from training.runs.run import versions
 from training.runs.settings import flag_of, read_config
 from training.runs.summary import TrainingSummary
@@ -79,11 +83,12 @@ class AdapterJob(TrainingJob[list[Any], "TrainedAdapter"]):
             self._started = _read_started(self.options.resume_run)
             self._take_over(self.options.resume_run, self._started, [n for n, v in given.items() if v is not None])
         self.config = self.adapter.model_dump()
-        self.run_id = first_says(self.options.run_id or datetime.now(UTC).strftime("run_%Y%m%d_%H%M%S"))
+        self.run_id = first_says(self.options.run_id or _new_run_id(self.options.output_dir))
         if Path(self.run_id).name != self.run_id or self.run_id == LATEST:
             raise TrainingError(f"--run-id {self.run_id!a}: is no name of a folder; --run-directory takes a path")
         self.model_path = self.options.run_directory or self.options.output_dir / self.run_id
         self._partial = _partial_of(self.model_path)
+        self._hold: int | None = None  # of the unfinished run; the system lets go of it where this process is killed
 
     @abstractmethod
     def texts(self, row: Any) -> tuple[str, str]:
@@ -116,8 +121,13 @@ class AdapterJob(TrainingJob[list[Any], "TrainedAdapter"]):
         return self.source.open(self.model_type, self.options.max_samples)
 
     def check_target(self, dry_run: bool) -> None:
-        """Refuse, before anything is read, a name that another run has: a run is never overwritten."""
+        """Refuse, before anything is read, a name that another run has: a run is never overwritten.
+
+        What killed runs left beside it is finished, removed, or named where it can be resumed.
+        """
         target = self.model_path
+        if not dry_run and is_first():
+            self._sweep(target.parent)
         if target.exists():
             raise ArtifactError(
                 f"{target}: exists; a run is never overwritten. Give another --run-id or --run-directory"
@@ -212,12 +222,14 @@ class AdapterJob(TrainingJob[list[Any], "TrainedAdapter"]):
         except BaseException:
             self._discard_partial()
             raise
-        remove_tree(self._partial, self.model_path.parent)
         return Published(f"trained on {summary.audit['rows']} rows, saved to {target}", [str(target)])
 
     def move_names(self) -> None:
-        """Point ``latest`` at the published run."""
-        move_link(self.options.output_dir / LATEST, self.model_path)
+        """Point ``latest`` at the published run; until then the unfinished one says what is still to be done."""
+        try:
+            move_link(self.options.output_dir / LATEST, self.model_path)
+        finally:
+            self._remove_partial()
 
     def resume_hint(self) -> str:
         """The flag that resumes the run, if it has a checkpoint."""
@@ -249,6 +261,7 @@ class AdapterJob(TrainingJob[list[Any], "TrainedAdapter"]):
     def _start(self) -> None:
         if self._started is not None:
             log.info("Resuming %s", self.options.resume_run)
+            self._take_partial()
             return
         options = self.options.model_copy(update={"run_id": self.run_id, "run_directory": self.model_path})
         shown = options.model_dump(mode="json")
@@ -257,16 +270,71 @@ class AdapterJob(TrainingJob[list[Any], "TrainedAdapter"]):
             "data_fingerprint": self._fingerprint,
             "versions": versions(),
         }
-        with explained(self._partial):
-            self._partial.mkdir()
-        write_atomically(self._partial / STARTED_FILE, to_json(started))
+        with settled(self._partial):  # nobody sweeps it before it is held
+            try:
+                with explained(self._partial):
+                    self._partial.mkdir()
+            except ArtifactError as error:
+                if isinstance(error.__cause__, FileExistsError):
+                    raise ArtifactError(f"{self.model_path}: was started by another process just now") from error
+                raise
+            write_atomically(self._partial / STARTED_FILE, to_json(started))
+            self._take_partial()
+
+    def _take_partial(self) -> None:
+        """Hold the unfinished run, so that nobody sweeps or resumes it. Raises ArtifactError where another does."""
+        try:
+            self._hold = hold(self._partial / STARTED_FILE)
+        except HeldError:
+            raise ArtifactError(f"{self.model_path}: is under way in another process") from None
+        except OSError:
+            log.debug("%s: cannot be locked here", self._partial)
+
+    def _remove_partial(self) -> None:
+        discard_tree(self._partial, self._partial.with_name(LATEST))
+        if self._hold is not None:
+            os.close(self._hold)
+            self._hold = None
+
+    def _sweep(self, folder: Path) -> None:
+        """Finish, remove or name the unfinished runs in ``folder`` whose processes are gone."""
+        if not folder.is_dir():
+            return
+        with settled(folder / LATEST) as alone:
+            for partial in sorted(folder.glob(".*.partial")) if alone else []:
+                if partial.is_symlink() or not _is_partial(partial):
+                    continue
+                try:
+                    os.close(hold(partial / STARTED_FILE))
+                except FileNotFoundError:
+                    pass  # killed before it was written, for that is done while the folder is held
+                except (HeldError, OSError):
+                    continue  # its process lives, or nobody can tell
+                self._settle_partial(partial)
+
+    def _settle_partial(self, partial: Path) -> None:
+        from training.text.fit import newest_checkpoint
+
+        run = partial.with_name(partial.name.removeprefix(".").removesuffix(".partial"))
+        if (run / RUN_FILE).is_file():  # killed between the run's name and ``latest``
+            latest = self.options.output_dir / LATEST
+            if _output_dir_of(partial).resolve() == latest.parent.resolve() == run.parent.resolve():
+                replace_link(latest, run.name)
+            log.info("%s: was published by a run that was killed then", run)
+        elif newest_checkpoint(partial) is not None:
+            if partial != self._partial:
+                log.warning("%s: was stopped; --resume-run %s resumes it, removing %s discards it", run, run, partial)
+            return
+        else:
+            log.info("%s: a run was killed before its first checkpoint; removed", partial)
+        discard_tree(partial, partial.with_name(LATEST))
 
     def _discard_partial(self) -> None:
         """Remove the unfinished run if it has no checkpoint to resume from."""
         from training.text.fit import newest_checkpoint
 
         if is_first() and newest_checkpoint(self._partial) is None:
-            remove_tree(self._partial, self.model_path.parent)
+            self._remove_partial()
 
     def _describe(self, result: TrainedAdapter, summary: TrainingSummary) -> dict[str, Any]:
         """The content of ``training_run.json``: production's keys (docs/reference/production.md), then ours."""
@@ -325,6 +393,26 @@ def samples_of(run: Path, options_type: type[AdapterOptions]) -> int:
         return int(described["max_samples"])
     except (OSError, ValueError, KeyError, TypeError, ArtifactError):
         return int(options_type.model_fields["max_samples"].default)
+
+
+def _new_run_id(folder: Path) -> str:
+    """The time in UTC; with a number where a run has it, for clocks jump back."""
+    now = datetime.now(UTC).strftime("run_%Y%m%d_%H%M%S")
+    names = (now, *(f"{now}_{number}" for number in range(2, 1000)))
+    return next((n for n in names if not any(map(os.path.lexists, (folder / n, _partial_of(folder / n))))), now)
+
+
+def _is_partial(folder: Path) -> bool:
+    """Whether it is an unfinished run: it says how it was started, or was killed before it could."""
+    names = {path.name for path in folder.iterdir()}
+    return STARTED_FILE in names or all(name.startswith(f".{STARTED_FILE}.") for name in names)
+
+
+def _output_dir_of(partial: Path) -> Path:
+    try:
+        return Path(json.loads((partial / STARTED_FILE).read_bytes())["options"]["output_dir"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return partial  # which is no folder of runs
 
 
 def _partial_of(target: Path) -> Path:

@@ -175,7 +175,7 @@ class Suggester:
         """
         folder = Path(directory)
         try:
-            folder = pointed_at(folder)
+            folder = pointed_at(folder).resolve()  # one run, wherever the link leads while it is read
             run = json.loads((folder / "training_run.json").read_text(encoding="utf-8"))
             config = AdapterConfig(**run["config"])
             name = str(folder / BASE_FOLDER) if config.base_model == SCRATCH else config.base_model
