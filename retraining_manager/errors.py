@@ -9,5 +9,9 @@ class RegistryError(ManagerError):
     """A version or a name cannot be read, written or moved."""
 
 
+class ChampionChangedError(RegistryError):
+    """Another version went live than the candidate was compared with."""
+
+
 class BusyError(ManagerError):
-    """Another process holds the lock of this model."""
+    """Another process, which lives, holds the lock of this model."""

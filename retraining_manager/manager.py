@@ -23,10 +23,10 @@ from retraining_manager.commands import (
     secret_environment,
     training_command,
 )
-from retraining_manager.errors import BusyError, ManagerError
+from retraining_manager.errors import BusyError, ChampionChangedError, ManagerError
 from retraining_manager.gate import Verdict, decide
 from retraining_manager.models import SPECS, ModelSpec, spec_of
-from retraining_manager.registry import Aliases, Registry, utc_now
+from retraining_manager.registry import Aliases, Registry
 from retraining_manager.settings import RetrainingOptions
 from retraining_manager.sufficiency import RowThresholds, Sufficiency, SufficiencyChecker, assess, count
 from retraining_manager.summaries import ModelSummary, SummaryFolder, read_training_summary
@@ -34,6 +34,7 @@ from training.runs.artifacts import metadata_path, to_json
 from training.runs.comparison import Comparison, ModelScores
 from training.runs.errors import ArtifactError, TrainingError
 from training.runs.job import SourceChoice
+from training.runs.locks import utc_now
 from training.runs.settings import variables
 
 log = logging.getLogger(__name__)
@@ -41,6 +42,7 @@ log = logging.getLogger(__name__)
 SUMMARIES = Path("simulation_results") / "pipeline_summaries"
 COMPARISON_SECONDS = 3_600.0
 COLD_START = "--accept-cold-start"  # of the training of a model for which rules can make rows up
+COMPARISONS = 5  # of one candidate at most, where other versions go live meanwhile
 EVALUATION_ROWS = "evaluation_rows.json.gz"  # in a version: the held-out rows that it was scored on
 
 
@@ -291,33 +293,90 @@ class RetrainingManager:
         return self._start(run, command, run.output, self._timeout(model), self.source)
 
     def _evaluate_and_publish(self, run: _Run, summary: ModelSummary) -> None:
-        """Make a version of what was trained, with its verdict, and move the aliases to it where it is blessed."""
+        """Compare what was trained with what is live, again where that changes meanwhile, and publish or refuse it."""
         spec, registry, model = run.spec, run.registry, run.spec.model
         files = {p.relative_to(run.trained).as_posix(): p for p in sorted(run.trained.rglob("*")) if p.is_file()}
         if not run.candidate.exists() or not files:
             summary.fail(f"{model}: exit code 0, but {run.candidate.name} was not written")
             return
-        aliases = registry.aliases()
-        generated = summary.audit.get("generated_pairs", 0)
-        if generated and aliases.champion is not None and COLD_START not in self.options.of(model).flags:
-            live = self._described(registry, aliases.champion)
-            if not (live.get("audit") or {}).get("generated_pairs", 0):
-                summary.status = "skipped"
-                summary.message = (
-                    f"{aliases.champion} stays live: no synergy is known now, and pairs generated from rules do not "
-                    f"replace it. Check the synergy table, or put {COLD_START} into the model's flags"
-                )
-                log.warning("%s: %s", model, summary.message)
+        same = registry.same(files)
+        if same is not None and self._is_known(registry, same, summary):
+            return
+        for _ in range(COMPARISONS):
+            aliases = registry.aliases()
+            if self._is_made_up(registry, aliases.champion, summary):
                 return
-        comparison, failure = self._compare(run, aliases.champion, summary)
-        verdict = decide(
-            spec,
-            comparison,
-            aliases.champion,
-            self.options.of(model).gate,
-            accept_weak=self.options.accept_weak,
-            champion_held_out=aliases.champion is not None and registry.went_live_held_out(aliases.champion),
+            comparison, failure = self._compare(run, aliases.champion, summary)
+            verdict = decide(
+                spec,
+                comparison,
+                aliases.champion,
+                self.options.of(model).gate,
+                accept_weak=self.options.accept_weak,
+                champion_held_out=aliases.champion is not None and registry.went_live_held_out(aliases.champion),
+            )
+            try:
+                self._publish(run, files, comparison, verdict, aliases, summary)
+                break
+            except ChampionChangedError as error:
+                log.info("%s; comparing again", error)
+        else:
+            why = f"the live version changed {COMPARISONS} times while this one was compared; the next run tries again"
+            refused = verdict.model_copy(update={"verdict": "NOT_BLESSED", "reasons": [why, *verdict.reasons]})
+            self._publish(run, files, comparison, refused, None, summary)
+        if failure is not None:
+            summary.fail(failure)
+
+    def _is_made_up(self, registry: Registry, champion: str | None, summary: ModelSummary) -> bool:
+        """Whether pairs that rules made would replace a model of known ones, unasked; then it says so."""
+        asked = COLD_START in self.options.of(summary.model_type).flags
+        if champion is None or asked or not summary.audit.get("generated_pairs", 0):
+            return False
+        if (self._described(registry, champion).get("audit") or {}).get("generated_pairs", 0):
+            return False
+        summary.status = "skipped"
+        summary.message = (
+            f"{champion} stays live: no synergy is known now, and pairs generated from rules do not replace it. Check "
+            f"the synergy table, or put {COLD_START} into the model's flags"
         )
+        log.warning("%s: %s", summary.model_type, summary.message)
+        return True
+
+    def _is_known(self, registry: Registry, same: str, summary: ModelSummary) -> bool:
+        """Whether nothing is to be done with a model that is the same as a version: it is live, or was taken back."""
+        back = registry.rolled_back(same)
+        if same == registry.aliases().champion:
+            summary.message = f"trained, and the same as {same}, which is live: nothing to publish"
+        elif back is not None:
+            summary.message = (
+                f"trained and refused: the same as {same}, which was rolled back {back.get('time')} "
+                f"({back.get('reason')}); `promote {summary.model_type} {same}` makes it live"
+            )
+        else:
+            return False
+        self._describe(registry, same, summary)
+        log.info("%s: %s", summary.model_type, summary.message)
+        return True
+
+    def _describe(self, registry: Registry, version: str, summary: ModelSummary) -> None:
+        summary.version = version
+        summary.model_path = str(registry.model_path(version))
+        summary.production_path = str(registry.production)
+
+    def _publish(
+        self,
+        run: _Run,
+        files: Mapping[str, Path],
+        comparison: Comparison,
+        verdict: Verdict,
+        aliases: Aliases | None,
+        summary: ModelSummary,
+    ) -> None:
+        """Make a version of what was trained, with its verdict, and move the aliases to it where it is blessed.
+
+        Raises ChampionChangedError where it was compared with a version that is not live any more.
+        """
+        registry, model = run.registry, run.spec.model
         documents = {
             "verdict.json": to_json({**verdict.model_dump(), "time": utc_now()}),
             "comparison.json": to_json(comparison.model_dump()),
@@ -325,37 +384,37 @@ class RetrainingManager:
         }
         if run.rows.is_file():
             documents[EVALUATION_ROWS] = run.rows.read_bytes()
-        if run.output.is_file():
-            files["output.log"] = run.output
-        version = registry.add(files, documents, model=model, origin="trained", created=utc_now())
-        summary.version, summary.verdict = version, verdict.model_dump()
-        summary.model_path = str(registry.model_path(version))
-        summary.production_path = str(registry.production)
-        if failure is not None:
-            summary.fail(failure)
-        elif verdict.blessed:
-            self._publish(registry, version, verdict, aliases, summary)
-        else:
-            summary.message = f"trained and refused: {verdict.reasons[0]}"
-            log.info("%s: %s", model, summary.message)
-            if self._is_of_sample(registry, aliases.champion) and not is_sample(summary.source.get("location", "")):
-                summary.notes.append(f"{aliases.champion}, which stays live, was trained on the shipped sample")
-                log.warning("%s: %s", model, summary.notes[-1])
-
-    def _publish(
-        self, registry: Registry, version: str, verdict: Verdict, aliases: Aliases, summary: ModelSummary
-    ) -> None:
+        summary.verdict = verdict.model_dump()
         try:
-            registry.promote(version, f"BLESSED: {verdict.reasons[0]}", expected=aliases)
-        except ManagerError as error:
-            summary.promoted = registry.aliases().champion == version
-            summary.fail(
-                f"{version} was blessed and {'is live, but' if summary.promoted else 'not published:'} {error}"
+            version = registry.add(
+                files,
+                documents,
+                logs={"output.log": run.output} if run.output.is_file() else {},
+                expected=aliases,
+                live=f"BLESSED: {verdict.reasons[0]}" if verdict.blessed else None,
+                model=model,
+                origin="trained",
+                created=utc_now(),
             )
+        except ChampionChangedError:
+            raise
+        except ManagerError as error:
+            made = registry.same(files)
+            summary.promoted = made is not None and registry.aliases().champion == made
+            if made is not None:
+                self._describe(registry, made, summary)
+            summary.fail(f"{made or model} {'is live, but' if summary.promoted else 'was not published:'} {error}")
             return
-        summary.promoted = True
-        summary.message = f"trained and published as {version}: {verdict.reasons[0]}"
-        log.info("%s: %s", summary.model_type, summary.message)
+        self._describe(registry, version, summary)
+        summary.promoted = verdict.blessed
+        summary.message = f"trained and refused: {verdict.reasons[0]}"
+        if verdict.blessed:
+            summary.message = f"trained and published as {version}: {verdict.reasons[0]}"
+        log.info("%s: %s", model, summary.message)
+        of_sample = self._is_of_sample(registry, None if verdict.blessed else verdict.champion)
+        if of_sample and not is_sample(summary.source.get("location", "")):
+            summary.notes.append(f"{verdict.champion}, which stays live, was trained on the shipped sample")
+            log.warning("%s: %s", model, summary.notes[-1])
 
     def _is_of_sample(self, registry: Registry, version: str | None) -> bool:
         """Whether a version says that it was trained on the sample that ships with the project."""

@@ -17,6 +17,7 @@ TEMPLATE = "page.html.j2"
 # What became of a model (``ModelSummary.outcome``) -> the colour of its card.
 _TONES = {
     "published": "ok",
+    "unchanged": "ok",
     "refused": "warned",
     "skipped": "quiet",
     "failed": "failed",

@@ -8,9 +8,9 @@ from typing import Any
 
 from retraining_manager.manager import RetrainingManager
 from retraining_manager.page import render_page
-from retraining_manager.registry import utc_now, whoami
 from retraining_manager.summaries import ModelSummary
 from training.runs.artifacts import to_json, write_atomically
+from training.runs.locks import utc_now, whoami
 
 PIPELINE_SUMMARY, PAGE = "pipeline_summary.json", "pipeline_report.html"
 _NOT_RUN = "not run: the run was interrupted before it"
@@ -72,7 +72,8 @@ def pipeline_summary(summaries: Sequence[ModelSummary], started: str, seconds: f
         "optional_failed": optional,
         "skipped": [s.model_type for s in summaries if s.status == "skipped"],
         "promoted": [s.model_type for s in summaries if s.promoted],
-        "refused": [s.model_type for s in summaries if s.status == "success" and not s.promoted],
+        "refused": [s.model_type for s in summaries if s.outcome == "refused"],
+        "unchanged": [s.model_type for s in summaries if s.outcome == "unchanged"],
         "training_time_seconds": round(seconds, 3),
         "models": {s.model_type: _short(s) for s in summaries},
     }

@@ -13,42 +13,46 @@ there (another program trained) becomes a version before anything replaces it.
 
 from __future__ import annotations
 
-import getpass
+import errno
 import hashlib
+import itertools
 import json
 import os
 import re
 import shutil
 import socket
 import tempfile
+import threading
 import time
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-import filelock
-
-from retraining_manager.errors import BusyError, RegistryError
+from retraining_manager.errors import BusyError, ChampionChangedError, RegistryError
 from retraining_manager.models import Artifact
 from retraining_manager.production import ProductionPaths
 from training.runs.artifacts import (
     REGISTRY_LINK,
     flush_folder,
+    is_described,
     make_link,
     owned,
     publish_folder,
+    read_json,
     remove_tree,
     replace_link,
+    settled,
     sha256_of,
     to_json,
-    write_atomically,
+    unfinished,
     write_durably,
 )
 from training.runs.errors import ArtifactError
+from training.runs.locks import HeldError, fate_of, file_lock, holder, utc_now, whoami
 
 MANIFEST = "manifest.json"
 MANIFEST_FORMAT = 1
@@ -56,7 +60,15 @@ CHAMPION, PREVIOUS = "champion", "previous"
 _VERSION = re.compile(r"\d{8}T\d{9}Z-[0-9a-f]{8}")
 _STATE = re.compile(r"states/[0-9a-f]{32}")  # where ``live`` may lead, and nowhere else
 
-MOVE_SECONDS = 30.0  # a move takes milliseconds; longer means that something is stuck
+MOVE_SECONDS = 120.0  # a move takes milliseconds, or as long as what is taken in takes to copy
+BEAT_SECONDS = 5.0  # who trains touches its record this often, for other machines see nothing else of it
+WATCH_SECONDS = 16.0  # how long another machine's record is watched for such a sign
+HELD_SECONDS = 1.0  # in which whoever has just taken a lock says so
+_DOOMED = ".removed-"
+ROLLBACK = "rollback"  # ``action`` of a move back
+# Documents of a version that its training did not leave, and words that differ from run to run: content is the rest.
+_TIMES = frozenset({"trained_at", "training_date", "run_directory", "run_id"})
+_RUN_FILE, _CARD = "training_run.json", "README.md"
 
 
 @dataclass(frozen=True)
@@ -91,11 +103,21 @@ class Registry:
     # What there is
 
     def versions(self) -> list[str]:
-        """Names of all versions, also of broken ones, the oldest first."""
+        """Names of all versions, also of broken ones, the oldest first.
+
+        Versions are numbered as they are made, for a clock may start in 1970. Those that have no number come first, in
+        the order in which they went live; the name decides where nothing else does.
+        """
         with _explained(self.versions_folder):
             if not self.versions_folder.is_dir():
                 return []
-            return sorted(p.name for p in self.versions_folder.iterdir() if _VERSION.fullmatch(p.name))
+            names = sorted(p.name for p in self.versions_folder.iterdir() if _VERSION.fullmatch(p.name))
+        numbers = {name: number for name in names if (number := self._number(name)) is not None}
+        unnumbered = [name for name in names if name not in numbers]
+        went_live = [name for name in self._went_live() if name in unnumbered] if unnumbered else []
+        lived = iter(went_live)
+        ordered = [next(lived) if name in went_live else name for name in unnumbered]
+        return [*ordered, *sorted(numbers, key=lambda name: (numbers[name], name))]
 
     def aliases(self) -> Aliases:
         """What is live and what was before."""
@@ -174,6 +196,12 @@ class Registry:
         state = self._state()
         if state is not None and not state.is_dir():
             found.append(f"{self._live}: leads to {state}, which is not there; `promote` a version to mend it")
+        try:
+            left = unfinished(self.production)
+        except ArtifactError as error:
+            left = str(error)
+        if left is not None:
+            found.append(left)
         foreign = self._foreign()
         if foreign:
             found.append(f"{foreign[0]}: is not what the registry published; the next run or move takes it in")
@@ -196,25 +224,15 @@ class Registry:
 
     @contextmanager
     def running(self) -> Iterator[None]:
-        """Hold this model's training lock. Raises BusyError that names who holds it, and since when."""
-        with _explained(self.folder):
-            self.folder.mkdir(parents=True, exist_ok=True)
-        holder = self.folder / "run.json"
-        lock = filelock.FileLock(self.folder / "run.lock", timeout=0, mode=0o666)  # cron's user and a person's
-        try:
-            with _explained(self.folder / "run.lock"):
-                lock.acquire()
-        except filelock.Timeout:
-            raise BusyError(f"{self.folder.name}: is being trained already by {_holder(holder)}") from None
-        try:
-            with _explained(holder):
-                write_atomically(holder, to_json({"who": whoami(), "pid": os.getpid(), "since": utc_now()}))
+        """Hold this model's training lock.
+
+        Raises BusyError that names who holds it, and since when; RegistryError where whoever holds it on another
+        machine gives no sign of life, which names the files to remove.
+        """
+        with self._locked("run", 0.0):
             with self._moving():
                 self._sweep()
             yield
-        finally:
-            holder.unlink(missing_ok=True)
-            lock.release()
 
     @contextmanager
     def workplace(self) -> Iterator[Path]:
@@ -226,46 +244,62 @@ class Registry:
         finally:
             self._drop(place)
 
-    def add(self, files: Mapping[str, Path], documents: Mapping[str, bytes], **facts: Any) -> str:
-        """Make a version of ``files`` (name in the version -> where it is now) and ``documents``; its name."""
-        with _explained(self.versions_folder):
-            self.versions_folder.mkdir(parents=True, exist_ok=True)
-            owned(self.versions_folder, self.folder)
-            staging = Path(tempfile.mkdtemp(prefix=".staging-", dir=self.versions_folder))
-            try:
-                for name, origin in files.items():
-                    (staging / name).parent.mkdir(parents=True, exist_ok=True)
-                    shutil.copyfile(origin, staging / name)
-                for name, content in documents.items():
-                    (staging / name).write_bytes(content)
-                hashes = {name: sha256_of(staging / name) for name in sorted({*files, *documents})}
-                digest = hashlib.sha256(json.dumps(hashes).encode()).hexdigest()
-                created = datetime.now(UTC)
-                version = f"{created:%Y%m%dT%H%M%S}{created.microsecond // 1000:03}Z-{digest[:8]}"
-                if self.artifact == "file":
-                    facts["entry"] = self.production.name
-                described = {"format": MANIFEST_FORMAT, "version": version, **facts, "files": hashes}
-                (staging / MANIFEST).write_bytes(to_json(described))
-                publish_folder(staging, self.versions_folder / version, read_only=True)
-            except BaseException:
-                self._drop(staging)
-                raise
+    def add(
+        self,
+        files: Mapping[str, Path],
+        documents: Mapping[str, bytes],
+        *,
+        logs: Mapping[str, Path] | None = None,
+        expected: Aliases | None = None,
+        live: str | None = None,
+        **facts: Any,
+    ) -> str:
+        """Make a version, and move the aliases to it in the same step where it is to be live; its name.
+
+        A version with the same content is taken where there is one, whatever times and places its files name.
+
+        Args:
+            files: What a training left: name in the version -> where it is now.
+            documents: What is said of it: name -> content.
+            logs: More files that say something of it.
+            expected: The aliases that it was compared under. Raises ChampionChangedError, and makes nothing, where
+                another version is live.
+            live: Why it goes live; None where it does not.
+            facts: For the manifest.
+        """
+        with self._staged(files, documents, logs or {}) as staging:
+            content = self._content_of(files)
+            with self._moving():
+                if expected is not None or live is not None:
+                    self._adopt()
+                self._check_champion(expected)
+                version = self._same(content) or self._finish(staging, content, facts)
+                if live is not None:
+                    self._promote(version, live)
         return version
+
+    def same(self, files: Mapping[str, Path]) -> str | None:
+        """The version with the same content as what a training left, where there is one."""
+        return self._same(self._content_of(files))
+
+    def rolled_back(self, version: str) -> dict[str, Any] | None:
+        """The move by which a version was last taken back, where it has not gone live since."""
+        for move in reversed(self.history()):
+            if version in (move.get("from"), move.get("to")):
+                back = move.get("from") == version and move.get("action") == ROLLBACK
+                return move if back else None
+        return None
 
     def promote(self, version: str, reason: str, expected: Aliases | None = None) -> None:
         """Make ``version`` the champion. Raises RegistryError where it is not whole; then nothing has changed.
 
         ``expected`` are the aliases it was compared under: it is refused where another version went live meanwhile.
         """
-        self._check(version)
         with self._moving():
+            self._check(version)
             self._adopt()
-            champion = self.aliases().champion
-            if expected is not None and champion != expected.champion:
-                raise RegistryError(f"{self.folder.name}: {champion} went live meanwhile and was not compared with")
-            if champion == version:
-                raise RegistryError(f"{version}: is live already")
-            self._move(Aliases(version, champion), reason)
+            self._check_champion(expected)
+            self._promote(version, reason)
 
     def rollback(self, reason: str) -> str:
         """Make the previous champion live again, in one move; its name. Raises RegistryError where there is none."""
@@ -275,7 +309,7 @@ class Registry:
             if aliases.previous is None:
                 raise RegistryError(f"{self.folder.name}: no version was live before; `promote` takes any of `list`")
             self._check(aliases.previous)
-            self._move(Aliases(aliases.previous, aliases.champion), reason)
+            self._move(Aliases(aliases.previous, aliases.champion), reason, action=ROLLBACK)
             return aliases.previous
 
     def adopt(self) -> str | None:
@@ -336,26 +370,84 @@ class Registry:
 
     @contextmanager
     def _moving(self) -> Iterator[None]:
-        with _explained(self.folder):
-            self.folder.mkdir(parents=True, exist_ok=True)
-        lock = filelock.FileLock(self.folder / "move.lock", timeout=MOVE_SECONDS, mode=0o666)
-        try:
-            with _explained(self.folder / "move.lock"):
-                lock.acquire()
-        except filelock.Timeout:
-            raise BusyError(
-                f"{self.folder}: another process is moving its aliases for over {MOVE_SECONDS:.0f} s"
-            ) from None
-        try:
+        """Hold the aliases and production's folder, so that nothing is published there between a look and a move."""
+        with self._locked("move", MOVE_SECONDS), _settled(self.production):
             with _explained(self.folder):
                 self._write_history()
+                self._tidy()
             yield
-        finally:
-            lock.release()
 
-    def _move(self, aliases: Aliases, reason: str) -> None:
+    @contextmanager
+    def _locked(self, name: str, seconds: float) -> Iterator[None]:
+        """Hold ``name.lock``; ``name.json`` says who does."""
+        lock, record = self.folder / f"{name}.lock", self.folder / f"{name}.json"
         with _explained(self.folder):
-            before = self._state()
+            self.folder.mkdir(parents=True, exist_ok=True)
+        try:
+            with ExitStack() as stack:
+                with _lockable(lock):
+                    stack.enter_context(file_lock(lock, seconds))
+                self._check_left(record, lock)
+                with _explained(record):
+                    record.write_bytes(to_json(holder()))
+                    stack.callback(record.unlink, missing_ok=True)
+                stack.enter_context(_beating(record))
+                yield
+        except HeldError:
+            raise self._busy(record, lock) from None
+
+    def _check_left(self, record: Path, lock: Path) -> None:
+        """The lock could be taken: whoever is named by its record is dead, unless that is another machine's."""
+        held = read_json(record)
+        if held and fate_of(held) != "dead" and read_json(record):
+            raise self._elsewhere(held, record, lock)
+
+    def _busy(self, record: Path, lock: Path) -> Exception:
+        """What to raise where another process has the lock."""
+        deadline, held = time.monotonic() + HELD_SECONDS, read_json(record)
+        while time.monotonic() < deadline:  # whoever has just taken it is about to write its record
+            held = read_json(record)
+            fate = fate_of(held) if held else "dead"
+            if fate == "elsewhere":
+                return self._elsewhere(held, record, lock)
+            # A process of another container cannot be seen; that it holds the lock says enough.
+            if fate == "alive" or (held and held.get("host") != socket.gethostname()):
+                return self._is_busy(held, lock)
+            time.sleep(0.05)
+        if held:  # of a container with this host's name, or of nobody any more
+            return self._elsewhere(held, record, lock)
+        return RegistryError(f"{lock}: is held by a process that does not say which; `fuser {lock}` names it. End it")
+
+    def _elsewhere(self, held: Mapping[str, Any], record: Path, lock: Path) -> Exception:
+        """Another machine's record, which cannot be asked whether it lives: its record is touched while it does."""
+        if _changes(record):
+            return self._is_busy(held, lock)
+        return RegistryError(
+            f"{record}: {_name_of(held)}, who cannot be seen from here, has held this lock since {held.get('since')} "
+            f"and gives no sign of life. Where it has ended, remove {record} and {lock}"
+        )
+
+    def _is_busy(self, held: Mapping[str, Any], lock: Path) -> Exception:
+        who = f"{_name_of(held)} since {held.get('since')}"
+        if lock.name == "run.lock":
+            return BusyError(f"{self.folder.name}: is being trained already by {who} ({lock})")
+        return RegistryError(f"{lock}: {who} has been moving the aliases for over {MOVE_SECONDS:.0f} s; end it")
+
+    def _check_champion(self, expected: Aliases | None) -> None:
+        champion = self.aliases().champion
+        if expected is not None and champion != expected.champion:
+            raise ChampionChangedError(f"{self.folder.name}: {champion} went live meanwhile and was not compared with")
+
+    def _promote(self, version: str, reason: str) -> None:
+        """Under the move lock."""
+        self._check(version)
+        champion = self.aliases().champion
+        if champion != version:
+            self._move(Aliases(version, champion), reason)
+
+    def _move(self, aliases: Aliases, reason: str, **more: str) -> None:
+        with _explained(self.folder):
+            self._state()  # nothing is moved where it leads elsewhere
             identity = uuid.uuid4().hex
             states = self.folder / "states"
             states.mkdir(parents=True, exist_ok=True)
@@ -364,7 +456,13 @@ class Registry:
             for name, version in vars(aliases).items():
                 if version is not None:
                     make_link(state / name, f"../../versions/{version}")
-            record = {"time": utc_now(), "from": self.aliases().champion, "to": aliases.champion, "reason": reason}
+            record = {
+                "time": utc_now(),
+                "from": self.aliases().champion,
+                "to": aliases.champion,
+                "reason": reason,
+                **more,
+            }
             write_durably(state / "move.json", to_json({**record, "who": whoami(), "state": identity}))
             flush_folder(state)
             flush_folder(state.parent)
@@ -374,8 +472,7 @@ class Registry:
         try:
             self._production.show(self.versions_folder / aliases.champion)
             self._write_history()
-            if before is not None and before != state:
-                self._drop(before)
+            self._tidy()
         except (OSError, ArtifactError, RegistryError) as error:
             raise RegistryError(
                 f"{aliases.champion} is live, but production's paths or the history could not be written ({error}); "
@@ -402,7 +499,7 @@ class Registry:
             os.fsync(file.fileno())
 
     def _remove(self, version: Path) -> None:
-        doomed = version.with_name(f".staging-{version.name}")  # in one step no version any more, whatever comes then
+        doomed = version.with_name(f"{_DOOMED}{version.name}")  # in one step no version any more, whatever comes then
         self._owned(version).rename(doomed)
         self._drop(doomed)
 
@@ -411,8 +508,20 @@ class Registry:
         with _explained(folder):
             remove_tree(folder, self.folder)
 
+    def _tidy(self) -> None:
+        """Remove what a crash left of a move or a removal; under the move lock nobody works there."""
+        state = self._state()
+        doomed = list(self.versions_folder.glob(f"{_DOOMED}*"))
+        if state is not None and state.is_dir():
+            doomed += [left for left in state.parent.iterdir() if _STATE.fullmatch(f"states/{left.name}")]
+        for left in doomed:
+            if left != state:
+                self._drop(left)
+        with settled(self._live):  # and temporary links
+            pass
+
     def _sweep(self) -> None:
-        """Remove what a crash left; under the training lock nobody works there."""
+        """Remove what a crash left of a training; under the training lock nobody works there."""
         for pattern, folder in ((".work-*", self.folder), (".staging-*", self.versions_folder)):
             for leftover in folder.glob(pattern):
                 self._drop(leftover)
@@ -433,26 +542,177 @@ class Registry:
                 if aliases.champion is not None:
                     self._production.show(self.versions_folder / aliases.champion)
                 return None
-            version = self._known(files)
+            if self.artifact == "file" and not is_described(files, self.production.name):
+                files = {self.production.name: self.production}  # what is beside it is of another training
+            content = self._content_of(files)
+            version = self._same(content)
             if version is None:
-                version = self.add(files, {}, origin="adopted", created=utc_now(), adopted_from=str(self.production))
+                facts = {"origin": "adopted", "created": utc_now(), "adopted_from": str(self.production)}
+                with self._staged(files, {}, {}) as staging:
+                    version = self._finish(staging, content, facts)
         if version == aliases.champion:
             self._production.show(self.versions_folder / version)
         else:
             self._move(Aliases(version, aliases.champion), f"found at {self.production}: another program put it there")
         return version
 
-    def _known(self, files: Mapping[str, Path]) -> str | None:
-        """The newest version that holds these files, where there is one."""
-        hashes = {name: sha256_of(path) for name, path in files.items()}
+    @contextmanager
+    def _staged(
+        self, files: Mapping[str, Path], documents: Mapping[str, bytes], logs: Mapping[str, Path]
+    ) -> Iterator[Path]:
+        """A folder with copies of all, gone afterwards unless ``_finish`` has made a version of it."""
+        with _explained(self.versions_folder):
+            self.versions_folder.mkdir(parents=True, exist_ok=True)
+            owned(self.versions_folder, self.folder)
+            staging = Path(tempfile.mkdtemp(prefix=".staging-", dir=self.versions_folder))
+        try:
+            with _explained(self.versions_folder):
+                for name, origin in (*files.items(), *logs.items()):
+                    (staging / name).parent.mkdir(parents=True, exist_ok=True)
+                    shutil.copyfile(origin, staging / name)
+                for name, text in documents.items():
+                    (staging / name).write_bytes(text)
+            yield staging
+        finally:
+            self._drop(staging)
+
+    def _finish(self, staging: Path, content: str, facts: dict[str, Any]) -> str:
+        """Under the move lock: number and name what is staged; its name."""
+        with _explained(self.versions_folder):
+            paths = {p.relative_to(staging).as_posix(): p for p in staging.rglob("*") if p.is_file()}
+            hashes = {name: sha256_of(path) for name, path in sorted(paths.items())}
+            number = 1 + max((self._number(name) or 0 for name in self.versions()), default=0)
+            if self.artifact == "file":
+                facts = {**facts, "entry": self.production.name}
+            version = self._free_name(hashlib.sha256(json.dumps(hashes).encode()).hexdigest()[:8])
+            described = {"format": MANIFEST_FORMAT, "version": version, "number": number, "content": content}
+            (staging / MANIFEST).write_bytes(to_json({**described, **facts, "files": hashes}))
+            publish_folder(staging, self.versions_folder / version, read_only=True)
+        return version
+
+    def _free_name(self, digest: str) -> str:
+        """``<UTC time>-<hash>``, a millisecond later for each version that has the name."""
+        now = datetime.now(UTC)
+        for milliseconds in itertools.count():
+            made = now + timedelta(milliseconds=milliseconds)
+            version = f"{made:%Y%m%dT%H%M%S}{made.microsecond // 1000:03}Z-{digest}"
+            if not os.path.lexists(self.versions_folder / version):
+                return version
+        raise AssertionError
+
+    def _content_of(self, files: Mapping[str, Path]) -> str:
+        """What a training made, as one hash: equal for equal models, whenever and wherever they were trained."""
+        with _explained(self.folder):
+            if self.artifact == "file":
+                return _hash_of({self.production.name: sha256_of(files[self.production.name])})
+            hashes: dict[str, Any] = {
+                name: sha256_of(path) for name, path in files.items() if name not in (_RUN_FILE, _CARD)
+            }
+            try:
+                run = json.loads(files[_RUN_FILE].read_bytes())
+                hashes[_RUN_FILE] = {key: value for key, value in run.items() if key not in _TIMES}
+            except (KeyError, ValueError, AttributeError):
+                hashes |= {name: sha256_of(files[name]) for name in (_RUN_FILE, _CARD) if name in files}
+            return _hash_of(hashes)
+
+    def _same(self, content: str) -> str | None:
+        """The newest whole version of this content."""
         for version in reversed(self.versions()):
             try:
-                held = self.manifest(version)["files"]
+                manifest = self.manifest(version)
             except RegistryError:
                 continue
-            if all(held.get(name) == value for name, value in hashes.items()):
+            held = manifest.get("content")
+            if held is None and self.artifact == "file":  # made before versions said so
+                name = manifest.get("entry", self.production.name)
+                held = _hash_of({name: manifest["files"].get(name)})
+            if held == content and not self.verify(version):
                 return version
         return None
+
+    def _number(self, version: str) -> int | None:
+        """Its place in the order in which versions were made."""
+        try:
+            number = json.loads((self.versions_folder / version / MANIFEST).read_bytes())["number"]
+        except (OSError, ValueError, KeyError, TypeError):
+            return None
+        return number if type(number) is int else None
+
+    def _went_live(self) -> list[str]:
+        """Versions in the order in which they first went live; what the history cannot say, it does not."""
+        try:
+            moves = self.history()
+        except RegistryError:
+            return []
+        return list(dict.fromkeys(str(move.get("to")) for move in moves if isinstance(move, dict)))
+
+
+def _hash_of(content: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+@contextmanager
+def _settled(production: Path) -> Iterator[None]:
+    with ExitStack() as stack:
+        with _explained(production):
+            stack.enter_context(settled(production))
+        yield
+
+
+@contextmanager
+def _lockable(lock: Path) -> Iterator[None]:
+    """Say in one line that a lock cannot be made."""
+    try:
+        yield
+    except OSError as error:
+        why = "the file system has no locks that work between processes; put the model directory on one that has"
+        if error.errno in (errno.EROFS, errno.EACCES, errno.EPERM):
+            why = "nobody may write there; run it as the owner of the model directory, or mount it for writing"
+        if error.errno == errno.ELOOP:
+            why = "is a link; remove it"
+        raise RegistryError(f"{lock}: this lock cannot be made ({error.strerror}): {why}") from error
+
+
+@contextmanager
+def _beating(record: Path) -> Iterator[None]:
+    """Touch a record from time to time, so that other machines see that its process lives."""
+    ended = threading.Event()
+
+    def beat() -> None:
+        while not ended.wait(BEAT_SECONDS):
+            with suppress(OSError):
+                os.utime(record)
+
+    thread = threading.Thread(target=beat, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+
+
+def _changes(record: Path) -> bool:
+    """Whether a record is touched, or goes, while it is watched."""
+    deadline, before = time.monotonic() + WATCH_SECONDS, _seen(record)
+    while before is not None and _seen(record) == before:
+        if time.monotonic() >= deadline:
+            return False
+        time.sleep(min(0.5, WATCH_SECONDS))
+    return True
+
+
+def _seen(record: Path) -> tuple[int, bytes] | None:
+    try:
+        with open(record, "rb") as file:  # opening it asks a server, where a look at the folder need not
+            return os.fstat(file.fileno()).st_mtime_ns, file.read()
+    except FileNotFoundError:
+        return None
+    except OSError:
+        return 0, b""
+
+
+def _name_of(held: Mapping[str, Any]) -> str:
+    return f"{held.get('who', 'somebody')!s:.100} (process {held.get('pid')!s:.20})"
 
 
 def _is_inside(name: str) -> bool:
@@ -476,37 +736,11 @@ def _target_of(link: Path) -> str | None:
         raise RegistryError(f"{link}: cannot be read ({error!s:.120})") from error
 
 
-def utc_now() -> str:
-    """Now, ISO 8601 in UTC."""
-    return datetime.now(UTC).isoformat(timespec="milliseconds")
-
-
-def whoami() -> str:
-    """``user@host``, or the user's number where it has no name."""
-    try:
-        user = getpass.getuser()
-    except (KeyError, OSError):
-        user = str(os.getuid())
-    return f"{user}@{socket.gethostname()}"
-
-
-def _holder(path: Path) -> str:
-    for _ in range(20):  # whoever has just taken the lock is about to write it
-        try:
-            held = json.loads(path.read_bytes())
-            return f"{held['who']} (process {held['pid']}) since {held['since']}"
-        except (OSError, ValueError, KeyError, TypeError):
-            time.sleep(0.05)
-    return "another process that does not say which"
-
-
 @contextmanager
 def _explained(path: Path) -> Iterator[None]:
     """Turn a failure to write into a RegistryError for a person."""
     try:
         yield
-    except filelock.Timeout:
-        raise  # an OSError too, and its own matter
     except ArtifactError as error:
         raise RegistryError(str(error)) from error
     except OSError as error:

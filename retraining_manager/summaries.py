@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import shutil
 from pathlib import Path
 from typing import Any
@@ -11,9 +12,9 @@ from typing import Any
 from pydantic import Field, ValidationError
 
 from retraining_manager.models import ModelSpec
-from retraining_manager.registry import utc_now
 from retraining_manager.runner import Outcome
 from training.runs.artifacts import to_json, write_atomically
+from training.runs.locks import utc_now
 from training.runs.summary import Status, TrainingSummary
 
 HISTORY = "retraining_history.jsonl"
@@ -41,9 +42,10 @@ class ModelSummary(TrainingSummary):
 
     @property
     def outcome(self) -> str:
-        """What became of the model, in a word or two: published, refused, skipped, failed, failed (optional)."""
+        """What became of the model: published, unchanged, refused, skipped, failed, failed (optional)."""
         if self.status == "success":
-            return "published" if self.promoted else "refused"
+            same = self.version is not None and self.version == self.champion
+            return "published" if self.promoted else "unchanged" if same else "refused"
         return f"{self.status} (optional)" if self.status == "failed" and self.optional else self.status
 
     def fail(self, message: str) -> None:
@@ -97,7 +99,8 @@ def read_training_summary(path: Path, spec: ModelSpec, ended: Outcome, timeout: 
             summary.errors.append(f"{spec.model}: failed without saying why")
     summary.model_type = spec.model
     summary.process = ended.describe()
-    summary.training_time_seconds = summary.training_time_seconds or ended.seconds
+    if not summary.training_time_seconds > 0:  # a script's own clock may have jumped
+        summary.training_time_seconds = ended.seconds
     if ended.output_lost is not None:
         summary.notes.append(ended.output_lost)
     if summary.status == "failed":
@@ -114,8 +117,9 @@ class SummaryFolder:
     def write(self, summary: ModelSummary) -> None:
         """Replace the model's summary and add to the history. Raises ArtifactError or OSError."""
         write_atomically(self._path(summary.model_type), to_json(summary.model_dump()))
-        with open(self.folder / HISTORY, "ab") as file:
-            file.write(json.dumps(summary.result()).encode() + b"\n")
+        with open(self.folder / HISTORY, "ab+") as file:
+            cut_off = file.tell() and (file.seek(-1, os.SEEK_END), file.read(1))[1] != b"\n"  # by a crash
+            file.write((b"\n" if cut_off else b"") + json.dumps(summary.result()).encode() + b"\n")
 
     def last(self, model: str) -> ModelSummary:
         """The newest summary of a model. Raises OSError or ValueError where there is none that can be read."""
@@ -127,8 +131,15 @@ class SummaryFolder:
             lines = (self.folder / HISTORY).read_text(encoding="utf-8").splitlines()
         except FileNotFoundError:
             return []
-        entries = [json.loads(line) for line in lines if line.endswith("}")]  # a crash may have cut one off
-        return [entry for entry in entries if model in (None, entry["model_type"])]
+        entries = []
+        for line in lines:
+            try:
+                entry = json.loads(line)
+            except ValueError:
+                continue  # a crash has cut it off
+            if isinstance(entry, dict) and model in (None, entry.get("model_type")):
+                entries.append(entry)
+        return entries
 
     def keep_output(self, output: Path, summary: ModelSummary) -> None:
         """Copy a training's whole output beside its summary, also of a run that left no version."""

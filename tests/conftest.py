@@ -62,7 +62,9 @@ def write(tmp_path: Path) -> Callable[[str, Any], Path]:
     return to
 
 
-@pytest.fixture(params=[0o022, 0o027, 0o077], ids=oct)
+@pytest.fixture(
+    params=[pytest.param(0o022, marks=pytest.mark.slow), pytest.param(0o027, marks=pytest.mark.slow), 0o077], ids=oct
+)
 def umask(request: pytest.FixtureRequest) -> Iterator[int]:
     """The umask of this process; also how it was set for what it starts."""
     before = os.umask(request.param)

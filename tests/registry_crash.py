@@ -30,17 +30,16 @@ def registry(root: Path) -> Registry:
     return Registry(root / "models" / "model", "file", root / "models" / NAME, ("_metadata.json",))
 
 
-def add(of: Registry, root: Path, content: str) -> str:
+def add(of: Registry, root: Path, content: str, live: str | None = None) -> str:
     work = root / "work"
     work.mkdir(parents=True, exist_ok=True)
     for name in (NAME, COMPANION):
         (work / name).write_text(f"{content} {name}")
-    return of.add({path.name: path for path in work.iterdir()}, {"verdict.json": b"{}"})
+    return of.add({path.name: path for path in work.iterdir()}, {"verdict.json": b"{}"}, live=live)
 
 
 def publish(root: Path) -> None:
-    of = registry(root)
-    of.promote(add(of, root, NEW), "better")
+    add(registry(root), root, NEW, live="better")
 
 
 def rollback(root: Path) -> None:
@@ -157,8 +156,7 @@ def main(name: str) -> None:
             line["history_chain"] = all(a["to"] == b["from"] for a, b in pairwise(history))
             line["left_over"] = [
                 str(path.relative_to(root))
-                for path in [*of.folder.rglob(".*"), *(root / "models").glob(".*")]
-                if path.name.startswith((".staging", ".work"))
+                for path in [*of.folder.rglob(".*"), *(root / "models").glob(".*"), *of.folder.glob("*.json")]
             ]
             line["states"] = len(list((of.folder / "states").iterdir())) if (of.folder / "states").exists() else 0
             sys.stdout.write(json.dumps(line) + "\n")

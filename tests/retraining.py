@@ -41,7 +41,8 @@ if "status" in act:
 if "nothing" not in act and summary["status"] == "success":
     if "--model-path" in flags:
         path = flags["--model-path"]
-        open(path, "w").write(json.dumps({"score": act.get("score", 0.5), "argv": sys.argv[1:]}))
+        argv = [] if "same" in act else sys.argv[1:]
+        open(path, "w").write(json.dumps({"score": act.get("score", 0.5), "argv": argv}))
         open(path.rsplit(".", 1)[0] + "_metadata.json", "w").write("{}")
     else:
         os.makedirs(flags["--run-directory"])
@@ -58,6 +59,10 @@ COMPARE = """
 import json, os, sys
 model, flags = sys.argv[1], dict(zip(sys.argv[2:], sys.argv[3:]))
 act = json.loads(os.environ.get("FAKE", "{}"))
+if "compared" in act and not os.path.exists(act["compared"]):
+    open(act["compared"], "w").close()
+    os.unlink("models/gnn_synergy.pth")
+    open("models/gnn_synergy.pth", "w").write(json.dumps({"score": act["cron"]}))
 if "compare_exit" in act:
     sys.exit(act["compare_exit"])
 def side(path):

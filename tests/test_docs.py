@@ -185,7 +185,7 @@ def check_line(line: str) -> None:
             raise NotThereError(f"make {arguments[0]}")
     elif program == "pip":
         check_pip(arguments)
-    elif program not in (".", "crontab", "systemctl", "docker"):
+    elif program not in (".", "crontab", "systemctl", "docker", "mkdir", "chown", "useradd"):
         raise NotThereError(f"{program}: no known program")
 
 

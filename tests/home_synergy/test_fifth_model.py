@@ -37,6 +37,7 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Path:
         for number in range(6)
     ]
     (folder / "rows.json").write_text(json.dumps(rows))
+    (folder / "a day before.json").write_text(json.dumps(rows[:-6]))
     return folder
 
 
@@ -53,7 +54,9 @@ def test_only_one_table_of_each_package_is_touched() -> None:
 def test_a_fifth_model_trains_is_audited_compared_published_and_helped(house: Path) -> None:
     shown = home_synergy(house, "train", "--help")
     assert "routine-hours" in shown.stdout
-    trained = home_synergy(house, "train", "routine-hours", "--json-input", "rows.json", "--summary-path", "s.json")
+    trained = home_synergy(
+        house, "train", "routine-hours", "--json-input", "a day before.json", "--summary-path", "s.json"
+    )
     assert trained.returncode == 0, trained.stderr
     summary = json.loads((house / "s.json").read_text())
     assert (summary["model_type"], summary["audit"]["entities"]) == ("routine_hours", 6)

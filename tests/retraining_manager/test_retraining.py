@@ -24,9 +24,10 @@ from support import ROOT, environment
 from data_sources import sample_directory
 from retraining_manager.cli import _settings as chosen_settings
 from retraining_manager.cli import main
-from retraining_manager.errors import ManagerError
+from retraining_manager.errors import ChampionChangedError, ManagerError
 from retraining_manager.manager import RetrainingManager
 from retraining_manager.pipeline import Interrupted, run_pipeline
+from retraining_manager.registry import Aliases, Registry
 from retraining_manager.settings import ModelSettings, RetrainingOptions, read_settings
 from retraining_manager.sufficiency import RowThresholds
 from training.runs.job import SourceChoice
@@ -365,6 +366,77 @@ def test_a_champion_that_changed_meanwhile_is_not_replaced_unseen(manager: Retra
     assert second.promoted
     with pytest.raises(ManagerError, match="went live meanwhile and was not compared with"):
         registry.promote(aliases.champion or "", "late", expected=aliases)
+
+
+@pytest.mark.parametrize(("cron", "published"), [(0.55, True), (0.9, False)])
+def test_a_version_that_went_live_meanwhile_is_what_the_candidate_must_beat(
+    manager: RetrainingManager, tmp_path: Path, cron: float, published: bool
+) -> None:
+    manager.retrain(GNN)
+    fake(score=0.6, compared=str(tmp_path / "compared once"), cron=cron)
+    summary = manager.retrain(GNN)
+    assert (summary.status, summary.promoted, summary.errors) == ("success", published, [])
+    assert summary.verdict["champion_score"] == cron, "it was compared again, with what the cron had trained meanwhile"
+    registry = manager.registry(GNN)
+    live = json.loads(production(tmp_path)["gnn_synergy.pth"])["score"]
+    assert live == (0.6 if published else cron)
+    assert len(registry.versions()) == 3, "nothing that was trained is lost"
+    assert json.loads((registry.path(str(summary.version)) / "verdict.json").read_bytes())["champion_score"] == cron
+
+
+def test_a_live_version_that_never_stays_is_a_refusal_and_no_failure(
+    manager: RetrainingManager, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = manager.retrain(GNN)
+    real = Registry.add
+
+    def add(of: Registry, *arguments: Any, expected: Aliases | None = None, **more: Any) -> str:
+        if expected is not None:
+            raise ChampionChangedError("gnn_synergy: another one went live meanwhile and was not compared with")
+        return real(of, *arguments, **more)
+
+    monkeypatch.setattr(Registry, "add", add)
+    fake(score=0.6)
+    summary = manager.retrain(GNN)
+    monkeypatch.undo()
+    assert (summary.status, summary.promoted) == ("success", False)
+    assert "the live version changed 5 times while this one was compared" in summary.message
+    assert summary.version in manager.registry(GNN).versions(), "it is kept"
+    assert manager.registry(GNN).aliases().champion == first.version
+
+
+@pytest.mark.parametrize("model", [GNN, "soft_prompt"])
+def test_unchanged_data_publishes_nothing_and_the_good_predecessor_stays(
+    manager: RetrainingManager, model: str
+) -> None:
+    registry = manager.registry(model)
+    first = manager.retrain(model).version
+    fake(score=0.6, same=1)
+    second = manager.retrain(model).version
+    for _ in range(2):
+        again = manager.retrain(model)
+        assert (again.status, again.promoted, again.version, again.outcome) == ("success", False, second, "unchanged")
+        assert "which is live: nothing to publish" in again.message
+    assert registry.versions() == [first, second]
+    assert registry.rollback("too eager") == first
+    refused = manager.retrain(model)
+    assert (refused.status, refused.promoted, refused.outcome) == ("success", False, "refused")
+    assert f"the same as {second}, which was rolled back" in refused.message
+    assert "(too eager)" in refused.message
+    assert registry.aliases().champion == first, "a rollback is not undone by the next night"
+    assert registry.prune(0) == []
+    registry.promote(str(second), "by hand")
+    assert manager.retrain(model).outcome == "unchanged"
+    assert registry.problems() == []
+
+
+def test_what_a_night_leaves_is_as_private_as_the_umask_says(tmp_path: Path, umask: int) -> None:
+    manager = make_manager(tmp_path)
+    run_pipeline(manager, [GNN, "soft_prompt"])
+    folders = (manager.model_directory, manager.summaries.folder, tmp_path / "data")
+    found = [path for folder in folders for path in (folder, *folder.rglob("*")) if not path.is_symlink()]
+    modes = {(path.is_dir(), path.stat().st_mode & 0o777) for path in found}
+    assert modes == {(True, 0o777 & ~umask), (False, 0o666 & ~umask), (False, 0o444 & ~umask)}
 
 
 def test_the_cron_s_own_training_becomes_a_version_and_is_what_the_next_candidate_must_beat(

@@ -51,6 +51,19 @@ def test_what_is_no_success_is_a_failure_with_one_line(tmp_path: Path, name: str
     assert summary.process["exit_code"] == ended.get("exit_code", 0)
 
 
+def test_a_clock_that_jumped_back_makes_no_negative_time(tmp_path: Path) -> None:
+    assert read(tmp_path, WRITTEN | {"training_time_seconds": -1e9}).training_time_seconds == 3.0
+
+
+def test_a_line_that_a_kill_cut_off_costs_no_line_after_it(tmp_path: Path) -> None:
+    folder = SummaryFolder(tmp_path)
+    folder.write(ModelSummary.of("gnn_synergy", "failed", "first"))
+    with open(tmp_path / "retraining_history.jsonl", "a") as file:
+        file.write('{"model_type": "gnn_')
+    folder.write(ModelSummary.of("gnn_synergy", "failed", "third"))
+    assert [entry["error"] for entry in folder.history("gnn_synergy")] == ["first", "third"]
+
+
 def test_a_failure_in_its_own_words_is_not_said_again(tmp_path: Path) -> None:
     failed = WRITTEN | {"status": "failed", "errors": ["x.json: row 3"]}
     assert read(tmp_path, failed, exit_code=1).errors == ["x.json: row 3"]
