@@ -32,7 +32,7 @@ from home_assistant.domains import class_of
 from home_assistant.household_words import words_of
 from training.judging.metrics import Array
 from training.runs.artifacts import read_published
-from training.runs.errors import ArtifactError, ModelFileError
+from training.runs.errors import ArtifactError, MixedFilesError, ModelFileError
 
 FORMAT = 1
 FOLDS = 5
@@ -168,8 +168,11 @@ class PatternModel:
         """
         path = Path(path)
         again = "train it again with `home-synergy train pattern-detection`"
+        mixed: MixedFilesError | None = None
         try:
             content, _ = read_published(path)
+        except MixedFilesError as error:  # which a broken file is too, and says more of
+            mixed, content = error, error.content
         except OSError as error:
             raise ModelFileError(f"{path}: cannot be read ({error.strerror}); {again}") from error
         except ArtifactError as error:
@@ -179,6 +182,8 @@ class PatternModel:
             held = None if foreign else skops.io.loads(content, trusted=sorted(TRUSTED_TYPES))
         except Exception as error:
             raise ModelFileError(f"{path}: is no model file ({type(error).__name__}); {again}") from error
+        if mixed is not None:
+            raise ModelFileError(str(mixed)) from mixed
         if foreign:
             raise ModelFileError(f"{path}: holds {foreign[0]}, which a pattern model does not; {again}")
         if not isinstance(held, dict) or held.get("model_type") != PatternRow.kind:

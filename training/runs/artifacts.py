@@ -28,7 +28,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from training.runs.errors import ArtifactError
+from training.runs.errors import ArtifactError, MixedFilesError
 from training.runs.locks import FOLDER_SECONDS, HeldError, folder_lock
 
 STAGING, PUBLISHING, RESTORING = "staging", "publishing", "restoring"
@@ -89,8 +89,8 @@ def publish(model_path: Path, model: bytes, metadata: Mapping[str, Any], extras:
 def read_published(path: Path) -> tuple[bytes, dict[str, Any]]:
     """The content of a model file and its metadata, which are of one training; ``{}`` where it has none.
 
-    What a killed training left half-way is put in place first. Raises OSError, and ArtifactError where the metadata
-    describes another file than the one that is there.
+    What a killed training left half-way is put in place first. Raises OSError; ArtifactError where it cannot be; and
+    MixedFilesError where the metadata describes another file than the one that is there.
     """
     for attempt in range(_READS):
         with settled(path, sweep=False):
@@ -105,9 +105,10 @@ def read_published(path: Path) -> tuple[bytes, dict[str, Any]]:
         if expected in (None, hashlib.sha256(content).hexdigest()):
             return content, described
         time.sleep(0.05 * attempt)
-    raise ArtifactError(
+    raise MixedFilesError(
         f"{place}: is not the model that {metadata_path(place).name} beside it describes: the two are of different "
-        "trainings. Train again, or remove the one that is wrong"
+        "trainings. Train again, or remove the one that is wrong",
+        content,
     )
 
 

@@ -13,3 +13,11 @@ class ModelFileError(TrainingError):
 
 class ArtifactError(TrainingError):
     """A file cannot be written; what was published before has not changed, unless the message says so."""
+
+
+class MixedFilesError(ArtifactError):
+    """A model file is not the one that the metadata beside it describes; ``content`` is what is in it."""
+
+    def __init__(self, message: str, content: bytes) -> None:
+        super().__init__(message)
+        self.content = content

@@ -18,7 +18,7 @@ from data_sources import Entity, Home, HomeBuilder, LoadReport, Synergy
 from training.judging.calibration import Calibration
 from training.judging.splits import digests_of, seen_among
 from training.runs.artifacts import read_published
-from training.runs.errors import ArtifactError, ModelFileError
+from training.runs.errors import ArtifactError, MixedFilesError, ModelFileError
 from training.synergy.config import FORMAT_VERSION, SynergyConfig
 from training.synergy.encoded_home import EncodedHome
 from training.synergy.evaluation import HomeScore, ranking_task, score_home
@@ -293,8 +293,13 @@ class SynergyModel:
         """
         if Path(path).suffix == ".safetensors":
             return _from_pretrained(PretrainedSynergy.load(Path(path)))
+        mixed: MixedFilesError | None = None
         try:
-            content = torch.load(io.BytesIO(read_published(Path(path))[0]), map_location="cpu", weights_only=True)
+            try:
+                written, _ = read_published(Path(path))
+            except MixedFilesError as error:  # which a broken file is too, and says more of
+                mixed, written = error, error.content
+            content = torch.load(io.BytesIO(written), map_location="cpu", weights_only=True)
         except FileNotFoundError as error:
             raise ModelFileError(f"{path}: no such model file") from error
         except ArtifactError as error:
@@ -302,6 +307,8 @@ class SynergyModel:
         except Exception as error:  # torch raises a dozen types on a file that it did not write
             what = str(error).strip().splitlines()[0][:120] if str(error).strip() else type(error).__name__
             raise ModelFileError(f"{path}: is not a model file that can be loaded ({what})") from error
+        if mixed is not None:
+            raise ModelFileError(str(mixed)) from mixed
         if not isinstance(content, dict) or content.get("format") != FORMAT:
             raise ModelFileError(f"{path}: is not a {FORMAT} model of this format (an older or another one)")
         if content.get("format_version") != FORMAT_VERSION:

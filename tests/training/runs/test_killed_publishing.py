@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 from publishing_crash import NAME, OPERATIONS, PLOT, publish, strays
 from support import ROOT, call, call_process
 
@@ -89,11 +90,17 @@ def test_a_folder_with_no_such_plan_is_an_error_that_names_it(tmp_path: Path, pl
 @pytest.mark.parametrize("load", [SynergyModel.load, PatternModel.load])
 def test_a_model_beside_the_metadata_of_another_training_is_refused(tmp_path: Path, load: type) -> None:
     publish(tmp_path, "old")
-    (tmp_path / NAME).write_bytes(b"from elsewhere")
+    if load == PatternModel.load:
+        (tmp_path / NAME).write_bytes(PatternModel("base rate", 0.5).to_bytes())
+    else:
+        torch.save({}, tmp_path / NAME)
     with pytest.raises(ModelFileError, match=r"m\.pth: is not the model that m_metadata\.json beside it describes"):
         load(tmp_path / NAME)
+    (tmp_path / NAME).write_bytes(b"broken")
+    with pytest.raises(ModelFileError, match=r"m\.pth: is (not a|no) model file"):
+        load(tmp_path / NAME)
     (tmp_path / "m_metadata.json").write_text("{}")
-    assert artifacts.read_published(tmp_path / NAME) == (b"from elsewhere", {})
+    assert artifacts.read_published(tmp_path / NAME) == (b"broken", {})
 
 
 def test_a_plot_that_the_new_model_lacks_goes_unless_it_was_changed(tmp_path: Path) -> None:
