@@ -43,16 +43,19 @@ def _open_json(spec: str, *, strict: bool, max_samples: int | None = None, hint:
     return JsonSource(path, strict=strict, hint=hint)
 
 
-def _open_production(spec: str, *, strict: bool, max_samples: int | None = None) -> DataSource:
-    """Production's services; an address as ``spec`` stands in for DATA_API_URL."""
+def _open_production(
+    spec: str, *, strict: bool, max_samples: int | None = None, kind: KindName = Home.kind
+) -> DataSource:
+    """Production's services; an address as ``spec`` stands in for DATA_API_URL, which has entities only."""
     from data_sources.data_api import DataApiSource
     from data_sources.production import ProductionSource
     from data_sources.settings import production_settings
     from data_sources.sql import SqlSource
 
     settings = production_settings()
-    api = DataApiSource(spec or settings.data_api_url, key=settings.key, strict=strict)
     database = SqlSource(settings.database, strict=strict, max_samples=max_samples)
+    address = spec or settings.data_api_url
+    api = DataApiSource(address, key=settings.key, strict=strict) if kind == Home.kind else None
     return ProductionSource(api, database, strict=strict, address_given=bool(spec))
 
 
@@ -120,7 +123,7 @@ def open_source(
     if json_input is not None:
         return _open_json(json_input, strict=strict) if json_input != BARE else _open_sample(strict)
     if data_source is None:
-        return _open_production("", strict=strict, max_samples=max_samples)
+        return _open_production("", strict=strict, max_samples=max_samples, kind=kind)
     data_source = spelled_out(data_source)
     if data_source == AUTO:
         return _open_auto(strict, kind, max_samples)
@@ -196,7 +199,7 @@ def _open_auto(strict: bool, kind: KindName, max_samples: int | None) -> DataSou
     except DataSourceError as error:  # an address that is none
         unhealthy, location = str(error), ""
     if unhealthy is None:
-        source = _open_production("", strict=strict, max_samples=max_samples)
+        source = _open_production("", strict=strict, max_samples=max_samples, kind=kind)
         source.choice = f"auto: production, for {location} is healthy"
     else:
         source = _open_sample(strict)

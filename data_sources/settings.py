@@ -8,6 +8,8 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from data_sources.base import DataSourceError, sqlite_url
 from data_sources.masking import said
 
+DEFAULT_DATABASE = "data/ai_automation.db"
+
 
 class SettingsError(DataSourceError):
     """A variable in the environment or ``.env`` cannot be used."""
@@ -26,6 +28,7 @@ class ProductionSettings(BaseSettings):
     api_key: SecretStr | None = None
     database_url: str | None = None
     database_path: str | None = None
+    postgres_url: str | None = None
 
     @property
     def key(self) -> SecretStr | None:
@@ -34,10 +37,15 @@ class ProductionSettings(BaseSettings):
 
     @property
     def database(self) -> str:
-        """DATABASE_URL, else the SQLite file DATABASE_PATH names, else production's default."""
+        """The first that is set of DATABASE_URL, DATABASE_PATH (a SQLite file) and POSTGRES_URL, else the default.
+
+        POSTGRES_URL comes last: where it is new beside a DATABASE_PATH, what a training reads must not change.
+        """
         if self.database_url:
             return self.database_url
-        return sqlite_url(self.database_path or "data/ai_automation.db")
+        if self.database_path:
+            return sqlite_url(self.database_path)
+        return self.postgres_url or sqlite_url(DEFAULT_DATABASE)
 
 
 def production_settings() -> ProductionSettings:

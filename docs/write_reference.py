@@ -45,6 +45,7 @@ PRODUCTION = {
     "api_key": "The same.",
     "database_url": "The database as a SQLAlchemy URL, for SQLite or PostgreSQL.",
     "database_path": "A SQLite file. It is read where `DATABASE_URL` is not set.",
+    "postgres_url": "The database as a PostgreSQL URL. It is read where neither of the two is set.",
 }
 OTHER_VARIABLES = (
     (DATA_DIRECTORY_VARIABLE, "`simulation/training_data/`", "Folder that `--json-input` without a path reads."),
@@ -276,7 +277,7 @@ def _variables() -> list[str]:
     return [
         "## Variables of the sources",
         "",
-        "The first six are read from the environment or `.env`, the others from the environment alone. None is",
+        "The first seven are read from the environment or `.env`, the others from the environment alone. None is",
         "required.",
         "",
         *_table(("variable", "default", "meaning"), rows),

@@ -29,8 +29,8 @@ def command_of(script: Path, *subcommand: str) -> list[str]:
     raise ManagerError(f"{script}: no such script")
 
 
-def source_flags(source: SourceChoice, default: str | None = None) -> list[str]:
-    """The flags that choose ``source``, or ``default`` where it names none.
+def source_flags(source: SourceChoice) -> list[str]:
+    """The flags that choose ``source``; none where it is production's.
 
     A value is joined to its flag, because it may begin with a dash. That is not enough for --json-input, whose value is
     optional: click reads one with a dash as the next flag.
@@ -41,8 +41,7 @@ def source_flags(source: SourceChoice, default: str | None = None) -> list[str]:
     if source.json_input is not None:
         path = f"./{source.json_input}" if source.json_input.startswith("-") else source.json_input
         return [*strict, f"--json-input={path}" if path else "--json-input"]
-    named = source.data_source or default
-    return strict if named is None else [*strict, f"--data-source={named}"]
+    return strict if source.data_source is None else [*strict, f"--data-source={source.data_source}"]
 
 
 def secret_environment(source: SourceChoice) -> dict[str, str]:
@@ -113,7 +112,7 @@ def comparison_command(
         spec.model,
         *("--candidate", str(candidate)),
         *(word for flag, path in given.items() if path is not None for word in (flag, str(path))),
-        *source_flags(source, spec.default_source),
+        *source_flags(source),
         *("--output", str(output)),
         *("--save-rows", str(save_rows)),
     ]

@@ -29,7 +29,6 @@ class ModelSpec:
         metric: The score of held-out rows that decides; higher is better, ``best`` is its greatest value.
         metric_title: The metric's name for people.
         companions: Endings of the names of the files that belong to a model file, after its stem.
-        default_source: What its training reads with no flag, where that is not all of production's services.
         place_variable: The environment variable that moves its production path.
         supports_force: Whether its training takes ``--force``.
         adapts_base: Whether it is an adapter over a base model for texts.
@@ -43,7 +42,6 @@ class ModelSpec:
     metric_title: str
     best: float
     companions: tuple[str, ...] = ()
-    default_source: str | None = None
     place_variable: str | None = None
     supports_force: bool = False
     adapts_base: bool = False
@@ -87,7 +85,6 @@ _SPECS = (
         metric_title="chrF",
         best=100.0,
         adapts_base=True,
-        default_source="sqlite:///data/ai_automation.db",
     ),
     ModelSpec(
         model="pattern_detection",

@@ -13,7 +13,7 @@ from retraining_manager.gate import Thresholds
 from retraining_manager.models import spec_of
 
 _OWN_FLAGS = frozenset(
-    "--json-input --data-source --db-path --strict --model-path --output-dir --run-directory --run-id "
+    "--json-input --data-source --db-path --pg-url --strict --model-path --output-dir --run-directory --run-id "
     "--summary-path --dry-run --force".split()
 )
 

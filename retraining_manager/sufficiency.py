@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections import defaultdict
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from data_sources import RECORDS, DataSourceError, NoRecordsError
@@ -126,8 +126,6 @@ def count(model: str, source: SourceChoice) -> DataCount:
     Raises ManagerError where there is no such model.
     """
     spec = spec_of(model)
-    if source.json_input is None:
-        source = replace(source, data_source=source.data_source or spec.default_source)
     record_type: Any = RECORDS[spec.model]
     data = DataCount(model)
     seen: dict[str, set[bytes]] = defaultdict(set)  # unit -> its distinct texts, by a short hash of each

@@ -85,7 +85,7 @@ def test_a_comparison_is_told_the_candidate_and_the_champion_and_its_rows(
     assert given["model"] == "soft_prompt"
     assert (given["candidate"], given["champion"]) == (Path("new.pth"), champion)
     assert (given["champion_rows"], given["save_rows"]) == (champion and Path("rows.gz"), Path("saved.gz"))
-    assert given["data_source"] == "sqlite:///data/ai_automation.db", "what its training reads with no flag"
+    assert (given["data_source"], given["json_input"]) == (None, None), "what its training reads with no flag too"
     monkeypatch.setattr(commands, "SCRIPTS", tmp_path)
     assert parsed(main, command(tmp_path / "compare_models.py")[4:]) == given
 
@@ -102,4 +102,4 @@ def test_paths_with_spaces_and_dashes_reach_the_scripts_whole() -> None:
     assert source_flags(SourceChoice(json_input="")) == ["--json-input"]
     assert source_flags(SourceChoice(json_input="-a 'b'")) == ["--json-input=./-a 'b'"]
     assert source_flags(SourceChoice(data_source="http://x", strict=True)) == ["--strict", "--data-source=http://x"]
-    assert source_flags(SourceChoice(), "sqlite:///x") == ["--data-source=sqlite:///x"]
+    assert source_flags(SourceChoice()) == []

@@ -179,8 +179,7 @@ class AdapterJob(TrainingJob[list[Any], "TrainedAdapter"]):
         self._fingerprint = audit.fingerprint
         if self._started is not None and self._started["data_fingerprint"] != audit.fingerprint:
             raise TrainingError(
-                f"{self.options.resume_run}: was started on other rows; give the same --json-input, --data-source or "
-                "--db-path, or start a new run"
+                f"{self.options.resume_run}: was started on other rows; give the same source again, or start a new run"
             )
 
     def train(self, rows: list[Any]) -> Trained[TrainedAdapter]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple
 
-from pydantic import Field, model_validator
+from pydantic import Field, SecretStr, model_validator
 
 from training.runs.models import MODELS
 from training.runs.settings import Config, Positive, PositiveFloat, Seed, Setting
@@ -139,5 +139,18 @@ class SoftPromptOptions(AdapterOptions):
     output_dir: OutputDir = MODELS["soft_prompt"].place
     max_samples: MaxSamples = 2_000
     db_path: Annotated[
-        Path, Setting("Production's SQLite file, which is read if no other flag names a source.", metavar="FILE")
-    ] = Path("data/ai_automation.db")
+        Path | None,
+        Setting(
+            "The SQLite file to read.",
+            default="$DATABASE_URL, else $DATABASE_PATH, else $POSTGRES_URL, else data/ai_automation.db",
+            metavar="FILE",
+        ),
+    ] = None
+    pg_url: Annotated[
+        SecretStr | None,
+        Setting(
+            "The PostgreSQL database to read, as postgresql://user@host/db. It comes before --db-path.",
+            default="as of --db-path",
+            metavar="URL",
+        ),
+    ] = None

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from data_sources import DataSource, PromptRow, sqlite_url
-from training.runs.job import SourceChoice
 from training.text.adapter_job import AdapterJob
 from training.text.config import SoftPromptConfig, SoftPromptOptions
 from training.text.report import score_lines, verdict
@@ -15,9 +16,11 @@ from training.text.report import score_lines, verdict
 if TYPE_CHECKING:
     from training.text.trainer import TrainedAdapter
 
+log = logging.getLogger(__name__)
+
 
 class SoftPromptJob(AdapterJob):
-    """Trains on requests and suggestions in plain words. Without a source flag it reads production's SQLite file."""
+    """Trains on requests and suggestions in plain words."""
 
     model_type = PromptRow.kind
     record = PromptRow
@@ -27,10 +30,15 @@ class SoftPromptJob(AdapterJob):
     about = "a request in plain words gives a suggested automation in plain words"
 
     def open(self) -> DataSource:
-        """The source that the flags name; without such a flag, the SQLite file of ``--db-path``."""
+        """The source that the flags name, ``--pg-url`` and ``--db-path`` too; without any, production's database."""
+        pg_url, db_path = self.options.pg_url, self.options.db_path
         if not self.source.named:
-            database = SourceChoice(data_source=sqlite_url(str(self.options.db_path)), strict=self.source.strict)
-            return database.open(self.model_type, self.options.max_samples)
+            if pg_url is not None:
+                if db_path is not None:
+                    log.info("Note: --pg-url is read, so --db-path is not")
+                self.source = replace(self.source, data_source=pg_url.get_secret_value())
+            elif db_path is not None:
+                self.source = replace(self.source, data_source=sqlite_url(str(db_path)))
         return super().open()
 
     def texts(self, row: PromptRow) -> tuple[str, str]:
