@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import lru_cache
 from operator import attrgetter
 from typing import Any, NamedTuple
 
 from data_sources.base import LoadReport
-from data_sources.records import Area, Device, Entity, Home, Synergy
+from data_sources.records import Area, Device, Entity, Home, Synergy, from_json_text, may_be_json, shorten
 
 DEFAULT_HOME_ID = "home"
+TEXTS_KEPT = 10_000  # parsed JSON texts: most synergy rows repeat a pair
 
 
 class _RowKey(NamedTuple):
@@ -52,6 +54,8 @@ class HomeBuilder:
         self._areas: dict[str, Area] = {}
         self._devices: dict[str, Device] = {}
         self._rows: dict[_RowKey, _Sum] = {}
+        self._parsed = lru_cache(TEXTS_KEPT)(from_json_text)
+        self._related = lru_cache(TEXTS_KEPT)(_relationship)
 
     def add_places(self, areas: Iterable[Any], devices: Iterable[Any]) -> None:
         """Add raw area and device objects; a later one of the same id is ignored."""
@@ -106,6 +110,29 @@ class HomeBuilder:
             total = self._rows[key] = _Sum()
         total.rows += 1
         total.confidence += row.confidence
+
+    def add_opportunity(
+        self, device_ids: Any, metadata: Any, synergy_type: Any, confidence: Any, where: str, unit: str = "synergy"
+    ) -> None:
+        """Add a row of ``synergy_opportunities`` by its columns, of which the first two may be JSON or texts of it."""
+        ids = self._parsed(device_ids) if isinstance(device_ids, str) else from_json_text(device_ids)
+        if not isinstance(ids, list | tuple) or len(ids) < 2:
+            told = f"device_ids: {shorten(device_ids)} - expected a JSON array of two entity ids"
+            self._report.reject(unit, self._at(where), told)
+            return
+        relationship = self._related(metadata) if isinstance(metadata, str) else _relationship(metadata)
+        if isinstance(relationship, str):
+            told = f"opportunity_metadata: {shorten(metadata)} - expected a JSON object"
+            self._report.reject(unit, self._at(where), told)
+            return
+        raw = {
+            "entity_1": ids[0],
+            "entity_2": ids[1],
+            "synergy_type": synergy_type,
+            "confidence": confidence,
+            "relationship": relationship,
+        }
+        self.add_row(raw, where, unit)
 
     def has(self, entity_id: str) -> bool:
         """Whether an entity of this id was added."""
@@ -162,3 +189,16 @@ class HomeBuilder:
 
     def _at(self, where: str) -> str:
         return f"{self._where} {where}".strip()
+
+
+def _relationship(metadata: Any) -> dict[str, str] | str | None:
+    """The texts under ``relationship`` in ``opportunity_metadata``, else those of the metadata itself.
+
+    A text that should be JSON and is none is returned as it is: the row cannot be used.
+    """
+    decoded = from_json_text(metadata)
+    if not isinstance(decoded, dict):
+        return metadata if isinstance(metadata, str) and decoded is metadata and may_be_json(metadata) else None
+    relationship = from_json_text(decoded.get("relationship"))
+    texts = relationship if isinstance(relationship, dict) else decoded
+    return {key: value for key, value in texts.items() if isinstance(value, str)}

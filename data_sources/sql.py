@@ -7,7 +7,6 @@ import re
 import sqlite3
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from functools import lru_cache
 from pathlib import Path
 from typing import Any, cast
 from urllib.parse import quote
@@ -28,12 +27,12 @@ from data_sources.base import (
 )
 from data_sources.homes import HomeBuilder
 from data_sources.masking import MESSAGE_LENGTH, masked, said, without_secrets
-from data_sources.records import Home, PromptRow, R, from_json_text, keys_of, may_be_json, plain, required_keys, shorten
+from data_sources.records import Home, PromptRow, R, from_json_text, keys_of, plain, required_keys, shorten
 
 SYNERGIES, QUERIES = "synergy_opportunities", "ask_ai_queries"
+SYNERGY_COLUMNS = ("device_ids", "opportunity_metadata", "synergy_type", "confidence")  # as add_opportunity takes them
 PRODUCTION_SCHEMA = "automation"
 FETCHED_AT_ONCE = 1_000
-TEXTS_KEPT = 10_000  # parsed JSON texts: most synergy rows repeat a pair
 CONNECT_SECONDS = 10
 LOCK_SECONDS = 30
 # Dialect -> the driver used for it, whatever driver the URL names (asyncpg and aiosqlite need an event loop).
@@ -168,29 +167,11 @@ class SqlSource(DataSource):
     def add_synergies(self, builder: HomeBuilder) -> int:
         """Stream ``synergy_opportunities`` into ``builder``. Returns the number of rows in the table."""
         count = 0
-        parsed, related = lru_cache(TEXTS_KEPT)(from_json_text), lru_cache(TEXTS_KEPT)(_relationship)
-        columns = ("synergy_id", "synergy_type", "device_ids", "opportunity_metadata", "confidence")
+        columns = ("synergy_id", *SYNERGY_COLUMNS)
         with self._rows(SYNERGIES, required=("device_ids", "confidence"), optional=columns) as rows:
-            for count, (synergy_id, synergy_type, device_ids, metadata, confidence) in enumerate(rows, 1):
+            for count, (synergy_id, device_ids, metadata, synergy_type, confidence) in enumerate(rows, 1):
                 where = f"{SYNERGIES} row {shorten(synergy_id or count, 50)}"
-                ids = parsed(device_ids) if isinstance(device_ids, str) else from_json_text(device_ids)
-                if not isinstance(ids, list) or len(ids) < 2:
-                    told = shorten(device_ids)
-                    self.report.reject("row", where, f"device_ids: {told} - expected a JSON array of two entity ids")
-                    continue
-                relationship = related(metadata) if isinstance(metadata, str) else _relationship(metadata)
-                if isinstance(relationship, str):
-                    told = shorten(metadata)
-                    self.report.reject("row", where, f"opportunity_metadata: {told} - expected a JSON object")
-                    continue
-                raw = {
-                    "entity_1": ids[0],
-                    "entity_2": ids[1],
-                    "synergy_type": synergy_type,
-                    "confidence": confidence,
-                    "relationship": relationship,
-                }
-                builder.add_row(raw, where, unit="row")
+                builder.add_opportunity(device_ids, metadata, synergy_type, confidence, where, unit="row")
         return count
 
     def _prompts(self) -> Iterator[PromptRow]:
@@ -322,6 +303,13 @@ class SqlSource(DataSource):
                 f"{self._shown}: the driver for {self._url.drivername} is not installed; "
                 f"{_INSTALL.get(backend, 'install the package that brings it')}"
             ) from error
+
+
+def synergies_statement(dialect: str) -> sa.Executable:
+    """What reads production's synergies through a session of its own, whose engine is of this dialect."""
+    schema = PRODUCTION_SCHEMA if dialect == "postgresql" else None
+    columns: list[sa.ColumnClause[Any]] = [sa.column(name) for name in SYNERGY_COLUMNS]
+    return sa.select(*columns).select_from(sa.table(SYNERGIES, schema=schema))
 
 
 class SqlReader:
@@ -489,19 +477,6 @@ def _id_column(there: Collection[str]) -> sa.ColumnElement[Any]:
 
 def _place(table: str, number: int, row_id: Any) -> str:
     return f"{table} row {number}" + (f" (id {shorten(row_id, 50)})" if row_id is not None else "")
-
-
-def _relationship(metadata: Any) -> dict[str, str] | str | None:
-    """The texts under ``relationship`` in ``opportunity_metadata``, else those of the metadata itself.
-
-    A text that should be JSON and is none is returned as it is: the row cannot be used.
-    """
-    decoded = from_json_text(metadata)
-    if not isinstance(decoded, dict):
-        return metadata if isinstance(metadata, str) and decoded is metadata and may_be_json(metadata) else None
-    relationship = from_json_text(decoded.get("relationship"))
-    texts = relationship if isinstance(relationship, dict) else decoded
-    return {key: value for key, value in texts.items() if isinstance(value, str)}
 
 
 def _confidence(suggestion: dict[str, Any]) -> float:

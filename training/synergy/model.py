@@ -37,6 +37,10 @@ log = logging.getLogger(__name__)
 
 FORMAT = "gnn_synergy"
 FIRST_PAIRS = 8  # that are looked for before all are
+# Production's former detector builds a network of its own from these two keys, and only then looks for weights that are
+# not here; its random network would answer. Of a text no layer can be made, and no number: that detector refuses the
+# file and answers its fallback. The sizes stand in ``config``.
+NO_SIZE = "in config; training.synergy reads this file"
 REASONS = 5  # features that a suggestion names at most
 
 
@@ -262,8 +266,8 @@ class SynergyModel:
         content = {
             "format": FORMAT,
             "format_version": FORMAT_VERSION,
-            "hidden_dim": self.config.hidden_dim,
-            "num_layers": self.config.num_layers,
+            "hidden_dim": NO_SIZE,
+            "num_layers": NO_SIZE,
             "config": self.config.model_dump(),
             "vocabulary": {key: list(value) for key, value in asdict(self.vocabulary).items()},
             "acting_domains": list(self.acting_domains),

@@ -138,7 +138,7 @@ def test_a_saved_model_scores_the_same_without_the_data(trained: TrainingResult,
     path.write_bytes(trained.model.to_bytes())
     content = torch.load(path, weights_only=True)
     assert type(content) is dict
-    assert (content["hidden_dim"], content["num_layers"]) == (64, 2)
+    assert (content["config"]["hidden_dim"], content["config"]["num_layers"]) == (64, 2)
     new = home("new", rooms=("attic", "cellar"))
     loaded = SynergyModel.load(path)
     pairs = pairs_of(new)
