@@ -6,13 +6,23 @@ from typing import Annotated
 
 from training.runs.models import MODELS
 from training.runs.settings import Setting
-from training.text.config import BASE_HELP, DEFAULT_BASE, AdapterConfig, AdapterOptions, MaxSamples, OutputDir
+from training.text.config import (
+    BASE_HELP,
+    DEFAULT_BASE,
+    AdapterConfig,
+    AdapterOptions,
+    BaseModelName,
+    MaxSamples,
+    OutputDir,
+)
 
 
 class YamlConfig(AdapterConfig):
     """How the YAML generator is trained."""
 
-    base_model: Annotated[str, Setting(BASE_HELP, ("YAML_BASE_MODEL", "SOFT_PROMPT_BASE_MODEL"))] = DEFAULT_BASE
+    base_model: Annotated[BaseModelName, Setting(BASE_HELP, ("YAML_BASE_MODEL", "SOFT_PROMPT_BASE_MODEL"))] = (
+        DEFAULT_BASE
+    )
 
 
 class YamlOptions(AdapterOptions):

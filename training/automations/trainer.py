@@ -14,6 +14,7 @@ from training.automations.evaluation import evaluate_generator
 from training.automations.model import Example, YamlGenerator, examples
 from training.judging.same_units import find_same_units
 from training.judging.splits import PARTS, Part, unit_digests
+from training.runs.errors import TrainingError
 from training.text.backbone import TextPair
 from training.text.config import AdapterConfig
 from training.text.model import Suggester
@@ -84,6 +85,10 @@ def train_generator(
             "Left out of training: %d automations of more than %d characters; --target-max-tokens takes longer ones",
             described["too_long"],
             longest,
+        )
+    if not any(one.part == "train" for one in kept):
+        raise TrainingError(
+            f"every automation to train on has more than {longest} characters; a larger --target-max-tokens takes them"
         )
     by_part = {part: [one.example for one in kept if one.part == part] for part in PARTS}
 

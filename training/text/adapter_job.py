@@ -37,8 +37,8 @@ from training.runs.run import versions
 from training.runs.settings import flag_of, read_config
 from training.runs.summary import TrainingSummary
 from training.text.audit import PromptAudit, audit_prompts
-from training.text.base_cache import check_base
-from training.text.config import AdapterConfig, AdapterOptions
+from training.text.base_cache import check_base, check_folder
+from training.text.config import SCRATCH, AdapterConfig, AdapterOptions
 from training.text.unknown_tokens import UnknownShares, shares_of_local_base, spread
 
 if TYPE_CHECKING:
@@ -48,6 +48,7 @@ log = logging.getLogger(__name__)
 
 LATEST = "latest"
 RUN_FILE = "training_run.json"
+HERE = "."
 STARTED_FILE = "started.json"  # the options of an unfinished run
 # Options that a resumed run takes from the stopped one.
 _RESUMED = ("output_dir", "run_directory", "run_id", "resume_from", "max_samples")
@@ -142,11 +143,7 @@ class AdapterJob(TrainingJob[list[Any], "TrainedAdapter"]):
         if not dry_run:
             check_writable(self.options.output_dir / f".{LATEST}")
             check_writable(target)
-        base = Path(self.adapter.base_model)
-        if base.is_dir() and not (base / "config.json").is_file():
-            raise TrainingError(
-                f"{base}: holds no model (no config.json); give --base-model a model's folder or hub name"
-            )
+        check_folder(self.adapter.base_model)
 
     def read(self, source: DataSource) -> list[Any]:
         """The rows in the source's order; a database yields the newest first."""
@@ -214,7 +211,7 @@ class AdapterJob(TrainingJob[list[Any], "TrainedAdapter"]):
             with explained(target):
                 finished = self._partial / target.name
                 remove_tree(finished, self._partial)
-                trained.model.save(finished)
+                trained.model.save(finished, self._base_for_readers())
                 (finished / "README.md").write_text(self._model_card(described), encoding="utf-8")
                 (finished / RUN_FILE).write_bytes(to_json(described))
                 publish_folder(finished, target)
@@ -334,6 +331,17 @@ class AdapterJob(TrainingJob[list[Any], "TrainedAdapter"]):
 
         if is_first() and newest_checkpoint(self._partial) is None:
             self._remove_partial()
+
+    def _base_for_readers(self) -> str:
+        """Under which name a reader of the adapter looks for its base.
+
+        A scratch base lies in the run directory itself. Transformers 5 finds it there, wherever the directory is;
+        transformers 4 and PEFT go by this name, which is told where the run will stay: in its output folder.
+        """
+        if self.adapter.base_model != SCRATCH:
+            return self.adapter.base_model
+        place = self.model_path.resolve()
+        return str(place) if place.parent == self.options.output_dir.resolve() else HERE
 
     def _describe(self, result: TrainedAdapter, summary: TrainingSummary) -> dict[str, Any]:
         """The content of ``training_run.json``: production's keys (docs/reference/production.md), then ours."""

@@ -23,6 +23,7 @@ from training.text.base_cache import cache_folder, cached, check_base, missing_b
 from training.text.config import SCRATCH, Pieces
 
 BASE_FOLDER = "base_model"  # the folder of a scratch base inside the run directory
+BASE_FILES = ("config.json", "generation_config.json", "model.safetensors")  # in it, beside the tokenizer's
 
 
 @contextmanager
@@ -63,6 +64,8 @@ class Base(NamedTuple):
 
 def load_base(name: str) -> Base:
     """Load a base model in float32 from a folder, the Hugging Face cache or the hub, in this order.
+
+    The hub is never asked for what may be the name of a private folder (``base_cache.check_base``).
 
     Raises:
         TrainingError: It is not found, cannot be loaded, or is no encoder-decoder.
@@ -164,7 +167,11 @@ def scratch_base(
         made.train_from_iterator(texts, trainers.BpeTrainer(min_frequency=2, **settings))
     made.post_processor = processors.TemplateProcessing(single=f"$A {end}", special_tokens=[(end, 1)])
     tokenizer = transformers.PreTrainedTokenizerFast(
-        tokenizer_object=made, pad_token=pad, eos_token=end, unk_token=unknown
+        tokenizer_object=made,
+        pad_token=pad,
+        eos_token=end,
+        unk_token=unknown,
+        model_input_names=["input_ids", "attention_mask"],  # T5 takes no others, which transformers 4 would give it
     )
     torch.manual_seed(seed)
     config = transformers.T5Config(
@@ -181,6 +188,16 @@ def scratch_base(
         decoder_start_token_id=0,
     )
     return Base(transformers.T5ForConditionalGeneration(config), tokenizer, SCRATCH)
+
+
+def save_tokenizer(tokenizer: Any, folder: Path) -> None:
+    """Write a tokenizer so that transformers 4 reads it too, which does not know transformers 5's name of its class."""
+    tokenizer.save_pretrained(str(folder))
+    path = folder / "tokenizer_config.json"
+    described = json.loads(path.read_text(encoding="utf-8"))
+    if described.get("tokenizer_class") == "TokenizersBackend":
+        described["tokenizer_class"] = "PreTrainedTokenizerFast"
+        path.write_text(json.dumps(described, indent=2) + "\n", encoding="utf-8")
 
 
 def _in_order(vocabulary: list[list[Any]], special: int) -> list[tuple[str, float]]:

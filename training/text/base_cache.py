@@ -6,6 +6,7 @@ Importing this imports no ML library, so a base that cannot be had is said at on
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 
 from training.runs.errors import TrainingError
@@ -13,6 +14,7 @@ from training.runs.wording import one_line
 from training.text.config import SCRATCH
 
 HUB_SECONDS = 10.0  # for the hub to answer; its own downloads are tried again for a minute and a half
+_HUB_NAME = re.compile(r"\w[\w.-]*(/\w[\w.-]*)?")  # "name" or "owner/name"
 _WEIGHTS = ("*.safetensors", "*.bin")
 
 
@@ -32,17 +34,52 @@ def cached(name: str) -> Path | None:
         return None
 
 
+def check_folder(name: str) -> None:
+    """Refuse a base model that is no folder of a model, and no name on the hub by its form. No request is sent.
+
+    Raises:
+        TrainingError: There is no such folder, or it holds no base model. The message names it.
+    """
+    path = Path(name)
+    if name == SCRATCH:
+        return
+    if path.is_dir():
+        if (path / "adapter_config.json").is_file():
+            raise TrainingError(
+                f"{name}: holds an adapter, no base model; --resume-from starts from an adapter, --base-model takes "
+                "what it was trained over"
+            )
+        if not (path / "config.json").is_file():
+            raise TrainingError(
+                f"{name}: holds no model (no config.json); give --base-model a model's folder or hub name"
+            )
+    elif path.is_file():
+        raise TrainingError(f"{name}: is a file; give --base-model the folder of a model, or a hub name")
+    elif not _HUB_NAME.fullmatch(name):
+        raise TrainingError(f"{name}: no such folder; give --base-model the folder of a model, or a hub name")
+
+
 def check_base(name: str) -> None:
     """Check that a base model is there or can be fetched; one request to the hub at most, without a retry.
 
+    The name of a folder that is missing may be private. It is never sent to the hub where it cannot be a name there, or
+    where its first part is a folder here.
+
     Raises:
-        TrainingError: It is neither in the cache nor on a hub that answers.
+        TrainingError: It is neither a folder, nor in the cache, nor on a hub that answers.
     """
     if name == SCRATCH or Path(name).is_dir():
         return
+    check_folder(name)
     found = cached(name)
     if found is not None and (found / "config.json").is_file() and any(any(found.glob(end)) for end in _WEIGHTS):
         return
+    first, slash, _ = name.partition("/")
+    if slash and Path(first).is_dir():
+        raise TrainingError(
+            f"{name}: no such folder, and not in the Hugging Face cache; the hub is not asked for it, because "
+            f"{first} is a folder here. Correct the path, or fetch a model of the hub from another folder"
+        )
     why = _why_not_on_hub(name)
     if why is not None:
         raise TrainingError(missing_base(name, why))

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple
 
-from pydantic import Field, SecretStr, model_validator
+from pydantic import AfterValidator, Field, SecretStr, model_validator
 
 from training.runs.models import MODELS
 from training.runs.settings import Config, Positive, PositiveFloat, Seed, Setting
@@ -18,6 +19,20 @@ SCRATCH = "scratch"  # the name of a base that is trained on the data
 # LoRA changes the output of every layer a little; prompt methods train few numbers, which have to move far.
 LEARNING_RATES = {"lora": 5e-5, "dora": 5e-5, "rslora": 5e-5, "prompt": 0.1, "prefix": 0.01, "p-tuning": 0.01}
 UPDATE_ROWS = 4  # rows in an update at least: production uses batches of 1 and accumulates the gradients of four
+
+
+def _absolute_folder(name: str) -> str:
+    """A folder's absolute path, so that a model finds its base from any working directory; any other name as it is."""
+    if name == SCRATCH:
+        return name
+    path = Path(name)
+    if name.startswith("~"):
+        with suppress(RuntimeError):  # there is no home
+            path = path.expanduser()
+    return str(path.resolve()) if path.is_dir() else name
+
+
+BaseModelName = Annotated[str, AfterValidator(_absolute_folder)]
 
 
 class Limits(NamedTuple):
@@ -56,7 +71,7 @@ BASE_HELP = (
 class AdapterConfig(Config):
     """How an adapter is trained. The defaults are production's; that of the learning rate depends on the method."""
 
-    base_model: Annotated[str, Setting(BASE_HELP)] = DEFAULT_BASE
+    base_model: Annotated[BaseModelName, Setting(BASE_HELP)] = DEFAULT_BASE
     method: Annotated[Method, Setting("The PEFT method of the adapter.")] = "lora"
     epochs: Annotated[Positive, Setting("Passes over the training rows.")] = 3
     learning_rate: Annotated[
@@ -130,7 +145,7 @@ class AdapterOptions(Config):
 class SoftPromptConfig(AdapterConfig):
     """How the soft prompt is trained."""
 
-    base_model: Annotated[str, Setting(BASE_HELP, ("SOFT_PROMPT_BASE_MODEL",))] = DEFAULT_BASE
+    base_model: Annotated[BaseModelName, Setting(BASE_HELP, ("SOFT_PROMPT_BASE_MODEL",))] = DEFAULT_BASE
 
 
 class SoftPromptOptions(AdapterOptions):

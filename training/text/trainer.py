@@ -30,6 +30,7 @@ from training.runs.distributed import first_says, is_first
 from training.runs.errors import TrainingError
 from training.runs.wording import one_line
 from training.text.backbone import (
+    BASE_FILES,
     BASE_FOLDER,
     SCRATCH_WIDTH,
     Base,
@@ -37,6 +38,7 @@ from training.text.backbone import (
     encode,
     load_base,
     peft_warnings_ignored,
+    save_tokenizer,
     scratch_base,
 )
 from training.text.config import SCRATCH, AdapterConfig, FitSettings, Limits, Pieces
@@ -92,12 +94,24 @@ class TrainedAdapter:
     split: dict[str, Any]
     trained_on: str
 
-    def save(self, folder: Path) -> None:
-        """Write everything that ``Suggester.load`` needs except ``training_run.json``."""
+    def save(self, folder: Path, base: str) -> None:
+        """Write all that ``Suggester.load`` and plain transformers need to read the adapter, but ``training_run.json``.
+
+        The files of a base that was trained on the data stand twice: beside the adapter, where transformers reads both
+        together, and in ``BASE_FOLDER``, where they are read without the adapter.
+
+        Args:
+            folder: Where.
+            base: The name or folder of the base, for the adapter's configuration.
+        """
+        for adapter in self.model.peft_config.values():
+            adapter.base_model_name_or_path = base
         self.model.save_pretrained(str(folder), save_embedding_layers=False)
-        self.tokenizer.save_pretrained(str(folder))
+        save_tokenizer(self.tokenizer, folder)
         if self.own_base is not None:
             shutil.copytree(self.own_base, folder / BASE_FOLDER)
+            for name in BASE_FILES:
+                shutil.copyfile(self.own_base / name, folder / name)
 
 
 def train_adapter(
@@ -186,7 +200,7 @@ def _base(
         staged = work / f".{BASE_FOLDER}"
         remove_tree(staged, work)
         base.model.save_pretrained(staged)
-        base.tokenizer.save_pretrained(staged)
+        save_tokenizer(base.tokenizer, staged)
         publish_folder(staged, kept)
     first_says(None)
     return base

@@ -213,3 +213,11 @@ def test_a_scratch_model_learns_a_handful_of_automations_by_heart(tmp_path: Path
         trainer.SCRATCH = before
     assert result.metrics["in_sample"]["model"]["exact_match"] == 1.0
     assert to_linear(examples(rows)[0].automation) == result.metrics["in_sample"]["examples"][0]["generated"]
+
+
+def test_automations_that_are_all_too_long_are_said_to_be(tmp_path: Path) -> None:
+    (tmp_path / "rows.json").write_text(json.dumps(ROWS))
+    few = ("--base-model", "scratch", "--target-max-tokens", "3", "--json-input", "rows.json")
+    done = call(train_yaml, *few, cwd=tmp_path)
+    assert (done.returncode, done.stderr.count("\n")) == (1, 1)
+    assert "every automation to train on has more than 9 characters; a larger --target-max-tokens" in done.stderr
