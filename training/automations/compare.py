@@ -6,8 +6,9 @@ from collections.abc import Sequence
 
 from data_sources import DataSource, YamlRow
 from training.automations.config import YamlOptions
-from training.automations.evaluation import evaluate_generator, structure_score
+from training.automations.evaluation import evaluate_generator
 from training.automations.model import YamlGenerator, examples
+from training.automations.report import structure_score
 from training.automations.trainer import row_units, split_by_home
 from training.judging.comparison import Comparer, EvaluationRows, Measured, unseen_rows
 from training.text.adapter_job import samples_of

@@ -10,7 +10,6 @@ from home_assistant import AutomationError, dump_automation
 from home_assistant.automation import Structure, structure
 from home_assistant.automation_schema import check_automation
 from training.automations.grounding import Grounding
-from training.automations.linear import to_linear
 from training.automations.model import Example, YamlGenerator
 from training.judging.metrics import f1
 from training.text.model import EXAMPLES, limit_rows, nearest_texts, text_scores
@@ -45,8 +44,8 @@ def evaluate_generator(
         "examples": [
             {
                 "request": example.request,
-                "wanted": to_linear(example.automation),
-                "generated": None if answer is None else to_linear(answer),
+                "wanted": dump_automation(example.automation),
+                "generated": None if answer is None else dump_automation(answer),
             }
             for example, answer in list(zip(rows, answers, strict=True))[:EXAMPLES]
         ],
@@ -98,8 +97,3 @@ def _is_valid(automation: Mapping[Any, Any]) -> bool:
     except AutomationError:
         return False
     return True
-
-
-def structure_score(scores: Mapping[str, float]) -> float:
-    """Mean F1 of trigger kinds, services and entities."""
-    return sum(scores[f"{part}_f1"] for part in Structure._fields) / len(Structure._fields)

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
-from training.automations.evaluation import structure_score
+from home_assistant.automation import Structure
 
 _COLUMNS = {
     "answered": "answered", "valid": "valid", "entities exist": "entities_exist", "triggers": "triggers_f1",
     "services": "services_f1", "entities": "entities_f1", "chrF": "chrf", "exact": "exact_match",
 }  # fmt: skip
+
+
+def structure_score(scores: Mapping[str, float]) -> float:
+    """Mean F1 of trigger kinds, services and entities."""
+    return sum(scores[f"{part}_f1"] for part in Structure._fields) / len(Structure._fields)
 
 
 def verdict(metrics: dict[str, Any]) -> str:
@@ -39,8 +45,9 @@ def score_lines(metrics: dict[str, Any]) -> list[str]:
         cells = (_cell(row.get(key), key, len(column) + 2) for column, key in _COLUMNS.items())
         lines.append(f"  {label:<20}" + "".join(cells))
     for example in measured["examples"]:
-        lines += [f"  request:   {example['request']}", f"  reference: {example['wanted']}"]
-        lines.append(f"  generated: {example['generated'] or '(none)'}")
+        lines.append(f"  request: {example['request']}")
+        for what, automation in (("reference", example["wanted"]), ("generated", example["generated"])):
+            lines += [f"  {what}:", *(f"    {line}" for line in (automation or "(none)").splitlines())]
     return [line.encode("ascii", "backslashreplace").decode() for line in lines]
 
 

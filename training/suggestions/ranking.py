@@ -1,4 +1,4 @@
-"""Automations that a home does not have yet, best first."""
+"""Automations that a home does not have yet, the ones to look at first on top."""
 
 from __future__ import annotations
 
@@ -30,6 +30,15 @@ RELEVANCE = 0.7  # weight of a pair's own relevance; the rest is the weight of i
 TOGETHER = 0.1  # members of a family act together where their scores differ by no more
 SAME_KIND = 0.1  # likeness of two pairs that join the same kinds of entities, such as a motion sensor and a light
 UNEXPLAINED = 0.1  # taken off the value of a pair that has no plain reason, as few people would take it
+
+
+ORDER_DIVERSE = (
+    "by score and by how often devices of the trigger's kind trigger anything; what is like a suggestion above it, or "
+    "has no plain reason, comes later. So the scores rise and fall; --no-diverse keeps the model's own order"
+)
+ORDER_OF_MODEL = (
+    "by score and by how often devices of the trigger's kind trigger anything. So the scores may rise and fall"
+)
 
 
 @dataclass(frozen=True)
@@ -65,7 +74,8 @@ class HomeProposals:
         home_id: Id of the home.
         entities: Number of its entities.
         known_pairs: Number of its automated pairs, both directions of bidirectional ones.
-        proposals: The suggestions, best first.
+        order: What the suggestions are ordered by, in words.
+        proposals: The suggestions in this order.
         left_out: Reason -> number of pairs of the model's best that were left out for it.
         notes: What a person should know beside.
     """
@@ -73,6 +83,7 @@ class HomeProposals:
     home_id: str
     entities: int
     known_pairs: int
+    order: str
     proposals: tuple[Proposal, ...]
     left_out: dict[str, int]
     notes: tuple[str, ...]
@@ -150,6 +161,7 @@ def suggest_automations(
         home.home_id,
         len(home.entities),
         len(view.known),
+        ORDER_DIVERSE if diverse else ORDER_OF_MODEL,
         _with_distinct_aliases([_proposal(candidate, view) for candidate in chosen]),
         dict(left_out.most_common()),
         tuple(notes),

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from home_assistant.automation_yaml import dump_automations
+from training.runs.wording import many
 from training.suggestions.ranking import HomeProposals
 from training.suggestions.recipes import printable
 
@@ -26,7 +27,8 @@ def is_written_here(path: Path) -> bool:
 def to_yaml(found: HomeProposals, *, ascii_only: bool = False) -> str:
     """A list of automations for Home Assistant to include, with scores, reasons and notes as comments."""
     shown, of = len(found.proposals), f"{found.entities} entities and {found.known_pairs} known pairs"
-    lines = [_comment(f"{shown} suggested automation{'s' * (shown != 1)}, best first, for home {found.home_id} ({of})")]
+    lines = [_comment(f"{many(shown, 'suggested automation')} for home {found.home_id} ({of})")]
+    lines.append(_comment(f"Order: {found.order}"))
     lines += [_comment(f"Note: {note}") for note in found.notes]
     lines += _left_out_lines(found.left_out)
     for number, proposal in enumerate(found.proposals, start=1):

@@ -155,7 +155,13 @@ def test_the_job_trains_evaluates_and_publishes_a_run_that_loads_and_generates(
     assert measured["baselines"]["nearest_request"]["entities_f1"] == 0.0, "no id of one home is in another"
     assert measured["baselines"]["nearest_grounded"]["exact_match"] == 1.0
     assert "does NOT beat" in verdict(described["metrics"]), "two epochs teach nothing"
-    assert any("nearest request" in line for line in score_lines(described["metrics"]))
+    lines = score_lines(described["metrics"])
+    assert any("nearest request" in line for line in lines)
+    for example in measured["examples"]:
+        check_automation(parse_automation(example["wanted"]))
+    begin = lines.index("  reference:") + 1
+    shown = "\n".join(lines[begin : lines.index("  generated:")])
+    assert parse_automation(shown) == parse_automation(measured["examples"][0]["wanted"]), "people read YAML"
     answer = YamlGenerator.load(tmp_path / "out" / "latest").generate(ROWS[0]["input"], ROWS[0]["entities"])
     if answer is not None:
         check_automation(parse_automation(answer))

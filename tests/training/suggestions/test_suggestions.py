@@ -34,7 +34,7 @@ from training.suggestions.job import suggest
 from training.suggestions.ranking import HomeProposals, Proposal, suggest_automations
 from training.suggestions.ranking import _with_distinct_aliases as with_distinct_aliases
 from training.suggestions.recipes import write_automation
-from training.suggestions.writing import to_yaml
+from training.suggestions.writing import to_dict, to_yaml
 from training.synergy.config import SynergyConfig
 from training.synergy.graph import build_graph
 from training.synergy.model import SynergyModel
@@ -453,6 +453,18 @@ def run_job(model_path: Path, raw: Any, tmp_path: Path, **options: Any) -> None:
 
 
 HOMES = [new_home(), new_home(home_id="flat/2"), new_home(home_id="bare", entities=[], synergies=[])]
+
+
+def test_the_words_on_the_order_are_true(model: SynergyModel) -> None:
+    for diverse in (True, False):
+        found = suggest_automations(model, as_home(new_home()), 20, min_score=0.0, diverse=diverse)
+        scores = [proposal.score for proposal in found.proposals]
+        assert scores != sorted(scores, reverse=True), "then the order would be that of the scores"
+        assert ("--no-diverse" in found.order) == diverse
+        header = to_yaml(found).splitlines()[1]
+        assert header == f"# Order: {found.order}"
+        assert "may rise and fall" in header or "So the scores rise and fall" in header
+        assert to_dict(found)["order"] == found.order
 
 
 def test_json_has_everything_by_home(model_path: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
