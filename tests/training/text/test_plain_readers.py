@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shutil
+import string
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -72,7 +73,7 @@ def plain_here(folder: Path) -> list[str]:
 def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A small base model as a folder."""
     folder = tmp_path_factory.mktemp("bases") / "tiny"
-    made = scratch_base(PAIRS, 0)
+    made = scratch_base([*PAIRS, TextPair(string.ascii_letters, string.digits + string.punctuation)], 0)
     made.model.generation_config.suppress_tokens = [0, 1, 2]  # untrained, it would say nothing else
     made.model.save_pretrained(folder)
     save_tokenizer(made.tokenizer, folder)
