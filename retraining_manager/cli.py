@@ -192,7 +192,7 @@ def list_versions(models: tuple[str, ...], as_json: bool, **options: Any) -> Non
         registry = manager.registry(model)
         names = {version: name for name, version in vars(registry.aliases()).items()}
         found[model] = [
-            {"version": version, "name": names.get(version), **_score(registry.path(version))}
+            {"version": version, "name": names.get(version), **_score(registry.verdict(version))}
             for version in reversed(registry.versions())
         ]
     if as_json:
@@ -221,14 +221,13 @@ def show(model: str, version: str | None, as_json: bool, model_directory: Path) 
     chosen = version or registry.aliases().champion
     if chosen is None:
         raise ManagerError(f"{model}: nothing is live; `run` trains it, `list` shows its versions")
-    folder = registry.path(chosen)
     described: dict[str, Any] = {
         "model": model,
         "version": chosen,
         "path": str(registry.model_path(chosen)),
         "names": [name for name, named in vars(registry.aliases()).items() if named == chosen],
         "manifest": registry.manifest(chosen),
-        "verdict": _read(folder / "verdict.json"),
+        "verdict": registry.verdict(chosen),
         "problems": registry.verify(chosen),
         "history": [move for move in registry.history() if chosen in (move["from"], move["to"])],
     }
@@ -352,19 +351,10 @@ def _settings(path: Path | None, optional: Sequence[str], base_model: str | None
     return settings
 
 
-def _score(folder: Path) -> dict[str, str | None]:
-    verdict = _read(folder / "verdict.json")
+def _score(verdict: Mapping[str, Any]) -> dict[str, str | None]:
     score = verdict.get("candidate_score")
     shown = None if score is None else f"{verdict['metric']} {score:.4f}{'' if verdict['held_out'] else ' in-sample'}"
     return {"verdict": verdict.get("verdict"), "score": shown}
-
-
-def _read(path: Path) -> dict[str, Any]:
-    try:
-        content = json.loads(path.read_bytes())
-    except (OSError, ValueError):
-        return {}
-    return content if isinstance(content, dict) else {}
 
 
 def _moved(model: str, aliases: Aliases, as_json: bool) -> None:

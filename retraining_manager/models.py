@@ -113,6 +113,6 @@ assert tuple(SPECS) == KINDS
 
 def spec_of(model: str) -> ModelSpec:
     """The row of a model. Raises ManagerError where there is no such model."""
-    if model not in SPECS:
+    if not isinstance(model, str) or model not in SPECS:
         raise ManagerError(f"{model!a}: no such model; there are {', '.join(SPECS)}")
     return SPECS[model]

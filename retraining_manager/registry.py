@@ -17,6 +17,7 @@ import errno
 import hashlib
 import itertools
 import json
+import logging
 import os
 import re
 import shutil
@@ -33,6 +34,7 @@ from pathlib import Path
 from typing import Any
 
 from retraining_manager.errors import BusyError, ChampionChangedError, RegistryError
+from retraining_manager.gate import Verdict
 from retraining_manager.models import Artifact
 from retraining_manager.production import ProductionPaths
 from training.runs.artifacts import (
@@ -42,6 +44,7 @@ from training.runs.artifacts import (
     make_link,
     owned,
     publish_folder,
+    read_diary,
     read_json,
     remove_tree,
     replace_link,
@@ -51,13 +54,17 @@ from training.runs.artifacts import (
     unfinished,
     write_durably,
 )
-from training.runs.errors import ArtifactError
+from training.runs.errors import ArtifactError, reading
 from training.runs.locks import HeldError, fate_of, file_lock, holder, utc_now, whoami
+from training.runs.wording import one_line
+
+log = logging.getLogger(__name__)
 
 MANIFEST = "manifest.json"
 MANIFEST_FORMAT = 1
 CHAMPION, PREVIOUS = "champion", "previous"
 _VERSION = re.compile(r"\d{8}T\d{9}Z-[0-9a-f]{8}")
+_MOVE_KEYS = frozenset({"time", "from", "to", "reason", "who", "state"})
 _STATE = re.compile(r"states/[0-9a-f]{32}")  # where ``live`` may lead, and nowhere else
 
 MOVE_SECONDS = 120.0  # a move takes milliseconds, or as long as what is taken in takes to copy
@@ -145,26 +152,33 @@ class Registry:
     def manifest(self, version: str) -> dict[str, Any]:
         """What a version holds. Raises RegistryError where it is half-written or from a newer program."""
         path = self.path(version) / MANIFEST
-        try:
-            content = json.loads(path.read_bytes())
-            newer = content["format"]
-            files = content["files"]
-            if newer == MANIFEST_FORMAT and all(_is_inside(name) for name in [*files, content.get("entry", "")]):
-                return dict(content)
-        except FileNotFoundError:
-            raise RegistryError(f"{path}: missing: this version was never finished; remove its folder") from None
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            raise RegistryError(f"{path}: cannot be read ({error!s:.120})") from error
+        with reading(path, advice=f"{version} cannot go live", raises=RegistryError):
+            try:
+                content = dict(json.loads(path.read_bytes()))
+            except FileNotFoundError:
+                raise RegistryError(f"{path}: missing: this version was never finished; remove its folder") from None
+            newer, files = content["format"], content["files"]
+            if newer == MANIFEST_FORMAT:
+                if not isinstance(files, dict) or not all(isinstance(held, str) for held in files.values()):
+                    raise TypeError("its files are no object of names and SHA-256")
+                if all(_is_inside(name) for name in [*files, content.get("entry", "")]):
+                    return content
         if newer == MANIFEST_FORMAT:
             raise RegistryError(f"{path}: names a file outside of the version's folder")
         raise RegistryError(f"{path}: has format {newer!a}, this program reads {MANIFEST_FORMAT}; upgrade it")
 
     def went_live_held_out(self, version: str) -> bool:
         """Whether the version's verdict rests on held-out rows; False where it has none, as what was adopted."""
+        return bool(self.verdict(version).get("held_out"))
+
+    def verdict(self, version: str) -> dict[str, Any]:
+        """The content of the version's ``verdict.json``; empty where it has none, or none that can be read."""
         try:
-            return bool(json.loads((self.path(version) / "verdict.json").read_bytes())["held_out"])
-        except (OSError, ValueError, KeyError, TypeError):
-            return False
+            content = json.loads((self.path(version) / "verdict.json").read_bytes())
+            Verdict.model_validate(content)
+        except (OSError, ValueError, RecursionError):
+            return {}
+        return dict(content)
 
     def verify(self, version: str) -> list[str]:
         """What is wrong with a version: missing, changed, added or half-written files; empty where it is whole."""
@@ -177,8 +191,8 @@ class Registry:
             try:
                 if sha256_of(folder / name) != expected:
                     problems.append(f"{folder / name}: has changed since it was published")
-            except OSError as error:
-                problems.append(f"{folder / name}: cannot be read ({error.strerror})")
+            except (OSError, ValueError) as error:  # a name that no file can have
+                problems.append(f"{str(folder / name)!a}: cannot be read ({one_line(error)})")
         found = {p.relative_to(folder).as_posix() for p in folder.rglob("*") if not p.is_dir()}
         problems += [f"{folder / name}: was added afterwards" for name in sorted(found - {*files, MANIFEST})]
         return problems
@@ -186,6 +200,13 @@ class Registry:
     def problems(self) -> list[str]:
         """``verify`` of all versions, of the aliases, and of what production shows."""
         found = [problem for version in self.versions() for problem in self.verify(version)]
+        try:
+            damaged = read_diary(self._history, _MOVE_KEYS)[1]
+        except OSError as error:
+            found.append(f"{self._history}: cannot be read ({error.strerror}); moves are made and not noted")
+        else:
+            if damaged:
+                found.append(f"{self._history}: {damaged} lines hold no move; remove them, nothing else depends on it")
         try:
             aliases = self.aliases()
         except RegistryError as error:
@@ -208,17 +229,12 @@ class Registry:
         return found
 
     def history(self) -> list[dict[str, Any]]:
-        """Every move, the oldest first; a line that a crash cut off is left out."""
+        """Every move, the oldest first; what a crash or other damage left of a line is left out (see ``problems``)."""
         try:
-            lines = self._history.read_bytes().split(b"\n")[:-1]
-        except FileNotFoundError:
-            return []
+            return read_diary(self._history, _MOVE_KEYS)[0]
         except OSError as error:
-            raise RegistryError(f"{self._history}: cannot be read ({error.strerror})") from error
-        try:
-            return [json.loads(line) for line in lines]
-        except ValueError as error:
-            raise RegistryError(f"{self._history}: is not one JSON object a line ({error})") from error
+            log.warning("%s: cannot be read (%s)", self._history, error.strerror)
+            return []
 
     # What changes it
 
@@ -480,14 +496,25 @@ class Registry:
             ) from error
 
     def _write_history(self) -> None:
-        """Append the move that made the live state, unless it is there: a crash may have come between the two."""
+        """Append the move that made the live state, unless it is there: a crash may have come between the two.
+
+        A diary that cannot be read or written never blocks a move.
+        """
         state = self._state()
         if state is None:
             return
         try:
-            record = json.loads((state / "move.json").read_bytes())
-        except (FileNotFoundError, ValueError):
-            return  # a registry that was copied by half; `verify` says so, and a move mends it
+            self._append_move(state)
+        except (OSError, RegistryError) as error:
+            log.warning("%s: the move is made and cannot be noted (%s)", self._history, one_line(error))
+
+    def _append_move(self, state: Path) -> None:
+        try:
+            record = dict(json.loads((state / "move.json").read_bytes()))
+        except (OSError, ValueError, TypeError, RecursionError):
+            return  # a registry that was copied by half, or damage; `verify` says so, and a move mends it
+        if not record.keys() >= _MOVE_KEYS:
+            return
         written = self.history()
         if written and written[-1].get("state") == record["state"]:
             return
@@ -718,7 +745,7 @@ def _name_of(held: Mapping[str, Any]) -> str:
 def _is_inside(name: str) -> bool:
     """Whether a relative path stays below where it starts."""
     path = Path(name)
-    return not path.is_absolute() and ".." not in path.parts
+    return name.isprintable() and not path.is_absolute() and ".." not in path.parts
 
 
 def _target_of(link: Path) -> str | None:

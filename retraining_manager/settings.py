@@ -8,9 +8,11 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from data_sources import in_a_line
 from retraining_manager.errors import ManagerError
 from retraining_manager.gate import Thresholds
 from retraining_manager.models import spec_of
+from training.runs.errors import reading
 
 _OWN_FLAGS = frozenset(
     "--json-input --data-source --db-path --pg-url --strict --model-path --output-dir --run-directory --run-id "
@@ -63,17 +65,19 @@ def read_settings(path: Path) -> dict[str, ModelSettings]:
     """``ModelSettings`` by model from a YAML file. Raises ManagerError that says what cannot be used."""
     import yaml
 
-    try:
+    settings = {}
+    with reading(path, "is not YAML of settings by model", raises=ManagerError):
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
-        settings = {model: ModelSettings.model_validate(chosen) for model, chosen in (content or {}).items()}
-    except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        raise ManagerError(f"{path}: {'.'.join(map(str, first['loc']))}: {first['msg']}") from error
-    except (OSError, ValueError, AttributeError, TypeError, yaml.YAMLError) as error:
-        why = " ".join(str(error).split())[:160]
-        raise ManagerError(f"{path}: is not YAML of settings by model ({why})") from error
+        if not isinstance(content, dict | None):
+            raise TypeError(f"it is a {type(content).__name__}, no mapping")
+        for model, chosen in (content or {}).items():
+            try:
+                settings[spec_of(model).model] = ModelSettings.model_validate(chosen)
+            except ValidationError as error:
+                first = error.errors(include_url=False)[0]
+                place = ".".join(map(str, (model, *first["loc"])))
+                raise ManagerError(in_a_line(f"{path}: {place}: {first['msg']}")) from error
     for model, chosen in settings.items():
-        spec_of(model)
         for flag in chosen.flags:
             if flag.partition("=")[0] in _OWN_FLAGS:
                 raise ManagerError(f"{path}: {model}: flags: {flag} is the manager's own; leave it out")

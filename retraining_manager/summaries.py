@@ -13,7 +13,7 @@ from pydantic import Field, ValidationError
 
 from retraining_manager.models import ModelSpec
 from retraining_manager.runner import Outcome
-from training.runs.artifacts import to_json, write_atomically
+from training.runs.artifacts import read_diary, to_json, write_atomically
 from training.runs.locks import utc_now
 from training.runs.summary import Status, TrainingSummary
 
@@ -127,19 +127,10 @@ class SummaryFolder:
 
     def history(self, model: str | None = None) -> list[dict[str, Any]]:
         """``ModelSummary.result`` of every run of one model or of all, the oldest first. Raises OSError."""
-        try:
-            lines = (self.folder / HISTORY).read_text(encoding="utf-8").splitlines()
-        except FileNotFoundError:
-            return []
-        entries = []
-        for line in lines:
-            try:
-                entry = json.loads(line)
-            except ValueError:
-                continue  # a crash has cut it off
-            if isinstance(entry, dict) and model in (None, entry.get("model_type")):
-                entries.append(entry)
-        return entries
+        entries, damaged = read_diary(self.folder / HISTORY, ("model_type",))
+        if damaged:
+            log.warning("%s: %d lines hold no run and are left out", self.folder / HISTORY, damaged)
+        return [entry for entry in entries if model in (None, entry["model_type"])]
 
     def keep_output(self, output: Path, summary: ModelSummary) -> None:
         """Copy a training's whole output beside its summary, also of a run that left no version."""

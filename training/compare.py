@@ -11,7 +11,6 @@ from __future__ import annotations
 import gzip
 import json
 import logging
-import zlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,11 +21,12 @@ from data_sources import DataSource
 from training.judging.comparison import Comparer, EvaluationRows
 from training.runs.artifacts import check_apart, to_json, write_output
 from training.runs.comparison import Comparison
-from training.runs.errors import TrainingError
+from training.runs.errors import TrainingError, reading
 from training.runs.job import SourceChoice
 from training.runs.models import MODELS
 from training.runs.options import source_options, verbose_option
 
+_NO_ROWS = "holds no evaluation rows that can be read"
 FORMAT, FORMAT_VERSION = "evaluation_rows", 1
 
 log = logging.getLogger(__name__)
@@ -82,20 +82,19 @@ def compare(
         write_output(save_rows, gzip.compress(json.dumps(content).encode(), mtime=0))
     if champion_rows is not None:
         saved = _read(champion_rows, comparer.model_type)
-        if saved["rows"] != dumped:
-            rows = [comparer.parse(row) for row in saved["rows"]]
-            again = EvaluationRows(saved["strategy"], saved["reason"], rows, training=rows)
+        if saved.get("rows") != dumped:
+            with reading(champion_rows, _NO_ROWS, raises=TrainingError):
+                rows = [comparer.parse(row) for row in saved["rows"]]
+                again = EvaluationRows(str(saved["strategy"]), str(saved["reason"]), rows, training=rows)
             comparison.on_champion_rows = comparer.compare(candidate, champion, again)
             comparison.on_champion_rows.baselines = {}  # there is no training part to look things up in
     return comparison
 
 
 def _read(path: Path, model_type: str) -> dict[str, Any]:
-    try:
-        content: dict[str, Any] = json.loads(gzip.decompress(path.read_bytes()))
+    with reading(path, _NO_ROWS, raises=TrainingError):
+        content = dict(json.loads(gzip.decompress(path.read_bytes())))
         found = content["format"], content["format_version"], content["model_type"]
-    except (OSError, EOFError, zlib.error, ValueError, KeyError, TypeError) as error:
-        raise TrainingError(f"{path}: holds no evaluation rows that can be read ({error!s:.100})") from error
     if found != (FORMAT, FORMAT_VERSION, model_type):
         raise TrainingError(f"{path}: holds evaluation rows of {found}, not of {(FORMAT, FORMAT_VERSION, model_type)}")
     return content

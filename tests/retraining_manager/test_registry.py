@@ -242,10 +242,46 @@ def test_a_history_that_a_crash_cut_off_goes_on(tmp_path: Path) -> None:
         file.write(b'{"time": "20')
     of.rollback("on")
     assert [move["reason"] for move in of.history()] == ["first", "second", "on"]
-    (of.folder / "history.jsonl").write_text("oops\n")
-    with pytest.raises(RegistryError, match="is not one JSON object a line"):
+
+
+def test_a_damaged_diary_is_told_and_never_blocks_a_move(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    of, first, second = two(tmp_path)
+    diary = of.folder / "history.jsonl"
+    moves = [first, second]
+    for damage in (b"oops\n", b"[]\n{}\n", b"\xff\x00\n", b'{"time": 1, "state": 2}\n', b"[" * 5_000 + b"\n"):
+        with open(diary, "ab") as file:
+            file.write(damage)
         of.rollback("on")
-    assert shown(tmp_path) == "one"
+        moves.reverse()
+        assert of.aliases().champion == moves[1]
+        assert of.history()[-1]["reason"] == "on"
+        (problem,) = of.problems()
+        assert "history.jsonl: " in problem
+        assert "lines hold no move" in problem
+    diary.unlink()
+    diary.mkdir()
+    of.rollback("on")
+    assert of.aliases().champion == moves[0]
+    assert "the move is made and cannot be noted" in caplog.text
+    assert "history.jsonl: cannot be read" in of.problems()[0]
+    (of.folder / "live").resolve().joinpath("move.json").write_text('{"state": ')
+    of.rollback("on")
+    assert of.aliases().champion == moves[1]
+
+
+@pytest.mark.parametrize(
+    "manifest",
+    ["", "[]", "{}", '{"format": 1, "files": []}', '{"format": 1, "files": {"a": 1}}', "[" * 5_000, '{"format": 1,'],
+)
+def test_a_damaged_manifest_is_a_line_that_names_its_version(tmp_path: Path, manifest: str) -> None:
+    of, first, _ = two(tmp_path)
+    path = of.path(first) / "manifest.json"
+    path.chmod(0o644)
+    path.write_text(manifest)
+    with pytest.raises(RegistryError, match=rf"{first}/manifest\.json: cannot be read \(") as failure:
+        of.rollback("on")
+    assert str(failure.value).isprintable()
+    assert shown(tmp_path) == "two"
 
 
 def test_one_trains_at_a_time_and_a_rollback_need_not_wait_for_it(tmp_path: Path) -> None:

@@ -7,6 +7,8 @@ the scikit-learn object; and importing scikit-learn costs a small run of the syn
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -32,6 +34,14 @@ class Calibration:
     def __call__(self, logit: Array) -> Array:
         """Probabilities, in the shape of ``logit``."""
         return np.asarray(1 / (1 + np.exp(-np.clip(self.slope * logit + self.intercept, -60, 60))), dtype=np.float64)
+
+    @classmethod
+    def read(cls, held: Mapping[str, float]) -> Calibration:
+        """The calibration that a model file holds. Raises ValueError or TypeError where it is none."""
+        read = cls(**{name: float(value) for name, value in held.items()})
+        if not (read.slope > 0 and math.isfinite(read.slope) and math.isfinite(read.intercept)):
+            raise ValueError("calibration: a slope above 0 and an intercept are expected")
+        return read
 
     @classmethod
     def fit(cls, logit: Array, label: Array, weight: Array) -> Calibration:

@@ -32,7 +32,7 @@ from home_assistant.domains import class_of
 from home_assistant.household_words import words_of
 from training.judging.metrics import Array
 from training.runs.artifacts import read_published
-from training.runs.errors import ArtifactError, MixedFilesError, ModelFileError
+from training.runs.errors import ArtifactError, MixedFilesError, ModelFileError, reading
 
 FORMAT = 1
 FOLDS = 5
@@ -42,6 +42,8 @@ MANY = 10**9  # more occurrences count as this many
 TEXTS = 5  # the first features are texts, the others numbers
 NUMBER_SCALE = 4.0  # an L2 penalty then weighs numbers from 0 to 1 about as it weighs one-hot columns
 BASE_RATE = "base rate"
+# What a file is tried with when it is loaded.
+_PROBE = {"entity_id": "light.a", "pattern_type": "sequence", "confidence": 0.5, "occurrences": 5}
 # Types that skops does not trust by default, but that a model file may hold.
 TRUSTED_TYPES = frozenset(
     {"sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor", "sklearn.model_selection._split.KFold"}
@@ -139,7 +141,7 @@ class PatternModel:
         Raises:
             ValueError: A row cannot be used; the message names the row, the field and the reason.
         """
-        records = [_record(number, row) for number, row in enumerate(rows)]
+        records = [_record(number, row) for number, row in enumerate(rows, start=1)]
         if self.pipeline is None or self.calibration is None or not records:
             return np.full(len(records), self.constant)
         log_odds = self.pipeline.decision_function(columns_of(records, linear=CANDIDATES[self.chosen].linear))
@@ -169,19 +171,16 @@ class PatternModel:
         path = Path(path)
         again = "train it again with `home-synergy train pattern-detection`"
         mixed: MixedFilesError | None = None
-        try:
-            content, _ = read_published(path)
-        except MixedFilesError as error:  # which a broken file is too, and says more of
-            mixed, content = error, error.content
-        except OSError as error:
-            raise ModelFileError(f"{path}: cannot be read ({error.strerror}); {again}") from error
-        except ArtifactError as error:
-            raise ModelFileError(str(error)) from error
-        try:
+        with reading(path, advice=again):
+            try:
+                content, _ = read_published(path)
+            except MixedFilesError as error:  # which a broken file is too, and says more of
+                mixed, content = error, error.content
+            except ArtifactError as error:
+                raise ModelFileError(str(error)) from error
+        with reading(path, "is no model file", again):
             foreign = sorted(set(skops.io.get_untrusted_types(data=content)) - TRUSTED_TYPES)
             held = None if foreign else skops.io.loads(content, trusted=sorted(TRUSTED_TYPES))
-        except Exception as error:
-            raise ModelFileError(f"{path}: is no model file ({type(error).__name__}); {again}") from error
         if mixed is not None:
             raise ModelFileError(str(mixed)) from mixed
         if foreign:
@@ -190,17 +189,15 @@ class PatternModel:
             raise ModelFileError(f"{path}: holds no pattern model; {again}")
         if held.get("format") != FORMAT:
             raise ModelFileError(f"{path}: is of format {held.get('format')}, this program reads {FORMAT}; {again}")
-        try:
-            model = cls(
-                held["chosen"], held["constant"], held["pipeline"], held["calibration"], json.loads(held["provenance"])
-            )
+        with reading(path, "is broken", again):
+            provenance = dict(json.loads(held["provenance"]))
+            model = cls(held["chosen"], held["constant"], held["pipeline"], held["calibration"], provenance)
             fitted = isinstance(model.pipeline, Pipeline) and isinstance(model.calibration, LogisticRegression)
             sound = isinstance(model.constant, float) and (fitted or model.pipeline is None)
-            sound = sound and model.chosen in {BASE_RATE, *CANDIDATES}
-        except (KeyError, TypeError, ValueError):
-            sound = False
-        if not sound:
-            raise ModelFileError(f"{path}: is broken; {again}")
+            if not sound or model.chosen not in {BASE_RATE, *CANDIDATES}:
+                raise ValueError("it does not hold the parts of a model")
+            if not 0 <= float(model.score([_PROBE])[0]) <= 1:
+                raise ValueError("it gives no probability")
         return model
 
 

@@ -22,13 +22,13 @@ import shutil
 import signal
 import tempfile
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from training.runs.errors import ArtifactError, MixedFilesError
+from training.runs.errors import ArtifactError, MixedFilesError, reading
 from training.runs.locks import FOLDER_SECONDS, HeldError, folder_lock
 
 STAGING, PUBLISHING, RESTORING = "staging", "publishing", "restoring"
@@ -472,7 +472,7 @@ def read_json(path: Path) -> dict[str, Any]:
     """The object in a JSON file; ``{}`` where there is none that can be read."""
     try:
         content = json.loads(path.read_bytes())
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return {}
     return content if isinstance(content, dict) else {}
 
@@ -575,6 +575,29 @@ def to_json(content: Mapping[str, Any]) -> bytes:
     return (json.dumps(content, indent=2, allow_nan=False) + "\n").encode("ascii")
 
 
+def read_diary(path: Path, needed: Collection[str] = ()) -> tuple[list[dict[str, Any]], int]:
+    """The JSON objects with the ``needed`` keys of a file to which one is appended a line; a missing file has none.
+
+    Returns:
+        The objects, and how many whole lines hold none: damage to a diary is told, and stops nothing. A last line
+        without its end, which a crash cut off, is left out and not counted.
+
+    Raises:
+        OSError: The file cannot be read.
+    """
+    try:
+        lines = path.read_bytes().split(b"\n")[:-1]
+    except FileNotFoundError:
+        return [], 0
+    found = []
+    for line in lines:
+        with suppress(ValueError, RecursionError):
+            entry = json.loads(line)
+            if isinstance(entry, dict) and entry.keys() >= set(needed):
+                found.append(entry)
+    return found, len(lines) - len(found)
+
+
 def verify(model_path: Path) -> None:
     """Check the files of a published model against its metadata.
 
@@ -582,13 +605,11 @@ def verify(model_path: Path) -> None:
         ArtifactError: A file is missing, or its hash differs.
     """
     described = metadata_path(model_path)
-    try:
+    with reading(described, "cannot be checked", raises=ArtifactError):
         hashes: Mapping[str, str] = json.loads(described.read_bytes())["files"]
         for name, expected in hashes.items():
             if sha256_of(model_path.parent / name) != expected:
                 raise ArtifactError(f"{model_path.parent / name}: is not the file that {described} describes")
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise ArtifactError(f"{described}: cannot be checked ({error!s:.200})") from error
 
 
 def write_durably(path: Path, content: bytes) -> None:

@@ -2,6 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from training.runs.wording import one_line
+
+_RUST_PANIC = "PanicException"  # what tokenizers and safetensors raise where their code fails; no Exception
+
 
 class TrainingError(Exception):
     """Training cannot start or continue."""
@@ -21,3 +29,31 @@ class MixedFilesError(ArtifactError):
     def __init__(self, message: str, content: bytes) -> None:
         super().__init__(message)
         self.content = content
+
+
+@contextmanager
+def reading(
+    path: str | Path, what: str = "cannot be read", advice: str = "", raises: type[Exception] = ModelFileError
+) -> Iterator[None]:
+    """Turn whatever a library throws while it reads a file into one line that names the file.
+
+    A damaged file makes libraries raise what they like: safetensors its own class, tokenizers a plain Exception, others
+    an AttributeError or a RecursionError.
+
+    Args:
+        path: The file or folder.
+        what: What is wrong with it.
+        advice: What to do.
+        raises: The class of the error. One that is raised inside passes as it is: it says more.
+
+    Raises:
+        ModelFileError: Or ``raises``; the cause is chained.
+    """
+    try:
+        yield
+    except (raises, MemoryError):
+        raise
+    except BaseException as error:
+        if not isinstance(error, Exception) and type(error).__name__ != _RUST_PANIC:
+            raise
+        raise raises(f"{path}: {what} ({one_line(error)}){f'; {advice}' if advice else ''}") from error

@@ -7,6 +7,8 @@ from data_sources import said
 
 def one_line(error: BaseException | None) -> str:
     """What another library's error says (``data_sources.said``), cut to 200 characters."""
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror  # its text has the path again
     return "nothing is said" if error is None else said(error)[:200]
 
 

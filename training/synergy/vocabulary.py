@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -32,6 +32,15 @@ class Vocabulary:
     domains: tuple[str, ...]
     classes: tuple[str, ...]
     words: tuple[str, ...]
+
+    @classmethod
+    def read(cls, tables: Mapping[str, Iterable[str]]) -> Vocabulary:
+        """The vocabulary that a model file holds. Raises TypeError where it is none."""
+        read = {name: tuple(texts) for name, texts in tables.items()}
+        for name, texts in read.items():
+            if not all(isinstance(text, str) for text in texts) or len(set(texts)) < len(texts):
+                raise TypeError(f"vocabulary: {name} are no distinct texts")
+        return cls(**read)
 
     @classmethod
     def of(

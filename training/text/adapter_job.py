@@ -30,7 +30,7 @@ from training.runs.artifacts import (
     write_atomically,
 )
 from training.runs.distributed import first_says, is_first
-from training.runs.errors import ArtifactError, TrainingError
+from training.runs.errors import ArtifactError, TrainingError, reading
 from training.runs.job import Published, SourceChoice, Trained, TrainingJob
 from training.runs.locks import HeldError, hold
 from training.runs.run import versions
@@ -46,6 +46,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+_NO_OPTIONS, _START_ANEW = "its options cannot be used", "start a new run"
 LATEST = "latest"
 RUN_FILE = "training_run.json"
 HERE = "."
@@ -82,7 +83,9 @@ class AdapterJob(TrainingJob[list[Any], "TrainedAdapter"]):
         self._shares: UnknownShares | None = None
         if self.options.resume_run is not None:
             self._started = _read_started(self.options.resume_run)
-            self._take_over(self.options.resume_run, self._started, [n for n, v in given.items() if v is not None])
+            explicit = [name for name, value in given.items() if value is not None]
+            with reading(self.options.resume_run, _NO_OPTIONS, _START_ANEW, raises=TrainingError):
+                self._take_over(self.options.resume_run, self._started, explicit)
         self.config = self.adapter.model_dump()
         self.run_id = first_says(self.options.run_id or _new_run_id(self.options.output_dir))
         if Path(self.run_id).name != self.run_id or self.run_id == LATEST:
@@ -397,8 +400,8 @@ def samples_of(run: Path, options_type: type[AdapterOptions]) -> int:
     """The ``max_samples`` that a run was trained with; the default if its files do not say."""
     try:
         described = json.loads((pointed_at(run) / RUN_FILE).read_text(encoding="utf-8"))
-        return int(described["max_samples"])
-    except (OSError, ValueError, KeyError, TypeError, ArtifactError):
+        return max(1, int(described["max_samples"]))
+    except Exception:  # noqa: BLE001 - whatever is wrong with the run, loading it says so
         return int(options_type.model_fields["max_samples"].default)
 
 
@@ -433,15 +436,15 @@ def _read_started(given: Path) -> dict[str, Any]:
     Raises TrainingError if there is no such run, or its options cannot be read.
     """
     folder = given if (given / STARTED_FILE).is_file() else _partial_of(given)
-    try:
-        started: dict[str, Any] = json.loads((folder / STARTED_FILE).read_text(encoding="utf-8"))
-        return {**started, "options": dict(started["options"]), "data_fingerprint": str(started["data_fingerprint"])}
-    except FileNotFoundError as error:
-        raise TrainingError(
-            f"{given}: is not a stopped run (no {_partial_of(given)}); --resume-from starts from a finished run"
-        ) from error
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise TrainingError(f"{folder / STARTED_FILE}: cannot be read ({error!s:.100}); start a new run") from error
+    with reading(folder / STARTED_FILE, advice=_START_ANEW, raises=TrainingError):
+        try:
+            started: dict[str, Any] = dict(json.loads((folder / STARTED_FILE).read_text(encoding="utf-8")))
+        except FileNotFoundError as error:
+            raise TrainingError(
+                f"{given}: is not a stopped run (no {_partial_of(given)}); --resume-from starts from a finished run"
+            ) from error
+        options = dict(started["options"])
+        return {"versions": {}, **started, "options": options, "data_fingerprint": str(started["data_fingerprint"])}
 
 
 def _log_epoch(epoch: int, numbers: dict[str, float]) -> None:

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 import torch
 import transformers
 
-from training.runs.errors import TrainingError
+from training.runs.errors import TrainingError, reading
 from training.runs.wording import one_line
 from training.text.base_cache import cache_folder, cached, check_base, missing_base
 from training.text.config import SCRATCH, Pieces
@@ -73,12 +73,13 @@ def load_base(name: str) -> Base:
     check_base(name)  # the hub's own client tries for a minute and a half
     last: Exception | None = None
     for place in dict.fromkeys((_cached(name), name)):
+        if Path(place).is_dir():
+            with reading(name, "cannot be loaded as a model", "give another --base-model", raises=TrainingError):
+                return _loaded(place, name, cache_folder())
         try:
             return _loaded(place, name, cache_folder())
         except (OSError, ValueError) as error:
             last = error
-            if Path(name).is_dir():
-                raise TrainingError(f"{name}: cannot be loaded as a model ({one_line(error)})") from error
     raise TrainingError(missing_base(name, one_line(last))) from last
 
 

@@ -6,12 +6,11 @@ checkpoint holds the weights, the optimizer, the schedule, the random state and 
 
 from __future__ import annotations
 
-import json
 import math
 import tempfile
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +21,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 from torch.nn import functional
 
-from training.runs.errors import TrainingError
+from training.runs.errors import TrainingError, reading
 from training.text.backbone import TextPair, encode
 from training.text.config import FitSettings, Limits
 
@@ -159,13 +158,16 @@ def fit(
 def newest_checkpoint(work: Path) -> Path | None:
     """The newest complete checkpoint of a fit in ``work``. Its state file is written last, so it is checked."""
     folders = (work / CHECKPOINTS).glob("checkpoint-*")
-    for folder in sorted(folders, key=lambda folder: -int(folder.name.rpartition("-")[2])):
-        try:
-            json.loads((folder / _STATE).read_text(encoding="utf-8"))
-        except (OSError, ValueError):
-            continue
-        return folder
-    return None
+    numbered = {int(number): folder for folder in folders if (number := folder.name.rpartition("-")[2]).isdecimal()}
+    return next((folder for _, folder in sorted(numbered.items(), reverse=True) if _is_whole(folder)), None)
+
+
+def _is_whole(checkpoint: Path) -> bool:
+    try:
+        transformers.TrainerState.load_from_json(str(checkpoint / _STATE))
+    except Exception:  # noqa: BLE001 - it is cut off or damaged in any way
+        return False
+    return True
 
 
 def _history(entries: Sequence[Mapping[str, float]]) -> list[dict[str, float]]:
@@ -312,7 +314,16 @@ class _Trainer(transformers.Seq2SeqTrainer):  # type: ignore[misc]
             save_file(_trainable(self.model), folder / _TRAINABLE)
 
     def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:
-        _restore(model or self.model, Path(resume_from_checkpoint) / _TRAINABLE)
+        with _resuming(resume_from_checkpoint):
+            _restore(model or self.model, Path(resume_from_checkpoint) / _TRAINABLE)
+
+    def _load_optimizer_and_scheduler(self, checkpoint: str | None) -> None:
+        with nullcontext() if checkpoint is None else _resuming(checkpoint):
+            super()._load_optimizer_and_scheduler(checkpoint)
+
+    def _load_rng_state(self, checkpoint: str | None) -> None:
+        with nullcontext() if checkpoint is None else _resuming(checkpoint):
+            super()._load_rng_state(checkpoint)
 
     # An adapter trains few parameters and most rows are short: visiting all modules several times took a third of each
     # step.
@@ -322,6 +333,11 @@ class _Trainer(transformers.Seq2SeqTrainer):  # type: ignore[misc]
 
     def floating_point_ops(self, inputs: Any) -> int:  # noqa: ARG002
         return 0
+
+
+def _resuming(checkpoint: str) -> AbstractContextManager[None]:
+    advice = "remove this folder to resume from the one before, or start a new run"
+    return reading(checkpoint, "is no checkpoint that can be resumed", advice, raises=TrainingError)
 
 
 @contextmanager

@@ -14,8 +14,7 @@ import torch
 from peft import PeftModel
 
 from training.runs.artifacts import pointed_at
-from training.runs.errors import ModelFileError, TrainingError
-from training.runs.wording import one_line
+from training.runs.errors import reading
 from training.text.backbone import BASE_FOLDER, TextPair, encode, load_base, peft_warnings_ignored
 from training.text.config import SCRATCH, AdapterConfig
 
@@ -174,7 +173,7 @@ class Suggester:
             ModelFileError: It is no run directory, or its base model cannot be loaded.
         """
         folder = Path(directory)
-        try:
+        with reading(folder, "is not a run directory that can be loaded"):
             folder = pointed_at(folder).resolve()  # one run, wherever the link leads while it is read
             run = json.loads((folder / "training_run.json").read_text(encoding="utf-8"))
             config = AdapterConfig(**run["config"])
@@ -182,8 +181,6 @@ class Suggester:
             base = load_base(name)
             with peft_warnings_ignored():
                 return cls(PeftModel.from_pretrained(base.model, str(folder)), base.tokenizer, config, run)
-        except (OSError, ValueError, KeyError, TypeError, RuntimeError, TrainingError) as error:
-            raise ModelFileError(f"{folder}: is not a run directory that can be loaded ({one_line(error)})") from error
 
     def candidates(self, texts: Sequence[str], beams: int) -> list[list[str]]:
         """For each text a list of ``beams`` answers, the likeliest first."""

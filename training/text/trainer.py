@@ -27,8 +27,7 @@ from data_sources import normalized_query
 from training.judging.splits import PARTS, Part, unit_digests
 from training.runs.artifacts import publish_folder, remove_tree
 from training.runs.distributed import first_says, is_first
-from training.runs.errors import TrainingError
-from training.runs.wording import one_line
+from training.runs.errors import TrainingError, reading
 from training.text.backbone import (
     BASE_FILES,
     BASE_FOLDER,
@@ -275,17 +274,13 @@ def adapted(base: Base, config: AdapterConfig, resume_from: Path | None) -> Any:
     if resume_from is None:
         with peft_warnings_ignored():
             return get_peft_model(base.model, peft_config(config))
-    try:
-        with peft_warnings_ignored():
-            saved = PeftConfig.from_pretrained(str(resume_from))
-            if not saved.is_prompt_learning:
-                return PeftModel.from_pretrained(base.model, str(resume_from), is_trainable=True)
-            saved.inference_mode = False  # PeftModel would load a prompt for inference only
-            model = get_peft_model(base.model, saved)
-            set_peft_model_state_dict(model, load_peft_weights(str(resume_from), device="cpu"))
-            return model
-    except (OSError, ValueError, RuntimeError, KeyError, TypeError) as error:
-        raise TrainingError(
-            f"{resume_from}: this adapter does not fit the base model {base.name} ({one_line(error)}); "
-            "give --resume-from an adapter of the same base, or leave it out"
-        ) from error
+    misfit = f"this adapter does not fit the base model {base.name}"
+    advice = "give --resume-from an adapter of the same base, or leave it out"
+    with reading(resume_from, misfit, advice, raises=TrainingError), peft_warnings_ignored():
+        saved = PeftConfig.from_pretrained(str(resume_from))
+        if not saved.is_prompt_learning:
+            return PeftModel.from_pretrained(base.model, str(resume_from), is_trainable=True)
+        saved.inference_mode = False  # PeftModel would load a prompt for inference only
+        model = get_peft_model(base.model, saved)
+        set_peft_model_state_dict(model, load_peft_weights(str(resume_from), device="cpu"))
+        return model

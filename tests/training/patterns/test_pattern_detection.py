@@ -200,7 +200,7 @@ def test_plain_rows_in_either_spelling_and_records_score_alike(result: Any) -> N
     scores = result.model.score([row, {"pattern": row}, PatternRow.model_validate(row), {**row, "ground_truth": None}])
     assert len(set(scores.tolist())) == 1
     assert result.model.score([]).shape == (0,)
-    with pytest.raises(ValueError, match=r"row 1: occurrences: -1 - expected a whole number from 0 up"):
+    with pytest.raises(ValueError, match=r"row 2: occurrences: -1 - expected a whole number from 0 up"):
         result.model.score([row, {**row, "occurrences": -1}])
 
 
