@@ -12,7 +12,7 @@ from data_sources.base import (
     sqlite_url,
 )
 from data_sources.homes import HomeBuilder
-from data_sources.masking import in_a_line, masked, named, said, without_secrets
+from data_sources.masking import OneLineError, in_a_line, masked, named, said, without_secrets
 from data_sources.records import (
     KINDS,
     PATTERN_TYPES,
@@ -61,6 +61,7 @@ __all__ = [
     "LoadReport",
     "NoRecordsError",
     "NotFoundError",
+    "OneLineError",
     "PatternRow",
     "PromptRow",
     "SourceNotAvailableError",

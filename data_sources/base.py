@@ -7,12 +7,12 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import islice
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 from urllib.parse import quote
 
 from pydantic import BaseModel, ValidationError
 
-from data_sources.masking import named
+from data_sources.masking import OneLineError, masked, named
 from data_sources.records import R, explain
 
 M = TypeVar("M", bound=BaseModel)
@@ -21,7 +21,7 @@ UNUSABLE_LIMIT = 0.1  # more than a tenth of unusable rows is fatal (docs/refere
 REASONS_KEPT = 5
 
 
-class DataSourceError(Exception):
+class DataSourceError(OneLineError):
     """A source cannot give its records. The message is one line: where, what happened, what to do."""
 
 
@@ -116,7 +116,14 @@ def _plural(unit: str) -> str:
 
 
 class DataSource(ABC):
-    """Records of any kind from one place. A subclass defines ``_read`` and ``describe``. No source ever writes data."""
+    """Records of any kind from one place, which is never written. A subclass defines ``records`` and ``describe``."""
+
+    _hook: ClassVar[str] = "records"
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        if "_read" in vars(cls) and "records" not in vars(cls):  # its name before
+            cls._hook, cls.records = "_read", vars(cls)["_read"]  # type: ignore[method-assign]
 
     def __init__(self, *, strict: bool = False) -> None:
         self.strict = strict
@@ -134,10 +141,11 @@ class DataSource(ABC):
         try:
             where = self.location(record.kind)
             self.report = LoadReport(where=where, strict=self.strict)
-            for item in islice(self._read(record), limit):
+            for item in islice(self.records(record), limit):
                 if not isinstance(item, record):  # a plugin's fault
                     raise FormatError(
-                        f"{where}: {type(self).__name__}._read gives {type(item).__name__}, expected {record.__name__}"
+                        f"{where}: {type(self).__name__}.{self._hook} gives {type(item).__name__}, "
+                        f"expected {record.__name__}"
                     )
                 any_record = True
                 yield item
@@ -150,12 +158,21 @@ class DataSource(ABC):
             raise NoRowsError(f"{where}: holds no {record.kind} rows; there is nothing to train on")
 
     @abstractmethod
-    def _read(self, record: type[R]) -> Iterator[R]:
+    def records(self, record: type[R]) -> Iterator[R]:
         """Yield records of one kind; count and validate every row with ``self.report``."""
 
     @abstractmethod
     def describe(self) -> dict[str, str]:
         """``type`` and ``location`` of this source, for messages and summaries; never a secret."""
+
+    def described(self) -> dict[str, str]:
+        """``describe`` as texts without secrets. Raises DataSourceError where it fails, with one line."""
+        try:
+            return {str(key): masked(str(value)) for key, value in self.describe().items()}
+        except DataSourceError:
+            raise
+        except Exception as error:
+            raise DataSourceError(f"{type(self).__name__}.describe: fails ({named(error)})") from error
 
     def location(self, kind: str) -> str:  # noqa: ARG002 - a folder has a file for each kind
         """Where records of ``kind`` are, for messages."""

@@ -177,7 +177,8 @@ class DataApiSource(DataSource):
         """Type and address, without user, password, query and key."""
         return {"type": "data_api", "location": self._shown}
 
-    def _read(self, record: type[R]) -> Iterator[R]:
+    def records(self, record: type[R]) -> Iterator[R]:
+        """Yield the records of one kind; see ``DataSource.records``."""
         if record is not Home:
             raise UnsupportedKindError(
                 f"{self._shown}: the Data API has no {record.kind} data; "

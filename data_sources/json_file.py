@@ -70,7 +70,8 @@ class JsonSource(DataSource):
             raise NotFoundError(f"{shorten(shown)[1:-1]}: cannot be opened ({why}); {self._hint}") from error
         return path
 
-    def _read(self, record: type[R]) -> Iterator[R]:
+    def records(self, record: type[R]) -> Iterator[R]:
+        """Yield the records of one kind; see ``DataSource.records``."""
         if record is Home:
             yield from self._homes()
             return

@@ -98,8 +98,17 @@ def _text_of(error: BaseException) -> str:
 
 def in_a_line(text: str) -> str:
     """``masked`` text on one line, without control characters."""
-    line = " ".join(masked(text).split())
-    return line if line.isprintable() else "".join(c if c.isprintable() else ascii(c)[1:-1] for c in line)
+    line = masked(text)
+    if line.isprintable():
+        return line
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in " ".join(line.split()))
+
+
+class OneLineError(Exception):
+    """An error for a person: one printable line without secrets, whatever is put into it."""
+
+    def __init__(self, message: str = "") -> None:
+        super().__init__(in_a_line(message))
 
 
 def _without_user(found: re.Match[str]) -> str:

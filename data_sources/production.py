@@ -45,10 +45,11 @@ class ProductionSource(DataSource):
         """Homes come from both services, everything else from the database alone."""
         return self.describe()["location" if kind == Home.kind else "database"]
 
-    def _read(self, record: type[R]) -> Iterator[R]:
+    def records(self, record: type[R]) -> Iterator[R]:
+        """Yield the records of one kind; see ``DataSource.records``."""
         self._database.report = self.report
         if record is not Home or self._api is None:
-            yield from self._database._read(record)
+            yield from self._database.records(record)
             return
         self._api.report = self.report
         builder = HomeBuilder(self.report)

@@ -648,7 +648,7 @@ def _expected(model: type[BaseModel]) -> Iterator[tuple[tuple[str | int, ...], s
     for name, field in model.model_fields.items():
         alias = field.validation_alias
         choices = alias.choices if isinstance(alias, AliasChoices) else [alias or name]
-        for choice in choices:
+        for choice in (name, *choices):  # a field is also read by its own name
             path = tuple(choice.path) if isinstance(choice, AliasPath) else (choice,)
             yield path, field.description or "another value"
 
@@ -671,7 +671,7 @@ def explain(error: ValidationError, model: type[BaseModel]) -> str:
     # A location may reach into the field, to the branches of a union or the items of a list.
     path = next((loc[:n] for n in range(len(loc), 0, -1) if loc[:n] in expected), loc)
     if not path:
-        return f"{shorten(first['input'])} - expected an object"
+        return f"{shorten(first['input'])} - expected an object with {', '.join(_needed(model))}"
     if first["type"] == "missing":
         told = f"{'.'.join(map(str, path))}: missing - expected {expected[path]}"
         keys = ", ".join(map(str, first["input"])) if isinstance(first["input"], Mapping) else ""

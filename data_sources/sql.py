@@ -118,7 +118,8 @@ class SqlSource(DataSource):
             return str(error)
         return None
 
-    def _read(self, record: type[R]) -> Iterator[R]:
+    def records(self, record: type[R]) -> Iterator[R]:
+        """Yield the records of one kind; see ``DataSource.records``."""
         if record is Home:
             yield from self._homes()
         elif record is PromptRow:

@@ -1,7 +1,9 @@
 """Failures a person can act on: the message is one line that says what happened, where, and what to do."""
 
+from data_sources import OneLineError
 
-class ManagerError(Exception):
+
+class ManagerError(OneLineError):
     """Retraining, or what was asked of the registry, cannot go on; what is live has not changed."""
 
 

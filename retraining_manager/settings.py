@@ -8,7 +8,6 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from data_sources import in_a_line
 from retraining_manager.errors import ManagerError
 from retraining_manager.gate import Thresholds
 from retraining_manager.models import spec_of
@@ -76,7 +75,7 @@ def read_settings(path: Path) -> dict[str, ModelSettings]:
             except ValidationError as error:
                 first = error.errors(include_url=False)[0]
                 place = ".".join(map(str, (model, *first["loc"])))
-                raise ManagerError(in_a_line(f"{path}: {place}: {first['msg']}")) from error
+                raise ManagerError(f"{path}: {place}: {first['msg']}") from error
     for model, chosen in settings.items():
         for flag in chosen.flags:
             if flag.partition("=")[0] in _OWN_FLAGS:

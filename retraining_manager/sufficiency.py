@@ -131,7 +131,7 @@ def count(model: str, source: SourceChoice) -> DataCount:
     seen: dict[str, set[bytes]] = defaultdict(set)  # unit -> its distinct texts, by a short hash of each
     try:
         opened = source.open(spec.model)
-        data.source = opened.describe()
+        data.source = opened.described()
         try:
             for record in opened.read(record_type):
                 data.rows += record.rows

@@ -68,7 +68,7 @@ def compare(
     """
     evaluation = comparer.select(source, comparer.max_samples(candidate))
     comparison = comparer.compare(candidate, champion, evaluation)
-    comparison.source = source.describe()
+    comparison.source = source.described()
     dumped = [comparer.dump(row) for row in evaluation.rows] if save_rows or champion_rows else []
     if save_rows is not None and evaluation.held_out:
         content = {

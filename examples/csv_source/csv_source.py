@@ -18,7 +18,8 @@ class CsvSource(DataSource):
         """Type and path."""
         return {"type": "csv", "location": self._path}
 
-    def _read(self, record: Any) -> Iterator[Any]:
+    def records(self, record: Any) -> Iterator[Any]:
+        """Yield the one home that the rows make up."""
         if record is not Home:
             raise UnsupportedKindError(f"{self._path}: a CSV file holds synergies only, no {record.kind}")
         builder = HomeBuilder(self.report)

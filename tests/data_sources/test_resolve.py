@@ -17,11 +17,14 @@ from support import ROOT, SCRIPT, call_process, row
 
 from data_sources import (
     DataSource,
+    DataSourceError,
     FormatError,
     Home,
     NotFoundError,
+    PatternRow,
     PromptRow,
     SourceNotAvailableError,
+    UnsupportedKindError,
     open_source,
 )
 from data_sources.json_file import JsonSource
@@ -252,6 +255,34 @@ def test_an_error_that_a_package_declares_is_kept(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr("data_sources.resolve.entry_points", lambda group: [_EntryPoint(opener)])
     with pytest.raises(NotFoundError, match=r"^mine://x: set MY_TOKEN$"):
         open_source(data_source="mine://x")
+
+
+def test_the_documented_source_works_as_it_is_printed(monkeypatch: pytest.MonkeyPatch, write: Write) -> None:
+    page = (ROOT / "docs" / "how-to" / "add-a-data-source.md").read_text()
+    printed: dict[str, Any] = {}
+    exec(page.split("```python\n")[1].split("```")[0], printed)
+    entry = _EntryPoint(printed["open_log"])
+    entry.name = "log"
+    monkeypatch.setattr("data_sources.resolve.entry_points", lambda group: [entry])
+    good = {"entity_id": "light.a", "pattern_type": "sequence", "confidence": 0.5, "occurrences": 3}
+    path = write("x.log", "\n".join(map(json.dumps, [good] * 20 + [{"entity_id": "light.b"}])))
+    source = open_source(data_source=f"log://{path}")
+    assert len(list(source.read(PatternRow))) == 20
+    assert source.report.reasons[0].startswith("line 21: pattern_type: missing")
+    with pytest.raises(UnsupportedKindError, match=r"x\.log: a log holds patterns only, no gnn_synergy"):
+        list(source.read(Home))
+
+
+def test_a_description_that_fails_later_is_one_line_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Forgetful(_Plugin):
+        def describe(self) -> dict[str, str]:
+            self.asked = getattr(self, "asked", 0) + 1
+            return {"type": "mine", "location": "somewhere"} if self.asked < 2 else {}["type"]
+
+    monkeypatch.setattr("data_sources.resolve.entry_points", lambda group: [_EntryPoint(Forgetful)])
+    source = open_source(data_source="mine://x")
+    with pytest.raises(DataSourceError, match=r"^Forgetful\.describe: fails \(KeyError: 'type'\)$"):
+        source.described()
 
 
 @pytest.mark.parametrize("given", [{"entity_1": "light.a"}, None, PromptRow(query="q", suggestion="s")])

@@ -201,12 +201,14 @@ class _Reader:
             raise AutomationError("not the linear form: a key that is none")
         return self._mapping(depth, value)
 
-    def _scalar(self) -> Any:
+    def _scalar(self, depth: int = 0) -> Any:
         word = self._next()
+        if depth > MAX_LINE_DEPTH:
+            raise AutomationError(f"not the linear form: nested deeper than {MAX_LINE_DEPTH}")
         if word == "[":
             items = []
             while self._words[self._at] != "]":
-                items.append(self._scalar())
+                items.append(self._scalar(depth + 1))
             self._next()
             return items
         if word == "(" and self._next() == ")":
@@ -214,7 +216,7 @@ class _Reader:
         if word in ("", "(", ")", "]") or word[0] in "|=":
             raise AutomationError("not the linear form: a bracket or a value is missing")
         if word.startswith("!"):
-            value = self._scalar()
+            value = self._scalar(depth + 1)
             if not isinstance(value, str):
                 raise AutomationError("not the linear form: a tag without a text")
             return TaggedScalar(word, value)

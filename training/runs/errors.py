@@ -6,12 +6,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from data_sources import OneLineError
 from training.runs.wording import one_line
 
 _RUST_PANIC = "PanicException"  # what tokenizers and safetensors raise where their code fails; no Exception
 
 
-class TrainingError(Exception):
+class TrainingError(OneLineError):
     """Training cannot start or continue."""
 
 

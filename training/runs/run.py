@@ -11,7 +11,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any, NoReturn
 
-from data_sources import DataSource
+from data_sources import DataSource, DataSourceError
 from training.runs.artifacts import check_apart, check_output, metadata_path, to_json, write_output
 from training.runs.distributed import is_first
 from training.runs.errors import ArtifactError, TrainingError
@@ -224,7 +224,10 @@ def provenance(summary: TrainingSummary, split: dict[str, Any], trained_on: str)
 def described_source(source: DataSource) -> dict[str, str]:
     """A source's description and, if no flag named it, why it was chosen."""
     chosen = {} if source.choice is None else {"choice": source.choice}
-    return {**source.describe(), **chosen}
+    try:
+        return {**source.described(), **chosen}
+    except DataSourceError as error:  # the fault of a package, which must not cost the summary
+        return {"type": type(source).__name__, "location": str(error), **chosen}
 
 
 def log_source(source: DataSource) -> None:

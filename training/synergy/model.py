@@ -244,10 +244,10 @@ class SynergyModel:
         """A home as the model reads it, and its graph with the known pairs; arguments and errors as for ``score``."""
         report = LoadReport(where="home")
         builder = HomeBuilder(report)
-        for i, entity in enumerate(entities):
-            builder.add_entity(entity, f"entities[{i}]")
-        for i, synergy in enumerate(known):
-            builder.add_row(synergy, f"known_synergies[{i}]")
+        for number, entity in enumerate(entities, start=1):
+            builder.add_entity(entity, f"entity {number}")
+        for number, synergy in enumerate(known, start=1):
+            builder.add_row(synergy, f"synergy {number}")
         if report.reasons:
             raise ValueError(report.reasons[0])
         graph = build_graph(builder.build())
