@@ -22,6 +22,7 @@ from torch import Tensor
 from training.judging.calibration import Calibration
 from training.runs.artifacts import settled, write_atomically
 from training.runs.errors import ArtifactError, ModelFileError, reading
+from training.synergy.config import SynergyConfig
 from training.synergy.features import FEATURES
 from training.synergy.network import network_of
 from training.synergy.pair_statistics import PairStatistics, check_finite
@@ -151,6 +152,7 @@ class PretrainedSynergy:
         """Raises what comes of parts that do not fit each other."""
         if not all(isinstance(text, str) for text in (*self.acting_domains, *self.home_ids)):
             raise TypeError("a domain or a home's id is no text")
+        SynergyConfig(hidden_dim=self.hidden_dim, num_layers=self.num_layers)  # its bounds, before layers are made
         network_of(self.vocabulary, self.hidden_dim, self.num_layers, self.network)
         if self.meaning.dim() != 2 or self.meaning.shape[1] != len(self.vocabulary.domains) + 1:
             raise ValueError(f"meaning has shape {tuple(self.meaning.shape)}")
