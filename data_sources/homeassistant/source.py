@@ -29,7 +29,8 @@ class HomeAssistantSource(DataSource):
         """The home with ``activity`` and ``observed``, where a history of it can be read; notes go into the report."""
         return home
 
-    def _read(self, record: type[R]) -> Iterator[R]:
+    def records(self, record: type[R]) -> Iterator[R]:
+        """Yield the records of one kind; see ``DataSource.records``."""
         where = self.describe()["location"]
         if record is not Home and record is not YamlRow:
             why = "it does not judge patterns" if record is PatternRow else "it keeps no requests and suggestions"

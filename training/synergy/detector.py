@@ -425,7 +425,7 @@ class _Given(DataSource):
         """Whose argument the data was."""
         return {"type": "memory", "location": "learn_from_data"}
 
-    def _read(self, record: type[R]) -> Iterator[R]:
+    def records(self, record: type[R]) -> Iterator[R]:
         if record is not Home:
             return
         builder = HomeBuilder(self.report)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -10,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from data_sources import DataSource, DataSourceError, Home, is_sample, open_source, sample_directory
-from training.runs.artifacts import metadata_path, verify
+from training.runs.artifacts import metadata_path, read_json, verify
 from training.runs.errors import ArtifactError
 from training.runs.wording import many
 from training.synergy.audit import fingerprint
@@ -65,11 +64,8 @@ def origin_of(model_path: Path, provenance: Mapping[str, Any] | None = None) -> 
 
     The metadata counts where it is of the same data. Without ``provenance`` it counts by itself.
     """
-    try:
-        described = json.loads(metadata_path(model_path).read_bytes())
-        if provenance is not None and described["data_fingerprint"] != provenance.get("data_fingerprint"):
-            described = {}
-    except (OSError, ValueError, KeyError, TypeError):
+    described = read_json(metadata_path(model_path))
+    if provenance is not None and described.get("data_fingerprint") != provenance.get("data_fingerprint"):
         described = {}
     known: dict[str, Any] = {**(provenance or {}), **described}
     try:
@@ -82,18 +78,18 @@ def origin_of(model_path: Path, provenance: Mapping[str, Any] | None = None) -> 
             rows=int(audit["rows"]),
             generated=int(audit.get("generated_pairs", 0)),
         )
-    except (KeyError, TypeError, ValueError, AttributeError):
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError):
         return Origin()
 
 
 def is_whole(model_path: Path) -> bool:
     """Whether the file is the one that its metadata describes, of a format that is read here: then it can be loaded."""
+    described = read_json(metadata_path(model_path))
     try:
-        described = json.loads(metadata_path(model_path).read_bytes())
         verify(model_path)
-    except (OSError, ValueError, ArtifactError):
+    except ArtifactError:
         return False
-    return bool(described.get("format_version") == FORMAT_VERSION and model_path.name in described["files"])
+    return bool(described.get("format_version") == FORMAT_VERSION and model_path.name in described.get("files", ()))
 
 
 @cache
