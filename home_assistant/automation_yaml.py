@@ -156,8 +156,10 @@ class _Builder:
 
     def _scalar(self, node: yaml.ScalarNode) -> Any:
         tag, text = node.tag.removeprefix(_CORE), node.value
-        if tag in ("str", "timestamp", "value"):
+        if tag in ("str", "timestamp"):
             return text
+        if tag == "value":
+            raise AutomationError(f"{text!a:.60}{_at(node)}: Home Assistant cannot read this without quotes")
         if tag == "null":
             return None
         if _LOCAL_TAG.fullmatch(tag):

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from functools import lru_cache
-from typing import NamedTuple
+from functools import cache, lru_cache
+from typing import Any, NamedTuple
 
 import jinja2
 from jinja2 import nodes
+from jinja2.sandbox import SandboxedEnvironment
 
+from home_assistant.automation_table import automation_table
 from home_assistant.domains import DOMAINS
 from home_assistant.entity_id import domain_of, entity_ids_in, is_entity_id, normalized_entity_id
 
@@ -55,6 +57,38 @@ class TemplateIds(NamedTuple):
 def has_template(text: str) -> bool:
     """Whether Home Assistant would render the text."""
     return any(mark in text for mark in _MARKS)
+
+
+@lru_cache(maxsize=4096)
+def template_error(text: str) -> str | None:
+    """Why Home Assistant cannot compile the template: its syntax, or a filter or test of no such name.
+
+    The template is compiled and never rendered. Nothing in it is computed, not even ``2 ** 9``.
+    """
+    try:
+        _compiler().compile(text)
+    except jinja2.TemplateError as error:
+        return error.message or type(error).__name__
+    except (SyntaxError, ValueError, OverflowError, RecursionError, MemoryError) as error:
+        return f"{type(error).__name__}: {error}"
+    return None
+
+
+@cache
+def _compiler() -> jinja2.Environment:
+    class Compiler(SandboxedEnvironment):
+        # An operator that a sandbox intercepts is left to the rendering, and so is a filter that needs its context.
+        intercepted_binops = frozenset(SandboxedEnvironment.default_binop_table)
+        intercepted_unops = frozenset(SandboxedEnvironment.default_unop_table)
+
+    @jinja2.pass_context
+    def unused(*_: Any) -> None:
+        """Stands for every filter and test."""
+
+    environment = Compiler(optimized=False, extensions=["jinja2.ext.loopcontrols", "jinja2.ext.do"])
+    environment.filters = dict.fromkeys(automation_table().filters, unused)
+    environment.tests = dict.fromkeys(automation_table().tests, unused)
+    return environment
 
 
 @lru_cache(maxsize=4096)
