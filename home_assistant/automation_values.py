@@ -178,6 +178,7 @@ def data(value: Any, depth: int = 0) -> None:
     if isinstance(value, str):
         _sound(value)
         return
+    is_replaced(value)
     if depth > MAX_DATA_DEPTH:
         raise RefusedError("nested too deep")
     entries = value.items() if isinstance(value, Mapping) else enumerate(value) if isinstance(value, list) else ()

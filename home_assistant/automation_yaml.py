@@ -17,6 +17,7 @@ MAX_YAML_DEPTH = 40  # of lists and mappings, aliases written out
 TRIGGERS, ACTIONS = ("triggers", "trigger"), ("actions", "action")
 BLUEPRINT = "use_blueprint"
 _CORE = "tag:yaml.org,2002:"
+_RARE_BREAKS = re.compile("[\x85\u2028\u2029\ufeff]")
 _LOCAL_TAG = re.compile(r"![A-Za-z_][\w-]*")
 _Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
@@ -187,6 +188,8 @@ class _Dumper(yaml.SafeDumper):
     def represent_text(self, text: str) -> yaml.ScalarNode:
         # A block that begins with spaces needs an indentation digit, which few people can read.
         style = "|" if "\n" in text.strip() and text[0] not in " \n" and "\t" not in text else None
+        if _RARE_BREAKS.search(text):  # which YAML 1.1 folds unless they are escaped
+            style = '"'
         return self.represent_scalar(f"{_CORE}str", text, style=style)
 
     def represent_tagged(self, tagged: TaggedScalar) -> yaml.ScalarNode:

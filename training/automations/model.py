@@ -13,8 +13,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from data_sources import YamlRow
-from home_assistant import AutomationError, dump_automation, parse_automation
+from home_assistant import AutomationError, parse_automation
 from home_assistant.automation import services_match_targets, structure, with_current_keys
+from home_assistant.automation_file import published_automation
 from home_assistant.automation_schema import check_automation
 from training.automations.grounding import Grounding, HomeIndex
 from training.automations.linear import from_linear, to_linear
@@ -78,12 +79,15 @@ class YamlGenerator:
         Returns:
             YAML that passes Home Assistant's schema, calls no service of one domain on an entity of another, and names
             no entity but those given. None where the model has no such answer.
+
+        Raises:
+            AutomationError: ``text`` cannot be written as an alias: it has half of a surrogate pair.
         """
         home = None
         if entities is not None:
             home = HomeIndex(entity if isinstance(entity, str) else str(entity["entity_id"]) for entity in entities)
         (automation,) = self.automations([(Grounding(text, home), home)])
-        return None if automation is None else dump_automation({"alias": text, **automation})
+        return None if automation is None else published_automation({"alias": text, **automation})
 
     @property
     def described(self) -> Mapping[str, Any]:

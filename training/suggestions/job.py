@@ -10,13 +10,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from data_sources import DataSource, Home
+from home_assistant.automation_file import UnpublishableError
 from training.runs import artifacts
 from training.runs.errors import ArtifactError, TrainingError
 from training.runs.job import SourceChoice
 from training.runs.run import log_source
 from training.suggestions.config import SuggestOptions
 from training.suggestions.ranking import HomeProposals, suggest_automations
-from training.suggestions.writing import is_written_here, paths_of, to_dict, to_yaml
+from training.suggestions.writing import is_written_here, paths_of, published_yaml, to_dict
 from training.synergy.job import SHIPPED_BASE
 from training.synergy.origin import origin_of
 
@@ -59,18 +60,26 @@ def suggest(source: SourceChoice, options: SuggestOptions) -> None:
         log.warning("Note: %s", OF_SAMPLE)
         found = [replace(home, notes=(OF_SAMPLE, *home.notes)) for home in found]
     if output is None:
-        _print("---\n".join(to_yaml(home, ascii_only=not _writes_unicode()) for home in found))
+        _print("---\n".join(_published(home, ascii_only=not _writes_unicode()) for home in found))
         return
     if output.suffix == ".json":
         artifacts.write_output(output, artifacts.to_json({home.home_id: to_dict(home) for home in found}))
         written = [output]
     else:
         written = paths_of(output, found)
-        for file, home in zip(written, found, strict=True):
-            artifacts.write_output(file, to_yaml(home).encode("utf-8"))
+        texts = [_published(home) for home in found]  # all of them before the first file is replaced
+        for file, text in zip(written, texts, strict=True):
+            artifacts.write_output(file, text.encode("utf-8"))
     proposals = sum(len(home.proposals) for home in found)
     log.info("%d suggestions for %d home%s", proposals, len(found), "s" * (len(found) != 1))
     log.info("Saved: %s", ", ".join(map(str, written)))
+
+
+def _published(home: HomeProposals, *, ascii_only: bool = False) -> str:
+    try:
+        return published_yaml(home, ascii_only=ascii_only)
+    except UnpublishableError as error:
+        raise TrainingError(f"home {home.home_id!a:.60}: nothing was written, for {error}") from error
 
 
 def _keep_the_home(output: Path, source: DataSource) -> None:

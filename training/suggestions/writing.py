@@ -8,6 +8,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from home_assistant.automation_file import checked_file
 from home_assistant.automation_yaml import dump_automations
 from training.runs.wording import many
 from training.suggestions.ranking import HomeProposals
@@ -22,6 +23,11 @@ def is_written_here(path: Path) -> bool:
     """Whether a file begins as those do that ``to_yaml`` writes."""
     with path.open("rb") as file:
         return _HEADER.match(file.read(80)) is not None
+
+
+def published_yaml(found: HomeProposals, *, ascii_only: bool = False) -> str:
+    """``to_yaml``, read back and checked. Raises UnpublishableError for a file that Home Assistant would refuse."""
+    return checked_file(to_yaml(found, ascii_only=ascii_only), [proposal.automation for proposal in found.proposals])
 
 
 def to_yaml(found: HomeProposals, *, ascii_only: bool = False) -> str:
