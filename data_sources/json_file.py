@@ -44,6 +44,7 @@ class JsonSource(DataSource):
     def __init__(self, path: str | os.PathLike[str], *, strict: bool = False, hint: str = "") -> None:
         super().__init__(strict=strict)
         self._path = os.fspath(path)
+        self._was_read = False
         self._hint = hint or "give --json-input a file, a folder that holds it, or - for standard input"
 
     def describe(self) -> dict[str, str]:
@@ -186,6 +187,14 @@ class JsonSource(DataSource):
         """The decoded text, unzipped where needed, and the file's name without .gz ("" for standard input)."""
         where = self.report.where
         name = "" if self._path == STDIN else str(self._file(kind))
+        if not name or not Path(name).is_file():  # a pipe would be waited for a second time
+            if self._was_read:
+                raise NotFoundError(
+                    f"{where}: can be read only once, and was read already; save it to a file and give that"
+                )
+            self._was_read = True
+        if not name and sys.stdin is None:
+            raise NotFoundError(f"{where}: is closed; {self._hint}")
         try:
             with nullcontext(sys.stdin.buffer) if not name else open(name, "rb") as raw:
                 binary: Any = raw

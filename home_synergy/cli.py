@@ -9,11 +9,12 @@ from typing import Any
 import click
 
 from training.runs.models import MODELS
+from training.runs.streams import ProgramGroup
 
 PACKAGE = "home-synergy-training"
 
 
-class LazyGroup(click.Group):
+class LazyGroup(ProgramGroup):
     """A group of commands, each named by where it is: ``name -> module:attribute``."""
 
     def __init__(self, *args: Any, commands: Mapping[str, str], **options: Any) -> None:

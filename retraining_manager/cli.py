@@ -16,12 +16,12 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from training.runs.options import source_options, verbose_option
+from training.runs.streams import ProgramGroup, is_lost, result_is_kept
 
 if TYPE_CHECKING:
     from retraining_manager.manager import RetrainingManager
     from retraining_manager.registry import Aliases
     from retraining_manager.settings import ModelSettings, RetrainingOptions
-    from training.runs.job import SourceChoice
 
 F = TypeVar("F", bound=Callable[..., Any])
 FAILED = 1
@@ -40,15 +40,16 @@ def _common(command: F) -> F:
     @wraps(command)
     def explained(*args: Any, as_json: bool, verbose: bool, **options: Any) -> Any:
         from training.runs.process import configure_logging
+        from training.runs.progress import Progress
 
         configure_logging(sys.stderr if as_json else sys.stdout, verbose=verbose, timestamps=True)
-        with _one_line(verbose):
+        with _one_line(verbose), Progress("Working"):
             return command(*args, as_json=as_json, **options)
 
     return explained  # type: ignore[return-value]
 
 
-@click.group(context_settings={"max_content_width": 120})
+@click.group(cls=ProgramGroup, context_settings={"max_content_width": 120})
 def main() -> None:
     """Retrain models: check data, train, compare, publish, roll back.
 
@@ -164,6 +165,7 @@ def run(
         settings=settings,
     )
     manager = _manager(options, chosen)
+    result_is_kept()
     with sigterm_as_interrupt():
         try:
             summary = run_pipeline(manager, _chosen(models), force=force, skip_absent=all_models)
@@ -255,6 +257,7 @@ def show(model: str, version: str | None, as_json: bool, model_directory: Path) 
 def promote(model: str, version: str, reason: str, as_json: bool, model_directory: Path) -> None:
     """Make a version live, whatever its verdict."""
     registry = _manager({"model_directory": model_directory}).registry(_chosen((model,))[0])
+    result_is_kept()
     registry.promote(version, reason)
     _moved(model, registry.aliases(), as_json)
 
@@ -266,6 +269,7 @@ def promote(model: str, version: str, reason: str, as_json: bool, model_director
 def rollback(model: str, reason: str, as_json: bool, model_directory: Path) -> None:
     """Make the previously live version live again."""
     registry = _manager({"model_directory": model_directory}).registry(_chosen((model,))[0])
+    result_is_kept()
     registry.rollback(reason)
     _moved(model, registry.aliases(), as_json)
 
@@ -280,6 +284,7 @@ def prune(models: tuple[str, ...], keep: int, as_json: bool, **options: Any) -> 
     The live version and the one before it always stay.
     """
     manager = _manager(options)
+    result_is_kept()
     removed = {model: manager.registry(model).prune(keep) for model in _chosen(models)}
     if as_json:
         _print_json(removed)
@@ -308,18 +313,15 @@ def verify(models: tuple[str, ...], as_json: bool, **options: Any) -> None:
 
 
 def _manager(options: Mapping[str, Any], chosen: RetrainingOptions | None = None) -> RetrainingManager:
+    from retraining_manager.errors import ManagerError
     from retraining_manager.manager import RetrainingManager
-
-    return RetrainingManager(None, options["model_directory"], source=_source(options), options=chosen)
-
-
-def _source(options: Mapping[str, Any]) -> SourceChoice:
     from training.runs.job import SourceChoice
 
-    for value in (options.get("json_input"), options.get("data_source")):
-        if value == "-":
-            raise click.UsageError("Standard input can be read once only, and each model reads; give a file or folder.")
-    return SourceChoice(options.get("json_input"), options.get("data_source"), options.get("strict", False))
+    source = SourceChoice(options.get("json_input"), options.get("data_source"), options.get("strict", False))
+    try:
+        return RetrainingManager(None, options["model_directory"], source=source, options=chosen)
+    except ManagerError as error:
+        raise click.UsageError(str(error)) from error
 
 
 def _chosen(models: Sequence[str]) -> list[str]:
@@ -386,7 +388,10 @@ def _one_line(verbose: bool) -> Iterator[None]:
         from training.runs.process import failure_line
 
         logging.getLogger(__name__).debug("traceback", exc_info=error if verbose else None)
-        click.echo(f"Error: {failure_line(error, known=(ManagerError,))}", err=True)
+        line = f"Error: {failure_line(error, known=(ManagerError,))}"
+        click.echo(line, err=True)
+        if is_lost("stderr"):
+            click.echo(line)
         sys.exit(FAILED)
 
 

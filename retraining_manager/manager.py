@@ -14,7 +14,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from data_sources import in_a_line, is_sample, named
+from data_sources import in_a_line, is_sample
 from retraining_manager import runner
 from retraining_manager.commands import (
     COMPARISON_SCRIPT,
@@ -35,6 +35,8 @@ from training.runs.comparison import Comparison, ModelScores
 from training.runs.errors import ArtifactError, TrainingError
 from training.runs.job import SourceChoice
 from training.runs.locks import utc_now
+from training.runs.process import failure_line
+from training.runs.progress import Progress
 from training.runs.settings import variables
 
 log = logging.getLogger(__name__)
@@ -96,6 +98,9 @@ class RetrainingManager:
         source: The general form of ``training_data_directory``, which is not looked at then.
         options: How to retrain.
 
+    Raises:
+        ManagerError: A source is standard input, a pipe or a device, which can be read only once.
+
     Attributes:
         training_scripts: Model -> the script that trains it.
         comparison_script: The script that compares two models.
@@ -118,6 +123,12 @@ class RetrainingManager:
         folder = None if self.training_data_directory is None else str(self.training_data_directory)
         self.source = source or SourceChoice(json_input=folder)
         self.options = options or RetrainingOptions()
+        for chosen in (self.source, SourceChoice(data_source=self.options.evaluate_on)):
+            if chosen.readable_once is not None:
+                raise ManagerError(
+                    f"{chosen.readable_once}: can be read only once, and the manager, the training and the comparison "
+                    "each read; save it to a file and give that"
+                )
         self.training_scripts = {model: SCRIPTS / spec.script for model, spec in SPECS.items()}
         self.comparison_script = SCRIPTS / COMPARISON_SCRIPT
         self.models_supporting_force = {model for model, spec in SPECS.items() if spec.supports_force}
@@ -234,7 +245,7 @@ class RetrainingManager:
             summary = self._failed(model, in_a_line(str(error)))
         except Exception as error:
             log.debug("traceback", exc_info=error)
-            summary = self._failed(model, f"{model}: unexpected {named(error)}; --verbose shows where")
+            summary = self._failed(model, f"{model}: {failure_line(error, spec.memory_hint)}")
         except KeyboardInterrupt as error:
             interrupted = error
             summary = self._failed(model, f"{model}: interrupted; what is live has not changed")
@@ -390,6 +401,7 @@ class RetrainingManager:
                 files,
                 documents,
                 logs={"output.log": run.output} if run.output.is_file() else {},
+                trained_at=run.candidate,
                 expected=aliases,
                 live=f"BLESSED: {verdict.reasons[0]}" if verdict.blessed else None,
                 model=model,
@@ -406,6 +418,7 @@ class RetrainingManager:
             summary.fail(f"{made or model} {'is live, but' if summary.promoted else 'was not published:'} {error}")
             return
         self._describe(registry, version, summary)
+        log.info("%s: Saved: %s", model, summary.model_path)
         summary.promoted = verdict.blessed
         summary.message = f"trained and refused: {verdict.reasons[0]}"
         if verdict.blessed:
@@ -480,14 +493,15 @@ class RetrainingManager:
     def _start(
         self, run: _Run, command: Sequence[str], output: Path, timeout: float | None, source: SourceChoice
     ) -> runner.Outcome:
-        return runner.run(
-            command,
-            output,
-            timeout=timeout,
-            environment={"PYTHONUNBUFFERED": "1", **secret_environment(source)},
-            on_line=lambda level, line: log.log(level, "%s | %s", run.spec.model, line),
-            stop=run.stop,
-        )
+        with Progress(f"{run.spec.model}: {output.stem if output != run.output else 'training'}"):
+            return runner.run(
+                command,
+                output,
+                timeout=timeout,
+                environment={"PYTHONUNBUFFERED": "1", **secret_environment(source)},
+                on_line=lambda level, line: log.log(level, "%s | %s", run.spec.model, line),
+                stop=run.stop,
+            )
 
     def _production(self, spec: ModelSpec) -> Path:
         if spec.place_variable is not None:

@@ -75,7 +75,7 @@ _DOOMED = ".removed-"
 ROLLBACK = "rollback"  # ``action`` of a move back
 # Documents of a version that its training did not leave, and words that differ from run to run: content is the rest.
 _TIMES = frozenset({"trained_at", "training_date", "run_directory", "run_id"})
-_RUN_FILE, _CARD = "training_run.json", "README.md"
+_RUN_FILE, _CARD, _SUMMARY = "training_run.json", "README.md", "training_summary.json"
 
 
 @dataclass(frozen=True)
@@ -268,6 +268,7 @@ class Registry:
         logs: Mapping[str, Path] | None = None,
         expected: Aliases | None = None,
         live: str | None = None,
+        trained_at: Path | None = None,
         **facts: Any,
     ) -> str:
         """Make a version, and move the aliases to it in the same step where it is to be live; its name.
@@ -281,6 +282,7 @@ class Registry:
             expected: The aliases that it was compared under. Raises ChampionChangedError, and makes nothing, where
                 another version is live.
             live: Why it goes live; None where it does not.
+            trained_at: Where its JSON files say that the model is; they say where it is in the version instead.
             facts: For the manifest.
         """
         with self._staged(files, documents, logs or {}) as staging:
@@ -289,7 +291,7 @@ class Registry:
                 if expected is not None or live is not None:
                     self._adopt()
                 self._check_champion(expected)
-                version = self._same(content) or self._finish(staging, content, facts)
+                version = self._same(content) or self._finish(staging, content, facts, trained_at)
                 if live is not None:
                     self._promote(version, live)
         return version
@@ -603,7 +605,7 @@ class Registry:
         finally:
             self._drop(staging)
 
-    def _finish(self, staging: Path, content: str, facts: dict[str, Any]) -> str:
+    def _finish(self, staging: Path, content: str, facts: dict[str, Any], trained_at: Path | None = None) -> str:
         """Under the move lock: number and name what is staged; its name."""
         with _explained(self.versions_folder):
             paths = {p.relative_to(staging).as_posix(): p for p in staging.rglob("*") if p.is_file()}
@@ -612,6 +614,13 @@ class Registry:
             if self.artifact == "file":
                 facts = {**facts, "entry": self.production.name}
             version = self._free_name(hashlib.sha256(json.dumps(hashes).encode()).hexdigest()[:8])
+            if trained_at is not None:
+                place = self.versions_folder / version
+                place = place / self.production.name if self.artifact == "file" else place
+                old, new = (json.dumps(str(path))[1:-1].encode() for path in (trained_at, place))
+                for name in {_RUN_FILE, _SUMMARY} & paths.keys():
+                    paths[name].write_bytes(paths[name].read_bytes().replace(old, new))
+                    hashes[name] = sha256_of(paths[name])
             described = {"format": MANIFEST_FORMAT, "version": version, "number": number, "content": content}
             (staging / MANIFEST).write_bytes(to_json({**described, **facts, "files": hashes}))
             publish_folder(staging, self.versions_folder / version, read_only=True)

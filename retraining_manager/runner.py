@@ -56,6 +56,11 @@ class Outcome:
             return f"{name}: interrupted, and ended with all it started"
         if self.exit_code == -signal.SIGKILL:
             return f"{name}: killed (exit -9): out of memory at {self.peak_mb:.0f} MB or more; {memory_hint}"
+        if -self.exit_code in (signal.SIGABRT, signal.SIGBUS, signal.SIGSEGV):  # std::bad_alloc aborts
+            return (
+                f"{name}: ended by {_signal_name(-self.exit_code)} (exit {self.exit_code}) at {self.peak_mb:.0f} MB; "
+                f"libraries do so where memory runs out, and its output says more. If so, {memory_hint}"
+            )
         if self.exit_code < 0:
             return f"{name}: ended by {_signal_name(-self.exit_code)} (exit {self.exit_code})"
         return f"{name}: exit code {self.exit_code}" if self.exit_code else None

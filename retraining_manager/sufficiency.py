@@ -11,6 +11,7 @@ from typing import Any, Protocol
 from data_sources import RECORDS, DataSourceError, NoRecordsError
 from retraining_manager.models import SPECS, spec_of
 from training.runs.job import SourceChoice
+from training.runs.progress import Progress
 
 MINIMUM_QUALITY = 0.7
 
@@ -133,10 +134,11 @@ def count(model: str, source: SourceChoice) -> DataCount:
         opened = source.open(spec.model)
         data.source = opened.described()
         try:
-            for record in opened.read(record_type):
-                data.rows += record.rows
-                for unit, text in record.distinct_units():
-                    seen[unit].add(hashlib.blake2b(text.encode(), digest_size=8).digest())
+            with Progress(f"{model}: reading", unit="row", counted=lambda: data.rows):
+                for record in opened.read(record_type):
+                    data.rows += record.rows
+                    for unit, text in record.distinct_units():
+                        seen[unit].add(hashlib.blake2b(text.encode(), digest_size=8).digest())
         finally:
             data.rejected = sum(opened.report.rejected.values())
     except DataSourceError as error:

@@ -13,6 +13,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # run from anyw
 
 import click
 
+from training.runs.streams import Program
+
 # The nearer a word of the vocabulary is to one of these, the sooner it is kept, ...
 HOUSEHOLD = """
 motion sensor; door; window; smoke alarm; water leak; temperature; humidity; light bulb; lamp; switch; plug; socket;
@@ -72,20 +74,29 @@ weekdays weekend weekends whirlpool wifi window windows woodstove workday workda
 SOURCE = "principal components of single words as read by all-MiniLM-L6-v2 (Apache-2.0)"
 
 
-@click.command()
+@click.command(cls=Program)
 @click.option("--words", "kept", type=click.IntRange(1_000), default=10_000, show_default=True)
 @click.option("--dimensions", type=click.IntRange(2, 384), default=48, show_default=True)
 @click.option("--output", type=click.Path(dir_okay=False, path_type=Path), help="[default: the table that ships]")
 def main(kept: int, dimensions: int, output: Path | None) -> None:
     """Write the table: principal components of the words' vectors, longer where a word is rarer, in int8."""
+    from training.runs.process import execute
+
+    execute(lambda: build(kept, dimensions, output))
+
+
+def build(kept: int, dimensions: int, output: Path | None) -> None:
+    """Read the words with the sentence encoder, reduce their vectors and write them. Raises TrainingError."""
     import numpy as np
     from safetensors.numpy import save
 
+    from training.runs.artifacts import explained
+    from training.runs.errors import TrainingError
     from training.synergy.name_encoders import INSTALL, SENTENCES, TABLE, encoder_of, sentence_vocabulary
 
     read = encoder_of(SENTENCES)
     if read is None:
-        raise click.UsageError(f"the sentence encoder is not installed: {INSTALL}")
+        raise TrainingError(f"the sentence encoder is not installed: {INSTALL}")
     known = [word for word in sentence_vocabulary() if word.isascii() and word.isalpha() and len(word) > 1]
     always = set(ALWAYS.split())
     words = [*known, *sorted(always - set(known))]  # most frequent first
@@ -106,7 +117,8 @@ def main(kept: int, dimensions: int, output: Path | None) -> None:
     # One entry of metadata: several would be written in any order, and equal tables would differ.
     card = {"source": SOURCE, "words": " ".join(words[i] for i in chosen)}
     tensors = {"vectors": np.round(rows / scale).astype(np.int8), "scale": scale.astype(np.float16)}
-    path.write_bytes(save(tensors, metadata={"card": json.dumps(card)}))
+    with explained(path):
+        path.write_bytes(save(tensors, metadata={"card": json.dumps(card)}))
     click.echo(f"{path}: {kept} words, {dimensions} dimensions, {path.stat().st_size} bytes")
 
 

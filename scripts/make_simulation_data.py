@@ -11,12 +11,14 @@ sys.path.insert(0, str(ROOT))  # run from anywhere, installed or not
 
 import click
 
+from training.runs.streams import Program, result_is_kept
+
 ROWS = {"soft_prompt": 500, "pattern_detection": 570, "yaml_generation": 320}  # with the default number of homes
 HOMES = 40
 OUTPUT = ROOT / "simulation" / "training_data"
 
 
-@click.command(context_settings={"show_default": True})
+@click.command(cls=Program, context_settings={"show_default": True})
 @click.option("--seed", type=int, default=7, help="The same seed gives the same files, byte for byte.")
 @click.option("--homes", type=click.IntRange(min=1), default=HOMES, help="Number of homes; rows grow with them.")
 @click.option(
@@ -36,6 +38,7 @@ def main(seed: int, homes: int, output: Path) -> None:
     from simulation.patterns import simulate_patterns
     from simulation.requests import simulate_requests
 
+    result_is_kept()
     counts = {model: max(1, rows * homes // HOMES) for model, rows in ROWS.items()}
     simulated = [simulate_home(seed, index) for index in range(homes)]
     files: dict[str, list[dict[str, Any]]] = {

@@ -3,15 +3,18 @@
 
 import sys
 from pathlib import Path
+from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # run from anywhere, installed or not
 
 import click
 
+from training.runs.streams import Program
+
 GENERATED_SEED = 2026  # not the sample's, so that the sample is new to the base
 
 
-@click.command()
+@click.command(cls=Program)
 @click.option(
     "--json-input",
     type=click.Path(exists=True, path_type=Path),
@@ -29,8 +32,18 @@ GENERATED_SEED = 2026  # not the sample's, so that the sample is new to the base
     default=None,
     help="The .safetensors file; its card goes beside it.  [default: training/synergy/base/synergy.safetensors]",
 )
-def main(
+def main(json_input: Path | None, generated: int, **options: Any) -> None:
+    """Write the base model and its card: same input, seed and versions, same bytes."""
+    from training.runs.process import execute
+
+    if json_input is None and not generated:
+        raise click.UsageError("nothing to train on: give --json-input or --generated")
+    execute(lambda: build(json_input, generated=generated, **options))
+
+
+def build(
     json_input: Path | None,
+    *,
     licences: str,
     generated: int,
     generated_weight: float,
@@ -38,19 +51,17 @@ def main(
     seed: int,
     output: Path | None,
 ) -> None:
-    """Write the base model and its card: same input, seed and versions, same bytes."""
-    from data_sources import DataSourceError, Home, HomeBuilder, LoadReport, open_source
+    """Read the homes, train, and write both files. Raises DataSourceError or TrainingError."""
+    from data_sources import Home, HomeBuilder, LoadReport, open_source
     from simulation.homes import simulate_home
+    from training.runs.errors import TrainingError
     from training.synergy.config import SynergyConfig
     from training.synergy.job import SHIPPED_BASE
     from training.synergy.pretrained import MIN_HOMES
     from training.synergy.trainer import pretrain
 
-    try:
-        read = [] if json_input is None else open_source(json_input=str(json_input)).read(Home)
-        real = [home for home in read if home.synergies]
-    except DataSourceError as error:
-        raise click.ClickException(str(error)) from error
+    read = [] if json_input is None else open_source(json_input=str(json_input)).read(Home)
+    real = [home for home in read if home.synergies]
     made = []
     for index in range(generated):
         raw = simulate_home(GENERATED_SEED, index)
@@ -63,7 +74,7 @@ def main(
         made.append(builder.build())
     homes = sorted(real, key=lambda home: home.home_id) + made
     if not homes:
-        raise click.UsageError("nothing to train on: give --json-input or --generated")
+        raise TrainingError(f"{json_input}: no home has synergies, so there is nothing to train on; give --generated")
     card = {
         "name": (output or SHIPPED_BASE).stem,
         "description": "Where a synergy model starts: counts and weights learnt from homes other than the user's.",

@@ -46,7 +46,9 @@ if "nothing" not in act and summary["status"] == "success":
         open(path.rsplit(".", 1)[0] + "_metadata.json", "w").write("{}")
     else:
         os.makedirs(flags["--run-directory"])
-        open(flags["--run-directory"] + "/training_run.json", "w").write(json.dumps({"score": act.get("score", 0.5)}))
+        open(flags["--run-directory"] + "/training_run.json", "w").write(json.dumps(
+            {"score": act.get("score", 0.5), "run_directory": flags["--run-directory"]}))
+        summary["model_path"] = flags["--run-directory"]
 if "summary" in act:
     open(flags["--summary-path"], "w").write(act["summary"])
 elif "silent" not in act:

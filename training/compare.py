@@ -25,6 +25,8 @@ from training.runs.errors import TrainingError, reading
 from training.runs.job import SourceChoice
 from training.runs.models import MODELS
 from training.runs.options import source_options, verbose_option
+from training.runs.process import check_address_space
+from training.runs.streams import Program
 
 _NO_ROWS = "holds no evaluation rows that can be read"
 FORMAT, FORMAT_VERSION = "evaluation_rows", 1
@@ -114,6 +116,7 @@ class CompareOptions:
 
 def compare_and_write(model_type: str, options: CompareOptions) -> None:
     """``compare`` from flags to a file. Raises as ``compare``, and ArtifactError where it cannot be written."""
+    check_address_space(model_type)
     comparer = comparer_of(model_type)
     check_apart(
         data=options.source.path,
@@ -142,7 +145,7 @@ def compare_and_write(model_type: str, options: CompareOptions) -> None:
 _FILE = click.Path(dir_okay=False, path_type=Path)
 
 
-@click.command("compare")
+@click.command("compare", cls=Program)
 @click.argument("model")
 @click.option(
     "--candidate", required=True, type=click.Path(path_type=Path), help="The new model: a file or a run directory."
@@ -167,4 +170,8 @@ def compare_models(
     if model not in MODELS:
         raise click.UsageError(f"{model!a}: no such model; there are {', '.join(MODELS)}")
     source = SourceChoice(json_input, data_source, strict)
-    execute(lambda: compare_and_write(model, CompareOptions(source, **options)), verbose=verbose)
+    execute(
+        lambda: compare_and_write(model, CompareOptions(source, **options)),
+        verbose=verbose,
+        memory_hint="compare on fewer rows",
+    )

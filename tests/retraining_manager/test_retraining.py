@@ -81,6 +81,17 @@ def test_the_first_version_is_judged_published_and_summed_up(manager: Retraining
     assert manager.registry(GNN).problems() == []
 
 
+def test_what_a_version_says_of_its_place_is_where_it_is(
+    manager: RetrainingManager, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    version = manager.registry("soft_prompt").path(str(manager.retrain("soft_prompt").version))
+    for name, key in (("training_run.json", "run_directory"), ("training_summary.json", "model_path")):
+        assert json.loads((version / name).read_text())[key] == str(version), name
+    assert f"soft_prompt: Saved: {version}" in caplog.messages
+    assert manager.registry("soft_prompt").problems() == []
+
+
 def test_a_worse_candidate_is_refused_without_a_failure_and_not_a_byte_changes(
     manager: RetrainingManager, tmp_path: Path
 ) -> None:
@@ -573,7 +584,7 @@ def test_a_database_without_the_table_of_a_model_skips_it_under_all(tmp_path: Pa
 USAGE = {
     "no model": (("run",), "Name the MODELs to train, or give --all"),
     "both": (("run", GNN, "--all"), "Name the MODELs to train, or give --all"),
-    "standard input": (("run", GNN, "--json-input", "-"), "can be read once only"),
+    "standard input": (("run", GNN, "--json-input", "-"), "can be read only once"),
     "two sources": (("run", GNN, "--json-input", "x", "--data-source", "y"), "exclude each other"),
     "optional unknown": (("run", GNN, "--optional", "x"), "no such model"),
     "config unknown model": (("run", GNN, "--config", "model.yaml"), "no such model"),

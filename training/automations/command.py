@@ -9,9 +9,10 @@ import click
 from training.automations.config import YamlConfig, YamlOptions
 from training.runs.options import run_options, source_options
 from training.runs.settings import flags
+from training.runs.streams import Program
 
 
-@click.command("yaml-generation")
+@click.command("yaml-generation", cls=Program)
 @source_options
 @flags(YamlOptions, YamlConfig)
 @run_options

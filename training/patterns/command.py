@@ -9,9 +9,10 @@ import click
 from training.patterns.config import PatternConfig, PatternOptions
 from training.runs.options import run_options, source_options
 from training.runs.settings import flags
+from training.runs.streams import Program
 
 
-@click.command("pattern-detection")
+@click.command("pattern-detection", cls=Program)
 @source_options
 @flags(PatternOptions, PatternConfig)
 @run_options

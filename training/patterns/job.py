@@ -94,5 +94,5 @@ class PatternJob(TrainingJob[list[PatternRow], "TrainedPatterns"]):
         )
         return Published(
             f"trained on {result.split['rows']['train']} rows ({model.chosen}), saved to {path}",
-            [str(path.parent / name) for name in published["files"]],
+            [*(str(path.parent / name) for name in published["files"]), str(artifacts.metadata_path(path))],
         )

@@ -160,7 +160,7 @@ def check_model_path(path: Path) -> None:
     Raises ArtifactError where a device, a pipe or a link is there: a model is not written through it. The links that a
     registry makes are its own: a training that another program starts replaces them, and the registry takes it in.
     """
-    if _is_special(path):
+    if is_special(path):
         raise ArtifactError(f"{path}: is a device or a pipe, no model file; give another path")
     if path.is_symlink() and REGISTRY_LINK not in path.readlink().parts:
         raise ArtifactError(f"{path}: is a link to {path.readlink()}; give the path of the file itself")
@@ -187,7 +187,7 @@ def write_atomically(path: Path, content: bytes, described_by: Mapping[str, byte
 
 def check_output(path: Path) -> None:
     """``check_writable`` for a file that a user names for a result, as ``write_output`` writes it."""
-    if not _is_special(path):  # trying a pipe would already send something
+    if not is_special(path):  # trying a pipe would already send something
         check_writable(_followed(path))
 
 
@@ -202,7 +202,7 @@ def check_apart(**paths: Path | str | None) -> None:
     """
     seen: dict[Path, str] = {}
     for what, path in paths.items():
-        if path is None or _is_special(Path(path)):
+        if path is None or is_special(Path(path)):
             continue
         place, name = Path(path).resolve(), what.replace("_", " ")
         if place in seen:
@@ -215,7 +215,7 @@ def write_output(path: Path, content: bytes) -> None:
 
     Raises ArtifactError; then a file that was there has not changed.
     """
-    if _is_special(path):
+    if is_special(path):
         with explained(path):
             path.write_bytes(content)
     else:
@@ -257,9 +257,12 @@ def discard_tree(path: Path, beside: Path) -> None:
         remove_tree(owned(path, beside.parent).rename(doomed), beside.parent)
 
 
-def _is_special(path: Path) -> bool:
+def is_special(path: Path) -> bool:
     """Whether a device, a pipe or a socket is there."""
-    return path.exists() and not path.is_file() and not path.is_dir()
+    try:
+        return path.exists() and not path.is_file() and not path.is_dir()
+    except (OSError, ValueError):  # no path: an address, say, that is too long
+        return False
 
 
 def _followed(path: Path) -> Path:

@@ -17,11 +17,13 @@ class ModelEntry(NamedTuple):
         place: Where training publishes it by default, relative to the working directory: a model file, or the folder of
             its run directories.
         memory_hint: What to do if its training runs out of memory.
+        libraries_mb: Address space that its libraries take at least, in MB. With less, some of them hang or abort.
     """
 
     wing: str
     place: Path
     memory_hint: str
+    libraries_mb: int = 500
 
     def load(self, room: str, name: str) -> Any:
         """Import the wing's module ``room`` and return its attribute ``name``."""
@@ -35,11 +37,12 @@ MODELS: Mapping[str, ModelEntry] = MappingProxyType(
             "training.synergy",
             Path("models/gnn_synergy.pth"),
             "train on fewer homes, or lower GNN_HIDDEN_DIM or GNN_BATCH_SIZE",
+            700,
         ),
-        "soft_prompt": ModelEntry("training.text", Path("data/ask_ai_soft_prompt"), _ADAPTER_HINT),
+        "soft_prompt": ModelEntry("training.text", Path("data/ask_ai_soft_prompt"), _ADAPTER_HINT, 900),
         "pattern_detection": ModelEntry(
             "training.patterns", Path("models/pattern_detection.skops"), "train on fewer rows"
         ),
-        "yaml_generation": ModelEntry("training.automations", Path("models/yaml_generation"), _ADAPTER_HINT),
+        "yaml_generation": ModelEntry("training.automations", Path("models/yaml_generation"), _ADAPTER_HINT, 900),
     }
 )

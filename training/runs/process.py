@@ -3,24 +3,36 @@
 from __future__ import annotations
 
 import ctypes
+import errno
 import logging
 import os
+import re
 import signal
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from pathlib import Path
 from types import FrameType
-from typing import NoReturn, TextIO
+from typing import Literal, NoReturn, TextIO
 
 from data_sources import DataSourceError, in_a_line, masked, said
 from training.runs.distributed import is_first
 from training.runs.errors import TrainingError
+from training.runs.models import MODELS
+from training.runs.progress import ConsoleHandler, Progress
+from training.runs.streams import is_lost, leave_at_once, result_is_kept
 
 log = logging.getLogger("training")
 
 PARENT = "HOME_SYNERGY_PARENT"  # the variable in which the manager gives its process number to what it starts
 FAILED = 1  # any failure; 2, wrong usage, is click's
 _PR_SET_PDEATHSIG = 1  # of linux/prctl.h
+# What torch, numpy, the loader of shared libraries, tokenizers and the threads of either say.
+_OUT_OF_MEMORY = re.compile(
+    r"allocate memory|allocate \d+ bytes|out of memory|bad_alloc|bad allocation|failed to map segment|"
+    r"can't start new thread|cannot create thread",
+    re.IGNORECASE,
+)
 _TIMED = "%(asctime)s %(levelname)s %(message)s"
 
 
@@ -33,7 +45,7 @@ def execute(
     *,
     verbose: bool = False,
     log_file: str | None = None,
-    prints_result: bool = False,
+    result: Literal["file", "messages", "stdout"] = "file",
     memory_hint: str = "",
 ) -> NoReturn:
     """Run ``body`` and exit: 0, or 1 with one line on standard error.
@@ -42,26 +54,31 @@ def execute(
         body: The command. It raises DataSourceError or TrainingError with one line for a person.
         verbose: Log debug messages, and the traceback of a failure.
         log_file: A file in the working directory that gets every message too.
-        prints_result: The command prints its result on standard output, so messages go to standard error.
+        result: Where the command's result is: in a ``file``, in the ``messages`` themselves, or printed on ``stdout``,
+            so that messages go to standard error. If it is in a file, no stream that is closed or full is a failure.
         memory_hint: What to do if memory runs out.
     """
     # Threads that spin while they wait for each other make a run ten times slower on a busy machine. torch, which is
     # imported later, reads this.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     _end_with_parent()
-    configure_logging(sys.stderr if prints_result else sys.stdout, verbose=verbose, log_file=log_file)
+    configure_logging(sys.stderr if result == "stdout" else sys.stdout, verbose=verbose, log_file=log_file)
+    if result == "file":
+        result_is_kept()
     if not is_first():  # one of several processes logs for all
         logging.getLogger().setLevel(logging.ERROR)
     code = 0
     try:
-        with _stop_signals():
+        with _stop_signals(), Progress("Working"):
             body()
     except (Exception, KeyboardInterrupt, Stopped) as error:
         code = FAILED
         log.error("%s", failure_line(error, memory_hint))
         if verbose:
             log.error("traceback", exc_info=error)
-    sys.exit(_flushed(code))
+        if is_out_of_memory(error):
+            leave_at_once()
+    sys.exit(code)
 
 
 def _end_with_parent() -> None:
@@ -93,12 +110,12 @@ def failure_line(
         known: More classes whose text is for a person already.
     """
     out_of_memory = f"out of memory; {memory_hint}" if memory_hint else "out of memory"
-    if isinstance(error, (DataSourceError, TrainingError, *known)):
-        line = str(error)
-    elif isinstance(error, KeyboardInterrupt | Stopped):
+    if isinstance(error, KeyboardInterrupt | Stopped):
         line = f"interrupted ({str(error) or 'SIGINT'}){interrupted}"
-    elif isinstance(error, MemoryError) or (isinstance(error, RuntimeError) and "allocate memory" in str(error)):
+    elif is_out_of_memory(error):
         line = out_of_memory
+    elif isinstance(error, (DataSourceError, TrainingError, *known)):
+        line = str(error)
     else:
         line = f"unexpected {type(error).__name__}: {said(error)}; --verbose shows where"
     return in_a_line(line)
@@ -111,14 +128,45 @@ class _Masked(logging.Formatter):
         return masked(super().format(record))
 
 
-def _flushed(code: int) -> int:
-    # A reader that closed the pipe (| head) must not turn a trained model into a failure at exit.
-    for stream in (sys.stdout, sys.stderr):
-        try:
-            stream.flush()
-        except BrokenPipeError:
-            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
-    return code
+def check_address_space(model_type: str) -> None:
+    """Refuse a limit (``ulimit -v``) under which the libraries of a model cannot even be loaded.
+
+    Under any limit, OpenBLAS reserves its buffers here, before torch takes what there is: where it finds no memory it
+    tries for ever, while torch raises.
+
+    Raises:
+        TrainingError: The limit is too low.
+    """
+    try:
+        import resource
+    except ImportError:  # Windows
+        return
+    limit = resource.getrlimit(resource.RLIMIT_AS)[0]
+    if limit == resource.RLIM_INFINITY:
+        return
+    entry = MODELS[model_type]
+    if limit < entry.libraries_mb * 1_000_000:
+        raise TrainingError(
+            f"out of memory: the limit of address space (ulimit -v) is {limit / 1e6:.0f} MB, and the libraries alone "
+            f"take about {entry.libraries_mb}; raise it. Where it is too little then, {entry.memory_hint}"
+        )
+    import numpy as np
+    from scipy.linalg import blas
+
+    square = np.ones((64, 64))
+    blas.dgemm(1.0, square @ square, square)  # numpy and scipy have an OpenBLAS each
+
+
+def is_out_of_memory(error: BaseException | None) -> bool:
+    """Whether an error, or what caused it, says that memory, or address space for a thread, ran out."""
+    while error is not None:
+        if isinstance(error, MemoryError) or (isinstance(error, OSError) and error.errno == errno.ENOMEM):
+            return True
+        # The text of our own errors may quote the data.
+        if not isinstance(error, DataSourceError | TrainingError) and _OUT_OF_MEMORY.search(str(error)):
+            return True
+        error = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+    return False
 
 
 @contextmanager
@@ -148,14 +196,12 @@ def configure_logging(
         timestamps: Lines begin with the time of day and the level; without it an error's line begins with ``Error:``.
     """
     logging.raiseExceptions = verbose
-    for stream in (sys.stdout, sys.stderr):
-        if hasattr(stream, "reconfigure"):
-            stream.reconfigure(errors="backslashreplace")
     root = logging.getLogger()
     root.setLevel(logging.DEBUG if verbose else logging.INFO)
-    console = logging.StreamHandler(messages)
+    console = ConsoleHandler(messages)
+    Progress.show()
     console.addFilter(lambda record: record.levelno < logging.ERROR and not getattr(record, "file_only", False))
-    errors = logging.StreamHandler(sys.stderr)
+    errors = _Errors(sys.stderr)
     errors.setLevel(logging.ERROR)
     for handler, plain in ((console, "%(message)s"), (errors, "Error: %(message)s")):
         handler.setFormatter(_Masked(_TIMED, "%H:%M:%S") if timestamps else _Masked(plain))
@@ -165,9 +211,34 @@ def configure_logging(
     if log_file is None:
         return
     try:
-        file = logging.FileHandler(log_file, encoding="utf-8", delay=False)
+        file = _LogFile(log_file, encoding="utf-8", errors="backslashreplace", delay=False)
     except OSError as error:
         log.warning("%s: cannot be written (%s); this run is logged to the console only", log_file, error.strerror)
         return
     file.setFormatter(_Masked(_TIMED))
     root.addHandler(file)
+
+
+class _Errors(ConsoleHandler):
+    """Errors go to standard error and, where that takes nothing, to standard output."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        super().emit(record)
+        if is_lost("stderr"):
+            print(self.format(record), flush=True)  # noqa: T201 - there is no other stream
+
+
+class _LogFile(logging.FileHandler):
+    """A log file; a disk that is full ends it and nothing else."""
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: ARG002, N802 - logging's name
+        """Say once why the file is not whole."""
+        failure = sys.exception()
+        logging.getLogger().removeHandler(self)
+        with suppress(OSError):  # what it still held
+            self.close()
+        log.warning(
+            "%s: cannot be written (%s); the rest of this run is logged to the console only",
+            Path(self.baseFilename).name,
+            getattr(failure, "strerror", None) or failure,
+        )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import platform
 import time
 from collections.abc import Mapping
@@ -17,7 +18,8 @@ from training.runs.distributed import is_first
 from training.runs.errors import ArtifactError, TrainingError
 from training.runs.job import SourceChoice, TrainingJob
 from training.runs.models import MODELS
-from training.runs.process import Stopped, execute, failure_line
+from training.runs.process import PARENT, Stopped, check_address_space, execute, failure_line
+from training.runs.progress import Progress
 from training.runs.summary import Status, TrainingSummary
 
 log = logging.getLogger("training")
@@ -83,7 +85,13 @@ def run_training(
         if failure is not None:
             raise TrainingError(training.message) from failure
 
-    execute(body, verbose=verbose, log_file=job_type.log_file, memory_hint=MODELS[job_type.model_type].memory_hint)
+    execute(
+        body,
+        verbose=verbose,
+        log_file=job_type.log_file,
+        result="messages" if dry_run and path is None else "file",
+        memory_hint=MODELS[job_type.model_type].memory_hint,
+    )
 
 
 class Training:
@@ -134,9 +142,10 @@ class Training:
         except (Exception, KeyboardInterrupt, Stopped) as error:
             left = " after the model was saved" if self.saved else "; nothing was published and the model that was "
             left += "" if self.saved else "there is untouched"
-            line = failure_line(error, MODELS[self.job_type.model_type].memory_hint, left)
+            self.status = "failed"
+            self.message = line = failure_line(error, MODELS[self.job_type.model_type].memory_hint, left)
             hint = "" if self.saved or self.job is None else self.job.resume_hint()
-            self.status, self.message = "failed", line + hint
+            self.message = line + hint
             self.errors.append(self.message)
             raise
 
@@ -149,6 +158,8 @@ class Training:
         self.summary_taken = False
 
     def _perform(self) -> None:
+        if not self.dry_run:
+            check_address_space(self.job_type.model_type)
         job = self.job = self.job_type(self._choice, self._given)
         self.config = job.config
         source = self.source = job.open()
@@ -158,7 +169,8 @@ class Training:
             self.status, self.message = "skipped", skipped
             log.info("%s", skipped)
             return
-        rows = job.read(source)
+        with Progress("Reading", unit="row", counted=lambda: sum(source.report.read.values())):
+            rows = job.read(source)
         audit = job.audit(rows)
         self.audit, self.notes = audit.model_dump(mode="json"), [*source.report.notes, *audit.cannot_show]
         log_source(source)
@@ -174,7 +186,8 @@ class Training:
             self.status, self.message = "skipped", kept
             log.warning("%s", kept)
             return
-        trained = job.train(rows)
+        with Progress("Training"):
+            trained = job.train(rows)
         if not is_first():  # one of several processes publishes
             return
         self.metrics, self.config = trained.metrics, trained.config
@@ -184,7 +197,8 @@ class Training:
         job.move_names()
         for line in trained.lines:
             log.info("%s", line)
-        log.info("Saved: %s", ", ".join(published.paths))
+        if PARENT not in os.environ:  # the manager moves the files, and says where they are then
+            log.info("Saved: %s", ", ".join(published.paths))
 
     def summary(self) -> TrainingSummary:
         """The summary of the run so far."""

@@ -14,6 +14,7 @@ from home_assistant.automation_file import UnpublishableError
 from training.runs import artifacts
 from training.runs.errors import ArtifactError, TrainingError
 from training.runs.job import SourceChoice
+from training.runs.process import check_address_space
 from training.runs.run import log_source
 from training.suggestions.config import SuggestOptions
 from training.suggestions.ranking import HomeProposals, suggest_automations
@@ -49,6 +50,7 @@ def suggest(source: SourceChoice, options: SuggestOptions) -> None:
         raise TrainingError(
             f"{path}: no such model file; `home-synergy train gnn-synergy` makes one, --model-path names it"
         )
+    check_address_space(Home.kind)
     from training.synergy.model import SynergyModel
 
     model = SynergyModel.load(path)
@@ -60,7 +62,8 @@ def suggest(source: SourceChoice, options: SuggestOptions) -> None:
         log.warning("Note: %s", OF_SAMPLE)
         found = [replace(home, notes=(OF_SAMPLE, *home.notes)) for home in found]
     if output is None:
-        _print("---\n".join(_published(home, ascii_only=not _writes_unicode()) for home in found))
+        sys.stdout.write("---
+".join(_published(home, ascii_only=not _writes_unicode()) for home in found))
         return
     if output.suffix == ".json":
         artifacts.write_output(output, artifacts.to_json({home.home_id: to_dict(home) for home in found}))
@@ -131,11 +134,3 @@ def _listed(names: Sequence[str]) -> str:
 
 def _writes_unicode() -> bool:
     return (sys.stdout.encoding or "").lower().replace("-", "").startswith("utf")
-
-
-def _print(text: str) -> None:
-    try:
-        sys.stdout.write(text)
-        sys.stdout.flush()
-    except BrokenPipeError:
-        log.debug("the reader of the suggestions closed the pipe")

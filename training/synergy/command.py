@@ -8,10 +8,11 @@ import click
 
 from training.runs.options import run_options, source_options, verbose_option
 from training.runs.settings import flags, read_config
+from training.runs.streams import Program
 from training.synergy.config import EvaluationOptions, SynergyConfig, SynergyOptions
 
 
-@click.command("gnn-synergy")
+@click.command("gnn-synergy", cls=Program)
 @source_options
 @flags(SynergyConfig, SynergyOptions)
 @run_options
@@ -29,7 +30,7 @@ def train(**options: Any) -> None:
     run_training(SynergyJob, **options)
 
 
-@click.command("evaluate")
+@click.command("evaluate", cls=Program)
 @source_options
 @flags(EvaluationOptions)
 @verbose_option
@@ -46,4 +47,8 @@ def evaluate(json_input: str | None, data_source: str | None, strict: bool, verb
     from training.synergy.job import evaluate
 
     source = SourceChoice(json_input, data_source, strict)
-    execute(lambda: evaluate(source, read_config(EvaluationOptions, given)), verbose=verbose)
+    execute(
+        lambda: evaluate(source, read_config(EvaluationOptions, given)),
+        verbose=verbose,
+        result="file" if given["report"] else "messages",
+    )

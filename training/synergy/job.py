@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,6 +12,8 @@ from training.judging.same_units import listed
 from training.runs import artifacts
 from training.runs.errors import ModelFileError
 from training.runs.job import Published, SourceChoice, Trained, TrainingJob
+from training.runs.process import check_address_space
+from training.runs.progress import Progress
 from training.runs.run import described_source, log_source, provenance
 from training.runs.settings import read_config
 from training.runs.summary import TrainingSummary
@@ -120,8 +121,14 @@ class SynergyJob(TrainingJob[list[Home], "TrainingResult"]):
                 "flatter the model; --base-model none shows what it learns by itself"
             )
             log.info("Note: %s", notes[-1])
-        with _Progress(self.synergy.epochs) as progress:
-            result = train_synergy_model(rows, self.synergy, pretrained=base, encoder=self.encoder, on_epoch=progress)
+        with Progress("Training", self.synergy.epochs, "epoch", bar_at_once=True) as progress:
+            result = train_synergy_model(
+                rows,
+                self.synergy,
+                pretrained=base,
+                encoder=self.encoder,
+                on_epoch=lambda epoch: _log_epoch(epoch, progress),
+            )
         verdict = report.baseline_comparison(result.metrics)
         return Trained(
             model=result,
@@ -144,7 +151,7 @@ class SynergyJob(TrainingJob[list[Home], "TrainingResult"]):
         )
         return Published(
             f"trained on {summary.audit['distinct_pairs']} distinct pairs, saved to {path}",
-            [str(path.parent / name) for name in published["files"]],
+            [*(str(path.parent / name) for name in published["files"]), str(artifacts.metadata_path(path))],
         )
 
 
@@ -184,6 +191,7 @@ def _finite(value: float) -> float | None:
 
 def evaluate(source: SourceChoice, options: EvaluationOptions) -> None:
     """Judge a model file on homes, new and known, and say so. Raises DataSourceError or TrainingError."""
+    check_address_space(Home.kind)
     from training.synergy.evaluation import summarize_runs
     from training.synergy.model import SynergyModel
 
@@ -234,29 +242,12 @@ def evaluate(source: SourceChoice, options: EvaluationOptions) -> None:
         log.info("Saved: %s", options.report)
 
 
-class _Progress:
-    """A bar on a terminal, one line an epoch elsewhere; the log file has the lines either way."""
-
-    def __init__(self, epochs: int) -> None:
-        self._bar: Any = None
-        if sys.stderr.isatty():
-            from tqdm import tqdm
-
-            self._bar = tqdm(total=epochs, unit="epoch", leave=False, ascii=True)
-
-    def __enter__(self) -> _Progress:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self._bar is not None:
-            self._bar.close()
-
-    def __call__(self, epoch: Epoch) -> None:
-        score = "" if epoch.score != epoch.score else f", validation score {epoch.score:.4f}"
-        if epoch.number == 0:
-            log.info("Epoch 0: features alone%s", score, extra={"file_only": self._bar is not None})
-            return
-        log.info("Epoch %d: loss %.4f%s", epoch.number, epoch.loss, score, extra={"file_only": self._bar is not None})
-        if self._bar is not None:
-            self._bar.set_postfix_str(f"loss {epoch.loss:.3f}{score}")
-            self._bar.update()
+def _log_epoch(epoch: Epoch, progress: Progress) -> None:
+    """One line an epoch, for the log file alone where a bar shows the epochs."""
+    score = "" if epoch.score != epoch.score else f", validation score {epoch.score:.4f}"
+    only = {"file_only": progress.has_bar}
+    if epoch.number == 0:
+        log.info("Epoch 0: features alone%s", score, extra=only)
+        return
+    log.info("Epoch %d: loss %.4f%s", epoch.number, epoch.loss, score, extra=only)
+    progress.advance(note=f"loss {epoch.loss:.3f}{score}")

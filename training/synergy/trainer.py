@@ -17,6 +17,7 @@ from training.judging.calibration import Calibration
 from training.judging.metrics import Array
 from training.judging.splits import Part, unit_digests
 from training.runs.errors import TrainingError
+from training.runs.progress import Progress
 from training.synergy.config import SynergyConfig
 from training.synergy.encoded_home import EncodedHome
 from training.synergy.evaluation import (
@@ -132,15 +133,18 @@ def train_synergy_model(
     if split.strategy == "none" and encoder is not None:
         encoder = None if pretrained is None else encoder_of(pretrained.encoder_kind)
     trainer = SynergyTrainer(graphs, split, config, pretrained=pretrained, encoder=encoder)
-    trainer.fit_feature_weights()
+    with Progress("Fitting the weights of the features"):
+        trainer.fit_feature_weights()
     history, best_epoch = trainer.fit(config.epochs, on_epoch)
     if split.strategy == "home" and trainer.has_validation:
         trainer = SynergyTrainer(
             graphs, split.with_validation(), config, pretrained=pretrained, encoder=encoder, encoded=trainer.encoded
         )
-        trainer.fit_feature_weights()
-        trainer.fit(best_epoch)
-    calibration = trainer.calibrate()
+        with Progress("Training on the training and validation homes", best_epoch, "epoch") as again:
+            trainer.fit_feature_weights()
+            trainer.fit(best_epoch, lambda epoch: again.advance(epoch.number > 0))
+    with Progress("Calibrating"):
+        calibration = trainer.calibrate()
     model = SynergyModel(
         config,
         trainer.vocabulary,
@@ -153,7 +157,8 @@ def train_synergy_model(
         encoder_kind=None if encoder is None else encoder.kind,
         encoder=encoder,
     )
-    metrics = {"split": split.strategy, "held_out": split.strategy != "none", **trainer.evaluate(calibration)}
+    with Progress("Evaluating"):
+        metrics = {"split": split.strategy, "held_out": split.strategy != "none", **trainer.evaluate(calibration)}
     trained_on = unit_digests(pair_units(split, graphs, "train", "validation"))
     return TrainingResult(model, describe_split(split, graphs), tuple(history), best_epoch, metrics, trained_on)
 

@@ -38,7 +38,7 @@ from training.runs.settings import flag_of, read_config
 from training.runs.summary import TrainingSummary
 from training.text.audit import PromptAudit, audit_prompts
 from training.text.base_cache import check_base, check_folder
-from training.text.config import SCRATCH, AdapterConfig, AdapterOptions
+from training.text.config import CHECKPOINTS, SCRATCH, AdapterConfig, AdapterOptions
 from training.text.unknown_tokens import UnknownShares, shares_of_local_base, spread
 
 if TYPE_CHECKING:
@@ -234,9 +234,7 @@ class AdapterJob(TrainingJob[list[Any], "TrainedAdapter"]):
         """The flag that resumes the run, if it has a checkpoint."""
         if not self._partial.is_dir():
             return ""
-        from training.text.fit import newest_checkpoint
-
-        return f"; --resume-run {self.model_path} resumes it" if newest_checkpoint(self._partial) else ""
+        return f"; --resume-run {self.model_path} resumes it" if _has_checkpoint(self._partial) else ""
 
     def _take_over(self, stopped: Path, started: Mapping[str, Any], explicit: Collection[str]) -> None:
         """Take the options of the stopped run. Raises TrainingError if an explicit flag differs from them."""
@@ -312,15 +310,13 @@ class AdapterJob(TrainingJob[list[Any], "TrainedAdapter"]):
                 self._settle_partial(partial)
 
     def _settle_partial(self, partial: Path) -> None:
-        from training.text.fit import newest_checkpoint
-
         run = partial.with_name(partial.name.removeprefix(".").removesuffix(".partial"))
         if (run / RUN_FILE).is_file():  # killed between the run's name and ``latest``
             latest = self.options.output_dir / LATEST
             if _output_dir_of(partial).resolve() == latest.parent.resolve() == run.parent.resolve():
                 replace_link(latest, run.name)
             log.info("%s: was published by a run that was killed then", run)
-        elif newest_checkpoint(partial) is not None:
+        elif _has_checkpoint(partial):
             if partial != self._partial:
                 log.warning("%s: was stopped; --resume-run %s resumes it, removing %s discards it", run, run, partial)
             return
@@ -330,9 +326,7 @@ class AdapterJob(TrainingJob[list[Any], "TrainedAdapter"]):
 
     def _discard_partial(self) -> None:
         """Remove the unfinished run if it has no checkpoint to resume from."""
-        from training.text.fit import newest_checkpoint
-
-        if is_first() and newest_checkpoint(self._partial) is None:
+        if is_first() and not _has_checkpoint(self._partial):
             self._remove_partial()
 
     def _base_for_readers(self) -> str:
@@ -423,6 +417,15 @@ def _output_dir_of(partial: Path) -> Path:
         return Path(json.loads((partial / STARTED_FILE).read_bytes())["options"]["output_dir"])
     except (OSError, ValueError, KeyError, TypeError):
         return partial  # which is no folder of runs
+
+
+def _has_checkpoint(partial: Path) -> bool:
+    """Whether an unfinished run has a checkpoint to resume from."""
+    if not any((partial / CHECKPOINTS).glob("checkpoint-*")):
+        return False  # without torch, whose import fails again where memory ran out
+    from training.text.fit import newest_checkpoint
+
+    return newest_checkpoint(partial) is not None
 
 
 def _partial_of(target: Path) -> Path:

@@ -8,10 +8,11 @@ import click
 
 from training.runs.options import run_options, source_options
 from training.runs.settings import flags
+from training.runs.streams import Program
 from training.text.config import SoftPromptConfig, SoftPromptOptions
 
 
-@click.command("soft-prompt")
+@click.command("soft-prompt", cls=Program)
 @source_options
 @flags(SoftPromptOptions, SoftPromptConfig)
 @run_options

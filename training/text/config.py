@@ -14,6 +14,7 @@ from training.runs.settings import Config, Positive, PositiveFloat, Seed, Settin
 Method = Literal["lora", "dora", "rslora", "prompt", "prefix", "p-tuning"]
 Pieces = Literal["unigram", "bpe"]
 
+CHECKPOINTS = "checkpoints"  # the folder of a run's checkpoints
 DEFAULT_BASE = "google/flan-t5-small"
 SCRATCH = "scratch"  # the name of a base that is trained on the data
 # LoRA changes the output of every layer a little; prompt methods train few numbers, which have to move far.

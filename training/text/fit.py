@@ -22,12 +22,12 @@ from torch import Tensor
 from torch.nn import functional
 
 from training.runs.errors import TrainingError, reading
+from training.runs.progress import Progress
 from training.text.backbone import TextPair, encode
-from training.text.config import FitSettings, Limits
+from training.text.config import CHECKPOINTS, FitSettings, Limits
 
 datasets.disable_progress_bars()
 
-CHECKPOINTS = "checkpoints"
 CHECKPOINT_STEPS = 500  # steps between checkpoints within an epoch; one more is at its end
 _TRAINABLE, _BEST, _STATE = "trainable.safetensors", "best.safetensors", "trainer_state.json"
 
@@ -86,6 +86,7 @@ def fit(
     *,
     checkpoints: bool = False,
     on_epoch: OnEpoch = lambda *_: None,
+    title: str = "Training",
 ) -> list[dict[str, float]]:
     """Train ``model`` in place; it ends with the weights of the epoch that has the lowest validation loss.
 
@@ -98,6 +99,7 @@ def fit(
         work: The folder for checkpoints and the best weights.
         checkpoints: Save checkpoints in ``work``, and resume from the newest one that is there.
         on_epoch: Called after each epoch with its number and its losses.
+        title: What its progress is called.
 
     Returns:
         One row per epoch: ``epoch``, ``loss`` (mean over the epoch) and, with a validation part, ``eval_loss``.
@@ -145,7 +147,8 @@ def fit(
     if checkpoints:
         trainer.add_callback(_MidEpochCheckpoints())
     newest = newest_checkpoint(work) if checkpoints else None
-    with _cheap_steps(model):
+    with _cheap_steps(model), Progress(title) as progress:
+        trainer.add_callback(_Steps(progress))
         trainer.train(resume_from_checkpoint=None if newest is None else str(newest))
     history = _history(trainer.state.log_history)
     if any(not math.isfinite(row.get("loss", 0.0)) for row in history):
@@ -239,6 +242,17 @@ class _EpochLines(transformers.TrainerCallback):  # type: ignore[misc]
         if self._last in self._numbers and state.is_world_process_zero:
             self._on_epoch(round(state.epoch or 0), self._numbers)
             self._numbers = {}
+
+
+class _Steps(transformers.TrainerCallback):  # type: ignore[misc]
+    """Counts the steps for ``Progress``, those before a resumed fit too."""
+
+    def __init__(self, progress: Progress) -> None:
+        self._progress = progress
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:  # noqa: ARG002
+        self._progress.total = state.max_steps
+        self._progress.advance(state.global_step - self._progress.done)
 
 
 class _MidEpochCheckpoints(transformers.TrainerCallback):  # type: ignore[misc]

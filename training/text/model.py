@@ -15,6 +15,7 @@ from peft import PeftModel
 
 from training.runs.artifacts import pointed_at
 from training.runs.errors import reading
+from training.runs.progress import Progress
 from training.text.backbone import BASE_FOLDER, TextPair, encode, load_base, peft_warnings_ignored
 from training.text.config import SCRATCH, AdapterConfig
 
@@ -36,25 +37,27 @@ def candidates(
     model.eval()
     batch = max(1, GENERATED_AT_ONCE // beams)
     answers: list[str] = []
-    for start in range(0, len(sources), batch):
-        encoded = encode(
-            tokenizer,
-            text=list(sources[start : start + batch]),
-            truncation=True,
-            max_length=config.source_max_tokens,
-            padding=True,
-            return_tensors="pt",
-        )
-        with torch.no_grad():
-            output = model.generate(
-                input_ids=encoded["input_ids"].to(model.device),
-                attention_mask=encoded["attention_mask"].to(model.device),
-                max_new_tokens=config.target_max_tokens,
-                num_beams=beams,
-                num_return_sequences=beams,
-                do_sample=False,
+    with Progress("Generating", len(sources), "answer") as progress:
+        for start in range(0, len(sources), batch):
+            encoded = encode(
+                tokenizer,
+                text=list(sources[start : start + batch]),
+                truncation=True,
+                max_length=config.source_max_tokens,
+                padding=True,
+                return_tensors="pt",
             )
-        answers += [text.strip() for text in tokenizer.batch_decode(output, skip_special_tokens=True)]
+            with torch.no_grad():
+                output = model.generate(
+                    input_ids=encoded["input_ids"].to(model.device),
+                    attention_mask=encoded["attention_mask"].to(model.device),
+                    max_new_tokens=config.target_max_tokens,
+                    num_beams=beams,
+                    num_return_sequences=beams,
+                    do_sample=False,
+                )
+            answers += [text.strip() for text in tokenizer.batch_decode(output, skip_special_tokens=True)]
+            progress.advance(min(batch, len(sources) - start))
     return [answers[start : start + beams] for start in range(0, len(answers), beams)]
 
 

@@ -194,7 +194,7 @@ def _base(
         log.info("Scratch base: training a small T5 on %d rows, %d epochs", len(rows["train"]), epochs)
         settings = FitSettings(epochs, SCRATCH_LEARNING_RATE, SCRATCH_BATCH, config.seed, warmup=0.1)
         with tokenized({"train": rows["train"]}, base.tokenizer, config.limits, work) as tables:
-            fit(base.model, base.tokenizer, tables["train"], None, settings, work)
+            fit(base.model, base.tokenizer, tables["train"], None, settings, work, title="Scratch base")
     if is_first():
         staged = work / f".{BASE_FOLDER}"
         remove_tree(staged, work)

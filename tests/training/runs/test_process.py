@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import logging
 import re
@@ -10,6 +11,7 @@ from collections.abc import Iterator
 import pytest
 
 from data_sources import DataSourceError
+from training.runs.errors import TrainingError
 from training.runs.process import Stopped, configure_logging, failure_line
 
 
@@ -44,6 +46,24 @@ def test_with_timestamps_each_line_begins_with_the_time_and_the_level(
     assert re.fullmatch(r"\d\d:\d\d:\d\d ERROR no data\n", capsys.readouterr().err)
 
 
+def caused(error: Exception, cause: Exception) -> Exception:
+    error.__cause__ = cause
+    return error
+
+
+# As torch, the system, the loader of libraries, threads and C++ say it, and what our own loaders make of it.
+OUT_OF_MEMORY = [
+    RuntimeError("[enforce fail at alloc_cpu.cpp:127] DefaultCPUAllocator: can't allocate memory: you tried to ..."),
+    RuntimeError("CUDA out of memory. Tried to allocate 2.00 GiB"),
+    RuntimeError("can't start new thread"),
+    RuntimeError("std::bad_alloc"),
+    OSError(errno.ENOMEM, "Cannot allocate memory"),
+    ImportError("libtorch_cpu.so: failed to map segment from shared object"),
+    caused(TrainingError("base: cannot be loaded as a model (...)"), MemoryError()),
+    caused(DataSourceError("x.json: not usable JSON"), OSError(errno.ENOMEM, "Cannot allocate memory")),
+]
+
+
 @pytest.mark.parametrize(
     ("error", "line"),
     [
@@ -51,6 +71,8 @@ def test_with_timestamps_each_line_begins_with_the_time_and_the_level(
         (LookupError("nothing is live"), "nothing is live"),
         (Stopped("SIGTERM"), "interrupted (SIGTERM); nothing was published"),
         (MemoryError(), "out of memory; train on less data"),
+        *((error, "out of memory; train on less data") for error in OUT_OF_MEMORY),
+        (DataSourceError("a row says: out of memory"), "a row says: out of memory"),
         (ValueError("x"), "unexpected ValueError: x; --verbose shows where"),
     ],
 )

@@ -119,6 +119,17 @@ def test_four_pairs_train_and_the_summary_says_that_nothing_was_held_out(train: 
         assert model.score(entities, known, true).min() > model.score(entities, known, false).max()
 
 
+def test_saved_names_every_file_and_each_of_them_exists(train: Train, write: Write) -> None:
+    folder = write("x.json", FOUR_PAIRS).parent
+    (line,) = [
+        line
+        for line in train("--json-input", "x.json", "--epochs", "1").stdout.splitlines()
+        if line.startswith("Saved: ")
+    ]
+    named = {folder / name for name in line.removeprefix("Saved: ").split(", ")}
+    assert named == set((folder / "models").iterdir())
+
+
 def test_a_second_run_says_already_trained_and_force_trains_again(train: Train, write: Write) -> None:
     path = write("x.json", FOUR_PAIRS)
     assert train("--json-input", str(path), "--epochs", "1").returncode == 0

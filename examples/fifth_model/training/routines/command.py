@@ -9,9 +9,10 @@ from training.routines.config import RoutineConfig
 
 from training.runs.options import run_options, source_options
 from training.runs.settings import flags
+from training.runs.streams import Program
 
 
-@click.command("routine-hours")
+@click.command("routine-hours", cls=Program)
 @source_options
 @flags(RoutineConfig)
 @run_options
