@@ -13,6 +13,7 @@ import pytest
 from pytest_httpserver import HTTPServer
 from support import SCRIPT, call, call_process
 
+from data_sources import masking
 from training.synergy.command import train as train_synergy
 
 pytest_plugins = ["postgres"]
@@ -20,6 +21,12 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as the scripts set it, be
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # as ``environment`` sets it for a process
 
 Result = subprocess.CompletedProcess[str]
+
+
+@pytest.fixture(autouse=True)
+def no_secret_of_another_test() -> None:
+    """A process masks every password that it has read, also where it is a word such as ``user``."""
+    masking._remembered.clear()
 
 
 @pytest.fixture(scope="session")

@@ -50,7 +50,9 @@ def test_versions_without_a_number_are_in_the_order_of_the_history(tmp_path: Pat
         path = of.path(version) / "manifest.json"
         path.chmod(0o644)
         path.write_text(json.dumps({k: v for k, v in json.loads(path.read_bytes()).items() if k != "number"}))
-    moves = [{"time": "no time at all", "from": None, "to": name, "reason": "", "who": ""} for name in names]
+    moves = [
+        {"time": "no time at all", "from": None, "to": name, "reason": "", "who": "", "state": ""} for name in names
+    ]
     (of.folder / "history.jsonl").write_text("".join(json.dumps(move) + "\n" for move in moves))
     assert of.versions() == names
     newest = add(of, tmp_path, "new")

@@ -62,8 +62,7 @@ def suggest(source: SourceChoice, options: SuggestOptions) -> None:
         log.warning("Note: %s", OF_SAMPLE)
         found = [replace(home, notes=(OF_SAMPLE, *home.notes)) for home in found]
     if output is None:
-        sys.stdout.write("---
-".join(_published(home, ascii_only=not _writes_unicode()) for home in found))
+        sys.stdout.write("---\n".join(_published(home, ascii_only=not _writes_unicode()) for home in found))
         return
     if output.suffix == ".json":
         artifacts.write_output(output, artifacts.to_json({home.home_id: to_dict(home) for home in found}))

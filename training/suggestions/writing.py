@@ -16,7 +16,7 @@ from training.suggestions.recipes import printable
 
 SHOWN = 5  # names of a list that a line shows
 WIDTH = 110
-_HEADER = re.compile(rb"# \d+ suggested automations?, best first, for home ")
+_HEADER = re.compile(rb"# \d+ suggested automations?,? (best first, )?for home ")
 
 
 def is_written_here(path: Path) -> bool:

@@ -126,9 +126,9 @@ def test_what_cannot_be_scored_is_named(trained: TrainingResult) -> None:
     entities = home("a")["entities"]
     with pytest.raises(ValueError, match=r"'light\.none': no enabled entity of this home has this id"):
         trained.model.score(entities, [], [("light.hall", "light.none")])
-    with pytest.raises(ValueError, match=r"entities\[28\]: entity_id: 'x' - expected an entity id"):
+    with pytest.raises(ValueError, match=r"entity 29: entity_id: 'x' - expected an entity id"):
         trained.model.score([*entities, {"entity_id": "x"}], [], [])
-    with pytest.raises(ValueError, match=r"known_synergies\[0\]: confidence: missing"):
+    with pytest.raises(ValueError, match=r"synergy 1: confidence: missing"):
         trained.model.score(entities, [{"entity_1": "light.hall", "entity_2": "light.office"}], [])
     assert trained.model.score(entities, [], []).shape == (0,)
 

@@ -59,7 +59,8 @@ STAND_IN = Encoder("stand-in", lambda: by_place)
 
 def told_by_meaning(home_id: str) -> Home:
     """A sensor of each place drives the light that is called by the other word for it."""
-    raw: dict[str, Any] = {"home_id": home_id, "entities": [], "synergies": []}
+    own = {"entity_id": f"sensor.{home_id}"}  # of no other home: eight exports of one home would be one
+    raw: dict[str, Any] = {"home_id": home_id, "entities": [own], "synergies": []}
     for i, (one, other) in enumerate(PLACES):
         raw["entities"] += [{"entity_id": f"binary_sensor.{one}"}, {"entity_id": f"light.{other}"}]
         raw["synergies"].append(row(f"binary_sensor.{one}", f"light.{other}", automation_id=f"a{i}"))
