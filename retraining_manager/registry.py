@@ -64,7 +64,7 @@ MANIFEST = "manifest.json"
 MANIFEST_FORMAT = 1
 CHAMPION, PREVIOUS = "champion", "previous"
 _VERSION = re.compile(r"\d{8}T\d{9}Z-[0-9a-f]{8}")
-_MOVE_KEYS = frozenset({"time", "from", "to", "reason", "who", "state"})
+_MOVE_KEYS = frozenset({"time", "from", "to", "reason", "who"})
 _STATE = re.compile(r"states/[0-9a-f]{32}")  # where ``live`` may lead, and nowhere else
 
 MOVE_SECONDS = 120.0  # a move takes milliseconds, or as long as what is taken in takes to copy
@@ -515,7 +515,7 @@ class Registry:
             record = dict(json.loads((state / "move.json").read_bytes()))
         except (OSError, ValueError, TypeError, RecursionError):
             return  # a registry that was copied by half, or damage; `verify` says so, and a move mends it
-        if not record.keys() >= _MOVE_KEYS:
+        if not record.keys() >= {*_MOVE_KEYS, "state"}:
             return
         written = self.history()
         if written and written[-1].get("state") == record["state"]:
