@@ -134,8 +134,10 @@ def _secrets_of(address: str) -> Iterator[str]:
 
     A password that the address shows elsewhere, as its user or its database, is none.
     """
-    found = _SCHEME.match(address)
-    user, at, rest = address[found.end() if found else 0 :].rpartition("@")
+    found = None
+    while scheme := _SCHEME.match(address):  # an address in the place of a path has two
+        found, address = scheme, address[scheme.end() :]
+    user, at, rest = address.rpartition("@")
     name, colon, password = user.partition(":")
     if at and (found or colon):
         shown = {name, *re.split(r"[/:?]", rest)}

@@ -77,6 +77,12 @@ def test_what_is_no_secret_is_shown_as_it_is(text: str) -> None:
     assert masked(text) == text
 
 
+def test_the_name_of_a_user_is_no_secret_wherever_it_stands() -> None:
+    for address in ("sqlite:///postgresql://some_user:hidden-1@h/db", "//some_user:hidden-2@h", "some_user:hidden-3@h"):
+        without_secrets(address)
+    assert masked("some_user did it with hidden-1, hidden-2 and hidden-3") == "some_user did it with ***, *** and ***"
+
+
 @pytest.mark.parametrize(
     ("name", "value"),
     [
