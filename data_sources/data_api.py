@@ -11,15 +11,12 @@ import io
 import json
 import logging
 import socket
-import ssl
 import tempfile
-import threading
-import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, suppress
 from datetime import UTC, datetime
-from typing import IO, Any, TypeGuard, TypeVar, cast
+from typing import IO, Any, TypeGuard, cast
 
 import httpx
 from pydantic import SecretStr
@@ -43,10 +40,11 @@ from data_sources.base import (
     stray_characters,
 )
 from data_sources.homes import HomeBuilder
-from data_sources.http_environment import CERTIFICATES, CertificatesError, proxy_for, ssl_context
+from data_sources.http_environment import CertificatesError, cause_of, proxy_for, ssl_context, through, tls_trouble
 from data_sources.json_stream import STREAMED, JsonError, JsonReader
 from data_sources.masking import remember, said, spellings, without_secrets
 from data_sources.records import Home, R, plain, shorten
+from data_sources.time_limit import TimeLimit
 from home_assistant.domains import DOMAINS
 from home_assistant.entity_id import domain_of, normalized_entity_id
 
@@ -61,8 +59,6 @@ FIRST_WAIT_SECONDS = 0.5  # before the second attempt, then twice as long each t
 CONCURRENT = 4  # the service allows bursts of 20 and 100 requests a minute
 MAX_BODY_BYTES = 512 * 2**20  # 10,000 entities are about 15 MB
 HEALTH_SECONDS = 2.0
-# What OpenSSL makes of an answer in plain HTTP.
-_NO_TLS = ("WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE", "PACKET_LENGTH_TOO_LONG", "HTTP_REQUEST", "UNKNOWN_PROTOCOL")
 
 
 class DataApiError(DataSourceError):
@@ -155,23 +151,12 @@ class DataApiSource(DataSource):
 
     def through(self) -> str:
         """The end of a message where a proxy stands between, else an empty text."""
-        if self._proxy is None:
-            return ""
-        return f" through the proxy that {self._proxy.variable} names (NO_PROXY={self._past_proxy} goes past it)"
+        return through(self._proxy, self._past_proxy)
 
     def tls_failure(self, error: Exception) -> DataApiError | None:
         """What is wrong with TLS, where that is why there is no connection, and trying again is in vain."""
-        cause = _cause(error, ssl.SSLError)
-        if isinstance(cause, ssl.SSLCertVerificationError):
-            return DataApiError(
-                f"{self._shown}: its certificate is not trusted ({cause.verify_message}){self.through()}; set "
-                f"{CERTIFICATES} to a file with the certificate of who issued it"
-            )
-        if cause is not None and cause.reason in _NO_TLS:
-            return DataApiError(
-                f"{self._shown}: no TLS is spoken there ({cause.reason}){self.through()}; is its address http://?"
-            )
-        return None
+        trouble = tls_trouble(error, self.through())
+        return None if trouble is None else DataApiError(f"{self._shown}: {trouble}")
 
     def describe(self) -> dict[str, str]:
         """Type and address, without user, password, query and key."""
@@ -405,41 +390,13 @@ class _Answer:
         return count >= limit or (isinstance(told, int) and told > count)
 
 
-class _TimeLimit:
-    """Ends requests when the time is over. httpx cannot: its timeouts start anew with every byte that arrives."""
-
-    def __init__(self, seconds: float) -> None:
-        self.over = threading.Event()
-        self._end = time.monotonic() + seconds
-        self._connections: list[socket.socket] = []
-        self._timer = threading.Timer(seconds, self.end)
-        self._timer.daemon = True
-
-    def __enter__(self) -> _TimeLimit:
-        self._timer.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._timer.cancel()
-        self.end()
-
-    def left(self) -> float:
-        """Seconds."""
-        return self._end - time.monotonic()
+class _TimeLimit(TimeLimit):
+    """httpx needs it: its timeouts start anew with every byte that arrives."""
 
     def watch(self, event: str, info: dict[str, Any]) -> None:
-        """The ``trace`` of a request: remember each connection when it is made."""
+        """The ``trace`` of a request: take each connection when it is made."""
         if event.endswith((".connect_tcp.complete", ".start_tls.complete")):
-            self._connections.append(info["return_value"].get_extra_info("socket"))
-            if self.over.is_set():
-                self.end()
-
-    def end(self) -> None:
-        """Wake every thread that waits for an answer."""
-        self.over.set()
-        for connection in tuple(self._connections):
-            with suppress(OSError):
-                connection.shutdown(socket.SHUT_RDWR)
+            self.take(info["return_value"].get_extra_info("socket"))
 
 
 class _Session:
@@ -519,7 +476,7 @@ class _Session:
             if tls_failure is not None:
                 raise tls_failure from error
             through = self._source.through()
-            unresolved = _cause(error, socket.gaierror)
+            unresolved = cause_of(error, socket.gaierror)
             if unresolved is not None:
                 told = NotFoundError(
                     f"{self._shown}: the host name does not resolve{through}; set DATA_API_URL to where the Data API "
@@ -619,18 +576,6 @@ def _parse(url: str) -> httpx.URL | None:
         return None
     usable = address.scheme in ("http", "https") and address.host and 0 < (address.port or 80) < 65_536
     return address if usable and not address.query and not address.fragment else None
-
-
-E = TypeVar("E", bound=Exception)
-
-
-def _cause(error: BaseException | None, kind: type[E]) -> E | None:
-    """The first of an error and its causes that is of ``kind``."""
-    while error is not None:
-        if isinstance(error, kind):
-            return error
-        error = error.__cause__ or error.__context__
-    return None
 
 
 def _why(error: Exception) -> str:

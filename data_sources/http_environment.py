@@ -11,10 +11,13 @@ import os
 import re
 import ssl
 from contextlib import suppress
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 CERTIFICATES = "SSL_CERT_FILE"
 _CERTIFICATE_VARIABLES = (CERTIFICATES, "SSL_CERT_DIR")
+# What OpenSSL makes of an answer in plain HTTP.
+_NO_TLS = ("WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE", "PACKET_LENGTH_TOO_LONG", "HTTP_REQUEST", "UNKNOWN_PROTOCOL")
+_EXPIRED, _OTHER_NAME, _OTHER_ADDRESS = 10, 62, 64  # OpenSSL's X509_V_ERR_...
 
 
 class ProxySetting(NamedTuple):
@@ -22,6 +25,11 @@ class ProxySetting(NamedTuple):
 
     variable: str
     address: str
+
+
+def through(proxy: ProxySetting | None, host: str) -> str:
+    """The end of a message where a proxy stands between, else an empty text."""
+    return f" through the proxy that {proxy.variable} names (NO_PROXY={host} goes past it)" if proxy else ""
 
 
 class CertificatesError(Exception):
@@ -59,6 +67,35 @@ def ssl_context(*, needed: bool) -> ssl.SSLContext:
                 why = getattr(error, "reason", None) or getattr(error, "strerror", None) or error
                 raise CertificatesError(f"{variable}={place!a}: cannot be read as certificates ({why})") from error
     return ssl.create_default_context(cafile=certifi.where())
+
+
+def tls_trouble(error: BaseException, through: str = "") -> str | None:
+    """What is wrong with TLS and what to do, where that is why there is no connection: trying again is in vain."""
+    cause = cause_of(error, ssl.SSLError)
+    if isinstance(cause, ssl.SSLCertVerificationError):
+        if cause.verify_code in (_OTHER_NAME, _OTHER_ADDRESS):
+            return f"its certificate is for another name ({cause.verify_message}){through}; use the name that it is for"
+        if cause.verify_code == _EXPIRED:
+            return f"its certificate is not trusted ({cause.verify_message}){through}; renew it, or set this clock"
+        return (
+            f"its certificate is not trusted ({cause.verify_message}){through}; set {CERTIFICATES} to a file with the "
+            "certificate of who issued it"
+        )
+    if cause is not None and cause.reason in _NO_TLS:
+        return f"no TLS is spoken there ({cause.reason}){through}; is its address http://?"
+    return None
+
+
+E = TypeVar("E", bound=BaseException)
+
+
+def cause_of(error: BaseException | None, kind: type[E]) -> E | None:
+    """The first of an error and its causes that is of ``kind``."""
+    while error is not None:
+        if isinstance(error, kind):
+            return error
+        error = error.__cause__ or error.__context__
+    return None
 
 
 def _variable(name: str) -> tuple[str, str]:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from loopback import CERTIFICATE, KEY
 from pydantic import SecretStr
 from pytest_httpserver import HTTPServer
 
@@ -20,26 +21,6 @@ from data_sources.json_file import JsonSource
 from data_sources.masking import without_secrets
 
 ENTITIES = {"entities": [{"entity_id": "light.hall", "area_id": "hall"}], "count": 1, "limit": 10_000}
-# Of nobody: for a server on loopback that a test starts, valid from 2020 to 2120.
-CERTIFICATE = """\
------BEGIN CERTIFICATE-----
-MIIBeTCCAR+gAwIBAgIBATAKBggqhkjOPQQDAjAdMRswGQYDVQQDDBJsb29wYmFj
-ayBvZiBhIHRlc3QwIBcNMjAwMTAxMDAwMDAwWhgPMjEyMDAxMDEwMDAwMDBaMB0x
-GzAZBgNVBAMMEmxvb3BiYWNrIG9mIGEgdGVzdDBZMBMGByqGSM49AgEGCCqGSM49
-AwEHA0IABBX9K1Vmj+OHUbQg4c/cJpnxf+iY0vrzTm1iyBmiKOqfvsZF3LjJEczL
-aA3ZdFAOldpbLZWnFfOjQfxOzryievejTjBMMBoGA1UdEQQTMBGHBH8AAAGCCWxv
-Y2FsaG9zdDAPBgNVHRMBAf8EBTADAQH/MB0GA1UdDgQWBBTfQVGAOL4S/B/6emm1
-5ajYN1CcRzAKBggqhkjOPQQDAgNIADBFAiBZICVypjbmKNlW6OVBl6u3rjKWWTZ6
-ZoOcoOZRW3X5/gIhAOmxok0iO0CjboxYLyEXEZdM+l8IgXjfahG8CCsJoZ5W
------END CERTIFICATE-----
-"""
-KEY = """\
------BEGIN PRIVATE KEY-----
-MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQgl3nAThpKg04terH6
-sTwJvHl73pmnDwKjoczAOUS+pe+hRANCAAQV/StVZo/jh1G0IOHP3CaZ8X/omNL6
-805tYsgZoijqn77GRdy4yRHMy2gN2XRQDpXaWy2VpxXzo0H8Ts68onr3
------END PRIVATE KEY-----
-"""
 
 
 @pytest.fixture(autouse=True)
