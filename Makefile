@@ -1,4 +1,4 @@
-.PHONY: train test test-all lint clean
+.PHONY: train test test-all test-home-assistant lint clean
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -12,7 +12,19 @@ test: lint  ## set up, check and run the quick tests
 	$(PYTEST)
 
 test-all: lint  ## the slow tests too
-	$(PYTEST) -m "slow or not slow"
+	$(PYTEST) -m "not home_assistant"
+
+# Home Assistant 2026.11 needs Python 3.14; 2024.3.3 is the last that runs on 3.11.
+HOME_ASSISTANT_VENV ?= .venv-home-assistant
+test-home-assistant: .venv/.installed  ## set Home Assistant itself up, and read it by folder and over its API
+	test -x $(HOME_ASSISTANT_VENV)/bin/hass || \
+	if python3.14 -c '' 2>/dev/null; \
+	then python3.14 -m venv $(HOME_ASSISTANT_VENV) && \
+		$(HOME_ASSISTANT_VENV)/bin/python -m pip install --quiet homeassistant==2026.11.0; \
+	else $(PYTHON) -m venv $(HOME_ASSISTANT_VENV) && \
+		$(HOME_ASSISTANT_VENV)/bin/python -m pip install --quiet homeassistant==2024.3.3 'josepy<2'; \
+	fi
+	HOME_ASSISTANT_VENV=$(abspath $(HOME_ASSISTANT_VENV)) $(BIN)/pytest -q -m home_assistant
 
 lint: .venv/.installed
 	$(BIN)/ruff check .
@@ -26,4 +38,4 @@ lint: .venv/.installed
 	touch $@
 
 clean:
-	rm -rf .venv models *.log build *.egg-info
+	rm -rf .venv .venv-home-assistant models *.log build *.egg-info

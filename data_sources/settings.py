@@ -1,6 +1,8 @@
-"""Where production's services are: environment variables, else ``.env`` in the working directory, else the defaults."""
+"""Where services are and the keys to them: environment variables, else ``.env`` in the working directory."""
 
 from __future__ import annotations
+
+from typing import TypeVar
 
 from pydantic import SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -15,12 +17,17 @@ class SettingsError(DataSourceError):
     """A variable in the environment or ``.env`` cannot be used."""
 
 
-class ProductionSettings(BaseSettings):
-    """The variables that production's training scripts read. None is required."""
-
+class _Settings(BaseSettings):
     model_config = SettingsConfigDict(
         env_file=".env", env_file_encoding="utf-8", env_ignore_empty=True, extra="ignore", hide_input_in_errors=True
     )
+
+
+S = TypeVar("S", bound=_Settings)
+
+
+class ProductionSettings(_Settings):
+    """The variables that production's training scripts read. None is required."""
 
     data_api_url: str = "http://data-api:8006"
     data_api_api_key: SecretStr | None = None
@@ -48,10 +55,26 @@ class ProductionSettings(BaseSettings):
         return self.postgres_url or sqlite_url(DEFAULT_DATABASE)
 
 
+class HomeAssistantSettings(_Settings):
+    """The tokens for Home Assistant's API: a long-lived one, and the one that an add-on is given."""
+
+    home_assistant_token: SecretStr | None = None
+    supervisor_token: SecretStr | None = None
+
+
 def production_settings() -> ProductionSettings:
     """Raises SettingsError that names the variable, never its value: it may be a key."""
+    return _settings(ProductionSettings)
+
+
+def home_assistant_settings() -> HomeAssistantSettings:
+    """Raises SettingsError as ``production_settings`` does."""
+    return _settings(HomeAssistantSettings)
+
+
+def _settings(model: type[S]) -> S:
     try:
-        return ProductionSettings()
+        return model()
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         name = "_".join(map(str, first["loc"])).upper()

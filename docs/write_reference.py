@@ -49,6 +49,8 @@ PRODUCTION = {
 }
 OTHER_VARIABLES = (
     (DATA_DIRECTORY_VARIABLE, "`simulation/training_data/`", "Folder that `--json-input` without a path reads."),
+    ("HOME_ASSISTANT_TOKEN", "none", "Long-lived access token for `homeassistant+http(s)://`. `.env` may hold it."),
+    ("SUPERVISOR_TOKEN", "none", "The same inside an add-on, for `homeassistant+http://supervisor/core` alone."),
     ("HF_HOME", "the library's own", "Cache of Hugging Face models."),
     ("TRANSFORMERS_CACHE", "none", "The same, read where `HF_HOME` is not set."),
 )

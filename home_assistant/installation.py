@@ -47,6 +47,8 @@ class Installation:
         configured: Entity id -> attributes, of entities that the YAML itself names; they may or may not exist.
         customized: Entity id -> attributes that the YAML puts in the place of those that a state would have.
         recorder: The value of ``recorder: db_url:``, which a secret may stand in for; None where it is not set.
+        turned_off: Entity ids of automations whose newest state is off.
+        services: Domain -> name -> fields and target of each action, as the API describes them; empty for a folder.
         problems: Kind of fault -> how often; what could not be read or resolved, for the report.
         notes: One line for each part that is missing or broken: which file, what happened, what to do.
     """
@@ -66,5 +68,7 @@ class Installation:
     configured: dict[str, Mapping[str, Any]] = field(default_factory=dict)
     customized: dict[str, Mapping[Any, Any]] = field(default_factory=dict)
     recorder: Any = None
+    turned_off: set[str] = field(default_factory=set)
+    services: Mapping[str, Any] = field(default_factory=dict)
     problems: Counter[str] = field(default_factory=Counter)
     notes: list[str] = field(default_factory=list)

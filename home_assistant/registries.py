@@ -16,7 +16,14 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from home_assistant.entity_id import LOOSE_PATTERN, MAX_LENGTH, domain_of, is_entity_id, normalized_entity_id
+from home_assistant.entity_id import (
+    LOOSE_PATTERN,
+    MAX_LENGTH,
+    domain_of,
+    is_entity_id,
+    listed_ids,
+    normalized_entity_id,
+)
 from home_assistant.installation import Installation
 
 STORAGE = ".storage"
@@ -104,6 +111,7 @@ def read_restored(storage: Path, installation: Installation, only: Container[str
     for state in saved_states(stored._asdict()) if stored is not None else ():
         add_state(found, state)
     installation.problems.update(found.problems)
+    installation.turned_off |= found.turned_off
     for entity_id, attributes in found.states.items():
         if entity_id not in installation.states and (only is None or entity_id in only):
             installation.states[entity_id] = attributes
@@ -261,6 +269,8 @@ def add_state(installation: Installation, state: Any) -> None:
         installation.problems["unusable state"] += 1
         return
     installation.states[entity_id] = attributes if isinstance(attributes, dict) else {}
+    if domain_of(entity_id) == "automation" and state.get("state") == "off":
+        installation.turned_off.add(entity_id)
 
 
 def _line(value: Any) -> str | None:
@@ -378,6 +388,39 @@ def _without_prefix(name: str, device: str) -> str | None:
     if len(rest) == len(name) - end:
         return None
     return rest[0].upper() + rest[1:] if rest.partition(" ")[0].islower() else rest
+
+
+# -- What states tell of others ----------------------------------------------------------------------------------------
+
+# Platform of a helper -> the attribute of its state that names the entity which it shows again.
+_SOURCE_IN_STATE = {
+    "derivative": "source",
+    "filter": "entity_id",
+    "integration": "source",
+    "threshold": "entity_id",
+    "trend": "entity_id",
+    "utility_meter": "source",
+}
+_LISTS_OTHERS = frozenset(("automation", "script"))  # their states may list entities that are no members
+
+
+def add_told_by_states(installation: Installation) -> None:
+    """Add the scenes, groups and mirrors that states and the registry's options tell of, where no file has told."""
+    rows = {row["entity_id"]: row for row in installation.entities}
+    for entity_id, attributes in installation.states.items():
+        told = attributes.get("entity_id")
+        members = tuple(filter(is_entity_id, listed_ids(told))) if isinstance(told, list) else ()
+        if members and domain_of(entity_id) not in _LISTS_OTHERS:
+            into = installation.scenes if domain_of(entity_id) == "scene" else installation.groups
+            into.setdefault(entity_id, members)
+        row = rows.get(entity_id, {})
+        options = row.get("options")
+        wrapped = options.get("switch_as_x") if isinstance(options, dict) else None
+        source = wrapped.get("entity_id") if isinstance(wrapped, dict) else None
+        if source is None and row.get("platform") in _SOURCE_IN_STATE:
+            source = attributes.get(_SOURCE_IN_STATE[row["platform"]])
+        if isinstance(source, str) and is_entity_id(source) and source != entity_id:
+            installation.mirrors.setdefault(entity_id, (source,))
 
 
 # -- Joined ------------------------------------------------------------------------------------------------------------

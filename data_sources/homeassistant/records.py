@@ -12,7 +12,7 @@ from home_assistant.automation import structure
 from home_assistant.automation_pairs import known_pairs
 from home_assistant.automation_yaml import dump_automation
 from home_assistant.installation import Installation
-from home_assistant.registries import area_rows, entity_rows, home_id_of
+from home_assistant.registries import add_told_by_states, area_rows, entity_rows, home_id_of
 
 _NO_ANSWER = ("id", "alias", "description")  # what an editor wrote, or what asks for the automation
 
@@ -21,6 +21,11 @@ def home_of(installation: Installation, report: LoadReport) -> Home:
     """The home. Its synergies are the pairs that its automations join; what of them is not resolved is counted."""
     builder = HomeBuilder(report, home_id_of(installation) or DEFAULT_HOME_ID)
     builder.add_places(area_rows(installation), ())
+    add_told_by_states(installation)
+    installation.automations[:] = [
+        replace(automation, enabled=False) if automation.entity_id in installation.turned_off else automation
+        for automation in installation.automations
+    ]
     for row in entity_rows(installation):
         builder.add_entity(row, row["entity_id"])
     pairs = known_pairs(installation)
@@ -34,7 +39,7 @@ def home_of(installation: Installation, report: LoadReport) -> Home:
         }
         builder.add_row(row, pair.automation_id)
     installation.problems.update(pairs.problems)
-    turned_off = tuple((pair.trigger, pair.action) for pair in pairs.turned_off)
+    turned_off = tuple(sorted({(pair.trigger, pair.action) for pair in pairs.turned_off}))
     return replace(builder.build(), turned_off=turned_off)
 
 

@@ -29,9 +29,9 @@ def source_options(command: F) -> F:
         "--data-source",
         metavar="SPEC",
         default=None,
-        help="Read this source: a path, homeassistant:/config, the URL of a Data API or a database, auto (production's "
-        "services, or JSON if they cannot be reached), or env:VARIABLE, for a URL with a password. Not together with "
-        "--json-input.",
+        help="Read this source: a path, homeassistant:/config, homeassistant+http://host:8123, the URL of a Data API "
+        "or a database, auto (production's services, or JSON if they cannot be reached), or env:VARIABLE, for a URL "
+        "with a password. Not together with --json-input.",
     )
     @click.option(
         "--strict", is_flag=True, help="Fail at the first row that cannot be used, instead of leaving it out."
