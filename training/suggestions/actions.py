@@ -22,16 +22,25 @@ class Step:
     Attributes:
         words: A sentence's verb and ``{name}``, which stands for the entity's name.
         service: Such as ``light.turn_on``.
-        data: The service's data. ``{said}`` stands for what happened, ``{action}`` for the entities.
+        data: The service's data. ``{said}`` stands for what happened, ``{action}`` for the entities, ``{trigger}``
+            for the entity that started it.
         adjust: What a person should look at before using it, or "".
+        settled_by: The capability that makes ``adjust`` needless where it is known, or "".
         conditions: What has to hold for it.
+        instead: What to do where the entity does not support this, the best first.
+        longest: Characters that a text of ``data`` may have; None for any number.
+        shortest: Characters that it needs.
     """
 
     words: str
     service: str
     data: dict[str, Any] = field(default_factory=dict)
     adjust: str = ""
+    settled_by: str = ""
     conditions: tuple[dict[str, Any], ...] = ()
+    instead: tuple[Step, ...] = ()
+    longest: int | None = None
+    shortest: int = 0
 
 
 def with_article(kind: str) -> str:
@@ -45,6 +54,9 @@ def with_article(kind: str) -> str:
 
 _SAME_RANGE = "it copies every change: the two need one unit and range"
 _NEEDS_CODE = "add `code:` to the data where the panel asks for one"
+ARM_CODE = "code_arm_required"
+# The trigger's state, and not what it came to: a person may also start the automation by hand.
+VALUE_OF_TRIGGER = "{{ states('{trigger}') | float(0) }}"
 _HEATS = frozenset("floor heat heated heater heating radiator trv".split())
 _COOLS = frozenset("ac aircon airco conditioner cooler".split())
 # Action's domain -> the kinds of event to prefer, whatever the trigger is likely to mean.
@@ -53,9 +65,10 @@ _NEED_MORE_THAN_AN_ID = frozenset("alert camera date datetime infrared radio_fre
 
 
 def actions_of(action: Entity, device_class: str, speakers: Sequence[str]) -> Mapping[str, Step]:
-    """Kind of event -> what an entity does at it; ``*`` stands for all other kinds.
+    """Kind of event -> what an entity of this kind does at it; ``*`` stands for all other kinds.
 
-    ``speakers`` are the home's ``tts`` entities. Raises NoRecipeError where the entity cannot act.
+    What this very entity supports is not looked at. ``speakers`` are the home's ``tts`` entities. Raises NoRecipeError
+    where the entity cannot act.
     """
     domain, words = action.domain, entity_words(action)
     if domain in READ_ONLY_DOMAINS or domain in _NEED_MORE_THAN_AN_ID:
@@ -85,27 +98,109 @@ def _announced(speakers: Sequence[str]) -> dict[str, Step]:
     return dict.fromkeys(("alarm", "closed", "elapsed", "fault", "leak", "opened"), say)
 
 
+def turned(domain: str, service: str) -> Step:
+    """The step of ``turn_on``, ``turn_off`` or ``toggle``."""
+    return call(service.replace("_", " "), f"{domain}.{service}")
+
+
 def _switched(domain: str, on: str, off: str = "", toggle: str = "") -> dict[str, Step]:
     """Steps of a domain with turn_on, turn_off and toggle; each is given its kinds of event, separated by spaces."""
-    table = {}
-    for words, service, kinds in (("on", "turn_on", on), ("off", "turn_off", off), ("over", "toggle", toggle)):
-        verb = "toggle {name}" if service == "toggle" else f"turn {words} {{name}}"
-        table.update(dict.fromkeys(kinds.split(), Step(verb, f"{domain}.{service}")))
-    return table
+    called = (("turn_on", on), ("turn_off", off), ("toggle", toggle))
+    return {kind: turned(domain, service) for service, kinds in called for kind in kinds.split()}
 
 
-def _call(words: str, service: str, kinds: str, adjust: str = "", **data: Any) -> dict[str, Step]:
+def _call(words: str, service: str, kinds: str, adjust: str = "", settled_by: str = "", **data: Any) -> dict[str, Step]:
     """The step of one service at some kinds of event, separated by spaces; ``words`` may do without ``{name}``."""
+    return dict.fromkeys(kinds.split(), call(words, service, adjust, settled_by, **data))
+
+
+def call(words: str, service: str, adjust: str = "", settled_by: str = "", **data: Any) -> Step:
+    """The step of one service, with what to do where it is not supported; ``words`` may do without ``{name}``."""
     spoken = words if "{name}" in words else f"{words} {{name}}"
-    return dict.fromkeys(kinds.split(), Step(spoken, service, data, adjust))
+    named = " ".join((service, *(value for value in data.values() if isinstance(value, str))))
+    return Step(spoken, service, data, adjust, settled_by, instead=_INSTEAD.get(named, _INSTEAD.get(service, ())))
+
+
+def _modes(key: str, *modes: str) -> tuple[Step, ...]:
+    """Modes of a climate that do the same, the best first."""
+    verb = {"heat": "heat with", "cool": "cool with"}.get(modes[0], "set")
+    return tuple(
+        Step(f"{verb} {{name}}" + (f" to {mode}" if verb == "set" else ""), f"climate.set_{key}", {key: mode})
+        for mode in modes[1:]
+    )
+
+
+# What is asked for -> what comes to the same where it is not supported, the best first.
+_INSTEAD: Mapping[str, tuple[Step, ...]] = {
+    "alarm_control_panel.alarm_arm_away": (
+        Step("arm {name} as at home", "alarm_control_panel.alarm_arm_home", settled_by=ARM_CODE, adjust=_NEEDS_CODE),
+    ),
+    "alarm_control_panel.alarm_arm_night": (
+        Step("arm {name} as at home", "alarm_control_panel.alarm_arm_home", settled_by=ARM_CODE, adjust=_NEEDS_CODE),
+    ),
+    "climate.set_hvac_mode cool": _modes("hvac_mode", "cool", "heat_cool", "auto"),
+    "climate.set_hvac_mode heat": _modes("hvac_mode", "heat", "heat_cool", "auto"),
+    "climate.set_preset_mode away": (
+        *_modes("preset_mode", "away", "eco", "vacation"),
+        Step("turn off {name}", "climate.turn_off"),
+        Step("turn off {name}", "climate.set_hvac_mode", {"hvac_mode": "off"}),
+    ),
+    "climate.set_preset_mode home": (
+        *_modes("preset_mode", "home", "comfort", "none"),
+        Step("turn on {name}", "climate.turn_on"),
+    ),
+    "climate.set_preset_mode sleep": _modes("preset_mode", "sleep", "night", "eco"),
+    "climate.turn_off": (Step("turn off {name}", "climate.set_hvac_mode", {"hvac_mode": "off"}),),
+    "climate.turn_on": tuple(
+        Step("turn on {name}", "climate.set_hvac_mode", {"hvac_mode": mode}, "put in the mode that you mean")
+        for mode in ("heat_cool", "auto", "heat", "cool")
+    ),
+    "cover.close_cover": (
+        Step("close {name}", "cover.set_cover_position", {"position": 0}),
+        Step("close the slats of {name}", "cover.close_cover_tilt"),
+        Step("close the slats of {name}", "cover.set_cover_tilt_position", {"tilt_position": 0}),
+    ),
+    "cover.open_cover": (
+        Step("open {name}", "cover.set_cover_position", {"position": 100}),
+        Step("open the slats of {name}", "cover.open_cover_tilt"),
+        Step("open the slats of {name}", "cover.set_cover_tilt_position", {"tilt_position": 100}),
+    ),
+    "cover.toggle": (Step("open or close the slats of {name}", "cover.toggle_cover_tilt"),),
+    "fan.turn_off": (Step("stop {name}", "fan.set_percentage", {"percentage": 0}),),
+    "fan.turn_on": (Step("turn on {name}", "fan.set_percentage", {"percentage": 50}),),
+    "lawn_mower.dock": (Step("pause {name}", "lawn_mower.pause"), Step("stop {name}", "lawn_mower.stop")),
+    "media_player.media_pause": (
+        Step("stop {name}", "media_player.media_stop"),
+        Step("mute {name}", "media_player.volume_mute", {"is_volume_muted": True}),
+    ),
+    "media_player.media_play": (
+        Step("play or pause {name}", "media_player.media_play_pause"),
+        Step("turn on {name}", "media_player.turn_on"),
+    ),
+    "media_player.turn_off": (
+        Step("stop {name}", "media_player.media_stop"),
+        Step("pause {name}", "media_player.media_pause"),
+    ),
+    "media_player.turn_on": (Step("play on {name}", "media_player.media_play"),),
+    "vacuum.return_to_base": (Step("stop {name}", "vacuum.stop"), Step("pause {name}", "vacuum.pause")),
+    "valve.close_valve": (Step("close {name}", "valve.set_valve_position", {"position": 0}),),
+    "valve.open_valve": (Step("open {name}", "valve.set_valve_position", {"position": 100}),),
+    "water_heater.turn_off": (Step("turn off {name}", "water_heater.set_operation_mode", {"operation_mode": "off"}),),
+    "water_heater.turn_on": tuple(
+        Step(f"set {{name}} to {mode}", "water_heater.set_operation_mode", {"operation_mode": mode})
+        for mode in ("eco", "heat_pump", "electric", "gas", "performance", "high_demand")
+    ),
+}
 
 
 _ON = "alarm arrived occupied changed dark high leak on opened playing time"
+_SET_PRESET = "climate.set_preset_mode"
+_MODE = "your climate may have another mode"
 _PRESET = "not every climate has this preset: put in one that yours has"
 _ACTIONS: dict[str, Mapping[str, Step]] = {
     "alarm_control_panel": {
-        **_call("arm", "alarm_control_panel.alarm_arm_away", "left on time", _NEEDS_CODE),
-        **_call("arm {name} for the night", "alarm_control_panel.alarm_arm_night", "night", _NEEDS_CODE),
+        **_call("arm", "alarm_control_panel.alarm_arm_away", "left on time", _NEEDS_CODE, ARM_CODE),
+        **_call("arm {name} for the night", "alarm_control_panel.alarm_arm_night", "night", _NEEDS_CODE, ARM_CODE),
         **dict.fromkeys(
             ("occupied", "opened"),
             Step(
@@ -120,11 +215,11 @@ _ACTIONS: dict[str, Mapping[str, Step]] = {
     "button": _call("press", "button.press", "*"),
     "input_button": _call("press", "input_button.press", "*"),
     "climate": {
-        **_call("heat with", "climate.set_hvac_mode", "cold", "your climate may have another mode", hvac_mode="heat"),
-        **_call("cool with", "climate.set_hvac_mode", "hot", "your climate may have another mode", hvac_mode="cool"),
-        **_call("set {name} to away", "climate.set_preset_mode", "left", _PRESET, preset_mode="away"),
-        **_call("set {name} to home", "climate.set_preset_mode", "arrived", _PRESET, preset_mode="home"),
-        **_call("set {name} to sleep", "climate.set_preset_mode", "night", _PRESET, preset_mode="sleep"),
+        **_call("heat with", "climate.set_hvac_mode", "cold", _MODE, "hvac_modes", hvac_mode="heat"),
+        **_call("cool with", "climate.set_hvac_mode", "hot", _MODE, "hvac_modes", hvac_mode="cool"),
+        **_call("set {name} to away", _SET_PRESET, "left", _PRESET, "preset_modes", preset_mode="away"),
+        **_call("set {name} to home", _SET_PRESET, "arrived", _PRESET, "preset_modes", preset_mode="home"),
+        **_call("set {name} to sleep", _SET_PRESET, "night", _PRESET, "preset_modes", preset_mode="sleep"),
         **_switched("climate", "occupied cheap closed light on time", "elapsed off opened", "pressed"),
     },
     "counter": _call("count on", "counter.increment", "*"),
@@ -144,13 +239,13 @@ _ACTIONS: dict[str, Mapping[str, Step]] = {
     ),
     "input_number": {
         **_call(
-            "copy the value to", "input_number.set_value", "number", value="{{ trigger.to_state.state | float(0) }}",
+            "copy the value to", "input_number.set_value", "number", value=VALUE_OF_TRIGGER,
             adjust=_SAME_RANGE,
         ),
         **_call("raise", "input_number.increment", "pressed"),
     },
     "number": _call(
-        "copy the value to", "number.set_value", "number", value="{{ trigger.to_state.state | float(0) }}",
+        "copy the value to", "number.set_value", "number", value=VALUE_OF_TRIGGER,
         adjust=_SAME_RANGE,
     ),
     "input_text": _call("note it in", "input_text.set_value", "*", value="{said}"),
@@ -158,7 +253,7 @@ _ACTIONS: dict[str, Mapping[str, Step]] = {
     **{
         domain: {
             **_call(
-                "choose the same in", f"{domain}.select_option", "option", option="{{ trigger.to_state.state }}",
+                "choose the same in", f"{domain}.select_option", "option", option="{{ states('{trigger}') }}",
                 adjust="both need the same options",
             ),
             **_call("choose the next of", f"{domain}.select_next", "pressed"),
@@ -172,7 +267,9 @@ _ACTIONS: dict[str, Mapping[str, Step]] = {
     },
     "light": {
         **_switched("light", _ON.replace(" playing", ""), "elapsed vacant left light off", "pressed"),
-        **_call("dim", "light.turn_on", "playing", brightness_pct=20),
+        "playing": Step(
+            "dim {name}", "light.turn_on", {"brightness_pct": 20}, instead=(Step("turn off {name}", "light.turn_off"),)
+        ),
     },
     "lock": _call("lock", "lock.lock", "closed dark elapsed vacant left off pressed time"),
     "media_player": {

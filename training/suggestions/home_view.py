@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from data_sources import Entity, Home
 from home_assistant.household_words import canonical_word, in_different_places, places_of, words_of
+from training.suggestions.abilities import able_alike
 from training.suggestions.actions import NoRecipeError, with_article
 from training.suggestions.recipes import Recipe, name_of, one_line, write_automation
 from training.synergy.graph import HomeGraph
@@ -91,7 +92,9 @@ class HomeView:
         return self.classes[trigger], self.classes[action]
 
     def act_together(self, trigger: str, one: str, other: str) -> bool:
-        """Whether two of a family are in one area or, where no area is known, all three names share a word."""
+        """Whether two of a family support the same, and are in one area or, without areas, all names share a word."""
+        if not able_alike(self.entities[one], self.entities[other]):
+            return False
         areas = self.entities[one].area_id, self.entities[other].area_id
         if areas != (None, None):
             return areas[0] == areas[1]

@@ -7,12 +7,13 @@ when nobody has moved for a while. The first event that both know is taken. With
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from data_sources import Entity
 from home_assistant.entity_id import is_entity_id, normalized_entity_id
+from training.suggestions.abilities import supported_steps
 from training.suggestions.actions import PREFERRED, NoRecipeError, Step, actions_of, with_article
 from training.suggestions.events import Event, events_of
 
@@ -46,24 +47,34 @@ def write_automation(
         description: The automation's description.
 
     Raises:
-        NoRecipeError: The pair cannot be automated sensibly.
+        NoRecipeError: The pair cannot be automated sensibly, or not by what the entities support.
     """
     for entity in (trigger, *actions):
         if not is_entity_id(normalized_entity_id(entity.entity_id)):
             raise NoRecipeError("Home Assistant does not accept the entity's id")
+    domain = actions[0].domain
     steps_at = actions_of(actions[0], action_class, sorted(i for i in entity_ids if i.startswith("tts.")))
-    events = events_of(trigger, trigger_class)
     if "left" in steps_at:
         steps_at = {"night": steps_at["left"], **steps_at}
-    preferred = [kind for kind in PREFERRED.get(actions[0].domain, ()) if kind in steps_at]
-    event = next((e for kinds in (preferred, steps_at) for e in events if e.kind in kinds), None)
-    if event is None and "*" in steps_at:
-        event = next((e for e in events if e.kind not in ("number", "option")), None)
+    events = events_of(trigger, trigger_class)
+    possible = supported_steps(steps_at, trigger, actions)
+    event = _event_for(events, possible, domain)
+    if event is None and _event_for(events, steps_at, domain) is not None:
+        raise NoRecipeError(f"{with_article(domain)} that does not support what it would be asked")
     if event is None:
         kind = with_article(f"{trigger_class} {trigger.domain}".strip())
-        raise NoRecipeError(f"nothing sensible comes of {kind} and {with_article(actions[0].domain)}")
-    step = steps_at.get(event.kind) or steps_at["*"]
+        raise NoRecipeError(f"nothing sensible comes of {kind} and {with_article(domain)}")
+    step = possible.get(event.kind) or possible["*"]
     return _assembled(trigger, actions, event, step, description)
+
+
+def _event_for(events: Sequence[Event], steps_at: Mapping[str, Step], domain: str) -> Event | None:
+    """The event to start with: a preferred one, else the likeliest that there is a step for."""
+    preferred = [kind for kind in PREFERRED.get(domain, ()) if kind in steps_at]
+    event = next((e for kinds in (preferred, steps_at) for e in events if e.kind in kinds), None)
+    if event is None and "*" in steps_at:
+        return next((e for e in events if e.kind not in ("number", "option")), None)
+    return event
 
 
 def name_of(entity: Entity) -> str:
@@ -85,7 +96,7 @@ def _assembled(trigger: Entity, actions: Sequence[Entity], event: Event, step: S
     trigger_id, *ids = (normalized_entity_id(entity.entity_id) for entity in (trigger, *actions))
     said = f"{name_of(trigger)} {event.words}"
     target = {"entity_id": ids[0] if len(ids) == 1 else ids}
-    data = {key: _filled(value, said, ids) for key, value in step.data.items()}
+    data = {key: _filled(value, said, ids, trigger_id, step) for key, value in step.data.items()}
     if step.service == "tts.speak":
         target = {"entity_id": data.pop("tts")}
     calls: list[dict[str, Any]] = [{"action": step.service, "target": target, **({"data": data} if data else {})}]
@@ -112,7 +123,12 @@ def _assembled(trigger: Entity, actions: Sequence[Entity], event: Event, step: S
     return Recipe(automation, tuple(note for note in (event.adjust, step.adjust) if note))
 
 
-def _filled(value: Any, said: str, ids: Sequence[str]) -> Any:
+def _filled(value: Any, said: str, ids: Sequence[str], trigger_id: str, step: Step) -> Any:
     if value == "{said}":
-        return said.replace("{", "(").replace("}", ")")  # a name is no template
-    return (ids[0] if len(ids) == 1 else list(ids)) if value == "{action}" else value
+        text = said.replace("{", "(").replace("}", ")")  # a name is no template
+        if len(text) < step.shortest:
+            raise NoRecipeError("a text that has to be longer than what there is to say")
+        return text[: step.longest]
+    if value == "{action}":
+        return ids[0] if len(ids) == 1 else list(ids)
+    return value.replace("{trigger}", trigger_id) if isinstance(value, str) else value
