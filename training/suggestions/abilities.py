@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -24,13 +24,15 @@ _OPTION_WORDS = {
 }
 
 
-def supported_steps(steps: Mapping[str, Step], trigger: Entity, actions: Sequence[Entity]) -> dict[str, Step]:
-    """Of the steps of some kinds of event, those that all of ``actions`` support, or what they support instead.
+def supported_steps(
+    steps: Mapping[str, Step], kinds: Container[str], trigger: Entity, actions: Sequence[Entity]
+) -> dict[str, Step]:
+    """Of the steps at ``kinds`` of event, those that all of ``actions`` support, or what they support instead.
 
     Where an entity's features and capabilities are not known, everything counts as supported.
     """
     chosen = {kind: step for kind, option in _options_meant(actions) if (step := _choosing(actions, option))}
-    possible = {kind: supported(step, trigger, actions) for kind, step in {**steps, **chosen}.items()}
+    possible = {kind: supported(step, trigger, actions) for kind, step in {**steps, **chosen}.items() if kind in kinds}
     return {kind: step for kind, step in possible.items() if step is not None}
 
 

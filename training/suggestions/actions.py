@@ -53,7 +53,8 @@ def with_article(kind: str) -> str:
 # -- What each domain does ---------------------------------------------------------------------------------------------
 
 _SAME_RANGE = "it copies every change: the two need one unit and range"
-_NEEDS_CODE = "add `code:` to the data where the panel asks for one"
+NEEDS_CODE = "add `code:` to the data where the panel asks for one"
+GATE_CLASSES = ("door", "garage", "gate")
 ARM_CODE = "code_arm_required"
 # The trigger's state, and not what it came to: a person may also start the automation by hand.
 VALUE_OF_TRIGGER = "{{ states('{trigger}') | float(0) }}"
@@ -79,7 +80,7 @@ def actions_of(action: Entity, device_class: str, speakers: Sequence[str]) -> Ma
         return {kind: step for kind, step in _ACTIONS[domain].items() if kind != "hot"}
     if domain == "climate" and words & _COOLS:
         return {kind: step for kind, step in _ACTIONS[domain].items() if kind != "cold"}
-    if domain == "cover" and device_class in ("door", "garage", "gate"):
+    if domain == "cover" and device_class in GATE_CLASSES:
         return _GATE
     if domain in _ACTIONS:
         return _ACTIONS[domain]
@@ -133,10 +134,10 @@ def _modes(key: str, *modes: str) -> tuple[Step, ...]:
 # What is asked for -> what comes to the same where it is not supported, the best first.
 _INSTEAD: Mapping[str, tuple[Step, ...]] = {
     "alarm_control_panel.alarm_arm_away": (
-        Step("arm {name} as at home", "alarm_control_panel.alarm_arm_home", settled_by=ARM_CODE, adjust=_NEEDS_CODE),
+        Step("arm {name} as at home", "alarm_control_panel.alarm_arm_home", settled_by=ARM_CODE, adjust=NEEDS_CODE),
     ),
     "alarm_control_panel.alarm_arm_night": (
-        Step("arm {name} as at home", "alarm_control_panel.alarm_arm_home", settled_by=ARM_CODE, adjust=_NEEDS_CODE),
+        Step("arm {name} as at home", "alarm_control_panel.alarm_arm_home", settled_by=ARM_CODE, adjust=NEEDS_CODE),
     ),
     "climate.set_hvac_mode cool": _modes("hvac_mode", "cool", "heat_cool", "auto"),
     "climate.set_hvac_mode heat": _modes("hvac_mode", "heat", "heat_cool", "auto"),
@@ -199,8 +200,8 @@ _MODE = "your climate may have another mode"
 _PRESET = "not every climate has this preset: put in one that yours has"
 _ACTIONS: dict[str, Mapping[str, Step]] = {
     "alarm_control_panel": {
-        **_call("arm", "alarm_control_panel.alarm_arm_away", "left on time", _NEEDS_CODE, ARM_CODE),
-        **_call("arm {name} for the night", "alarm_control_panel.alarm_arm_night", "night", _NEEDS_CODE, ARM_CODE),
+        **_call("arm", "alarm_control_panel.alarm_arm_away", "left on time", NEEDS_CODE, ARM_CODE),
+        **_call("arm {name} for the night", "alarm_control_panel.alarm_arm_night", "night", NEEDS_CODE, ARM_CODE),
         **dict.fromkeys(
             ("occupied", "opened"),
             Step(

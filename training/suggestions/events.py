@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
@@ -142,6 +143,7 @@ _KIND_WORDS = {
     "left": frozenset("away bye goodbye holiday leaving vacation".split()),
 }
 _LIGHT_WORDS = frozenset(("lamp", "light", "lights"))
+_AT_ONCE = re.compile(r" for (a minute|\d+ minutes)$")  # what says how long a state has to last
 _NUMBER_DOMAINS = frozenset(("counter", "input_number", "number"))
 _CHOICE_DOMAINS = frozenset(("input_select", "select"))
 
@@ -156,6 +158,25 @@ def events_of(trigger: Entity, device_class: str) -> list[Event]:
     note = "what is meant is read off the trigger's name: put in another action if you mean something else"
     meant = [replace(events[0], kind=kind, adjust=note) for kind, telling in _KIND_WORDS.items() if words & telling][:1]
     return [*meant, *events]
+
+
+def event_at(trigger: Entity, device_class: str, state: str) -> Event:
+    """What happens when a trigger comes into ``state``; it need not stay there."""
+    entity = normalized_entity_id(trigger.entity_id)
+    events = _events_by_class(trigger, device_class)
+    if trigger.domain in _LAST_TIME:
+        return events[0]
+    if trigger.domain == "sun":
+        return events[0] if state == "below_horizon" else events[1]
+    if trigger.domain in PRESENCE_DOMAINS and state in ("home", "not_home"):
+        return events[state != "home"]
+    to = {"trigger": "state", "entity_id": entity, "to": state}
+    for event in events:
+        awaited = event.trigger.get("to")
+        if state == awaited or (isinstance(awaited, list) and state in awaited):
+            words = _AT_ONCE.sub("", event.words)
+            return Event(event.kind, words.replace("stays closed", "closes").replace("stays", "is"), to)
+    return Event("changed", f"becomes {state}", to)
 
 
 def entity_words(entity: Entity) -> set[str]:

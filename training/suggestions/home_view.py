@@ -10,9 +10,11 @@ from itertools import product
 from typing import TYPE_CHECKING
 
 from data_sources import Entity, Home
+from data_sources.records import ObservedPair
 from home_assistant.household_words import canonical_word, in_different_places, places_of, words_of
 from training.suggestions.abilities import able_alike
 from training.suggestions.actions import NoRecipeError, with_article
+from training.suggestions.habits import write_habit
 from training.suggestions.recipes import Recipe, name_of, one_line, write_automation
 from training.synergy.graph import HomeGraph
 
@@ -53,6 +55,9 @@ class HomeView:
         for t, a in sorted(self.known):
             self.triggers_of[a].append(t)
             self.actions_of[t].append(a)
+        self.observed: dict[tuple[str, str], list[ObservedPair]] = defaultdict(list)
+        for seen in sorted(home.observed, key=lambda seen: -seen.count):
+            self.observed[seen.trigger, seen.action].append(seen)
         self.classes = dict(zip(graph.entity_ids, graph.classes, strict=True))
         self.words = _rare_words(graph)
         self.tokens = {
@@ -117,6 +122,28 @@ class HomeView:
             self._device_class(actions[0]),
             self._speech,
         )
+
+    def habit(self, trigger: str, action: str) -> tuple[Recipe, tuple[str, ...]] | None:
+        """The automation of what a person was seen to do most often with a pair, and the entities that act in it.
+
+        Those act that were seen to be brought into the same state after the same trigger, and are of one family. None
+        where nothing was seen, or nothing that may happen by itself.
+        """
+        for seen in self.observed.get((trigger, action), ()):
+            alike = [
+                other
+                for (begun, other), all_seen in self.observed.items()
+                if begun == trigger and other != action and self.family(other) == self.family(action)
+                if any((one.state, one.result) == (seen.state, seen.result) for one in all_seen)
+                if able_alike(self.entities[action], self.entities[other])
+            ]
+            ends = [self.entities[entity_id] for entity_id in (action, *alike)]
+            classes = self._device_class(trigger), self._device_class(action)
+            try:
+                return write_habit(seen, self.entities[trigger], classes[0], ends, classes[1]), (action, *alike)
+            except NoRecipeError:
+                continue
+        return None
 
     def _own_meter(self, trigger: str, action: str) -> bool:
         """Whether the trigger meters the action: ``sensor.kettle_power`` is ``switch.kettle`` and what it measures."""

@@ -6,24 +6,31 @@ import hashlib
 import logging
 import re
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import count
 from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
 
 from data_sources import Home
 from training.runs.errors import TrainingError
 from training.suggestions.actions import NoRecipeError
 from training.suggestions.config import MIN_SCORE
-from training.suggestions.home_view import HomeView
+from training.suggestions.home_view import REASONS, HomeView
 from training.suggestions.recipes import Recipe, name_of
-from training.synergy.graph import build_graph
+from training.synergy.graph import HomeGraph, Ints, build_graph
 
 if TYPE_CHECKING:
     from training.synergy.model import SynergyModel
 
 
 log = logging.getLogger(__name__)
+
+Mask = npt.NDArray[np.bool_]
+Habits = Mapping[tuple[str, str], tuple[Recipe, tuple[str, ...]]]
+"""Pair -> the automation of what a person does by hand, and the entities that act in it."""
 
 POOL = 3000  # pairs of the model that are looked at, the best ones; more where more suggestions are wanted
 RELEVANCE = 0.7  # weight of a pair's own relevance; the rest is the weight of its likeness to those chosen before it
@@ -48,7 +55,8 @@ class Proposal:
     Attributes:
         trigger: Entity id of the trigger.
         actions: Entity ids that act together.
-        score: Score of the pair of the trigger and the first action, 0 to 1.
+        score: Score of the pair of the trigger and the first action, 0 to 1; that of what a person does by hand is
+            halfway from the model's to 1.
         reasons: Why it was suggested, strongest first.
         alternatives: Others of the first action's family that the model finds likely too.
         adjust: What a person has to check in ``automation``.
@@ -99,7 +107,7 @@ class Candidate(NamedTuple):
         trigger: Entity id of the trigger.
         actions: Entity ids that act together, the pair's own first.
         alternatives: Other members of the family in the pool.
-        score: The model's score.
+        score: The model's score, raised where a person does it by hand (``_raised``).
         relevance: What its place in the model's order is worth, on the scale of the scores.
         recipe: Its automation.
         reasons: Why it is suggested.
@@ -120,7 +128,8 @@ def suggest_automations(
     """The best automations that a home does not have.
 
     Pairs that have no sensible recipe, or that would undo what is automated the other way round, are left out and
-    counted. Lights of one family (``light.spot_1``, ``light.spot_2``) in one room are one suggestion.
+    counted. What a person was seen to do by hand (``Home.observed``) is suggested as it was done, with that as first
+    reason, and ranks higher. Lights of one family (``light.spot_1``, ``light.spot_2``) in one room are one suggestion.
 
     Args:
         model: The model.
@@ -142,12 +151,18 @@ def suggest_automations(
         graph = graph.without_pairs()
     view = HomeView(home, graph, model)
     left_out: Counter[str] = Counter()
-    pairs, logits = model.scorer(model.read(graph), graph.pairs).best_pairs(max(POOL, 50 * top))
+    scorer = model.scorer(model.read(graph), graph.pairs)
+    pairs, logits = scorer.best_pairs(max(POOL, 50 * top))
+    done = _done_by_hand(view, graph, scorer.home.can_act, pairs)
+    pairs, logits = np.concatenate([pairs, done]), np.concatenate([logits, scorer.logits(done)])
     pool = [
         (graph.entity_ids[t], graph.entity_ids[a], score)
         for (t, a), score in zip(pairs.tolist(), model.calibration(logits).tolist(), strict=True)
     ]
-    candidates = _candidates([found for found in pool if found[2] >= min_score], view, left_out)
+    habits = {(t, a): habit for t, a, _ in pool if (habit := view.habit(t, a)) is not None}
+    candidates = _candidates(
+        [found for found in pool if _raised(found[2], found[:2] in habits) >= min_score], view, habits, left_out
+    )
     chosen = _diverse(candidates, view, top) if diverse else candidates[:top]
     notes = []
     if len(chosen) < top:
@@ -155,6 +170,8 @@ def suggest_automations(
         few = f"no more pairs score at least {min_score:g} (the best of all scores {best:.2f}); see --min-score"
         whole = any(s < min_score for _, _, s in pool) or not pool
         notes.append(few if whole else "no more of the best pairs can be suggested; see those left out")
+    if by_hand := sum(bool(candidate.recipe.reason) for candidate in chosen):
+        notes.append(f"{by_hand} of these you do by hand again and again; that raised their scores halfway to 1")
     if home.generated:
         notes.append(f"the {home.generated} known pairs were generated from rules and are not taken as automations")
     return HomeProposals(
@@ -168,8 +185,24 @@ def suggest_automations(
     )
 
 
-def _candidates(pool: Sequence[tuple[str, str, float]], view: HomeView, left_out: Counter[str]) -> list[Candidate]:
-    """The pairs of the pool that can be automated, in its order, each family as its best member."""
+def _raised(score: float, by_hand: bool) -> float:
+    """A score; that of a pair that a person does by hand is halfway from it to 1, so never below ``MIN_SCORE``."""
+    return (1 + score) / 2 if by_hand else score
+
+
+def _done_by_hand(view: HomeView, graph: HomeGraph, can_act: Mask, pool: Ints) -> Ints:
+    """``[k, 2]`` pairs that a person was seen to do, which the pool lacks and a suggestion could have."""
+    index = {entity_id: i for i, entity_id in enumerate(graph.entity_ids)}
+    pairs = [(index[t], index[a]) for t, a in view.observed if (t, a) not in view.known]
+    usable = [(t, a) for t, a in pairs if can_act[a] and not graph.set_aside[[t, a]].any()]
+    lacking = sorted(set(usable) - set(map(tuple, pool.tolist())))
+    return np.array(lacking, dtype=np.int64).reshape(-1, 2)
+
+
+def _candidates(
+    pool: Sequence[tuple[str, str, float]], view: HomeView, habits: Habits, left_out: Counter[str]
+) -> list[Candidate]:
+    """The pairs of the pool that can be automated, best first, each family as its best member."""
     score = {(t, a): s for t, a, s in pool}
     # The relevance of a pair is the score at its place among all scores: the model's order is better than its scores.
     relevance = sorted(score.values(), reverse=True)
@@ -188,21 +221,38 @@ def _candidates(pool: Sequence[tuple[str, str, float]], view: HomeView, left_out
             left_out["automated the other way round, so that the two would chase each other"] += 1
         elif head != a and (t, head) in view.known:
             left_out["their group is automated already"] += 1
-        elif (t, a) in done or (head != a and (t, head) in score):
+        elif (t, a) in done or ((t, a) not in habits and _told_by_another(t, a, view, score, families, habits)):
             left_out["told together with another of their group"] += 1
         else:
+            habit = habits.get((t, a))
             kin = [k for k in families[t, view.family(a)] if k != a and (k, t) not in view.known]
             equals = [k for k in kin if view.head(k) != a]  # a group needs none of its members
             together = [k for k in equals if s - score[t, k] <= TOGETHER and view.act_together(t, a, k)]
             others = [k for k in equals if k not in together]
             try:
-                recipe = view.recipe(t, (a, *together))
+                recipe, acting = habit or (view.recipe(t, (a, *together)), (a, *together))
             except NoRecipeError as error:
                 left_out[str(error)] += 1
                 continue
+            others = [k for k in kin if k not in acting] if habit else others
             done.update((t, k) for k in kin)
-            found.append(Candidate(t, (a, *together), tuple(others), s, relevance[place], recipe, view.reasons(t, a)))
-    return found
+            score_of_pair, worth = (_raised(value, habit is not None) for value in (s, relevance[place]))
+            reasons = tuple(filter(None, (recipe.reason, *view.reasons(t, a))))[:REASONS]
+            found.append(Candidate(t, acting, tuple(others), score_of_pair, worth, recipe, reasons))
+    return sorted(found, key=lambda candidate: -candidate.relevance)
+
+
+def _told_by_another(
+    t: str,
+    a: str,
+    view: HomeView,
+    pool: Container[tuple[str, str]],
+    families: Mapping[tuple[str, str], Sequence[str]],
+    habits: Habits,
+) -> bool:
+    """Whether the pair of ``a``'s group is in the pool, or one of its family's that a person does by hand."""
+    head = view.head(a)
+    return (head != a and (t, head) in pool) or any((t, k) in habits for k in families[t, view.family(a)])
 
 
 def _diverse(candidates: Sequence[Candidate], view: HomeView, top: int) -> list[Candidate]:

@@ -22,10 +22,14 @@ ABSENCE = {"minutes": 5}  # without motion, before a light that motion turned on
 
 @dataclass(frozen=True)
 class Recipe:
-    """An automation in Home Assistant's keys, and what a person should look at before using it."""
+    """An automation in Home Assistant's keys, and what a person should look at before using it.
+
+    ``reason`` says what a person was seen to do, "" where it stands for nothing that was seen.
+    """
 
     automation: dict[str, Any]
     adjust: tuple[str, ...]
+    reason: str = ""
 
 
 def write_automation(
@@ -49,15 +53,13 @@ def write_automation(
     Raises:
         NoRecipeError: The pair cannot be automated sensibly, or not by what the entities support.
     """
-    for entity in (trigger, *actions):
-        if not is_entity_id(normalized_entity_id(entity.entity_id)):
-            raise NoRecipeError("Home Assistant does not accept the entity's id")
+    checked(trigger, *actions)
     domain = actions[0].domain
     steps_at = actions_of(actions[0], action_class, sorted(i for i in entity_ids if i.startswith("tts.")))
     if "left" in steps_at:
         steps_at = {"night": steps_at["left"], **steps_at}
     events = events_of(trigger, trigger_class)
-    possible = supported_steps(steps_at, trigger, actions)
+    possible = supported_steps(steps_at, {"*", *(event.kind for event in events)}, trigger, actions)
     event = _event_for(events, possible, domain)
     if event is None and _event_for(events, steps_at, domain) is not None:
         raise NoRecipeError(f"{with_article(domain)} that does not support what it would be asked")
@@ -65,7 +67,7 @@ def write_automation(
         kind = with_article(f"{trigger_class} {trigger.domain}".strip())
         raise NoRecipeError(f"nothing sensible comes of {kind} and {with_article(domain)}")
     step = possible.get(event.kind) or possible["*"]
-    return _assembled(trigger, actions, event, step, description)
+    return assembled(trigger, actions, event, step, description)
 
 
 def _event_for(events: Sequence[Event], steps_at: Mapping[str, Step], domain: str) -> Event | None:
@@ -92,9 +94,17 @@ def printable(text: str) -> str:
     return "".join(c if c.isprintable() else " " for c in text)
 
 
-def _assembled(trigger: Entity, actions: Sequence[Entity], event: Event, step: Step, description: str) -> Recipe:
+def checked(*entities: Entity) -> None:
+    """Raises NoRecipeError where Home Assistant does not accept the id of one of them."""
+    for entity in entities:
+        if not is_entity_id(normalized_entity_id(entity.entity_id)):
+            raise NoRecipeError("Home Assistant does not accept the entity's id")
+
+
+def assembled(trigger: Entity, actions: Sequence[Entity], event: Event, step: Step, description: str = "") -> Recipe:
+    """The automation in which ``actions`` do ``step`` at ``event`` of ``trigger``."""
     trigger_id, *ids = (normalized_entity_id(entity.entity_id) for entity in (trigger, *actions))
-    said = f"{name_of(trigger)} {event.words}"
+    said = one_line(f"{name_of(trigger)} {event.words}")
     target = {"entity_id": ids[0] if len(ids) == 1 else ids}
     data = {key: _filled(value, said, ids, trigger_id, step) for key, value in step.data.items()}
     if step.service == "tts.speak":

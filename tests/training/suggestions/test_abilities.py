@@ -164,7 +164,8 @@ def test_nothing_that_is_written_is_refused_by_what_the_entity_has() -> None:
             for has in HAS:
                 action = entity(f"{domain}.a", features, **has)
                 try:
-                    steps = supported_steps(actions_of(action, "", []), trigger, [action])
+                    steps = actions_of(action, "", [])
+                    steps = supported_steps(steps, steps, trigger, [action])
                 except NoRecipeError:
                     continue
                 for step in steps.values():
