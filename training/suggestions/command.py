@@ -34,9 +34,12 @@ def suggest(json_input: str | None, data_source: str | None, strict: bool, verbo
     output = given["output"]
     if output is not None and Path(output).suffix not in (".json", ".yaml", ".yml"):
         raise click.BadParameter("expected a file that ends in .yaml or .json", param_hint="--output")
+    if given["install"] is not None and output is not None:
+        raise click.BadParameter("writes a file of its own; leave --output out", param_hint="--install")
+    printed = output is None and given["install"] is None
     source = SourceChoice(json_input, data_source, strict)
     execute(
         lambda: suggest(source, read_config(SuggestOptions, given)),
         verbose=verbose,
-        result="stdout" if output is None else "file",
+        result="stdout" if printed else "file",
     )

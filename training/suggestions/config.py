@@ -36,4 +36,13 @@ class SuggestOptions(SynergyModelPath):
             metavar="FILE",
         ),
     ] = None
+    install: Annotated[
+        Path | None,
+        Setting(
+            "Put the suggestions into this configuration folder of Home Assistant: a file of their own, and the line "
+            "that includes it in configuration.yaml, which is kept beside it as it was.",
+            default="nothing is put anywhere",
+            metavar="CONFIG",
+        ),
+    ] = None
     diverse: Annotated[bool, Setting("Rank a pair lower if its trigger or its action was suggested before.")] = True

@@ -17,6 +17,7 @@ from training.runs.job import SourceChoice
 from training.runs.process import check_address_space
 from training.runs.run import log_source
 from training.suggestions.config import SuggestOptions
+from training.suggestions.install import ConfigurationFolder
 from training.suggestions.ranking import HomeProposals, suggest_automations
 from training.suggestions.writing import is_written_here, paths_of, published_yaml, to_dict
 from training.synergy.job import SHIPPED_BASE
@@ -40,6 +41,7 @@ def suggest(source: SourceChoice, options: SuggestOptions) -> None:
     if output is not None:
         artifacts.check_output(output)
         artifacts.check_apart(data=source.path, model=path, output=output)
+    configuration = ConfigurationFolder(options.install) if options.install is not None else None
     opened = source.open(Home.kind)
     if output is not None:
         _keep_the_home(output, opened)
@@ -57,10 +59,13 @@ def suggest(source: SourceChoice, options: SuggestOptions) -> None:
     origin = origin_of(path, model.provenance)
     if path != SHIPPED_BASE:
         log.info("Model: %s, trained %s", path, origin)
-    found = _suggest_all(model, opened, options)
+    found = _suggest_all(model, opened, options, configuration)
     if origin.stands_for_another(opened):
         log.warning("Note: %s", OF_SAMPLE)
         found = [replace(home, notes=(OF_SAMPLE, *home.notes)) for home in found]
+    if configuration is not None:
+        _install(found, configuration)
+        return
     if output is None:
         sys.stdout.write("---\n".join(_published(home, ascii_only=not _writes_unicode()) for home in found))
         return
@@ -101,12 +106,22 @@ def _why_none_of_own(path: Path, source: DataSource) -> str:
     return f"{path} was trained on the shipped sample" if origin_of(path).stands_for_another(source) else ""
 
 
-def _suggest_all(model: SynergyModel, source: DataSource, options: SuggestOptions) -> list[HomeProposals]:
+def _install(found: Sequence[HomeProposals], configuration: ConfigurationFolder) -> None:
+    if len(found) > 1:
+        raise TrainingError(f"--install takes the suggestions of one home; name it: --home {found[0].home_id}")
+    for line in configuration.install(found[0]).lines():
+        log.info("%s", line)
+
+
+def _suggest_all(
+    model: SynergyModel, source: DataSource, options: SuggestOptions, configuration: ConfigurationFolder | None
+) -> list[HomeProposals]:
     found, names, empty = [], [], []
     for home in source.read(Home):
         names.append(home.home_id)
         if options.home not in (None, home.home_id):
             continue
+        home = home if configuration is None else configuration.without_installed(home)
         if not home.entities and options.home is None:
             empty.append(home.home_id)
             continue

@@ -6,7 +6,7 @@ import hashlib
 import logging
 import re
 from collections import Counter, defaultdict
-from collections.abc import Container, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import count
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -179,7 +179,7 @@ def suggest_automations(
         len(home.entities),
         len(view.known),
         ORDER_DIVERSE if diverse else ORDER_OF_MODEL,
-        _with_distinct_aliases([_proposal(candidate, view) for candidate in chosen]),
+        with_distinct_aliases([_proposal(candidate, view) for candidate in chosen]),
         dict(left_out.most_common()),
         tuple(notes),
     )
@@ -288,8 +288,8 @@ def _likeness(one: Candidate, other: Candidate, view: HomeView) -> float:
     return max((view.alike(one.trigger, other.trigger) + action) / 2, kind)
 
 
-def _with_distinct_aliases(proposals: Sequence[Proposal]) -> tuple[Proposal, ...]:
-    """The proposals; those whose aliases read alike have the ids of trigger and action in them.
+def with_distinct_aliases(proposals: Sequence[Proposal], others: Iterable[str] = ()) -> tuple[Proposal, ...]:
+    """The proposals; those whose aliases read alike, or like one of ``others``, have the ids of both entities in them.
 
     Home Assistant makes an automation's entity id of its alias, where case, blanks and punctuation do not count.
     """
@@ -298,7 +298,8 @@ def _with_distinct_aliases(proposals: Sequence[Proposal]) -> tuple[Proposal, ...
         return re.sub(r"[\W_]+", " ", alias.casefold()).strip()
 
     shared = Counter(slug(proposal.automation["alias"]) for proposal in proposals)
-    taken = {alias for alias, times in shared.items() if times == 1}
+    shared.update(used := {slug(alias) for alias in others})
+    taken = {alias for alias, times in shared.items() if times == 1} | used
     found = []
     for proposal in proposals:
         alias = proposal.automation["alias"]

@@ -32,7 +32,7 @@ from training.suggestions.events import BINARY_EVENTS, NUMBER_EVENTS
 from training.suggestions.home_view import HomeView
 from training.suggestions.job import suggest
 from training.suggestions.ranking import HomeProposals, Proposal, suggest_automations
-from training.suggestions.ranking import _with_distinct_aliases as with_distinct_aliases
+from training.suggestions.ranking import with_distinct_aliases as with_distinct_aliases
 from training.suggestions.recipes import write_automation
 from training.suggestions.writing import to_dict, to_yaml
 from training.synergy.config import SynergyConfig

@@ -1,0 +1,287 @@
+"""Suggestions are put into a configuration folder without changing anything else in it, and undone by one line."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ha_folder import small_home, write_files
+from support import as_home, call, row
+
+from home_assistant.automation_yaml import WHOLE_FILE, parse_yaml
+from home_synergy.cli import main as main_command
+from training.runs.errors import ArtifactError, TrainingError
+from training.suggestions.install import FILE, MAIN, SECTION, ConfigurationFolder, Installed
+from training.suggestions.ranking import HomeProposals, Proposal
+
+LINE = f"{SECTION}: !include {FILE}"
+OWN = """\
+- id: own
+  alias: Own
+  triggers: [{trigger: homeassistant, event: start}]
+  actions: [{action: scene.turn_on}]
+"""
+
+
+def proposal(number: int, alias: str = "") -> Proposal:
+    automation = {
+        "id": f"suggested_{number}",
+        "alias": alias or f"Door {number} opens: turn on hall",
+        "description": "",
+        "triggers": [{"trigger": "state", "entity_id": f"binary_sensor.door_{number}", "to": "on"}],
+        "conditions": [],
+        "actions": [{"action": "light.turn_on", "target": {"entity_id": "light.hall"}}],
+        "mode": "single",
+    }
+    return Proposal(f"binary_sensor.door_{number}", ("light.hall",), 0.9, ("why",), (), (), "title", automation)
+
+
+def proposals(*numbers: int, **more: Any) -> HomeProposals:
+    return HomeProposals("home", 9, 0, "by score", tuple(proposal(n, **more) for n in numbers), {}, ())
+
+
+def configured(folder: Path, main: str | bytes, **files: str) -> Path:
+    write_files(folder, {name.replace("__", "/"): text for name, text in files.items()})
+    (folder / MAIN).write_bytes(main.encode() if isinstance(main, str) else main)
+    return folder
+
+
+def install(folder: Path, *numbers: int, **more: Any) -> Installed:
+    return ConfigurationFolder(folder).install(proposals(*(numbers or (1, 2)), **more))
+
+
+def everything(folder: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def undo(done: Installed) -> None:
+    subprocess.run(["sh", "-c", done.undo], check=True)
+
+
+COMMENTED = """\
+# My home.
+homeassistant:
+  name: Home   # not yours
+  packages: !include_dir_named packages
+
+automation: !include automations.yaml
+automation by hand:
+  - alias: By hand
+    triggers: [{trigger: homeassistant, event: start}]
+    actions: []
+http: !secret http
+# The end.
+"""
+
+
+@pytest.mark.parametrize(
+    "main",
+    [
+        COMMENTED,
+        COMMENTED.rstrip("\n"),
+        COMMENTED.replace("\n", "\r\n"),
+        "\ufeff" + COMMENTED,
+        "---\n" + COMMENTED,
+        "automation: !include automations.yaml\n...\n",
+        "automation: !include automations.yaml\nlast: |\n  text without an end",
+        "automation: !include automations.yaml\nlast: |+\n  text\n\n\n",
+        "  automation: !include automations.yaml\n  default_config:\n",
+        "automation: !include automations.yaml\nname: Küche 🏠\n",
+        "automation: !include automations.yaml\n# umlauts: ä\nlast: >-\n  folded\n  text",
+    ],
+)
+def test_the_line_is_put_in_as_text_and_the_undo_line_gives_every_byte_back(tmp_path: Path, main: str) -> None:
+    configured(tmp_path, main, **{"automations.yaml": OWN, "packages__a.yaml": "light: []\n"})
+    before = everything(tmp_path)
+    done = install(tmp_path)
+    after = everything(tmp_path)
+    assert set(after) - set(before) == {FILE, *done.backups}
+    assert {name for name in before if after[name] != before[name]} == {MAIN}
+    (backup,) = done.backups
+    assert after[backup] == before[MAIN]
+    lines = after[MAIN].decode("utf-8-sig").splitlines()
+    assert [line.strip() for line in lines].count(LINE) == 1
+    assert [line for line in lines if line.strip() != LINE] == before[MAIN].decode("utf-8-sig").splitlines()
+    root = parse_yaml(after[MAIN].decode("utf-8-sig"), WHOLE_FILE)
+    assert {key: value for key, value in root.items() if key != SECTION} == parse_yaml(
+        before[MAIN].decode("utf-8-sig"), WHOLE_FILE
+    )
+    undo(done)
+    assert everything(tmp_path) == before
+
+
+@pytest.mark.parametrize("main", ["", "# nothing yet\n", "---\n"])
+def test_an_empty_configuration_gets_its_first_line(tmp_path: Path, main: str) -> None:
+    configured(tmp_path, main)
+    install(tmp_path)
+    assert (tmp_path / MAIN).read_text() == main + LINE + "\n"
+
+
+def test_a_second_time_changes_nothing_and_other_suggestions_replace_the_file_alone(tmp_path: Path) -> None:
+    configured(tmp_path, COMMENTED, **{"automations.yaml": OWN, "packages__a.yaml": "light: []\n"})
+    install(tmp_path)
+    first = everything(tmp_path)
+    again = install(tmp_path)
+    assert (again.changed, again.undo, everything(tmp_path)) == ((), "", first)
+    assert "nothing changed" in next(again.lines())
+    others = install(tmp_path, 3)
+    assert others.changed == (FILE,)
+    assert everything(tmp_path)[MAIN] == first[MAIN]
+    undo(others)
+    assert everything(tmp_path) == first
+
+
+@pytest.mark.parametrize("name", [FILE, f"./{FILE}", f"/config/{FILE}"])
+def test_a_line_that_a_person_wrote_is_the_line(tmp_path: Path, name: str) -> None:
+    configured(tmp_path, f"automation mine: !include {name}\n", **{FILE: "# 0 suggested automations for home x\n[]\n"})
+    done = install(tmp_path)
+    assert done.changed == (FILE,)
+
+
+def test_what_the_home_has_under_that_id_is_left_out_and_a_name_that_is_taken_is_told_apart(tmp_path: Path) -> None:
+    adopted = OWN.replace("id: own", "id: suggested_1").replace("alias: Own", "alias: 'door 2: opens - turn on HALL'")
+    configured(tmp_path, "automation: !include automations.yaml\n", **{"automations.yaml": adopted})
+    done = install(tmp_path)
+    assert done.left_out == ("suggested_1",)
+    (written,) = parse_yaml((tmp_path / FILE).read_text(), WHOLE_FILE)
+    assert written["id"] == "suggested_2"
+    assert written["alias"] == "Door 2 opens: turn on hall (binary_sensor.door_2 -> light.hall)"
+    assert "suggested_1" in " ".join(done.lines())
+
+
+@pytest.mark.parametrize(
+    ("main", "files", "why"),
+    [
+        (None, {}, "has no configuration.yaml"),
+        ("a: [", {}, "configuration.yaml: cannot be read"),
+        ("a: 1\n---\nb: 2\n", {}, "configuration.yaml: cannot be read"),
+        (b"a: \xff", {}, "not UTF-8 text"),
+        ("- a\n", {}, "is no mapping of sections"),
+        ("{automation: !include a.yaml}\n", {"a.yaml": OWN}, "no line can be added to"),
+        (f"{SECTION}: !include mine.yaml\n", {"mine.yaml": OWN}, "for something else already"),
+        (f"{SECTION}: []\n", {}, "for something else already"),
+        ("a: 1\n", {FILE: OWN}, "was not written by this command"),
+        ("automation: !include_dir_merge_list .\n", {}, "does it include whole folders"),
+        ("homeassistant:\n  packages: !include_dir_named .\n", {}, "include whole folders|more problems"),
+    ],
+)
+def test_what_cannot_be_done_safely_changes_nothing(
+    tmp_path: Path, main: str | bytes | None, files: dict[str, str], why: str
+) -> None:
+    write_files(tmp_path, files)
+    if main is not None:
+        configured(tmp_path, main)
+    before = everything(tmp_path)
+    with pytest.raises(TrainingError, match=why):
+        install(tmp_path)
+    assert everything(tmp_path) == before
+
+
+@pytest.mark.parametrize("name", [MAIN, FILE])
+@pytest.mark.parametrize("where", ["outside", "config/kept", "nowhere"])
+def test_nothing_is_written_through_a_link(tmp_path: Path, name: str, where: str) -> None:
+    folder = configured(write_files(tmp_path / "config", {"a.yaml": ""}), "a: 1\n")
+    if where != "nowhere":
+        write_files(tmp_path / where, {name: "# 1 suggested automation for home x\n"})
+    (folder / name).unlink(missing_ok=True)
+    (folder / name).symlink_to(tmp_path / where / name)
+    before = everything(tmp_path)
+    with pytest.raises(TrainingError, match=f"{name}: is a link to "):
+        install(folder)
+    assert everything(tmp_path) == before
+    assert (folder / name).is_symlink()
+
+
+def test_a_read_only_file_is_refused_and_the_mode_of_another_stays(tmp_path: Path) -> None:
+    main = configured(tmp_path, "a: 1\n") / MAIN
+    main.chmod(0o400)
+    with pytest.raises(TrainingError, match=r"configuration.yaml: is read-only"):
+        install(tmp_path)
+    assert list(tmp_path.iterdir()) == [main]
+    main.chmod(0o600)
+    done = install(tmp_path)
+    modes = {path.name: path.stat().st_mode & 0o777 for path in tmp_path.iterdir()}
+    assert modes == dict.fromkeys((MAIN, FILE, *done.backups), 0o600)
+
+
+def test_a_disk_that_refuses_leaves_all_as_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    configured(tmp_path, "a: 1\n")
+    before = everything(tmp_path)
+    replaced = Path.replace
+
+    def refusing(path: Path, target: Path) -> Path:
+        if Path(target).name == MAIN:
+            raise OSError(28, "No space left on device")
+        return replaced(path, target)
+
+    folder = ConfigurationFolder(tmp_path)
+    monkeypatch.setattr(Path, "replace", refusing)
+    with pytest.raises(ArtifactError, match="No space left"):
+        folder.install(proposals(1))
+    assert everything(tmp_path) == before
+
+
+def test_a_file_that_changed_meanwhile_is_not_replaced(tmp_path: Path) -> None:
+    folder = ConfigurationFolder(configured(tmp_path, "a: 1\n"))
+    (tmp_path / MAIN).write_text("a: 2\n")
+    with pytest.raises(TrainingError, match="was changed meanwhile"):
+        folder.install(proposals(1))
+    assert everything(tmp_path) == {MAIN: b"a: 2\n"}
+
+
+def test_an_undo_line_holds_any_path(tmp_path: Path) -> None:
+    folder = tmp_path / "my 'home' $(x); rm"
+    folder.mkdir()
+    before = everything(configured(folder, "a: 1\n"))
+    undo(install(folder))
+    assert everything(folder) == before
+
+
+def test_nothing_to_install_is_said_and_replaces_nothing(tmp_path: Path) -> None:
+    configured(tmp_path, "a: 1\n")
+    with pytest.raises(TrainingError, match="nothing to install"):
+        ConfigurationFolder(tmp_path).install(proposals())
+    assert everything(tmp_path) == {MAIN: b"a: 1\n"}
+
+
+def test_what_was_installed_does_not_count_as_the_owner_s_and_is_suggested_again(tmp_path: Path) -> None:
+    configured(tmp_path, "a: 1\n")
+    before = as_home({"entities": [{"entity_id": "light.hall"}, {"entity_id": "binary_sensor.door_1"}]})
+    assert ConfigurationFolder(tmp_path).without_installed(before) == before
+    install(tmp_path)
+    installed = "automation.door_1_opens_turn_on_hall"
+    rows = [row("binary_sensor.door_1", "light.hall", automation_id=installed)]
+    after = as_home(
+        {
+            "entities": [*({"entity_id": own.entity_id} for own in before.entities), {"entity_id": installed}],
+            "synergies": rows,
+        }
+    )
+    folder = ConfigurationFolder(tmp_path)
+    assert installed in folder.entity_ids
+    assert folder.without_installed(after).entities == before.entities
+    assert folder.without_installed(after).synergies == ()
+
+
+def test_the_command_takes_one_place_for_the_suggestions(tmp_path: Path) -> None:
+    wrong = call(main_command, "suggest", "--install", ".", "--output", "x.yaml", cwd=tmp_path)
+    assert (wrong.returncode, "--output" in wrong.stderr) == (2, True)
+
+
+@pytest.mark.slow
+def test_the_command_installs_into_the_home_that_it_reads_and_a_second_run_suggests_the_same(tmp_path: Path) -> None:
+    home = small_home(tmp_path / "config")
+    main = (home / MAIN).read_bytes() if (home / MAIN).exists() else b"automation: !include automations.yaml\n"
+    configured(home, main)
+    (home / "automations.yaml").touch()
+    command = ("suggest", "--data-source", f"homeassistant:{home}", "--install", str(home), "--min-score", "0")
+    done = call(main_command, *command, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert ": mv -f -- " in done.stdout
+    assert "Check configuration" in done.stdout
+    installed = everything(home)
+    again = call(main_command, *command, cwd=tmp_path)
+    assert (again.returncode, everything(home)) == (0, installed)
+    assert "nothing changed" in again.stdout
