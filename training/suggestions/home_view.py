@@ -6,12 +6,14 @@ import math
 import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from itertools import product
 from typing import TYPE_CHECKING
 
 from data_sources import Entity, Home
 from data_sources.records import ObservedPair
 from home_assistant.household_words import canonical_word, in_different_places, places_of, words_of
+from home_assistant.services import REQUIRED_FEATURES
 from training.suggestions.abilities import able_alike
 from training.suggestions.actions import NoRecipeError, with_article
 from training.suggestions.habits import write_habit
@@ -55,8 +57,10 @@ class HomeView:
         for t, a in sorted(self.known):
             self.triggers_of[a].append(t)
             self.actions_of[t].append(a)
+        self._tells = any(entity.supported_features is not None for entity in home.entities)
         self.observed: dict[tuple[str, str], list[ObservedPair]] = defaultdict(list)
-        for seen in sorted(home.observed, key=lambda seen: -seen.count):
+        there = [seen for seen in home.observed if {seen.trigger, seen.action} <= self.entities.keys()]
+        for seen in sorted(there, key=lambda seen: -seen.count):
             self.observed[seen.trigger, seen.action].append(seen)
         self.classes = dict(zip(graph.entity_ids, graph.classes, strict=True))
         self.words = _rare_words(graph)
@@ -115,13 +119,23 @@ class HomeView:
             raise NoRecipeError("a meter only follows what it measures")
         if self._elsewhere(trigger, actions[0]) and not any(self._by_known(trigger, actions[0])):
             raise NoRecipeError("two of a kind in different places, which nothing known joins")
-        return write_automation(
+        made = write_automation(
             self.entities[trigger],
             self._device_class(trigger),
             [self.entities[action] for action in actions],
             self._device_class(actions[0]),
             self._speech,
         )
+        return self._with_doubts(made, actions)
+
+    def _with_doubts(self, made: Recipe, actions: Sequence[str]) -> Recipe:
+        """The recipe, with a note where the home tells what others support and nothing of those that act."""
+        service = made.automation["actions"][0]["action"]
+        untold = [action for action in actions if self.entities[action].supported_features is None]
+        if not (self._tells and untold and service in REQUIRED_FEATURES):
+            return made
+        note = f"nothing says whether {' and '.join(untold)} can do {service}"
+        return replace(made, adjust=(*made.adjust, note))
 
     def habit(self, trigger: str, action: str) -> tuple[Recipe, tuple[str, ...]] | None:
         """The automation of what a person was seen to do most often with a pair, and the entities that act in it.
@@ -140,7 +154,8 @@ class HomeView:
             ends = [self.entities[entity_id] for entity_id in (action, *alike)]
             classes = self._device_class(trigger), self._device_class(action)
             try:
-                return write_habit(seen, self.entities[trigger], classes[0], ends, classes[1]), (action, *alike)
+                made = write_habit(seen, self.entities[trigger], classes[0], ends, classes[1])
+                return self._with_doubts(made, (action, *alike)), (action, *alike)
             except NoRecipeError:
                 continue
         return None

@@ -55,6 +55,8 @@ def write_automation(
     """
     checked(trigger, *actions)
     domain = actions[0].domain
+    if trigger.domain == domain == "automation":
+        raise NoRecipeError("an automation that another one would run, in a circle where a third one joins")
     steps_at = actions_of(actions[0], action_class, sorted(i for i in entity_ids if i.startswith("tts.")))
     if "left" in steps_at:
         steps_at = {"night": steps_at["left"], **steps_at}

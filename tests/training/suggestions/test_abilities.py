@@ -88,6 +88,7 @@ def test_what_is_not_supported_is_done_another_way(
         (DOOR, entity("input_text.t", mode="password"), "an input text that does not support"),
         (DOOR, entity("input_text.t", min=90), "longer than what there is to say"),
         (DOOR, entity("select.s", options=[]), "a select that does not support"),
+        ("automation.a", entity("automation.b"), "an automation that another one would run"),
         (DOOR, entity("assist_satellite.s", 3), "an assist satellite that does not support"),
     ],
 )

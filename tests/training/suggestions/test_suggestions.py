@@ -350,6 +350,17 @@ def test_lights_of_two_places_are_joined_only_where_the_home_does_so_already(mod
     assert view_of(model, kids, master, guest, known=[(kids, guest)]).recipe(kids, [master])
 
 
+def test_a_home_that_tells_what_most_support_says_of_which_it_does_not(model: SynergyModel) -> None:
+    def notes(**features: int) -> str:
+        entities = [{"entity_id": f"media_player.{name}", "supported_features": own} for name, own in features.items()]
+        raw = {"entities": [{"entity_id": "person.a"}, {"entity_id": "media_player.x"}, *entities], "synergies": []}
+        of = as_home(raw)
+        return " ".join(HomeView(of, build_graph(of), model).recipe("person.a", ["media_player.x"]).adjust)
+
+    assert notes() == ""
+    assert notes(other=384) == "nothing says whether media_player.x can do media_player.turn_on"
+
+
 def reasons(model: SynergyModel, raw: dict[str, Any], trigger: str, action: str) -> tuple[str, ...]:
     found = suggested(model, raw, top=500, min_score=0.0, diverse=False)
     (proposal,) = [p for p in found.proposals if (p.trigger, p.actions[0]) == (trigger, action)]
