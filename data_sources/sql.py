@@ -53,7 +53,6 @@ _WAL = 2  # the file's format for reading or writing, bytes 18 and 19 of its hea
 _SCHEME_IN_PATH = re.compile(r"^[A-Za-z][\w+.\-]*:/+.*@|://")
 _NOT_ROLLED_BACK = (sqlite3.SQLITE_READONLY_ROLLBACK, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY)
 _BROKEN_PAGES = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
-_FOLDER_IS_READ_ONLY = (sqlite3.SQLITE_READONLY_DIRECTORY, sqlite3.SQLITE_CANTOPEN)
 _Statement = Callable[[str | None, Collection[str]], sa.Select[Any]]
 """A schema, or None for the default one, and the table's columns -> what to select there."""
 
@@ -92,11 +91,9 @@ class SqlSource(DataSource):
             return ""
         path = Path(self._url.database or "")
         try:
-            with path.resolve().open("rb") as file:
-                in_wal_mode = _WAL in file.read(20)[18:]
             wal = Path(f"{path.resolve()}-wal")
-            # A reader leaves an empty one behind.
-            if not in_wal_mode or (wal.exists() and wal.stat().st_size):
+            # A reader of another program leaves an empty one behind.
+            if not _in_wal_mode(path) or (wal.exists() and wal.stat().st_size):
                 return ""
         except (OSError, ValueError):
             return ""
@@ -351,7 +348,10 @@ class SqlReader:
         connection = self._connected
         assert connection is not None
         driver: Any = connection.connection.dbapi_connection
-        is_sqlite = isinstance(driver, sqlite3.Connection)
+        is_sqlite = isinstance(driver, _SqliteConnection)
+        if is_sqlite and driver.outdated_by is not None and driver.outdated_by.exists():
+            connection.invalidate()
+            driver = connection.connection.dbapi_connection
         try:
             if is_sqlite:
                 driver.text_factory = bytes
@@ -437,11 +437,16 @@ def _read_only_sqlite(url: URL, shown: str, advice: str, *, opens_cut_off: bool 
             f"{shown_name}: no such database file (it is never created); {advice}{stray_characters(name)}"
         )
     path = path.resolve()
-    address = f"file:{quote(str(path))}?mode=ro"
 
     def connect() -> sqlite3.Connection:
+        # Nobody writes a WAL database that has no -wal file beside it. Read as immutable it gets none from its reader
+        # either, whom the service that owns the file would have to be allowed to write over.
+        wal = Path(f"{path}-wal")
+        at_rest = _in_wal_mode(path) and not wal.exists()
+        address = f"file:{quote(str(path))}?mode=ro{'&immutable=1' if at_rest else ''}"
         # A writer may lock the file for a while, unless it is in WAL mode.
-        connection = sqlite3.connect(address, uri=True, timeout=LOCK_SECONDS)
+        connection = sqlite3.connect(address, uri=True, timeout=LOCK_SECONDS, factory=_SqliteConnection)
+        connection.outdated_by = wal if at_rest else None
         connection.text_factory = _text
         if opens_cut_off:
             connection.execute("PRAGMA writable_schema = ON")  # else a file with fewer pages than its header says fails
@@ -455,14 +460,25 @@ def _read_only_sqlite(url: URL, shown: str, advice: str, *, opens_cut_off: bool 
                     "file may be half written. Start the service that owns it, or open it once with "
                     f"sqlite3 {path.name} 'PRAGMA integrity_check', and it is mended"
                 ) from error
-            # Nobody writes while there is no -wal file: a WAL database in a read-only folder can be read as immutable.
-            if error.sqlite_errorcode not in _FOLDER_IS_READ_ONLY or Path(f"{path}-wal").exists():
-                raise
-            connection = sqlite3.connect(f"{address}&immutable=1", uri=True)
-            connection.text_factory = _text
+            raise
         return connection
 
     return sa.create_engine("sqlite://", creator=connect, poolclass=sa.pool.NullPool)
+
+
+class _SqliteConnection(sqlite3.Connection):
+    """A connection that sees no more of its file than there was, once ``outdated_by`` exists: a writer has begun."""
+
+    outdated_by: Path | None = None
+
+
+def _in_wal_mode(path: Path) -> bool:
+    """Whether the header of a SQLite file says so; a file that cannot be read says nothing."""
+    try:
+        with path.open("rb") as file:
+            return _WAL in file.read(20)[18:]
+    except (OSError, ValueError):
+        return False
 
 
 def _text(raw: bytes) -> str:

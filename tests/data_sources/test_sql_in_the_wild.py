@@ -191,12 +191,25 @@ def test_a_wal_database_without_its_wal_is_said_to_be_that(path: Path, tmp_path:
         writer.commit()
         assert read(sqlite_url(str(path))).rows == 6
         shutil.copy(path, mounted)
-        for _ in range(2):  # the first reader leaves an empty -wal behind
+        for _ in range(2):
             with pytest.raises(
                 DataSourceError, match=r"in WAL mode and no ai_automation\.db-wal with rows lies beside"
             ):
                 read(sqlite_url(str(mounted)))
     assert read(sqlite_url(str(path))).rows == 6, "a database that was closed needs no -wal"
+
+
+def test_reading_a_wal_database_leaves_no_file_that_its_owner_could_not_write(path: Path) -> None:
+    fill(path, "synergy_opportunities", SYNERGIES, pairs(6))
+    for _ in in_wal_mode(path):
+        pass
+    before = sorted(path.parent.iterdir())
+    assert read(sqlite_url(str(path))).rows == 6
+    assert sorted(path.parent.iterdir()) == before
+    for writer in in_wal_mode(path):  # with a writer beside it nothing is taken as at rest
+        writer.executemany("INSERT INTO synergy_opportunities VALUES (?, ?, ?, ?, ?)", [(9, *pairs(1)[0][1:])])
+        writer.commit()
+        assert read(sqlite_url(str(path))).rows == 7
 
 
 def test_an_empty_database_in_another_mode_says_nothing_of_a_wal(path: Path) -> None:
