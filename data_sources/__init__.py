@@ -12,7 +12,7 @@ from data_sources.base import (
     sqlite_url,
 )
 from data_sources.homes import HomeBuilder
-from data_sources.masking import OneLineError, in_a_line, masked, named, said, without_secrets
+from data_sources.masking import OneLineError, class_and_message, masked, message_of, single_line, without_secrets
 from data_sources.records import (
     KINDS,
     PATTERN_TYPES,
@@ -32,23 +32,23 @@ from data_sources.records import (
 )
 from data_sources.resolve import (
     BARE,
-    BY_VARIABLE,
     HOME_ASSISTANT,
+    VARIABLE_PREFIX,
     SourceNotAvailableError,
     default_directory,
+    expand_variable,
     is_sample,
     open_source,
     sample_directory,
-    spelled_out,
 )
 
 __all__ = [
     "BARE",
-    "BY_VARIABLE",
     "HOME_ASSISTANT",
     "KINDS",
     "PATTERN_TYPES",
     "RECORDS",
+    "VARIABLE_PREFIX",
     "Area",
     "DataSource",
     "DataSourceError",
@@ -70,17 +70,17 @@ __all__ = [
     "UnsupportedKindError",
     "UnusableRowsError",
     "YamlRow",
+    "class_and_message",
     "count_distinct",
     "default_directory",
-    "in_a_line",
+    "expand_variable",
     "is_sample",
     "masked",
-    "named",
+    "message_of",
     "normalized_query",
     "open_source",
-    "said",
     "sample_directory",
-    "spelled_out",
+    "single_line",
     "sqlite_url",
     "without_secrets",
 ]

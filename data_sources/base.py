@@ -12,7 +12,7 @@ from urllib.parse import quote
 
 from pydantic import BaseModel, ValidationError
 
-from data_sources.masking import OneLineError, masked, named
+from data_sources.masking import OneLineError, class_and_message, masked
 from data_sources.records import R, explain
 
 M = TypeVar("M", bound=BaseModel)
@@ -152,7 +152,7 @@ class DataSource(ABC):
         except (DataSourceError, MemoryError):
             raise
         except Exception as error:
-            raise DataSourceError(f"{where}: cannot be read ({named(error)})") from error
+            raise DataSourceError(f"{where}: cannot be read ({class_and_message(error)})") from error
         self.report.check()
         if not any_record:
             raise NoRowsError(f"{where}: holds no {record.kind} rows; there is nothing to train on")
@@ -165,14 +165,14 @@ class DataSource(ABC):
     def describe(self) -> dict[str, str]:
         """``type`` and ``location`` of this source, for messages and summaries; never a secret."""
 
-    def described(self) -> dict[str, str]:
+    def safe_description(self) -> dict[str, str]:
         """``describe`` as texts without secrets. Raises DataSourceError where it fails, with one line."""
         try:
             return {str(key): masked(str(value)) for key, value in self.describe().items()}
         except DataSourceError:
             raise
         except Exception as error:
-            raise DataSourceError(f"{type(self).__name__}.describe: fails ({named(error)})") from error
+            raise DataSourceError(f"{type(self).__name__}.describe: fails ({class_and_message(error)})") from error
 
     def location(self, kind: str) -> str:  # noqa: ARG002 - a folder has a file for each kind
         """Where records of ``kind`` are, for messages."""

@@ -42,7 +42,7 @@ from data_sources.base import (
 from data_sources.homes import HomeBuilder
 from data_sources.http_environment import CertificatesError, cause_of, proxy_for, ssl_context, through, tls_trouble
 from data_sources.json_stream import STREAMED, JsonError, JsonReader
-from data_sources.masking import remember, said, spellings, without_secrets
+from data_sources.masking import message_of, remember, spellings, without_secrets
 from data_sources.records import Home, R, plain, shorten
 from data_sources.time_limit import TimeLimit
 from home_assistant.domains import DOMAINS
@@ -378,7 +378,7 @@ class _Answer:
                 cut = "is cut off" if reader.at_end(error.pos) else "is not JSON"
                 raise FormatError(f"{where}: the answer {cut} at line {line} column {column} ({error.msg})") from error
             except (ValueError, RecursionError) as error:
-                raise FormatError(f"{where}: the answer is not usable JSON ({said(error)[:100]})") from error
+                raise FormatError(f"{where}: the answer is not usable JSON ({message_of(error)[:100]})") from error
             if not in_list:
                 known = ", ".join(sorted(self._fields)[:5]) or "nothing"
                 raise FormatError(f"{where}: the answer has no list {key!r}, only: {known}")
@@ -579,7 +579,7 @@ def _parse(url: str) -> httpx.URL | None:
 
 
 def _why(error: Exception) -> str:
-    return said(error)[:120]
+    return message_of(error)[:120]
 
 
 def _is_home_assistants(answer: httpx.Response) -> bool:

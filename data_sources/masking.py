@@ -78,12 +78,12 @@ def masked(text: str) -> str:
     return _BEARER.sub(MASK, text)
 
 
-def said(error: BaseException) -> str:
+def message_of(error: BaseException) -> str:
     """What another library's error says, on one line, without secrets and control characters; else its class's name."""
-    return in_a_line(_text_of(error)) or type(error).__name__
+    return single_line(_text_of(error)) or type(error).__name__
 
 
-def named(error: BaseException, limit: int = MESSAGE_LENGTH) -> str:
+def class_and_message(error: BaseException, limit: int = MESSAGE_LENGTH) -> str:
     """The class of another library's error and what it says, in ASCII, without secrets, cut to ``limit``."""
     text = masked(f"{type(error).__name__}: {_text_of(error)}").removesuffix(": ")
     return shorten(text, limit)[1:-1]
@@ -96,7 +96,7 @@ def _text_of(error: BaseException) -> str:
         return ""
 
 
-def in_a_line(text: str) -> str:
+def single_line(text: str) -> str:
     """``masked`` text on one line, without control characters."""
     line = masked(text)
     if line.isprintable():
@@ -108,7 +108,7 @@ class OneLineError(Exception):
     """An error for a person: one printable line without secrets, whatever is put into it."""
 
     def __init__(self, message: str = "") -> None:
-        super().__init__(in_a_line(message))
+        super().__init__(single_line(message))
 
 
 def _without_user(found: re.Match[str]) -> str:

@@ -10,14 +10,14 @@ from pathlib import Path
 from types import MappingProxyType
 
 from data_sources.base import DataSource, DataSourceError
-from data_sources.masking import MESSAGE_LENGTH, named, said, without_secrets
+from data_sources.masking import MESSAGE_LENGTH, class_and_message, message_of, without_secrets
 from data_sources.records import Home, KindName
 
 log = logging.getLogger("data_sources")
 
 BARE = ""  # the value of a --json-input that stands alone
 AUTO = "auto"
-BY_VARIABLE = "env:"  # before the name of the variable that holds the value of --data-source
+VARIABLE_PREFIX = "env:"  # before the name of the variable that holds the value of --data-source
 HOME_ASSISTANT = "homeassistant"
 DATA_DIRECTORY_VARIABLE = "TRAINING_DATA_DIR"
 SAMPLE_DIRECTORY = Path("simulation") / "training_data"
@@ -124,7 +124,7 @@ def open_source(
         return _open_json(json_input, strict=strict) if json_input != BARE else _open_sample(strict)
     if data_source is None:
         return _open_production("", strict=strict, max_samples=max_samples, kind=kind)
-    data_source = spelled_out(data_source)
+    data_source = expand_variable(data_source)
     if data_source == AUTO:
         return _open_auto(strict, kind, max_samples)
     scheme, separator, _ = data_source.partition("://")
@@ -140,15 +140,15 @@ def open_source(
     return opener(data_source, strict=strict, max_samples=max_samples)
 
 
-def spelled_out(data_source: str) -> str:
+def expand_variable(data_source: str) -> str:
     """A value of ``--data-source``, from its variable where it is ``env:VARIABLE``.
 
     Every user of a machine can read the arguments of its processes, and only their owner the environment: an address
     with a password belongs there. Raises SourceNotAvailableError where the variable is not set.
     """
-    if not data_source.startswith(BY_VARIABLE):
+    if not data_source.startswith(VARIABLE_PREFIX):
         return data_source
-    name = data_source.removeprefix(BY_VARIABLE)
+    name = data_source.removeprefix(VARIABLE_PREFIX)
     value = os.environ.get(name)
     if not value:
         raise SourceNotAvailableError(
@@ -222,7 +222,7 @@ def _plugin(scheme: str, spec: str) -> Opener:
         opener = entry.load()
     except Exception as error:
         raise SourceNotAvailableError(
-            f"{registered} cannot be imported ({_said(error)}); install or repair it: pip install --upgrade {package}"
+            f"{registered} cannot be imported ({_cause(error)}); install or repair it: pip install --upgrade {package}"
         ) from error
 
     def opened(spec: str, **options: object) -> DataSource:
@@ -233,7 +233,7 @@ def _plugin(scheme: str, spec: str) -> Opener:
         except DataSourceError:
             raise
         except Exception as error:
-            raise SourceNotAvailableError(f"{registered} cannot open it ({_said(error)})") from error
+            raise SourceNotAvailableError(f"{registered} cannot open it ({_cause(error)})") from error
         if not isinstance(source, DataSource):
             raise SourceNotAvailableError(f"{registered} opens {type(source).__name__}, expected a DataSource")
         if not ready:
@@ -246,5 +246,8 @@ def _plugin(scheme: str, spec: str) -> Opener:
     return opened
 
 
-def _said(error: Exception) -> str:
-    return said(error)[:MESSAGE_LENGTH] if isinstance(error, ImportError | AttributeError) else named(error)
+def _cause(error: Exception) -> str:
+    """What a package's error says; its class too, unless the text says enough without."""
+    if isinstance(error, ImportError | AttributeError):
+        return message_of(error)[:MESSAGE_LENGTH]
+    return class_and_message(error)

@@ -8,7 +8,7 @@ from pydantic import SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from data_sources.base import DataSourceError, sqlite_url
-from data_sources.masking import said
+from data_sources.masking import message_of
 
 DEFAULT_DATABASE = "data/ai_automation.db"
 
@@ -80,4 +80,4 @@ def _settings(model: type[S]) -> S:
         name = "_".join(map(str, first["loc"])).upper()
         raise SettingsError(f"{name} in the environment or .env: {first['msg']}") from None
     except (OSError, UnicodeDecodeError) as error:
-        raise SettingsError(f".env: cannot be read ({said(error)})") from error
+        raise SettingsError(f".env: cannot be read ({message_of(error)})") from error

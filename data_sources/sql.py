@@ -26,7 +26,7 @@ from data_sources.base import (
     stray_characters,
 )
 from data_sources.homes import HomeBuilder
-from data_sources.masking import MESSAGE_LENGTH, masked, said, without_secrets
+from data_sources.masking import MESSAGE_LENGTH, masked, message_of, without_secrets
 from data_sources.records import Home, PromptRow, R, from_json_text, keys_of, plain, required_keys, shorten
 
 SYNERGIES, QUERIES = "synergy_opportunities", "ask_ai_queries"
@@ -272,7 +272,7 @@ class SqlSource(DataSource):
                     connection = connection.execution_options(postgresql_readonly=True)
                 yield connection
         except DBAPIError as error:
-            told = said(error.orig or error)[:MESSAGE_LENGTH]
+            told = message_of(error.orig or error)[:MESSAGE_LENGTH]
             if getattr(error.orig, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_BUSY:
                 told += f" by a program that writes, for {LOCK_SECONDS} s now; try again later"
             raise NotFoundError(f"{self._shown}: cannot be read ({told})") from error

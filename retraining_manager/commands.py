@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-from data_sources import BY_VARIABLE, without_secrets
+from data_sources import VARIABLE_PREFIX, without_secrets
 from retraining_manager.errors import ManagerError
 from retraining_manager.models import ModelSpec
 from training.runs.job import SourceChoice
@@ -37,7 +37,7 @@ def source_flags(source: SourceChoice) -> list[str]:
     """
     strict = ["--strict"] if source.strict else []
     if secret_environment(source):
-        return [*strict, f"--data-source={BY_VARIABLE}{SOURCE_VARIABLE}"]
+        return [*strict, f"--data-source={VARIABLE_PREFIX}{SOURCE_VARIABLE}"]
     if source.json_input is not None:
         path = f"./{source.json_input}" if source.json_input.startswith("-") else source.json_input
         return [*strict, f"--json-input={path}" if path else "--json-input"]

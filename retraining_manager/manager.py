@@ -14,7 +14,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from data_sources import in_a_line, is_sample
+from data_sources import is_sample, single_line
 from retraining_manager import runner
 from retraining_manager.commands import (
     COMPARISON_SCRIPT,
@@ -242,7 +242,7 @@ class RetrainingManager:
         except BusyError as error:
             summary = self._skipped(model, str(error))
         except (ManagerError, ArtifactError, OSError) as error:
-            summary = self._failed(model, in_a_line(str(error)))
+            summary = self._failed(model, single_line(str(error)))
         except Exception as error:
             log.debug("traceback", exc_info=error)
             summary = self._failed(model, f"{model}: {failure_line(error, spec.memory_hint)}")

@@ -10,7 +10,7 @@ from retraining_manager.manager import RetrainingManager
 from retraining_manager.page import render_page
 from retraining_manager.summaries import ModelSummary
 from training.runs.artifacts import to_json, write_atomically
-from training.runs.locks import utc_now, whoami
+from training.runs.locks import user_at_host, utc_now
 
 PIPELINE_SUMMARY, PAGE = "pipeline_summary.json", "pipeline_report.html"
 _NOT_RUN = "not run: the run was interrupted before it"
@@ -65,7 +65,7 @@ def pipeline_summary(summaries: Sequence[ModelSummary], started: str, seconds: f
         "phase": "training",
         "timestamp": utc_now(),
         "started": started,
-        "who": whoami(),
+        "who": user_at_host(),
         "status": "failed" if failed else "success",
         "message": message,
         "failed": failed,

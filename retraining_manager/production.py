@@ -8,7 +8,7 @@ from pathlib import Path
 
 from retraining_manager.errors import RegistryError
 from retraining_manager.models import Artifact
-from training.runs.artifacts import flush_folder, pointed_at, replace_link, sha256_of, write_atomically
+from training.runs.artifacts import flush_folder, link_target, replace_link, sha256_of, write_atomically
 
 RUN_FILES = ("training_run.json", "adapter_config.json", "config.json")  # one of them is in every run directory
 
@@ -52,7 +52,7 @@ class ProductionPaths:
             return found if self.path.name in found else {}
         if self.path.is_dir() and not self.path.is_symlink():
             raise RegistryError(f"{self.path}: is a folder, not a link to a run; move it away")
-        run = pointed_at(self.path).resolve()
+        run = link_target(self.path).resolve()
         if run.is_dir() and not any((run / name).is_file() for name in RUN_FILES):
             raise RegistryError(
                 f"{self.path}: leads to {run}, which holds no run (none of {', '.join(RUN_FILES)}); nothing there is "
@@ -99,7 +99,7 @@ class ProductionPaths:
         if shown.is_symlink() or not shown.is_file():
             return False
         if self._artifact == "run":
-            return pointed_at(shown).resolve() == original.resolve()
+            return link_target(shown).resolve() == original.resolve()
         return original.is_file() and sha256_of(original) == sha256_of(shown)
 
     def _copy(self, shown: Path, original: Path) -> None:

@@ -40,22 +40,22 @@ from retraining_manager.production import ProductionPaths
 from training.runs.artifacts import (
     REGISTRY_LINK,
     flush_folder,
+    interrupted_publication,
     is_described,
     make_link,
     owned,
     publish_folder,
-    read_diary,
     read_json,
+    read_json_lines,
+    recovered,
     remove_tree,
     replace_link,
-    settled,
     sha256_of,
     to_json,
-    unfinished,
     write_durably,
 )
-from training.runs.errors import ArtifactError, reading
-from training.runs.locks import HeldError, fate_of, file_lock, holder, utc_now, whoami
+from training.runs.errors import ArtifactError, wrap_read_errors
+from training.runs.locks import HeldError, file_lock, holder_state, process_identity, user_at_host, utc_now
 from training.runs.wording import one_line
 
 log = logging.getLogger(__name__)
@@ -115,7 +115,7 @@ class Registry:
         Versions are numbered as they are made, for a clock may start in 1970. Those that have no number come first, in
         the order in which they went live; the name decides where nothing else does.
         """
-        with _explained(self.versions_folder):
+        with _wrap_write_errors(self.versions_folder):
             if not self.versions_folder.is_dir():
                 return []
             names = sorted(p.name for p in self.versions_folder.iterdir() if _VERSION.fullmatch(p.name))
@@ -152,7 +152,7 @@ class Registry:
     def manifest(self, version: str) -> dict[str, Any]:
         """What a version holds. Raises RegistryError where it is half-written or from a newer program."""
         path = self.path(version) / MANIFEST
-        with reading(path, advice=f"{version} cannot go live", raises=RegistryError):
+        with wrap_read_errors(path, advice=f"{version} cannot go live", raises=RegistryError):
             try:
                 content = dict(json.loads(path.read_bytes()))
             except FileNotFoundError:
@@ -201,7 +201,7 @@ class Registry:
         """``verify`` of all versions, of the aliases, and of what production shows."""
         found = [problem for version in self.versions() for problem in self.verify(version)]
         try:
-            damaged = read_diary(self._history, _MOVE_KEYS)[1]
+            damaged = read_json_lines(self._history, _MOVE_KEYS)[1]
         except OSError as error:
             found.append(f"{self._history}: cannot be read ({error.strerror}); moves are made and not noted")
         else:
@@ -218,7 +218,7 @@ class Registry:
         if state is not None and not state.is_dir():
             found.append(f"{self._live}: leads to {state}, which is not there; `promote` a version to mend it")
         try:
-            left = unfinished(self.production)
+            left = interrupted_publication(self.production)
         except ArtifactError as error:
             left = str(error)
         if left is not None:
@@ -231,7 +231,7 @@ class Registry:
     def history(self) -> list[dict[str, Any]]:
         """Every move, the oldest first; what a crash or other damage left of a line is left out (see ``problems``)."""
         try:
-            return read_diary(self._history, _MOVE_KEYS)[0]
+            return read_json_lines(self._history, _MOVE_KEYS)[0]
         except OSError as error:
             log.warning("%s: cannot be read (%s)", self._history, error.strerror)
             return []
@@ -253,7 +253,7 @@ class Registry:
     @contextmanager
     def workplace(self) -> Iterator[Path]:
         """An empty folder on the registry's disk, gone afterwards; ``running`` clears what a crash left."""
-        with _explained(self.folder):
+        with _wrap_write_errors(self.folder):
             place = Path(tempfile.mkdtemp(prefix=".work-", dir=self.folder))
         try:
             yield place
@@ -340,7 +340,7 @@ class Registry:
         with self._moving():
             safe = set(vars(self.aliases()).values())
             doomed = [version for version in self.versions()[: -keep or None] if version not in safe]
-            with _explained(self.versions_folder):
+            with _wrap_write_errors(self.versions_folder):
                 for version in doomed:
                     self._remove(self.versions_folder / version)
         return doomed
@@ -390,7 +390,7 @@ class Registry:
     def _moving(self) -> Iterator[None]:
         """Hold the aliases and production's folder, so that nothing is published there between a look and a move."""
         with self._locked("move", MOVE_SECONDS), _settled(self.production):
-            with _explained(self.folder):
+            with _wrap_write_errors(self.folder):
                 self._write_history()
                 self._tidy()
             yield
@@ -399,15 +399,15 @@ class Registry:
     def _locked(self, name: str, seconds: float) -> Iterator[None]:
         """Hold ``name.lock``; ``name.json`` says who does."""
         lock, record = self.folder / f"{name}.lock", self.folder / f"{name}.json"
-        with _explained(self.folder):
+        with _wrap_write_errors(self.folder):
             self.folder.mkdir(parents=True, exist_ok=True)
         try:
             with ExitStack() as stack:
                 with _lockable(lock):
                     stack.enter_context(file_lock(lock, seconds))
                 self._check_left(record, lock)
-                with _explained(record):
-                    record.write_bytes(to_json(holder()))
+                with _wrap_write_errors(record):
+                    record.write_bytes(to_json(process_identity()))
                     stack.callback(record.unlink, missing_ok=True)
                 stack.enter_context(_beating(record))
                 yield
@@ -417,7 +417,7 @@ class Registry:
     def _check_left(self, record: Path, lock: Path) -> None:
         """The lock could be taken: whoever is named by its record is dead, unless that is another machine's."""
         held = read_json(record)
-        if held and fate_of(held) != "dead" and read_json(record):
+        if held and holder_state(held) != "dead" and read_json(record):
             raise self._elsewhere(held, record, lock)
 
     def _busy(self, record: Path, lock: Path) -> Exception:
@@ -425,7 +425,7 @@ class Registry:
         deadline, held = time.monotonic() + HELD_SECONDS, read_json(record)
         while time.monotonic() < deadline:  # whoever has just taken it is about to write its record
             held = read_json(record)
-            fate = fate_of(held) if held else "dead"
+            fate = holder_state(held) if held else "dead"
             if fate == "elsewhere":
                 return self._elsewhere(held, record, lock)
             # A process of another container cannot be seen; that it holds the lock says enough.
@@ -464,7 +464,7 @@ class Registry:
             self._move(Aliases(version, champion), reason)
 
     def _move(self, aliases: Aliases, reason: str, **more: str) -> None:
-        with _explained(self.folder):
+        with _wrap_write_errors(self.folder):
             self._state()  # nothing is moved where it leads elsewhere
             identity = uuid.uuid4().hex
             states = self.folder / "states"
@@ -481,7 +481,7 @@ class Registry:
                 "reason": reason,
                 **more,
             }
-            write_durably(state / "move.json", to_json({**record, "who": whoami(), "state": identity}))
+            write_durably(state / "move.json", to_json({**record, "who": user_at_host(), "state": identity}))
             flush_folder(state)
             flush_folder(state.parent)
             assert aliases.champion is not None
@@ -500,7 +500,7 @@ class Registry:
     def _write_history(self) -> None:
         """Append the move that made the live state, unless it is there: a crash may have come between the two.
 
-        A diary that cannot be read or written never blocks a move.
+        A history that cannot be read or written never blocks a move.
         """
         state = self._state()
         if state is None:
@@ -534,7 +534,7 @@ class Registry:
 
     def _drop(self, folder: Path) -> None:
         """Remove a folder of the registry's own. Raises RegistryError where it is not, or where it is a link."""
-        with _explained(folder):
+        with _wrap_write_errors(folder):
             remove_tree(folder, self.folder)
 
     def _tidy(self) -> None:
@@ -546,7 +546,7 @@ class Registry:
         for left in doomed:
             if left != state:
                 self._drop(left)
-        with settled(self._live):  # and temporary links
+        with recovered(self._live):  # and temporary links
             pass
 
     def _sweep(self) -> None:
@@ -558,13 +558,13 @@ class Registry:
     def _foreign(self) -> list[Path]:
         """Production's paths that show something which this registry did not put there."""
         champion = self.aliases().champion
-        with _explained(self.production):
+        with _wrap_write_errors(self.production):
             return self._production.foreign(None if champion is None else self.versions_folder / champion)
 
     def _adopt(self) -> str | None:
         """Under the move lock: nothing that another program published is lost, and production's links are links."""
         aliases = self.aliases()
-        with _explained(self.production):
+        with _wrap_write_errors(self.production):
             files = self._production.found() if self._foreign() else {}
             files.pop(MANIFEST, None)  # of the version that production was led to by hand
             if not files:
@@ -590,12 +590,12 @@ class Registry:
         self, files: Mapping[str, Path], documents: Mapping[str, bytes], logs: Mapping[str, Path]
     ) -> Iterator[Path]:
         """A folder with copies of all, gone afterwards unless ``_finish`` has made a version of it."""
-        with _explained(self.versions_folder):
+        with _wrap_write_errors(self.versions_folder):
             self.versions_folder.mkdir(parents=True, exist_ok=True)
             owned(self.versions_folder, self.folder)
             staging = Path(tempfile.mkdtemp(prefix=".staging-", dir=self.versions_folder))
         try:
-            with _explained(self.versions_folder):
+            with _wrap_write_errors(self.versions_folder):
                 for name, origin in (*files.items(), *logs.items()):
                     (staging / name).parent.mkdir(parents=True, exist_ok=True)
                     shutil.copyfile(origin, staging / name)
@@ -607,7 +607,7 @@ class Registry:
 
     def _finish(self, staging: Path, content: str, facts: dict[str, Any], trained_at: Path | None = None) -> str:
         """Under the move lock: number and name what is staged; its name."""
-        with _explained(self.versions_folder):
+        with _wrap_write_errors(self.versions_folder):
             paths = {p.relative_to(staging).as_posix(): p for p in staging.rglob("*") if p.is_file()}
             hashes = {name: sha256_of(path) for name, path in sorted(paths.items())}
             number = 1 + max((self._number(name) or 0 for name in self.versions()), default=0)
@@ -638,7 +638,7 @@ class Registry:
 
     def _content_of(self, files: Mapping[str, Path]) -> str:
         """What a training made, as one hash: equal for equal models, whenever and wherever they were trained."""
-        with _explained(self.folder):
+        with _wrap_write_errors(self.folder):
             if self.artifact == "file":
                 return _hash_of({self.production.name: sha256_of(files[self.production.name])})
             hashes: dict[str, Any] = {
@@ -690,8 +690,8 @@ def _hash_of(content: Mapping[str, Any]) -> str:
 @contextmanager
 def _settled(production: Path) -> Iterator[None]:
     with ExitStack() as stack:
-        with _explained(production):
-            stack.enter_context(settled(production))
+        with _wrap_write_errors(production):
+            stack.enter_context(recovered(production))
         yield
 
 
@@ -773,7 +773,7 @@ def _target_of(link: Path) -> str | None:
 
 
 @contextmanager
-def _explained(path: Path) -> Iterator[None]:
+def _wrap_write_errors(path: Path) -> Iterator[None]:
     """Turn a failure to write into a RegistryError for a person."""
     try:
         yield

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from retraining_manager.errors import ManagerError
 from retraining_manager.gate import Thresholds
 from retraining_manager.models import spec_of
-from training.runs.errors import reading
+from training.runs.errors import wrap_read_errors
 
 _OWN_FLAGS = frozenset(
     "--json-input --data-source --db-path --pg-url --strict --model-path --output-dir --run-directory --run-id "
@@ -65,7 +65,7 @@ def read_settings(path: Path) -> dict[str, ModelSettings]:
     import yaml
 
     settings = {}
-    with reading(path, "is not YAML of settings by model", raises=ManagerError):
+    with wrap_read_errors(path, "is not YAML of settings by model", raises=ManagerError):
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
         if not isinstance(content, dict | None):
             raise TypeError(f"it is a {type(content).__name__}, no mapping")

@@ -132,7 +132,7 @@ def count(model: str, source: SourceChoice) -> DataCount:
     seen: dict[str, set[bytes]] = defaultdict(set)  # unit -> its distinct texts, by a short hash of each
     try:
         opened = source.open(spec.model)
-        data.source = opened.described()
+        data.source = opened.safe_description()
         try:
             with Progress(f"{model}: reading", unit="row", counted=lambda: data.rows):
                 for record in opened.read(record_type):

@@ -13,7 +13,7 @@ from pydantic import Field, ValidationError
 
 from retraining_manager.models import ModelSpec
 from retraining_manager.runner import Outcome
-from training.runs.artifacts import read_diary, to_json, write_atomically
+from training.runs.artifacts import read_json_lines, to_json, write_atomically
 from training.runs.locks import utc_now
 from training.runs.summary import Status, TrainingSummary
 
@@ -127,7 +127,7 @@ class SummaryFolder:
 
     def history(self, model: str | None = None) -> list[dict[str, Any]]:
         """``ModelSummary.result`` of every run of one model or of all, the oldest first. Raises OSError."""
-        entries, damaged = read_diary(self.folder / HISTORY, ("model_type",))
+        entries, damaged = read_json_lines(self.folder / HISTORY, ("model_type",))
         if damaged:
             log.warning("%s: %d lines hold no run and are left out", self.folder / HISTORY, damaged)
         return [entry for entry in entries if model in (None, entry["model_type"])]

@@ -90,7 +90,7 @@ def build(kept: int, dimensions: int, output: Path | None) -> None:
     import numpy as np
     from safetensors.numpy import save
 
-    from training.runs.artifacts import explained
+    from training.runs.artifacts import wrap_write_errors
     from training.runs.errors import TrainingError
     from training.synergy.name_encoders import INSTALL, SENTENCES, TABLE, encoder_of, sentence_vocabulary
 
@@ -117,7 +117,7 @@ def build(kept: int, dimensions: int, output: Path | None) -> None:
     # One entry of metadata: several would be written in any order, and equal tables would differ.
     card = {"source": SOURCE, "words": " ".join(words[i] for i in chosen)}
     tensors = {"vectors": np.round(rows / scale).astype(np.int8), "scale": scale.astype(np.float16)}
-    with explained(path):
+    with wrap_write_errors(path):
         path.write_bytes(save(tensors, metadata={"card": json.dumps(card)}))
     click.echo(f"{path}: {kept} words, {dimensions} dimensions, {path.stat().st_size} bytes")
 

@@ -299,7 +299,7 @@ def registry_files(folder: Path) -> Try:
         for version in of.versions():
             of.verdict(version)
         if chosen.name in ("history.jsonl", "move.json", "run.json"):
-            of.rollback("back")  # no diary blocks a move
+            of.rollback("back")  # no history blocks a move
             return
         of.history()
         with of.running():

@@ -19,9 +19,9 @@ import click
 
 from data_sources import DataSource
 from training.judging.comparison import Comparer, EvaluationRows
-from training.runs.artifacts import check_apart, to_json, write_output
+from training.runs.artifacts import check_paths_differ, to_json, write_output
 from training.runs.comparison import Comparison
-from training.runs.errors import TrainingError, reading
+from training.runs.errors import TrainingError, wrap_read_errors
 from training.runs.job import SourceChoice
 from training.runs.models import MODELS
 from training.runs.options import source_options, verbose_option
@@ -70,7 +70,7 @@ def compare(
     """
     evaluation = comparer.select(source, comparer.max_samples(candidate))
     comparison = comparer.compare(candidate, champion, evaluation)
-    comparison.source = source.described()
+    comparison.source = source.safe_description()
     dumped = [comparer.dump(row) for row in evaluation.rows] if save_rows or champion_rows else []
     if save_rows is not None and evaluation.held_out:
         content = {
@@ -85,7 +85,7 @@ def compare(
     if champion_rows is not None:
         saved = _read(champion_rows, comparer.model_type)
         if saved.get("rows") != dumped:
-            with reading(champion_rows, _NO_ROWS, raises=TrainingError):
+            with wrap_read_errors(champion_rows, _NO_ROWS, raises=TrainingError):
                 rows = [comparer.parse(row) for row in saved["rows"]]
                 again = EvaluationRows(str(saved["strategy"]), str(saved["reason"]), rows, training=rows)
             comparison.on_champion_rows = comparer.compare(candidate, champion, again)
@@ -94,7 +94,7 @@ def compare(
 
 
 def _read(path: Path, model_type: str) -> dict[str, Any]:
-    with reading(path, _NO_ROWS, raises=TrainingError):
+    with wrap_read_errors(path, _NO_ROWS, raises=TrainingError):
         content = dict(json.loads(gzip.decompress(path.read_bytes())))
         found = content["format"], content["format_version"], content["model_type"]
     if found != (FORMAT, FORMAT_VERSION, model_type):
@@ -118,14 +118,14 @@ def compare_and_write(model_type: str, options: CompareOptions) -> None:
     """``compare`` from flags to a file. Raises as ``compare``, and ArtifactError where it cannot be written."""
     check_address_space(model_type)
     comparer = comparer_of(model_type)
-    check_apart(
+    check_paths_differ(
         data=options.source.path,
         candidate=options.candidate,
         output=options.output,
         file_of_saved_rows=options.save_rows,
         file_of_the_champion_s_rows=options.champion_rows,
     )
-    check_apart(champion=options.champion, output=options.output, file_of_saved_rows=options.save_rows)
+    check_paths_differ(champion=options.champion, output=options.output, file_of_saved_rows=options.save_rows)
     comparison = compare(
         comparer,
         options.candidate,

@@ -33,7 +33,7 @@ from websockets.sync.client import ClientConnection, connect
 
 from data_sources.base import DataSourceError, FormatError, NotFoundError, stray_characters
 from data_sources.http_environment import CertificatesError, cause_of, proxy_for, ssl_context, through, tls_trouble
-from data_sources.masking import remember, said, spellings, without_secrets
+from data_sources.masking import message_of, remember, spellings, without_secrets
 from data_sources.records import plain
 from data_sources.time_limit import TimeLimit
 
@@ -107,7 +107,9 @@ def parse_address(spec: str) -> Address:
         port = parts.port if parts.port is not None else 443 if secure else 80
         ascii_host = host if host.isascii() else host.encode("idna").decode("ascii")
     except (ValueError, UnicodeError) as error:
-        raise HomeAssistantApiError(f"{told}: is no address ({said(error)[:80]}){stray_characters(spec)}") from error
+        raise HomeAssistantApiError(
+            f"{told}: is no address ({message_of(error)[:80]}){stray_characters(spec)}"
+        ) from error
     if not host or port == 0 or not re.fullmatch(r"[\w.\-:%]+", ascii_host):
         raise HomeAssistantApiError(f"{told}: names no host, or one with odd characters{stray_characters(spec)}")
     if parts.query or parts.fragment:
@@ -285,7 +287,7 @@ class Connection:
                 f"{shown}: the answer opens no WebSocket ({type(error).__name__}){proxy}; a reverse proxy in front of "
                 "Home Assistant has to let WebSockets through"
             )
-        why = (error.strerror or said(error)) if isinstance(error, OSError) else said(error)
+        why = (error.strerror or message_of(error)) if isinstance(error, OSError) else message_of(error)
         return HomeAssistantApiError(f"{shown}: no connection ({why[:80]}){proxy}; {self._is_it_running()}")
 
     def _is_it_running(self) -> str:

@@ -282,7 +282,7 @@ def test_a_description_that_fails_later_is_one_line_too(monkeypatch: pytest.Monk
     monkeypatch.setattr("data_sources.resolve.entry_points", lambda group: [_EntryPoint(Forgetful)])
     source = open_source(data_source="mine://x")
     with pytest.raises(DataSourceError, match=r"^Forgetful\.describe: fails \(KeyError: 'type'\)$"):
-        source.described()
+        source.safe_description()
 
 
 @pytest.mark.parametrize("given", [{"entity_1": "light.a"}, None, PromptRow(query="q", suggestion="s")])

@@ -244,12 +244,14 @@ def test_a_history_that_a_crash_cut_off_goes_on(tmp_path: Path) -> None:
     assert [move["reason"] for move in of.history()] == ["first", "second", "on"]
 
 
-def test_a_damaged_diary_is_told_and_never_blocks_a_move(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_damaged_history_is_reported_and_never_blocks_a_move(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     of, first, second = two(tmp_path)
-    diary = of.folder / "history.jsonl"
+    history = of.folder / "history.jsonl"
     moves = [first, second]
     for damage in (b"oops\n", b"[]\n{}\n", b"\xff\x00\n", b'{"time": 1, "state": 2}\n', b"[" * 5_000 + b"\n"):
-        with open(diary, "ab") as file:
+        with open(history, "ab") as file:
             file.write(damage)
         of.rollback("on")
         moves.reverse()
@@ -258,8 +260,8 @@ def test_a_damaged_diary_is_told_and_never_blocks_a_move(tmp_path: Path, caplog:
         (problem,) = of.problems()
         assert "history.jsonl: " in problem
         assert "lines hold no move" in problem
-    diary.unlink()
-    diary.mkdir()
+    history.unlink()
+    history.mkdir()
     of.rollback("on")
     assert of.aliases().champion == moves[0]
     assert "the move is made and cannot be noted" in caplog.text

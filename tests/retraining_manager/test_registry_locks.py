@@ -96,7 +96,7 @@ GONE: dict[str, Callable[[dict[str, Any]], dict[str, Any] | str]] = {
 @pytest.mark.parametrize("gone", GONE)
 @pytest.mark.parametrize("name", ["run", "move"])
 def test_a_lock_whose_holder_is_gone_is_taken_over(tmp_path: Path, gone: str, name: str) -> None:
-    record = leave(tmp_path, GONE[gone](locks.holder()), name)
+    record = leave(tmp_path, GONE[gone](locks.process_identity()), name)
     run(tmp_path)
     assert not record.exists()
 
@@ -108,7 +108,7 @@ def test_a_lock_whose_holder_does_not_say_who_it_is_does_not_stay_exit_0(tmp_pat
     descriptor = locks.hold(lock)
     with pytest.raises(RegistryError, match=rf"{name}\.lock: is held by a process that does not say which; `fuser"):
         run(tmp_path)
-    record = leave(tmp_path, {**locks.holder(), "pid": 2**30}, name)
+    record = leave(tmp_path, {**locks.process_identity(), "pid": 2**30}, name)
     with pytest.raises(RegistryError, match="gives no sign of life") as failure:
         run(tmp_path)
     assert str(record) in str(failure.value)

@@ -48,7 +48,7 @@ def split_by_home(rows: Sequence[YamlRow]) -> Split:
     distinct = len(set(homes))
     if distinct < MIN_GROUPS or len(homes) < len(rows):
         return split_by_query([TextPair(row.input, row.output) for row in rows])
-    again = f", exported under {len(own)} ids ({same.told()})" if same.groups else ""
+    again = f", exported under {len(own)} ids ({same.describe()})" if same.groups else ""
     return split_by_unit(homes, "home", f"{distinct} homes{again}: whole homes are held out")
 
 

@@ -8,7 +8,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-LOOKED_AT = 16  # units with a rare element in common that a unit is compared with, so that time is linear in the units
+MAX_COMPARED = 16  # units that a unit is compared with for each rare element, so that time is linear in the units
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class SameUnits:
             found[first].append(name)
         return [names for names in found.values() if len(names) > 1]
 
-    def told(self, shown: int = 3) -> str:
+    def describe(self, shown: int = 3) -> str:
         """``a = b = c, d = e and 4 more``: the first ``shown`` groups, and names of each."""
         return listed([" = ".join([*g[:shown], *["..."][: len(g) > shown]]) for g in self.groups], shown)
 
@@ -67,7 +67,7 @@ def find_same_units(
         # Sets with a Jaccard index of at least s share one of the |x| - ceil(s |x|) + 1 first elements of each, in any
         # order of all elements (prefix filtering; Bayardo et al., WWW 2007). Rare ones first: few units have them.
         rare = heapq.nsmallest(len(own) - math.ceil(share * len(own)) + 1, own, key=lambda one: (frequency[one], one))
-        for other in sorted({other for element in rare for other in having[element][-LOOKED_AT:]}):
+        for other in sorted({other for element in rare for other in having[element][-MAX_COMPARED:]}):
             verdict = are_one(name, other)
             if verdict:
                 root[root_of(name)] = root_of(other)

@@ -32,7 +32,7 @@ from home_assistant.domains import class_of
 from home_assistant.household_words import words_of
 from training.judging.metrics import Array
 from training.runs.artifacts import read_published
-from training.runs.errors import ArtifactError, MixedFilesError, ModelFileError, reading
+from training.runs.errors import ArtifactError, MixedFilesError, ModelFileError, wrap_read_errors
 
 FORMAT = 1
 FOLDS = 5
@@ -171,14 +171,14 @@ class PatternModel:
         path = Path(path)
         again = "train it again with `home-synergy train pattern-detection`"
         mixed: MixedFilesError | None = None
-        with reading(path, advice=again):
+        with wrap_read_errors(path, advice=again):
             try:
                 content, _ = read_published(path)
             except MixedFilesError as error:  # which a broken file is too, and says more of
                 mixed, content = error, error.content
             except ArtifactError as error:
                 raise ModelFileError(str(error)) from error
-        with reading(path, "is no model file", again):
+        with wrap_read_errors(path, "is no model file", again):
             foreign = sorted(set(skops.io.get_untrusted_types(data=content)) - TRUSTED_TYPES)
             held = None if foreign else skops.io.loads(content, trusted=sorted(TRUSTED_TYPES))
         if mixed is not None:
@@ -189,7 +189,7 @@ class PatternModel:
             raise ModelFileError(f"{path}: holds no pattern model; {again}")
         if held.get("format") != FORMAT:
             raise ModelFileError(f"{path}: is of format {held.get('format')}, this program reads {FORMAT}; {again}")
-        with reading(path, "is broken", again):
+        with wrap_read_errors(path, "is broken", again):
             provenance = dict(json.loads(held["provenance"]))
             model = cls(held["chosen"], held["constant"], held["pipeline"], held["calibration"], provenance)
             fitted = isinstance(model.pipeline, Pipeline) and isinstance(model.calibration, LogisticRegression)

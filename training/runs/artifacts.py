@@ -6,8 +6,8 @@ Several files that are one thing pass through a folder beside them, whose name s
     .m.pth.publishing-xxxxxxxx/   new files are being put in place: they are put there
     .m.pth.restoring-xxxxxxxx/    a rename was refused: the old files are put back
 
-Whoever publishes or loads the same thing next (``settled``) does what the name says. All of it happens while the folder
-of the files is held, so nobody sweeps what a living process works on.
+Whoever publishes or loads the same thing next (``recovered``) does what the name says. All of it happens while the
+folder of the files is held, so nobody sweeps what a living process works on.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from training.runs.errors import ArtifactError, MixedFilesError, reading
+from training.runs.errors import ArtifactError, MixedFilesError, wrap_read_errors
 from training.runs.locks import FOLDER_SECONDS, HeldError, folder_lock
 
 STAGING, PUBLISHING, RESTORING = "staging", "publishing", "restoring"
@@ -55,7 +55,7 @@ def check_writable(path: Path) -> None:
         raise ArtifactError(
             f"{path}: is a mount of its own, so no new file can take its place; mount its folder {path.parent} instead"
         )
-    with explained(path):
+    with wrap_write_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         with _held(path.parent), tempfile.TemporaryFile(dir=path.parent, prefix=_PROBE):
             pass
@@ -93,7 +93,7 @@ def read_published(path: Path) -> tuple[bytes, dict[str, Any]]:
     MixedFilesError where the metadata describes another file than the one that is there.
     """
     for attempt in range(_READS):
-        with settled(path, sweep=False):
+        with recovered(path, sweep=False):
             place = path.resolve()  # one version, wherever links lead meanwhile
             try:
                 content, described = place.read_bytes(), _described(place)
@@ -120,7 +120,7 @@ def is_described(files: Mapping[str, Path], model_name: str) -> bool:
 
 
 @contextmanager
-def settled(path: Path, *, sweep: bool = True) -> Iterator[bool]:
+def recovered(path: Path, *, sweep: bool = True) -> Iterator[bool]:
     """Hold the folder of ``path`` after what a killed process left of publishing ``path`` is finished, or undone.
 
     Args:
@@ -135,15 +135,15 @@ def settled(path: Path, *, sweep: bool = True) -> Iterator[bool]:
     """
     with ExitStack() as stack:
         alone = path.parent.is_dir() and stack.enter_context(_held(path.parent))
-        _mend(path)
+        _recover(path)
         if alone and sweep:
             _sweep(path)
         yield alone
 
 
-def unfinished(path: Path) -> str | None:
+def interrupted_publication(path: Path) -> str | None:
     """One line where a killed process left new and old files of ``path`` side by side; for who may not mend it."""
-    for journal in _left(path, PUBLISHING, RESTORING):
+    for journal in _journals(path, PUBLISHING, RESTORING):
         plan = _Plan.read(journal)
         new = [name for name in plan.names if not os.path.lexists(journal / name)]
         old = [name for name in plan.names if name not in new]
@@ -165,7 +165,7 @@ def check_model_path(path: Path) -> None:
     if path.is_symlink() and REGISTRY_LINK not in path.readlink().parts:
         raise ArtifactError(f"{path}: is a link to {path.readlink()}; give the path of the file itself")
     check_writable(path.with_name(f".{path.name}") if path.is_symlink() else path)
-    with settled(path):
+    with recovered(path):
         pass
 
 
@@ -191,7 +191,7 @@ def check_output(path: Path) -> None:
         check_writable(_followed(path))
 
 
-def check_apart(**paths: Path | str | None) -> None:
+def check_paths_differ(**paths: Path | str | None) -> None:
     """Refuse two names for one file: what is written last would replace what was read or written before.
 
     Args:
@@ -216,7 +216,7 @@ def write_output(path: Path, content: bytes) -> None:
     Raises ArtifactError; then a file that was there has not changed.
     """
     if is_special(path):
-        with explained(path):
+        with wrap_write_errors(path):
             path.write_bytes(content)
     else:
         write_atomically(_followed(path), content)
@@ -251,7 +251,7 @@ def remove_tree(path: Path, owner: Path) -> None:
 
 
 def discard_tree(path: Path, beside: Path) -> None:
-    """``remove_tree`` of a folder next to ``beside``; where it is killed half-way, ``settled(beside)`` goes on."""
+    """``remove_tree`` of a folder next to ``beside``; where it is killed half-way, ``recovered(beside)`` goes on."""
     if os.path.lexists(path):
         doomed = path.with_name(f".{beside.name}.{STAGING}-{secrets.token_hex(4)}")
         remove_tree(owned(path, beside.parent).rename(doomed), beside.parent)
@@ -312,12 +312,12 @@ class _Plan:
 def _replace_all(path: Path, files: Mapping[str, bytes]) -> None:
     """Put ``files`` (name -> content) beside ``path``, all or nothing, in their order.
 
-    Where one cannot be renamed, those before it get back what stood in their places; after a kill, ``settled`` goes on.
+    Where one cannot be renamed, those before it get back what stood in their places. After a kill, see ``recovered``.
     """
     folder = path.parent
-    with explained(path):
+    with wrap_write_errors(path):
         folder.mkdir(parents=True, exist_ok=True)
-    with settled(path), explained(path):
+    with recovered(path), wrap_write_errors(path):
         journal = Path(tempfile.mkdtemp(prefix=f".{path.name}.{STAGING}-", dir=folder))
         try:
             for name, content in files.items():
@@ -411,9 +411,9 @@ def _superseded(path: Path, names: Sequence[str]) -> list[str]:
     return found
 
 
-def _mend(path: Path) -> None:
+def _recover(path: Path) -> None:
     """Finish or undo what a killed process left. Raises ArtifactError that says what stands where."""
-    for journal in _left(path, PUBLISHING, RESTORING):
+    for journal in _journals(path, PUBLISHING, RESTORING):
         owned(journal, path.parent)
         try:
             plan = _Plan.read(journal)
@@ -425,10 +425,10 @@ def _mend(path: Path) -> None:
         except OSError as error:
             if not journal.exists():
                 continue  # another process has mended it
-            raise ArtifactError(f"{unfinished(path)}; here it cannot ({error.strerror})") from error
+            raise ArtifactError(f"{interrupted_publication(path)}; here it cannot ({error.strerror})") from error
 
 
-def _left(path: Path, *states: str) -> list[Path]:
+def _journals(path: Path, *states: str) -> list[Path]:
     """What was left beside ``path`` of publishing it, in one of the states."""
     pattern = re.compile(rf"\.{re.escape(path.name)}\.({'|'.join(states)})-[a-z0-9_]{{8}}")
     return _entries(path.parent, pattern)
@@ -499,7 +499,7 @@ def publish_folder(staged: Path, target: Path, *, read_only: bool = False) -> No
     """
     umask = _umask()
     modes = 0o777 & ~umask, (0o444 if read_only else 0o666) & ~umask
-    with explained(target):
+    with wrap_write_errors(target):
         for path in (staged, *staged.rglob("*")):
             if path.is_dir():
                 _set_mode(path, modes[0])
@@ -515,12 +515,12 @@ def publish_folder(staged: Path, target: Path, *, read_only: bool = False) -> No
 def move_link(link: Path, target: Path) -> None:
     """Point ``link`` at ``target`` in one step, by a relative symlink.
 
-    If the system allows no symlinks, ``link`` is a file that holds the path (see ``pointed_at``).
+    If the system allows no symlinks, ``link`` is a file that holds the path (see ``link_target``).
 
     Raises:
         ArtifactError: It cannot be written, or ``link`` is a folder; ``link`` has not changed.
     """
-    with settled(link), explained(link):
+    with recovered(link), wrap_write_errors(link):
         if link.is_dir() and not link.is_symlink():
             raise ArtifactError(f"{link}: is a folder, not a link to a run; move it away")
         replace_link(link, os.path.relpath(target.resolve(), link.parent.resolve()))
@@ -568,7 +568,7 @@ def _symlink(path: Path, target: str) -> bool:
     return True
 
 
-def pointed_at(path: Path) -> Path:
+def link_target(path: Path) -> Path:
     """The folder that a link leads to, also if the link is a file that holds the path (see ``move_link``)."""
     return path.parent / path.read_text(encoding="utf-8").strip() if path.is_file() else path
 
@@ -578,11 +578,11 @@ def to_json(content: Mapping[str, Any]) -> bytes:
     return (json.dumps(content, indent=2, allow_nan=False) + "\n").encode("ascii")
 
 
-def read_diary(path: Path, needed: Collection[str] = ()) -> tuple[list[dict[str, Any]], int]:
+def read_json_lines(path: Path, needed: Collection[str] = ()) -> tuple[list[dict[str, Any]], int]:
     """The JSON objects with the ``needed`` keys of a file to which one is appended a line; a missing file has none.
 
     Returns:
-        The objects, and how many whole lines hold none: damage to a diary is told, and stops nothing. A last line
+        The objects, and how many whole lines hold none: damage is reported, and stops nothing. A last line
         without its end, which a crash cut off, is left out and not counted.
 
     Raises:
@@ -608,7 +608,7 @@ def verify(model_path: Path) -> None:
         ArtifactError: A file is missing, or its hash differs.
     """
     described = metadata_path(model_path)
-    with reading(described, "cannot be checked", raises=ArtifactError):
+    with wrap_read_errors(described, "cannot be checked", raises=ArtifactError):
         hashes: Mapping[str, str] = json.loads(described.read_bytes())["files"]
         for name, expected in hashes.items():
             if sha256_of(model_path.parent / name) != expected:
@@ -675,7 +675,7 @@ def _set_mode(path: Path, mode: int) -> None:
 
 
 @contextmanager
-def explained(path: Path) -> Iterator[None]:
+def wrap_write_errors(path: Path) -> Iterator[None]:
     """Turn an OSError while ``path`` is written into an ArtifactError, whose text is for a person."""
     try:
         yield

@@ -33,7 +33,7 @@ class MixedFilesError(ArtifactError):
 
 
 @contextmanager
-def reading(
+def wrap_read_errors(
     path: str | Path, what: str = "cannot be read", advice: str = "", raises: type[Exception] = ModelFileError
 ) -> Iterator[None]:
     """Turn whatever a library throws while it reads a file into one line that names the file.

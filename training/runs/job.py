@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, Generic, Protocol, TypeVar
 
-from data_sources import HOME_ASSISTANT, DataSource, KindName, open_source, spelled_out
+from data_sources import HOME_ASSISTANT, DataSource, KindName, expand_variable, open_source
 from training.runs.artifacts import is_special
 from training.runs.summary import TrainingSummary
 
@@ -59,14 +59,14 @@ class SourceChoice:
     @property
     def path(self) -> str | None:
         """The file or folder that is read, where the source is one; else None."""
-        named = self.json_input or spelled_out(self.data_source or "").removeprefix(f"{HOME_ASSISTANT}:")
+        named = self.json_input or expand_variable(self.data_source or "").removeprefix(f"{HOME_ASSISTANT}:")
         return named if named and named != "-" and Path(named).is_file() else None
 
     @property
     def readable_once(self) -> str | None:
         """What is named, where this process alone can read it, and only once: standard input, a pipe, a device."""
         for named in (self.json_input, self.data_source):
-            path = spelled_out(named or "").removeprefix(f"{HOME_ASSISTANT}:").removeprefix("file://")
+            path = expand_variable(named or "").removeprefix(f"{HOME_ASSISTANT}:").removeprefix("file://")
             if path == STDIN or path.startswith(_OWN_DESCRIPTORS) or is_special(Path(path)):
                 return path
         return None

@@ -25,7 +25,7 @@ _HELD = (errno.EAGAIN, errno.EACCES, errno.EWOULDBLOCK)
 
 _own = threading.local()  # the folders that this thread holds
 
-Fate = Literal["alive", "dead", "elsewhere"]
+HolderState = Literal["alive", "dead", "elsewhere"]
 
 
 class HeldError(Exception):
@@ -131,7 +131,7 @@ def utc_now() -> str:
     return datetime.now(UTC).isoformat(timespec="milliseconds")
 
 
-def whoami() -> str:
+def user_at_host() -> str:
     """``user@host``, or the user's number where it has no name."""
     try:
         user = getpass.getuser()
@@ -140,11 +140,11 @@ def whoami() -> str:
     return f"{user}@{socket.gethostname()}"
 
 
-def holder() -> dict[str, Any]:
-    """Who this process is, for other processes and hosts: ``fate_of`` reads it."""
+def process_identity() -> dict[str, Any]:
+    """Who this process is, for other processes and hosts: ``holder_state`` reads it."""
     pid = os.getpid()
     return {
-        "who": whoami(),
+        "who": user_at_host(),
         "host": socket.gethostname(),
         "machine": _first_line("/etc/machine-id"),
         "boot": _first_line("/proc/sys/kernel/random/boot_id"),
@@ -154,12 +154,12 @@ def holder() -> dict[str, Any]:
     }
 
 
-def fate_of(held: Mapping[str, Any]) -> Fate:
-    """What became of a ``holder`` whose lock could be taken.
+def holder_state(held: Mapping[str, Any]) -> HolderState:
+    """What became of a ``process_identity`` whose lock could be taken.
 
     ``elsewhere`` is one of another machine, whose processes cannot be seen and whose locks may not reach this one.
     """
-    here = holder()
+    here = process_identity()
     host = held.get("host") or str(held.get("who", "")).rpartition("@")[2]
     if held.get("boot") == here["boot"] is not None:  # one kernel, maybe another container: its lock was the kernel's
         alive = host == here["host"] and _started(held.get("pid")) == held.get("started") is not None

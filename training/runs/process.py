@@ -15,7 +15,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Literal, NoReturn, TextIO
 
-from data_sources import DataSourceError, in_a_line, masked, said
+from data_sources import DataSourceError, masked, message_of, single_line
 from training.runs.distributed import is_first
 from training.runs.errors import TrainingError
 from training.runs.models import MODELS
@@ -117,8 +117,8 @@ def failure_line(
     elif isinstance(error, (DataSourceError, TrainingError, *known)):
         line = str(error)
     else:
-        line = f"unexpected {type(error).__name__}: {said(error)}; --verbose shows where"
-    return in_a_line(line)
+        line = f"unexpected {type(error).__name__}: {message_of(error)}; --verbose shows where"
+    return single_line(line)
 
 
 class _Masked(logging.Formatter):

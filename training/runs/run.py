@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from data_sources import DataSource, DataSourceError
-from training.runs.artifacts import check_apart, check_output, metadata_path, to_json, write_output
+from training.runs.artifacts import check_output, check_paths_differ, metadata_path, to_json, write_output
 from training.runs.distributed import is_first
 from training.runs.errors import ArtifactError, TrainingError
 from training.runs.job import SourceChoice, TrainingJob
@@ -68,7 +68,7 @@ def run_training(
     def body() -> None:
         if path is not None:
             check_output(path)  # before training, not after it
-            check_apart(data=source.path, summary=path)
+            check_paths_differ(data=source.path, summary=path)
         failure: BaseException | None = None
         try:
             training.perform()
@@ -149,12 +149,12 @@ class Training:
             self.errors.append(self.message)
             raise
 
-    def _check_apart(self, job: TrainingJob[Any, Any]) -> None:
+    def _check_paths_differ(self, job: TrainingJob[Any, Any]) -> None:
         """Refuse to write over the data, or the summary over the model."""
         model = job.model_path
         self.summary_taken = True  # until it is known to have a place of its own
         metadata = metadata_path(model) if model.name else None  # a folder is refused later, by name
-        check_apart(data=self._choice.path, model=model, metadata=metadata, summary=self._summary_path)
+        check_paths_differ(data=self._choice.path, model=model, metadata=metadata, summary=self._summary_path)
         self.summary_taken = False
 
     def _perform(self) -> None:
@@ -163,7 +163,7 @@ class Training:
         job = self.job = self.job_type(self._choice, self._given)
         self.config = job.config
         source = self.source = job.open()
-        self._check_apart(job)
+        self._check_paths_differ(job)
         skipped = job.check_target(self.dry_run)
         if skipped is not None:
             self.status, self.message = "skipped", skipped
@@ -239,7 +239,7 @@ def described_source(source: DataSource) -> dict[str, str]:
     """A source's description and, if no flag named it, why it was chosen."""
     chosen = {} if source.choice is None else {"choice": source.choice}
     try:
-        return {**source.described(), **chosen}
+        return {**source.safe_description(), **chosen}
     except DataSourceError as error:  # the fault of a package, which must not cost the summary
         return {"type": type(source).__name__, "location": str(error), **chosen}
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from data_sources import said
+from data_sources import message_of
 
 
 def one_line(error: BaseException | None) -> str:
-    """What another library's error says (``data_sources.said``), cut to 200 characters."""
+    """What another library's error says (``data_sources.message_of``), cut to 200 characters."""
     if isinstance(error, OSError) and error.strerror:
         return error.strerror  # its text has the path again
-    return "nothing is said" if error is None else said(error)[:200]
+    return "nothing is said" if error is None else message_of(error)[:200]
 
 
 def many(count: int, noun: str) -> str:

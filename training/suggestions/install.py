@@ -324,7 +324,7 @@ def _backup(path: Path) -> Path:
     stamp = time.strftime("%Y%m%d-%H%M%S")
     for number in count(1):
         copy = path.with_name(f"{path.name}.before-{stamp}" + (f"-{number}" if number > 1 else ""))
-        with artifacts.explained(copy):
+        with artifacts.wrap_write_errors(copy):
             try:
                 with copy.open("xb") as file, path.open("rb") as source:
                     shutil.copyfileobj(source, file)
@@ -339,7 +339,7 @@ def _backup(path: Path) -> Path:
 
 def _write(path: Path, content: bytes) -> None:
     """Replace a file as a whole; owner and mode of one that was there stay."""
-    with artifacts.explained(path):
+    with artifacts.wrap_write_errors(path):
         handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
         os.close(handle)
         staged = Path(name)

@@ -40,7 +40,7 @@ def suggest(source: SourceChoice, options: SuggestOptions) -> None:
     path, output = options.model_path, options.output
     if output is not None:
         artifacts.check_output(output)
-        artifacts.check_apart(data=source.path, model=path, output=output)
+        artifacts.check_paths_differ(data=source.path, model=path, output=output)
     configuration = ConfigurationFolder(options.install) if options.install is not None else None
     opened = source.open(Home.kind)
     if output is not None:

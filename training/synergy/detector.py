@@ -42,10 +42,10 @@ UNKNOWN_AREA = "unknown"  # what production's own graphs write for no area
 CONFIDENCE = 0.5  # of a synergy that has none, as production takes it
 ALL_ENTITIES = 10_000  # the Data API's largest limit
 REASONS = 3
-TOLD = 0.1  # a reason that adds less to the logit is not told
+SMALLEST_SHOWN = 0.1  # a reason that adds less to the logit is left out
 
 # Feature -> what it looks at. What it adds may speak for the pair or against it.
-LOOKED_AT = {
+EVIDENCE_OF_FEATURE = {
     "action_domain": "how often such an entity is acted on",
     "domain_pair": "how often the two domains are joined",
     "class_pair": "how often the two device classes are joined",
@@ -84,7 +84,7 @@ LOOKED_AT = {
 }
 
 
-class _Settled(Coroutine[Any, Any, Any]):
+class _AwaitableResult(Coroutine[Any, Any, Any]):
     """A result that is there and may also be awaited, as the coroutine that production expects."""
 
     _awaited: Any = None  # what awaiting gives
@@ -116,7 +116,7 @@ class _Settled(Coroutine[Any, Any, Any]):
             self._pending.close()
 
 
-class Answer(dict[str, Any], _Settled):
+class Answer(dict[str, Any], _AwaitableResult):
     """A dict that may be awaited: ``detector.learn_from_data(...)["status"]`` and ``(await ...)["status"]``.
 
     Where data has to be fetched first, with production's asynchronous clients, it is empty until it is awaited.
@@ -141,7 +141,7 @@ class Answer(dict[str, Any], _Settled):
         self._awaited = value
 
 
-class Flag(int, _Settled):
+class Flag(int, _AwaitableResult):
     """True or false, which may be awaited."""
 
     @classmethod
@@ -569,10 +569,12 @@ def _explained(added: Mapping[str, float]) -> str:
     """The strongest of what speaks for a pair, and of what speaks against it."""
     of_words: dict[str, float] = defaultdict(float)
     for name, value in added.items():
-        of_words[LOOKED_AT[name]] += value
+        of_words[EVIDENCE_OF_FEATURE[name]] += value
     told = ""
     for title, sign in (("for it", 1.0), ("against it", -1.0)):
-        strongest = sorted((-sign * value, words) for words, value in of_words.items() if sign * value >= TOLD)
+        strongest = sorted(
+            (-sign * value, words) for words, value in of_words.items() if sign * value >= SMALLEST_SHOWN
+        )
         if strongest:
             told += f"; {title}: {', '.join(words for _, words in strongest[:REASONS])}"
     return told or "; many small signs together"

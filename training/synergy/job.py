@@ -197,7 +197,7 @@ def evaluate(source: SourceChoice, options: EvaluationOptions) -> None:
 
     if options.report is not None:
         artifacts.check_output(options.report)
-        artifacts.check_apart(data=source.path, model=options.model_path, report=options.report)
+        artifacts.check_paths_differ(data=source.path, model=options.model_path, report=options.report)
     model = SynergyModel.load(options.model_path, sentences=not options.no_names)
     log.info("Model: %s, trained %s", options.model_path, origin_of(options.model_path, model.provenance))
     opened = source.open(Home.kind)

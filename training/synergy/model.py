@@ -19,7 +19,7 @@ from data_sources import Entity, Home, HomeBuilder, LoadReport, Synergy
 from training.judging.calibration import Calibration
 from training.judging.splits import digests_of, seen_among
 from training.runs.artifacts import read_published
-from training.runs.errors import ArtifactError, MixedFilesError, ModelFileError, reading
+from training.runs.errors import ArtifactError, MixedFilesError, ModelFileError, wrap_read_errors
 from training.synergy.config import FORMAT_VERSION, SynergyConfig
 from training.synergy.encoded_home import EncodedHome
 from training.synergy.evaluation import HomeScore, ranking_task, score_home
@@ -300,7 +300,7 @@ class SynergyModel:
             return _from_pretrained(PretrainedSynergy.load(Path(path)))
         again = "train it again with `home-synergy train gnn-synergy --force`"
         mixed: MixedFilesError | None = None
-        with reading(path, "is not a model file that can be loaded", again):
+        with wrap_read_errors(path, "is not a model file that can be loaded", again):
             try:
                 written, _ = read_published(Path(path))
             except MixedFilesError as error:  # which a broken file is too, and says more of
@@ -318,7 +318,7 @@ class SynergyModel:
             raise ModelFileError(
                 f"{path}: has format version {content.get('format_version')!a}, this program reads {FORMAT_VERSION}"
             )
-        with reading(path, f"is a {FORMAT} model with parts missing or changed", again):
+        with wrap_read_errors(path, f"is a {FORMAT} model with parts missing or changed", again):
             config = SynergyConfig(**content["config"])
             vocabulary = Vocabulary.read(content["vocabulary"])
             kind = content["names"]

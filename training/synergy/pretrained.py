@@ -20,8 +20,8 @@ from safetensors.torch import save as save_tensors
 from torch import Tensor
 
 from training.judging.calibration import Calibration
-from training.runs.artifacts import settled, write_atomically
-from training.runs.errors import ArtifactError, ModelFileError, reading
+from training.runs.artifacts import recovered, write_atomically
+from training.runs.errors import ArtifactError, ModelFileError, wrap_read_errors
 from training.synergy.config import SynergyConfig
 from training.synergy.features import FEATURES
 from training.synergy.network import network_of
@@ -116,9 +116,9 @@ class PretrainedSynergy:
         Raises:
             ModelFileError: One is missing or broken, they do not belong together, or they are of another format.
         """
-        with reading(path, "is not a base model that can be loaded", "--base-model none does without"):
+        with wrap_read_errors(path, "is not a base model that can be loaded", "--base-model none does without"):
             try:
-                with settled(path, sweep=False):
+                with recovered(path, sweep=False):
                     content, described = path.read_bytes(), path.with_suffix(".json").read_text(encoding="ascii")
             except ArtifactError as error:
                 raise ModelFileError(str(error)) from error

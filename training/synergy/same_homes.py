@@ -72,8 +72,8 @@ def notes_on(same: SameUnits) -> Iterable[str]:
     again = sum(len(ids) - 1 for ids in same.groups)
     if again:
         yield (
-            f"{many(again, 'home')} exported again under another id ({same.told()}): the exports of one home count as "
-            "one home and stand in one part of the split."
+            f"{many(again, 'home')} exported again under another id ({same.describe()}): the exports of one home count "
+            "as one home and stand in one part of the split."
         )
     if same.alike:
         told = listed([" and ".join(pair) for pair in same.alike])

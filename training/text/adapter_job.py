@@ -18,19 +18,19 @@ from data_sources import DataSource
 from training.runs.artifacts import (
     check_writable,
     discard_tree,
-    explained,
+    link_target,
     move_link,
     owned,
-    pointed_at,
     publish_folder,
+    recovered,
     remove_tree,
     replace_link,
-    settled,
     to_json,
+    wrap_write_errors,
     write_atomically,
 )
 from training.runs.distributed import first_says, is_first
-from training.runs.errors import ArtifactError, TrainingError, reading
+from training.runs.errors import ArtifactError, TrainingError, wrap_read_errors
 from training.runs.job import Published, SourceChoice, Trained, TrainingJob
 from training.runs.locks import HeldError, hold
 from training.runs.run import versions
@@ -84,7 +84,7 @@ class AdapterJob(TrainingJob[list[Any], "TrainedAdapter"]):
         if self.options.resume_run is not None:
             self._started = _read_started(self.options.resume_run)
             explicit = [name for name, value in given.items() if value is not None]
-            with reading(self.options.resume_run, _NO_OPTIONS, _START_ANEW, raises=TrainingError):
+            with wrap_read_errors(self.options.resume_run, _NO_OPTIONS, _START_ANEW, raises=TrainingError):
                 self._take_over(self.options.resume_run, self._started, explicit)
         self.config = self.adapter.model_dump()
         self.run_id = first_says(self.options.run_id or _new_run_id(self.options.output_dir))
@@ -193,7 +193,7 @@ class AdapterJob(TrainingJob[list[Any], "TrainedAdapter"]):
             result = self.fit(
                 rows,
                 self._partial,
-                resume_from=None if resume_from is None else pointed_at(resume_from),
+                resume_from=None if resume_from is None else link_target(resume_from),
                 on_epoch=_log_epoch,
             )
         except BaseException:
@@ -211,7 +211,7 @@ class AdapterJob(TrainingJob[list[Any], "TrainedAdapter"]):
         """Write the run directory under a temporary name and rename it once it is complete."""
         target, described = self.model_path, self._describe(trained.model, summary)
         try:
-            with explained(target):
+            with wrap_write_errors(target):
                 finished = self._partial / target.name
                 remove_tree(finished, self._partial)
                 trained.model.save(finished, self._base_for_readers())
@@ -267,9 +267,9 @@ class AdapterJob(TrainingJob[list[Any], "TrainedAdapter"]):
             "data_fingerprint": self._fingerprint,
             "versions": versions(),
         }
-        with settled(self._partial):  # nobody sweeps it before it is held
+        with recovered(self._partial):  # nobody sweeps it before it is held
             try:
-                with explained(self._partial):
+                with wrap_write_errors(self._partial):
                     self._partial.mkdir()
             except ArtifactError as error:
                 if isinstance(error.__cause__, FileExistsError):
@@ -297,7 +297,7 @@ class AdapterJob(TrainingJob[list[Any], "TrainedAdapter"]):
         """Finish, remove or name the unfinished runs in ``folder`` whose processes are gone."""
         if not folder.is_dir():
             return
-        with settled(folder / LATEST) as alone:
+        with recovered(folder / LATEST) as alone:
             for partial in sorted(folder.glob(".*.partial")) if alone else []:
                 if partial.is_symlink() or not _is_partial(partial):
                     continue
@@ -393,7 +393,7 @@ Trained {described["trained_at"]} on {described["samples_used"]} rows.
 def samples_of(run: Path, options_type: type[AdapterOptions]) -> int:
     """The ``max_samples`` that a run was trained with; the default if its files do not say."""
     try:
-        described = json.loads((pointed_at(run) / RUN_FILE).read_text(encoding="utf-8"))
+        described = json.loads((link_target(run) / RUN_FILE).read_text(encoding="utf-8"))
         return max(1, int(described["max_samples"]))
     except Exception:  # noqa: BLE001 - whatever is wrong with the run, loading it says so
         return int(options_type.model_fields["max_samples"].default)
@@ -439,7 +439,7 @@ def _read_started(given: Path) -> dict[str, Any]:
     Raises TrainingError if there is no such run, or its options cannot be read.
     """
     folder = given if (given / STARTED_FILE).is_file() else _partial_of(given)
-    with reading(folder / STARTED_FILE, advice=_START_ANEW, raises=TrainingError):
+    with wrap_read_errors(folder / STARTED_FILE, advice=_START_ANEW, raises=TrainingError):
         try:
             started: dict[str, Any] = dict(json.loads((folder / STARTED_FILE).read_text(encoding="utf-8")))
         except FileNotFoundError as error:

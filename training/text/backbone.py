@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 import torch
 import transformers
 
-from training.runs.errors import TrainingError, reading
+from training.runs.errors import TrainingError, wrap_read_errors
 from training.runs.wording import one_line
 from training.text.base_cache import cache_folder, cached, check_base, missing_base
 from training.text.config import SCRATCH, Pieces
@@ -74,7 +74,9 @@ def load_base(name: str) -> Base:
     last: Exception | None = None
     for place in dict.fromkeys((_cached(name), name)):
         if Path(place).is_dir():
-            with reading(name, "cannot be loaded as a model", "give another --base-model", raises=TrainingError):
+            with wrap_read_errors(
+                name, "cannot be loaded as a model", "give another --base-model", raises=TrainingError
+            ):
                 return _loaded(place, name, cache_folder())
         try:
             return _loaded(place, name, cache_folder())

@@ -21,7 +21,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 from torch.nn import functional
 
-from training.runs.errors import TrainingError, reading
+from training.runs.errors import TrainingError, wrap_read_errors
 from training.runs.progress import Progress
 from training.text.backbone import TextPair, encode
 from training.text.config import CHECKPOINTS, FitSettings, Limits
@@ -351,7 +351,7 @@ class _Trainer(transformers.Seq2SeqTrainer):  # type: ignore[misc]
 
 def _resuming(checkpoint: str) -> AbstractContextManager[None]:
     advice = "remove this folder to resume from the one before, or start a new run"
-    return reading(checkpoint, "is no checkpoint that can be resumed", advice, raises=TrainingError)
+    return wrap_read_errors(checkpoint, "is no checkpoint that can be resumed", advice, raises=TrainingError)
 
 
 @contextmanager

@@ -13,8 +13,8 @@ import numpy as np
 import torch
 from peft import PeftModel
 
-from training.runs.artifacts import pointed_at
-from training.runs.errors import reading
+from training.runs.artifacts import link_target
+from training.runs.errors import wrap_read_errors
 from training.runs.progress import Progress
 from training.text.backbone import BASE_FOLDER, TextPair, encode, load_base, peft_warnings_ignored
 from training.text.config import SCRATCH, AdapterConfig
@@ -176,8 +176,8 @@ class Suggester:
             ModelFileError: It is no run directory, or its base model cannot be loaded.
         """
         folder = Path(directory)
-        with reading(folder, "is not a run directory that can be loaded"):
-            folder = pointed_at(folder).resolve()  # one run, wherever the link leads while it is read
+        with wrap_read_errors(folder, "is not a run directory that can be loaded"):
+            folder = link_target(folder).resolve()  # one run, wherever the link leads while it is read
             run = json.loads((folder / "training_run.json").read_text(encoding="utf-8"))
             config = AdapterConfig(**run["config"])
             name = str(folder / BASE_FOLDER) if config.base_model == SCRATCH else config.base_model

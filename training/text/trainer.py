@@ -27,7 +27,7 @@ from data_sources import normalized_query
 from training.judging.splits import PARTS, Part, unit_digests
 from training.runs.artifacts import publish_folder, remove_tree
 from training.runs.distributed import first_says, is_first
-from training.runs.errors import TrainingError, reading
+from training.runs.errors import TrainingError, wrap_read_errors
 from training.text.backbone import (
     BASE_FILES,
     BASE_FOLDER,
@@ -276,7 +276,7 @@ def adapted(base: Base, config: AdapterConfig, resume_from: Path | None) -> Any:
             return get_peft_model(base.model, peft_config(config))
     misfit = f"this adapter does not fit the base model {base.name}"
     advice = "give --resume-from an adapter of the same base, or leave it out"
-    with reading(resume_from, misfit, advice, raises=TrainingError), peft_warnings_ignored():
+    with wrap_read_errors(resume_from, misfit, advice, raises=TrainingError), peft_warnings_ignored():
         saved = PeftConfig.from_pretrained(str(resume_from))
         if not saved.is_prompt_learning:
             return PeftModel.from_pretrained(base.model, str(resume_from), is_trainable=True)

@@ -51,13 +51,13 @@ def half_published(folder: Path) -> Path:
 
 def test_a_reader_puts_in_place_what_a_kill_left(tmp_path: Path) -> None:
     journal = half_published(tmp_path)
-    line = artifacts.unfinished(tmp_path / NAME)
+    line = artifacts.interrupted_publication(tmp_path / NAME)
     assert line is not None
     assert "new are m.pth, old are m_training.png, m_metadata.json" in line
     content, described = artifacts.read_published(tmp_path / NAME)
     assert (content, described["of"]) == (b"new", "new")
     assert not journal.exists()
-    assert artifacts.unfinished(tmp_path / NAME) is None
+    assert artifacts.interrupted_publication(tmp_path / NAME) is None
 
 
 @pytest.mark.parametrize("load", [SynergyModel.load, PatternModel.load])
@@ -117,8 +117,8 @@ def test_a_living_process_keeps_its_staging_files(tmp_path: Path) -> None:
     publish(tmp_path, "old")
     staging = tmp_path / ".m.pth.staging-abcdefgh"
     code = (
-        "import sys\nfrom pathlib import Path\nfrom training.runs.artifacts import publish, settled\n"
-        f"with settled(Path({str(tmp_path / NAME)!r})):\n"
+        "import sys\nfrom pathlib import Path\nfrom training.runs.artifacts import publish, recovered\n"
+        f"with recovered(Path({str(tmp_path / NAME)!r})):\n"
         f"    Path({str(staging)!r}).mkdir(); print('held', flush=True); sys.stdin.read()\n"
         f"    assert Path({str(staging)!r}).is_dir()\n"
     )

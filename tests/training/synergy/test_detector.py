@@ -24,7 +24,7 @@ from training.runs.artifacts import verify
 from training.runs.errors import ArtifactError
 from training.synergy import GNNSynergyDetector
 from training.synergy.config import SynergyConfig
-from training.synergy.detector import LOOKED_AT
+from training.synergy.detector import EVIDENCE_OF_FEATURE
 from training.synergy.features import FEATURES
 from training.synergy.job import SHIPPED_BASE
 from training.synergy.model import SynergyModel
@@ -219,7 +219,7 @@ def test_a_score_is_the_model_s_own_and_depends_on_the_file_and_the_home_alone(m
 
 
 def test_an_explanation_says_what_the_model_looked_at(detector: GNNSynergyDetector) -> None:
-    assert set(LOOKED_AT) == set(FEATURES)
+    assert set(EVIDENCE_OF_FEATURE) == set(FEATURES)
     likely = detector.predict_synergy_score(PAIR, entities=ENTITIES)["explanation"]
     assert likely.startswith("binary_sensor.hall_motion -> light.hall: ")
     assert "; for it: " in likely

@@ -10,7 +10,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from training.runs.artifacts import move_link, pointed_at
+from training.runs.artifacts import link_target, move_link
 from training.runs.errors import TrainingError
 from training.text import memory_forecast as memory
 from training.text.backbone import Base, TextPair, load_base, scratch_base
@@ -181,7 +181,7 @@ def test_where_no_symlink_can_be_made_a_file_names_the_run(tmp_path: Path, monke
             patched.setattr(Path, "symlink_to", refuse)
             move_link(tmp_path / "latest", tmp_path / name)
         assert (tmp_path / "latest").read_text() == name
-        assert pointed_at(tmp_path / "latest") == tmp_path / name
+        assert link_target(tmp_path / "latest") == tmp_path / name
     assert sorted(p.name for p in tmp_path.iterdir()) == ["latest", "one", "two"]
 
 
