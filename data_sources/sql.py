@@ -359,12 +359,12 @@ class SqlReader:
             with connection.execute(sa.text(statement), values) as result:
                 return list(cast(Any, result.cursor).fetchall())
         except (DBAPIError, sqlite3.Error) as error:
-            told = error.orig if isinstance(error, DBAPIError) else error
+            told = (error.orig or error) if isinstance(error, DBAPIError) else error
             if getattr(told, "sqlite_errorcode", 0) & 0xFF in _BROKEN_PAGES:
-                raise BrokenRowsError(f"{self.shown}: cannot be read ({told})") from error
+                raise BrokenRowsError(f"{self.shown}: cannot be read ({message_of(told)})") from error
             if isinstance(error, DBAPIError):
                 raise
-            raise NotFoundError(f"{self.shown}: cannot be read ({told})") from error
+            raise NotFoundError(f"{self.shown}: cannot be read ({message_of(told)})") from error
         finally:
             if is_sqlite:
                 driver.text_factory = _text

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
 import threading
 import time
@@ -26,18 +25,18 @@ from retraining_manager.commands import (
 from retraining_manager.errors import BusyError, ChampionChangedError, ManagerError
 from retraining_manager.gate import Verdict, decide
 from retraining_manager.models import SPECS, ModelSpec, spec_of
-from retraining_manager.registry import Aliases, Registry
+from retraining_manager.registry import SUMMARY_FILE, VERDICT_FILE, Aliases, Registry
 from retraining_manager.settings import RetrainingOptions
 from retraining_manager.sufficiency import RowThresholds, Sufficiency, SufficiencyChecker, assess, count
 from retraining_manager.summaries import ModelSummary, SummaryFolder, read_training_summary
-from training.runs.artifacts import metadata_path, to_json
+from training.runs.artifacts import RUN_FILE, metadata_path, read_json, to_json
 from training.runs.comparison import Comparison, ModelScores
 from training.runs.errors import ArtifactError, TrainingError
 from training.runs.job import SourceChoice
-from training.runs.locks import utc_now
 from training.runs.process import failure_line
 from training.runs.progress import Progress
 from training.runs.settings import variables
+from training.runs.wording import utc_now
 
 log = logging.getLogger(__name__)
 
@@ -389,9 +388,9 @@ class RetrainingManager:
         """
         registry, model = run.registry, run.spec.model
         documents = {
-            "verdict.json": to_json({**verdict.model_dump(), "time": utc_now()}),
+            VERDICT_FILE: to_json({**verdict.model_dump(), "time": utc_now()}),
             "comparison.json": to_json(comparison.model_dump()),
-            "training_summary.json": run.summary.read_bytes(),
+            SUMMARY_FILE: run.summary.read_bytes(),
         }
         if run.rows.is_file():
             documents[EVALUATION_ROWS] = run.rows.read_bytes()
@@ -436,15 +435,11 @@ class RetrainingManager:
 
     def _described(self, registry: Registry, version: str) -> dict[str, Any]:
         """What a version says of its training; empty where it says nothing."""
-        described = registry.path(version) / "training_summary.json"
+        described = registry.path(version) / SUMMARY_FILE
         if not described.is_file():  # another program's training
             model = registry.model_path(version)
-            described = model / "training_run.json" if model.is_dir() else metadata_path(model)
-        try:
-            content = json.loads(described.read_bytes())
-        except (OSError, ValueError):
-            return {}
-        return content if isinstance(content, dict) else {}
+            described = model / RUN_FILE if model.is_dir() else metadata_path(model)
+        return read_json(described)
 
     def _compare(self, run: _Run, champion: str | None, summary: ModelSummary) -> tuple[Comparison, str | None]:
         """Score candidate and champion in one process on the same rows; what came of it, and why it failed if so."""

@@ -10,7 +10,8 @@ from retraining_manager.manager import RetrainingManager
 from retraining_manager.page import render_page
 from retraining_manager.summaries import ModelSummary
 from training.runs.artifacts import to_json, write_atomically
-from training.runs.locks import user_at_host, utc_now
+from training.runs.locks import user_at_host
+from training.runs.wording import utc_now
 
 PIPELINE_SUMMARY, PAGE = "pipeline_summary.json", "pipeline_report.html"
 _NOT_RUN = "not run: the run was interrupted before it"

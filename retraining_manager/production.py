@@ -8,9 +8,9 @@ from pathlib import Path
 
 from retraining_manager.errors import RegistryError
 from retraining_manager.models import Artifact
-from training.runs.artifacts import flush_folder, link_target, replace_link, sha256_of, write_atomically
+from training.runs.artifacts import RUN_FILE, flush_folder, link_target, replace_link, sha256_of, write_atomically
 
-RUN_FILES = ("training_run.json", "adapter_config.json", "config.json")  # one of them is in every run directory
+RUN_FILES = (RUN_FILE, "adapter_config.json", "config.json")  # one of them is in every run directory
 
 
 class ProductionPaths:

@@ -39,6 +39,7 @@ from retraining_manager.models import Artifact
 from retraining_manager.production import ProductionPaths
 from training.runs.artifacts import (
     REGISTRY_LINK,
+    RUN_FILE,
     flush_folder,
     interrupted_publication,
     is_described,
@@ -55,12 +56,13 @@ from training.runs.artifacts import (
     write_durably,
 )
 from training.runs.errors import ArtifactError, wrap_read_errors
-from training.runs.locks import HeldError, file_lock, holder_state, process_identity, user_at_host, utc_now
-from training.runs.wording import one_line
+from training.runs.locks import HeldError, file_lock, holder_state, process_identity, user_at_host
+from training.runs.wording import one_line, utc_now
 
 log = logging.getLogger(__name__)
 
 MANIFEST = "manifest.json"
+SUMMARY_FILE, VERDICT_FILE = "training_summary.json", "verdict.json"  # in a version, beside what its training left
 MANIFEST_FORMAT = 1
 CHAMPION, PREVIOUS = "champion", "previous"
 _VERSION = re.compile(r"\d{8}T\d{9}Z-[0-9a-f]{8}")
@@ -75,7 +77,7 @@ _DOOMED = ".removed-"
 ROLLBACK = "rollback"  # ``action`` of a move back
 # Documents of a version that its training did not leave, and words that differ from run to run: content is the rest.
 _TIMES = frozenset({"trained_at", "training_date", "run_directory", "run_id"})
-_RUN_FILE, _CARD, _SUMMARY = "training_run.json", "README.md", "training_summary.json"
+_CARD = "README.md"
 
 
 @dataclass(frozen=True)
@@ -174,7 +176,7 @@ class Registry:
     def verdict(self, version: str) -> dict[str, Any]:
         """The content of the version's ``verdict.json``; empty where it has none, or none that can be read."""
         try:
-            content = json.loads((self.path(version) / "verdict.json").read_bytes())
+            content = json.loads((self.path(version) / VERDICT_FILE).read_bytes())
             Verdict.model_validate(content)
         except (OSError, ValueError, RecursionError):
             return {}
@@ -303,8 +305,8 @@ class Registry:
     def rolled_back(self, version: str) -> dict[str, Any] | None:
         """The move by which a version was last taken back, where it has not gone live since."""
         for move in reversed(self.history()):
-            if version in (move.get("from"), move.get("to")):
-                back = move.get("from") == version and move.get("action") == ROLLBACK
+            if version in (move["from"], move["to"]):
+                back = move["from"] == version and move.get("action") == ROLLBACK
                 return move if back else None
         return None
 
@@ -618,7 +620,7 @@ class Registry:
                 place = self.versions_folder / version
                 place = place / self.production.name if self.artifact == "file" else place
                 old, new = (json.dumps(str(path))[1:-1].encode() for path in (trained_at, place))
-                for name in {_RUN_FILE, _SUMMARY} & paths.keys():
+                for name in {RUN_FILE, SUMMARY_FILE} & paths.keys():
                     paths[name].write_bytes(paths[name].read_bytes().replace(old, new))
                     hashes[name] = sha256_of(paths[name])
             described = {"format": MANIFEST_FORMAT, "version": version, "number": number, "content": content}
@@ -642,13 +644,13 @@ class Registry:
             if self.artifact == "file":
                 return _hash_of({self.production.name: sha256_of(files[self.production.name])})
             hashes: dict[str, Any] = {
-                name: sha256_of(path) for name, path in files.items() if name not in (_RUN_FILE, _CARD)
+                name: sha256_of(path) for name, path in files.items() if name not in (RUN_FILE, _CARD)
             }
             try:
-                run = json.loads(files[_RUN_FILE].read_bytes())
-                hashes[_RUN_FILE] = {key: value for key, value in run.items() if key not in _TIMES}
+                run = json.loads(files[RUN_FILE].read_bytes())
+                hashes[RUN_FILE] = {key: value for key, value in run.items() if key not in _TIMES}
             except (KeyError, ValueError, AttributeError):
-                hashes |= {name: sha256_of(files[name]) for name in (_RUN_FILE, _CARD) if name in files}
+                hashes |= {name: sha256_of(files[name]) for name in (RUN_FILE, _CARD) if name in files}
             return _hash_of(hashes)
 
     def _same(self, content: str) -> str | None:
@@ -676,11 +678,7 @@ class Registry:
 
     def _went_live(self) -> list[str]:
         """Versions in the order in which they first went live; what the history cannot say, it does not."""
-        try:
-            moves = self.history()
-        except RegistryError:
-            return []
-        return list(dict.fromkeys(str(move.get("to")) for move in moves if isinstance(move, dict)))
+        return list(dict.fromkeys(str(move["to"]) for move in self.history()))
 
 
 def _hash_of(content: Mapping[str, Any]) -> str:
@@ -769,7 +767,7 @@ def _target_of(link: Path) -> str | None:
             "remove this folder and `promote` a version"
         ) from None
     except (OSError, ValueError) as error:
-        raise RegistryError(f"{link}: cannot be read ({error!s:.120})") from error
+        raise RegistryError(f"{link}: cannot be read ({one_line(error)})") from error
 
 
 @contextmanager

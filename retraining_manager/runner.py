@@ -17,6 +17,7 @@ from typing import IO, Any
 
 from retraining_manager.errors import ManagerError
 from training.runs.process import PARENT
+from training.runs.wording import one_line
 
 GRACE_SECONDS = 10.0  # between SIGTERM and SIGKILL: a script writes its summary meanwhile
 DRAIN_SECONDS = 2.0  # for output that is still on its way when a process has ended
@@ -99,7 +100,7 @@ def run(
             start_new_session=True,
         )
     except (OSError, ValueError) as error:
-        raise ManagerError(f"{argv[0]}: cannot be started ({error!s:.200})") from error
+        raise ManagerError(f"{argv[0]}: cannot be started ({one_line(error)})") from error
     with process, _Recorder(output) as recorder, selectors.DefaultSelector() as selector:
         for stream, is_error in ((process.stdout, False), (process.stderr, True)):
             assert stream is not None

@@ -14,8 +14,8 @@ from pydantic import Field, ValidationError
 from retraining_manager.models import ModelSpec
 from retraining_manager.runner import Outcome
 from training.runs.artifacts import read_json_lines, to_json, write_atomically
-from training.runs.locks import utc_now
 from training.runs.summary import Status, TrainingSummary
+from training.runs.wording import utc_now
 
 HISTORY = "retraining_history.jsonl"
 

@@ -30,11 +30,13 @@ from typing import Any
 
 from training.runs.errors import ArtifactError, MixedFilesError, wrap_read_errors
 from training.runs.locks import FOLDER_SECONDS, HeldError, folder_lock
+from training.runs.wording import one_line
 
 STAGING, PUBLISHING, RESTORING = "staging", "publishing", "restoring"
 _PLAN, _BEFORE = "plan.json", "before"  # in a staging folder
 _PROBE = ".writable-"
 _READS = 5  # a reader's attempts to see a model and metadata of one training, where nothing can be locked
+RUN_FILE = "training_run.json"  # what a run directory says of its training
 REGISTRY_LINK = "live"  # the part of a link's target that only links of the manager's registry have
 
 
@@ -272,7 +274,7 @@ def _followed(path: Path) -> Path:
     try:
         return path.resolve()
     except (OSError, RuntimeError) as error:
-        raise ArtifactError(f"{path}: is a link that leads nowhere ({error!s:.100}); remove it") from error
+        raise ArtifactError(f"{path}: is a link that leads nowhere ({one_line(error)}); remove it") from error
 
 
 def _is_mounted(path: Path) -> bool:
@@ -302,7 +304,7 @@ class _Plan:
                 return plan
             what = "it names files elsewhere"
         except (OSError, ValueError, TypeError) as error:
-            what = f"{error!s:.120}"
+            what = one_line(error)
         raise ArtifactError(
             f"{journal}: a process was killed while it published here, and what it left cannot be read ({what}); "
             f"train again after removing this folder"

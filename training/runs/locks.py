@@ -10,9 +10,10 @@ import threading
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
+
+from training.runs.wording import utc_now
 
 try:
     import fcntl
@@ -124,11 +125,6 @@ def _flock(descriptor: int, deadline: float) -> None:
         if time.monotonic() >= deadline:
             raise HeldError
         time.sleep(_POLL_SECONDS)
-
-
-def utc_now() -> str:
-    """Now, ISO 8601 in UTC."""
-    return datetime.now(UTC).isoformat(timespec="milliseconds")
 
 
 def user_at_host() -> str:

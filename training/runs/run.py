@@ -7,7 +7,6 @@ import os
 import platform
 import time
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
 from typing import Any, NoReturn
@@ -21,6 +20,7 @@ from training.runs.models import MODELS
 from training.runs.process import PARENT, Stopped, check_address_space, execute, failure_line
 from training.runs.progress import Progress
 from training.runs.summary import Status, TrainingSummary
+from training.runs.wording import utc_now
 
 log = logging.getLogger("training")
 
@@ -203,7 +203,7 @@ class Training:
     def summary(self) -> TrainingSummary:
         """The summary of the run so far."""
         return TrainingSummary(
-            timestamp=utc_now(),
+            timestamp=utc_now("seconds"),
             model_type=self.job_type.model_type,
             status=self.status,
             metrics=self.metrics,
@@ -253,11 +253,6 @@ def log_source(source: DataSource) -> None:
     more = sum(report.rejected.values()) - len(report.reasons)
     if more > 0:
         log.warning("Left out: %d more", more)
-
-
-def utc_now() -> str:
-    """The current time in UTC, as ISO 8601."""
-    return datetime.now(UTC).isoformat(timespec="seconds")
 
 
 def versions() -> dict[str, str]:

@@ -1,6 +1,8 @@
-"""Parts of messages."""
+"""Parts of messages and records."""
 
 from __future__ import annotations
+
+from datetime import UTC, datetime
 
 from data_sources import message_of
 
@@ -15,3 +17,8 @@ def one_line(error: BaseException | None) -> str:
 def many(count: int, noun: str) -> str:
     """``1 row``, ``2 rows``."""
     return f"{count} {noun}{'' if count == 1 else 's'}"
+
+
+def utc_now(timespec: str = "milliseconds") -> str:
+    """The current time in UTC, as ISO 8601; ``timespec`` as of ``datetime.isoformat``."""
+    return datetime.now(UTC).isoformat(timespec=timespec)

@@ -6,7 +6,6 @@ Production awaits most methods, and other callers use their results at once. Bot
 from __future__ import annotations
 
 import inspect
-import json
 import logging
 from collections import defaultdict
 from collections.abc import Coroutine, Generator, Iterable, Iterator, Mapping
@@ -17,14 +16,25 @@ from typing import Any
 
 import numpy as np
 
-from data_sources import DataSource, DataSourceError, Entity, Home, HomeBuilder, KindName, LoadReport, Synergy
+from data_sources import (
+    DataSource,
+    DataSourceError,
+    Entity,
+    Home,
+    HomeBuilder,
+    KindName,
+    LoadReport,
+    Synergy,
+    class_and_message,
+)
 from data_sources.records import R
 from home_assistant.domains import READ_ONLY_DOMAINS
-from training.runs.artifacts import metadata_path, publish
+from training.runs.artifacts import metadata_path, publish, read_json
 from training.runs.errors import ModelFileError, TrainingError
 from training.runs.job import SourceChoice
-from training.runs.run import Training, utc_now
+from training.runs.run import Training
 from training.runs.settings import read_config
+from training.runs.wording import utc_now
 from training.synergy.config import SynergyModelPath
 from training.synergy.features import FEATURES
 from training.synergy.graph import HomeGraph, build_graph
@@ -226,7 +236,7 @@ class GNNSynergyDetector:
         except ModelFileError as error:
             log.warning("%s", error)
             return Flag.of(False)
-        self.model, self.metadata, self._home = model, _read_metadata(path), None
+        self.model, self.metadata, self._home = model, read_json(metadata_path(path)), None
         self.hidden_dim, self.num_layers = model.config.hidden_dim, model.config.num_layers
         self._is_initialized = True
         return Flag.of(True)
@@ -247,7 +257,7 @@ class GNNSynergyDetector:
         if self.model is None:
             log.warning("No model to save")
             return done
-        described = {"training_date": utc_now(), **self.metadata}
+        described = {"training_date": utc_now("seconds"), **self.metadata}
         described |= {"hidden_dim": self.model.config.hidden_dim, "num_layers": self.model.config.num_layers}
         self.metadata = publish(Path(path or self.model_path), self.model.to_bytes(), described, {})
         return done
@@ -317,7 +327,7 @@ class GNNSynergyDetector:
                 statement = synergies_statement(db_session.get_bind().dialect.name)
                 rows = list(await _awaited(db_session.execute(statement)))
         except Exception as error:  # whatever the two clients raise
-            what = f"the data cannot be fetched ({type(error).__name__}: {' '.join(str(error).split())[:160]})"
+            what = f"the data cannot be fetched ({class_and_message(error)})"
             log.exception("%s", what)
             return _result("error", reason=what)
         return self._learn(entities, rows)
@@ -578,14 +588,6 @@ def _explained(added: Mapping[str, float]) -> str:
         if strongest:
             told += f"; {title}: {', '.join(words for _, words in strongest[:REASONS])}"
     return told or "; many small signs together"
-
-
-def _read_metadata(path: Path) -> dict[str, Any]:
-    try:
-        content = json.loads(metadata_path(path).read_bytes())
-    except (OSError, ValueError, RecursionError):
-        return {}
-    return content if isinstance(content, dict) else {}
 
 
 async def _awaited(value: Any) -> Any:

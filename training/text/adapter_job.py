@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from data_sources import DataSource
 from training.runs.artifacts import (
+    RUN_FILE,
     check_writable,
     discard_tree,
     link_target,
@@ -48,7 +49,6 @@ log = logging.getLogger(__name__)
 
 _NO_OPTIONS, _START_ANEW = "its options cannot be used", "start a new run"
 LATEST = "latest"
-RUN_FILE = "training_run.json"
 HERE = "."
 STARTED_FILE = "started.json"  # the options of an unfinished run
 # Options that a resumed run takes from the stopped one.

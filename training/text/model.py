@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from peft import PeftModel
 
-from training.runs.artifacts import link_target
+from training.runs.artifacts import RUN_FILE, link_target
 from training.runs.errors import wrap_read_errors
 from training.runs.progress import Progress
 from training.text.backbone import BASE_FOLDER, TextPair, encode, load_base, peft_warnings_ignored
@@ -178,7 +178,7 @@ class Suggester:
         folder = Path(directory)
         with wrap_read_errors(folder, "is not a run directory that can be loaded"):
             folder = link_target(folder).resolve()  # one run, wherever the link leads while it is read
-            run = json.loads((folder / "training_run.json").read_text(encoding="utf-8"))
+            run = json.loads((folder / RUN_FILE).read_text(encoding="utf-8"))
             config = AdapterConfig(**run["config"])
             name = str(folder / BASE_FOLDER) if config.base_model == SCRATCH else config.base_model
             base = load_base(name)

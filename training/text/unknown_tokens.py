@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
 from training.runs.errors import TrainingError
+from training.text.base_cache import cache_folder
 from training.text.config import SCRATCH
 
 LARGEST_SHARE = 0.1
@@ -94,9 +94,8 @@ def _tokenizer_file(base: str) -> str | None:
         return str(path) if path.is_file() else None
     import huggingface_hub
 
-    cache = None if os.environ.get("HF_HOME") else os.environ.get("TRANSFORMERS_CACHE") or None
     try:
-        found: Any = huggingface_hub.try_to_load_from_cache(base, _FILE, cache_dir=cache)
+        found: Any = huggingface_hub.try_to_load_from_cache(base, _FILE, cache_dir=cache_folder())
     except (OSError, ValueError):  # it is no name of a model
         return None
     return found if isinstance(found, str) else None
