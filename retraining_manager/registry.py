@@ -13,7 +13,6 @@ there (another program trained) becomes a version before anything replaces it.
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import itertools
 import json
@@ -21,20 +20,18 @@ import logging
 import os
 import re
 import shutil
-import socket
 import tempfile
-import threading
-import time
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from retraining_manager.errors import BusyError, ChampionChangedError, RegistryError
+from retraining_manager.errors import ChampionChangedError, RegistryError, wrap_registry_errors
 from retraining_manager.gate import Verdict
+from retraining_manager.model_locks import MoveLock, RunLock
 from retraining_manager.models import Artifact
 from retraining_manager.production import ProductionPaths
 from training.runs.artifacts import (
@@ -46,7 +43,6 @@ from training.runs.artifacts import (
     make_link,
     owned,
     publish_folder,
-    read_json,
     read_json_lines,
     recovered,
     remove_tree,
@@ -56,7 +52,7 @@ from training.runs.artifacts import (
     write_durably,
 )
 from training.runs.errors import ArtifactError, wrap_read_errors
-from training.runs.locks import HeldError, file_lock, holder_state, process_identity, user_at_host
+from training.runs.locks import user_at_host
 from training.runs.wording import one_line, utc_now
 
 log = logging.getLogger(__name__)
@@ -69,10 +65,6 @@ _VERSION = re.compile(r"\d{8}T\d{9}Z-[0-9a-f]{8}")
 _MOVE_KEYS = frozenset({"time", "from", "to", "reason", "who"})
 _STATE = re.compile(r"states/[0-9a-f]{32}")  # where ``live`` may lead, and nowhere else
 
-MOVE_SECONDS = 120.0  # a move takes milliseconds, or as long as what is taken in takes to copy
-BEAT_SECONDS = 5.0  # who trains touches its record this often, for other machines see nothing else of it
-WATCH_SECONDS = 16.0  # how long another machine's record is watched for such a sign
-HELD_SECONDS = 1.0  # in which whoever has just taken a lock says so
 _DOOMED = ".removed-"
 ROLLBACK = "rollback"  # ``action`` of a move back
 # Documents of a version that its training did not leave, and words that differ from run to run: content is the rest.
@@ -108,6 +100,7 @@ class Registry:
         self._live = folder / REGISTRY_LINK
         self._production = ProductionPaths(artifact, production, companions, self._live / CHAMPION)
         self._history = folder / "history.jsonl"
+        self._run_lock, self._move_lock = RunLock(folder), MoveLock(folder)
 
     # What there is
 
@@ -117,7 +110,7 @@ class Registry:
         Versions are numbered as they are made, for a clock may start in 1970. Those that have no number come first, in
         the order in which they went live; the name decides where nothing else does.
         """
-        with _wrap_write_errors(self.versions_folder):
+        with wrap_registry_errors(self.versions_folder):
             if not self.versions_folder.is_dir():
                 return []
             names = sorted(p.name for p in self.versions_folder.iterdir() if _VERSION.fullmatch(p.name))
@@ -247,7 +240,7 @@ class Registry:
         Raises BusyError that names who holds it, and since when; RegistryError where whoever holds it on another
         machine gives no sign of life, which names the files to remove.
         """
-        with self._locked("run", 0.0):
+        with self._run_lock.held():
             with self._moving():
                 self._sweep()
             yield
@@ -255,7 +248,7 @@ class Registry:
     @contextmanager
     def workplace(self) -> Iterator[Path]:
         """An empty folder on the registry's disk, gone afterwards; ``running`` clears what a crash left."""
-        with _wrap_write_errors(self.folder):
+        with wrap_registry_errors(self.folder):
             place = Path(tempfile.mkdtemp(prefix=".work-", dir=self.folder))
         try:
             yield place
@@ -342,7 +335,7 @@ class Registry:
         with self._moving():
             safe = set(vars(self.aliases()).values())
             doomed = [version for version in self.versions()[: -keep or None] if version not in safe]
-            with _wrap_write_errors(self.versions_folder):
+            with wrap_registry_errors(self.versions_folder):
                 for version in doomed:
                     self._remove(self.versions_folder / version)
         return doomed
@@ -391,67 +384,11 @@ class Registry:
     @contextmanager
     def _moving(self) -> Iterator[None]:
         """Hold the aliases and production's folder, so that nothing is published there between a look and a move."""
-        with self._locked("move", MOVE_SECONDS), _settled(self.production):
-            with _wrap_write_errors(self.folder):
+        with self._move_lock.held(), _recovered(self.production):
+            with wrap_registry_errors(self.folder):
                 self._write_history()
                 self._tidy()
             yield
-
-    @contextmanager
-    def _locked(self, name: str, seconds: float) -> Iterator[None]:
-        """Hold ``name.lock``; ``name.json`` says who does."""
-        lock, record = self.folder / f"{name}.lock", self.folder / f"{name}.json"
-        with _wrap_write_errors(self.folder):
-            self.folder.mkdir(parents=True, exist_ok=True)
-        try:
-            with ExitStack() as stack:
-                with _lockable(lock):
-                    stack.enter_context(file_lock(lock, seconds))
-                self._check_left(record, lock)
-                with _wrap_write_errors(record):
-                    record.write_bytes(to_json(process_identity()))
-                    stack.callback(record.unlink, missing_ok=True)
-                stack.enter_context(_beating(record))
-                yield
-        except HeldError:
-            raise self._busy(record, lock) from None
-
-    def _check_left(self, record: Path, lock: Path) -> None:
-        """The lock could be taken: whoever is named by its record is dead, unless that is another machine's."""
-        held = read_json(record)
-        if held and holder_state(held) != "dead" and read_json(record):
-            raise self._elsewhere(held, record, lock)
-
-    def _busy(self, record: Path, lock: Path) -> Exception:
-        """What to raise where another process has the lock."""
-        deadline, held = time.monotonic() + HELD_SECONDS, read_json(record)
-        while time.monotonic() < deadline:  # whoever has just taken it is about to write its record
-            held = read_json(record)
-            fate = holder_state(held) if held else "dead"
-            if fate == "elsewhere":
-                return self._elsewhere(held, record, lock)
-            # A process of another container cannot be seen; that it holds the lock says enough.
-            if fate == "alive" or (held and held.get("host") != socket.gethostname()):
-                return self._is_busy(held, lock)
-            time.sleep(0.05)
-        if held:  # of a container with this host's name, or of nobody any more
-            return self._elsewhere(held, record, lock)
-        return RegistryError(f"{lock}: is held by a process that does not say which; `fuser {lock}` names it. End it")
-
-    def _elsewhere(self, held: Mapping[str, Any], record: Path, lock: Path) -> Exception:
-        """Another machine's record, which cannot be asked whether it lives: its record is touched while it does."""
-        if _changes(record):
-            return self._is_busy(held, lock)
-        return RegistryError(
-            f"{record}: {_name_of(held)}, who cannot be seen from here, has held this lock since {held.get('since')} "
-            f"and gives no sign of life. Where it has ended, remove {record} and {lock}"
-        )
-
-    def _is_busy(self, held: Mapping[str, Any], lock: Path) -> Exception:
-        who = f"{_name_of(held)} since {held.get('since')}"
-        if lock.name == "run.lock":
-            return BusyError(f"{self.folder.name}: is being trained already by {who} ({lock})")
-        return RegistryError(f"{lock}: {who} has been moving the aliases for over {MOVE_SECONDS:.0f} s; end it")
 
     def _check_champion(self, expected: Aliases | None) -> None:
         champion = self.aliases().champion
@@ -466,7 +403,7 @@ class Registry:
             self._move(Aliases(version, champion), reason)
 
     def _move(self, aliases: Aliases, reason: str, **more: str) -> None:
-        with _wrap_write_errors(self.folder):
+        with wrap_registry_errors(self.folder):
             self._state()  # nothing is moved where it leads elsewhere
             identity = uuid.uuid4().hex
             states = self.folder / "states"
@@ -536,7 +473,7 @@ class Registry:
 
     def _drop(self, folder: Path) -> None:
         """Remove a folder of the registry's own. Raises RegistryError where it is not, or where it is a link."""
-        with _wrap_write_errors(folder):
+        with wrap_registry_errors(folder):
             remove_tree(folder, self.folder)
 
     def _tidy(self) -> None:
@@ -560,13 +497,13 @@ class Registry:
     def _foreign(self) -> list[Path]:
         """Production's paths that show something which this registry did not put there."""
         champion = self.aliases().champion
-        with _wrap_write_errors(self.production):
+        with wrap_registry_errors(self.production):
             return self._production.foreign(None if champion is None else self.versions_folder / champion)
 
     def _adopt(self) -> str | None:
         """Under the move lock: nothing that another program published is lost, and production's links are links."""
         aliases = self.aliases()
-        with _wrap_write_errors(self.production):
+        with wrap_registry_errors(self.production):
             files = self._production.found() if self._foreign() else {}
             files.pop(MANIFEST, None)  # of the version that production was led to by hand
             if not files:
@@ -592,12 +529,12 @@ class Registry:
         self, files: Mapping[str, Path], documents: Mapping[str, bytes], logs: Mapping[str, Path]
     ) -> Iterator[Path]:
         """A folder with copies of all, gone afterwards unless ``_finish`` has made a version of it."""
-        with _wrap_write_errors(self.versions_folder):
+        with wrap_registry_errors(self.versions_folder):
             self.versions_folder.mkdir(parents=True, exist_ok=True)
             owned(self.versions_folder, self.folder)
             staging = Path(tempfile.mkdtemp(prefix=".staging-", dir=self.versions_folder))
         try:
-            with _wrap_write_errors(self.versions_folder):
+            with wrap_registry_errors(self.versions_folder):
                 for name, origin in (*files.items(), *logs.items()):
                     (staging / name).parent.mkdir(parents=True, exist_ok=True)
                     shutil.copyfile(origin, staging / name)
@@ -609,7 +546,7 @@ class Registry:
 
     def _finish(self, staging: Path, content: str, facts: dict[str, Any], trained_at: Path | None = None) -> str:
         """Under the move lock: number and name what is staged; its name."""
-        with _wrap_write_errors(self.versions_folder):
+        with wrap_registry_errors(self.versions_folder):
             paths = {p.relative_to(staging).as_posix(): p for p in staging.rglob("*") if p.is_file()}
             hashes = {name: sha256_of(path) for name, path in sorted(paths.items())}
             number = 1 + max((self._number(name) or 0 for name in self.versions()), default=0)
@@ -640,7 +577,7 @@ class Registry:
 
     def _content_of(self, files: Mapping[str, Path]) -> str:
         """What a training made, as one hash: equal for equal models, whenever and wherever they were trained."""
-        with _wrap_write_errors(self.folder):
+        with wrap_registry_errors(self.folder):
             if self.artifact == "file":
                 return _hash_of({self.production.name: sha256_of(files[self.production.name])})
             hashes: dict[str, Any] = {
@@ -686,67 +623,11 @@ def _hash_of(content: Mapping[str, Any]) -> str:
 
 
 @contextmanager
-def _settled(production: Path) -> Iterator[None]:
+def _recovered(production: Path) -> Iterator[None]:
     with ExitStack() as stack:
-        with _wrap_write_errors(production):
+        with wrap_registry_errors(production):
             stack.enter_context(recovered(production))
         yield
-
-
-@contextmanager
-def _lockable(lock: Path) -> Iterator[None]:
-    """Say in one line that a lock cannot be made."""
-    try:
-        yield
-    except OSError as error:
-        why = "the file system has no locks that work between processes; put the model directory on one that has"
-        if error.errno in (errno.EROFS, errno.EACCES, errno.EPERM):
-            why = "nobody may write there; run it as the owner of the model directory, or mount it for writing"
-        if error.errno == errno.ELOOP:
-            why = "is a link; remove it"
-        raise RegistryError(f"{lock}: this lock cannot be made ({error.strerror}): {why}") from error
-
-
-@contextmanager
-def _beating(record: Path) -> Iterator[None]:
-    """Touch a record from time to time, so that other machines see that its process lives."""
-    ended = threading.Event()
-
-    def beat() -> None:
-        while not ended.wait(BEAT_SECONDS):
-            with suppress(OSError):
-                os.utime(record)
-
-    thread = threading.Thread(target=beat, daemon=True)
-    thread.start()
-    try:
-        yield
-    finally:
-        ended.set()
-
-
-def _changes(record: Path) -> bool:
-    """Whether a record is touched, or goes, while it is watched."""
-    deadline, before = time.monotonic() + WATCH_SECONDS, _seen(record)
-    while before is not None and _seen(record) == before:
-        if time.monotonic() >= deadline:
-            return False
-        time.sleep(min(0.5, WATCH_SECONDS))
-    return True
-
-
-def _seen(record: Path) -> tuple[int, bytes] | None:
-    try:
-        with open(record, "rb") as file:  # opening it asks a server, where a look at the folder need not
-            return os.fstat(file.fileno()).st_mtime_ns, file.read()
-    except FileNotFoundError:
-        return None
-    except OSError:
-        return 0, b""
-
-
-def _name_of(held: Mapping[str, Any]) -> str:
-    return f"{held.get('who', 'somebody')!s:.100} (process {held.get('pid')!s:.20})"
 
 
 def _is_inside(name: str) -> bool:
@@ -768,17 +649,3 @@ def _target_of(link: Path) -> str | None:
         ) from None
     except (OSError, ValueError) as error:
         raise RegistryError(f"{link}: cannot be read ({one_line(error)})") from error
-
-
-@contextmanager
-def _wrap_write_errors(path: Path) -> Iterator[None]:
-    """Turn a failure to write into a RegistryError for a person."""
-    try:
-        yield
-    except ArtifactError as error:
-        raise RegistryError(str(error)) from error
-    except OSError as error:
-        where = error.filename or path
-        raise RegistryError(
-            f"{where}: {error.strerror or error}; what is live has not changed. Free space or fix permissions"
-        ) from error

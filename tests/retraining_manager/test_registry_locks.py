@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from registry_crash import registry
 
-from retraining_manager import registry as registry_module
+from retraining_manager import model_locks
 from retraining_manager.errors import BusyError, RegistryError
 from training.runs import locks
 
@@ -22,9 +22,9 @@ OTHER = {"who": "eve@nas", "host": "nas", "machine": "m" * 32, "boot": "b" * 36,
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(registry_module, "WATCH_SECONDS", 0.2)
-    monkeypatch.setattr(registry_module, "HELD_SECONDS", 0.3)
-    monkeypatch.setattr(registry_module, "MOVE_SECONDS", 0.2)
+    monkeypatch.setattr(model_locks, "WATCH_SECONDS", 0.2)
+    monkeypatch.setattr(model_locks, "RECORD_SECONDS", 0.3)
+    monkeypatch.setattr(model_locks, "MOVE_SECONDS", 0.2)
 
 
 def leave(root: Path, record: dict[str, Any] | str, name: str = "run") -> Path:
@@ -70,7 +70,7 @@ def test_another_machine_that_gives_signs_of_life_is_busy(tmp_path: Path) -> Non
 
 
 def test_a_holder_gives_signs_of_life(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(registry_module, "BEAT_SECONDS", 0.01)
+    monkeypatch.setattr(model_locks, "HEARTBEAT_SECONDS", 0.01)
     record = tmp_path / "models" / "model" / "run.json"
     with registry(tmp_path).running():
         os.utime(record, (1, 1))
