@@ -40,7 +40,7 @@ from data_sources.base import (
     stray_characters,
 )
 from data_sources.homes import HomeBuilder
-from data_sources.http_environment import CertificatesError, cause_of, proxy_for, ssl_context, through, tls_trouble
+from data_sources.http_environment import CertificatesError, cause_of, proxy_for, proxy_note, ssl_context, tls_trouble
 from data_sources.json_stream import STREAMED, JsonError, JsonReader
 from data_sources.masking import message_of, remember, spellings, without_secrets
 from data_sources.records import Home, R, plain, shorten
@@ -149,13 +149,13 @@ class DataApiSource(DataSource):
             raise DataApiError(f"{self._shown}: {error}") from error
         return {"auth": self._auth, "verify": context, "trust_env": False}
 
-    def through(self) -> str:
+    def proxy_note(self) -> str:
         """The end of a message where a proxy stands between, else an empty text."""
-        return through(self._proxy, self._past_proxy)
+        return proxy_note(self._proxy, self._past_proxy)
 
     def tls_failure(self, error: Exception) -> DataApiError | None:
         """What is wrong with TLS, where that is why there is no connection, and trying again is in vain."""
-        trouble = tls_trouble(error, self.through())
+        trouble = tls_trouble(error, self.proxy_note())
         return None if trouble is None else DataApiError(f"{self._shown}: {trouble}")
 
     def describe(self) -> dict[str, str]:
@@ -190,7 +190,7 @@ class DataApiSource(DataSource):
                 if limit.over.is_set() or isinstance(error, httpx.TimeoutException):
                     return f"{self._shown} does not answer within {HEALTH_SECONDS:.0f} s"
                 failure = self.tls_failure(error)
-                reached = f"{self._shown} cannot be reached ({type(error).__name__}){self.through()}"
+                reached = f"{self._shown} cannot be reached ({type(error).__name__}){self.proxy_note()}"
                 return str(failure) if failure is not None else reached
         status = body.get("status") if isinstance(body, dict) else None
         return None if status == "healthy" else f"{self._shown}/health says {shorten(status, 40)}"
@@ -475,7 +475,7 @@ class _Session:
             tls_failure = self._source.tls_failure(error)
             if tls_failure is not None:
                 raise tls_failure from error
-            through = self._source.through()
+            through = self._source.proxy_note()
             unresolved = cause_of(error, socket.gaierror)
             if unresolved is not None:
                 told = NotFoundError(
@@ -499,7 +499,7 @@ class _Session:
             if self._limit.over.is_set():
                 raise self._too_slow(where) from error
             raise _PassingError(
-                DataApiError(f"{where}: the connection broke ({_why(error)}){self._source.through()}")
+                DataApiError(f"{where}: the connection broke ({_why(error)}){self._source.proxy_note()}")
             ) from error
         except OSError as error:
             folder = tempfile.gettempdir()

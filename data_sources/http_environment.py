@@ -27,7 +27,7 @@ class ProxySetting(NamedTuple):
     address: str
 
 
-def through(proxy: ProxySetting | None, host: str) -> str:
+def proxy_note(proxy: ProxySetting | None, host: str) -> str:
     """The end of a message where a proxy stands between, else an empty text."""
     return f" through the proxy that {proxy.variable} names (NO_PROXY={host} goes past it)" if proxy else ""
 
@@ -69,20 +69,20 @@ def ssl_context(*, needed: bool) -> ssl.SSLContext:
     return ssl.create_default_context(cafile=certifi.where())
 
 
-def tls_trouble(error: BaseException, through: str = "") -> str | None:
+def tls_trouble(error: BaseException, via: str = "") -> str | None:
     """What is wrong with TLS and what to do, where that is why there is no connection: trying again is in vain."""
     cause = cause_of(error, ssl.SSLError)
     if isinstance(cause, ssl.SSLCertVerificationError):
         if cause.verify_code in (_OTHER_NAME, _OTHER_ADDRESS):
-            return f"its certificate is for another name ({cause.verify_message}){through}; use the name that it is for"
+            return f"its certificate is for another name ({cause.verify_message}){via}; use the name that it is for"
         if cause.verify_code == _EXPIRED:
-            return f"its certificate is not trusted ({cause.verify_message}){through}; renew it, or set this clock"
+            return f"its certificate is not trusted ({cause.verify_message}){via}; renew it, or set this clock"
         return (
-            f"its certificate is not trusted ({cause.verify_message}){through}; set {CERTIFICATES} to a file with the "
+            f"its certificate is not trusted ({cause.verify_message}){via}; set {CERTIFICATES} to a file with the "
             "certificate of who issued it"
         )
     if cause is not None and cause.reason in _NO_TLS:
-        return f"no TLS is spoken there ({cause.reason}){through}; is its address http://?"
+        return f"no TLS is spoken there ({cause.reason}){via}; is its address http://?"
     return None
 
 

@@ -62,6 +62,11 @@ def remember(*secrets: str) -> None:
         del _remembered[next(iter(_remembered))]
 
 
+def forget() -> None:
+    """Look no longer for what ``remember`` and ``without_secrets`` were given."""
+    _remembered.clear()
+
+
 def masked(text: str) -> str:
     """A message without the users and passwords of addresses, the values of secret parameters, and known secrets.
 

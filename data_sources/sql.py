@@ -69,11 +69,18 @@ class SqlSource(DataSource):
     one by ``?schema=``.
     """
 
-    _opens_cut_off = False
-    _advice = "DATABASE_URL or DATABASE_PATH says which, --json-input reads a JSON file instead"
-
-    def __init__(self, url: str, *, strict: bool = False, max_samples: int | None = None) -> None:
+    def __init__(
+        self,
+        url: str,
+        *,
+        strict: bool = False,
+        max_samples: int | None = None,
+        advice: str = "DATABASE_URL or DATABASE_PATH says which, --json-input reads a JSON file instead",
+        allow_truncated: bool = False,
+    ) -> None:
+        """``advice`` ends the message about a missing file; ``allow_truncated`` opens a SQLite file cut short."""
         super().__init__(strict=strict)
+        self._advice, self._allow_truncated = advice, allow_truncated
         self._max_samples = max_samples
         self._url, self._schema = _without_schema(_parsed(url))
         self._shown = masked(plain(self._url.set(query={}).render_as_string(hide_password=True)))
@@ -288,7 +295,7 @@ class SqlSource(DataSource):
     def _engine(self) -> Engine:
         backend = self._url.get_backend_name()
         if backend == "sqlite":
-            return _read_only_sqlite(self._url, self._shown, self._advice, opens_cut_off=self._opens_cut_off)
+            return _read_only_sqlite(self._url, self._shown, self._advice, allow_truncated=self._allow_truncated)
         options: dict[str, Any] = {}
         if backend == "postgresql":
             # JSON columns as text, so that one that repeats is parsed once.
@@ -320,9 +327,7 @@ class SqlReader:
 
     def __init__(self, url: str, variable: str) -> None:
         """``variable`` is the one of the environment that says which database it is, for messages."""
-        self._source = SqlSource(url)
-        self._source._opens_cut_off = True
-        self._source._advice = f"{variable} says which"
+        self._source = SqlSource(url, advice=f"{variable} says which", allow_truncated=True)
         self._connected: Connection | None = None
         self.shown = self._source.describe()["location"]
 
@@ -416,7 +421,7 @@ def _options_of_psycopg(url: URL) -> URL:
     return url.set(query={**translated, **kept})
 
 
-def _read_only_sqlite(url: URL, shown: str, advice: str, *, opens_cut_off: bool = False) -> Engine:
+def _read_only_sqlite(url: URL, shown: str, advice: str, *, allow_truncated: bool = False) -> Engine:
     name = url.database or ""
     if url.query.get("uri") in ("true", "1") and name.startswith("file:"):
         name = name.removeprefix("file:")
@@ -448,7 +453,7 @@ def _read_only_sqlite(url: URL, shown: str, advice: str, *, opens_cut_off: bool 
         connection = sqlite3.connect(address, uri=True, timeout=LOCK_SECONDS, factory=_SqliteConnection)
         connection.outdated_by = wal if at_rest else None
         connection.text_factory = _text
-        if opens_cut_off:
+        if allow_truncated:
             connection.execute("PRAGMA writable_schema = ON")  # else a file with fewer pages than its header says fails
         try:
             connection.execute("SELECT 1 FROM sqlite_master")  # opens the file

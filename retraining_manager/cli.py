@@ -21,7 +21,7 @@ from training.runs.streams import ProgramGroup, is_lost, result_is_kept
 if TYPE_CHECKING:
     from retraining_manager.manager import RetrainingManager
     from retraining_manager.registry import Aliases
-    from retraining_manager.settings import ModelSettings, RetrainingOptions
+    from retraining_manager.settings import RetrainingOptions
 
 F = TypeVar("F", bound=Callable[..., Any])
 FAILED = 1
@@ -145,8 +145,9 @@ def run(
 
     A new version is compared with the live one on the same rows, and is published if it passes.
     """
+    from retraining_manager.errors import ManagerError
     from retraining_manager.pipeline import PAGE, Interrupted, run_pipeline
-    from retraining_manager.settings import RetrainingOptions
+    from retraining_manager.settings import RetrainingOptions, choose_settings
 
     if timeout is not None and not math.isfinite(timeout):
         raise click.UsageError("--timeout takes a number of seconds.")
@@ -156,7 +157,10 @@ def run(
         raise click.UsageError("--base-model needs a folder, a name on the Hugging Face hub, or scratch.")
     if bool(models) == all_models:
         raise click.UsageError("Name the MODELs to train, or give --all.")
-    settings = _settings(config, _chosen(optional) if optional else [], base_model)
+    try:
+        settings = choose_settings(config, _chosen(optional) if optional else [], base_model)
+    except ManagerError as error:
+        raise click.UsageError(str(error)) from error
     chosen = RetrainingOptions(
         require_distinct=require_distinct,
         accept_weak=accept_weak,
@@ -334,23 +338,6 @@ def _chosen(models: Sequence[str]) -> list[str]:
     except ManagerError as error:
         raise click.UsageError(str(error)) from error
     return list(dict.fromkeys(models)) or list(SPECS)
-
-
-def _settings(path: Path | None, optional: Sequence[str], base_model: str | None) -> dict[str, ModelSettings]:
-    from retraining_manager.errors import ManagerError
-    from retraining_manager.models import SPECS
-    from retraining_manager.settings import ModelSettings, read_settings
-
-    try:
-        settings = {} if path is None else read_settings(path)
-    except ManagerError as error:
-        raise click.UsageError(str(error)) from error
-    for model in optional:
-        settings[model] = settings.get(model, ModelSettings()).model_copy(update={"optional": True})
-    for model in (model for model, spec in SPECS.items() if spec.adapts_base and base_model is not None):
-        own = settings.get(model, ModelSettings())
-        settings[model] = own.model_copy(update={"flags": (f"--base-model={base_model}", *own.flags)})
-    return settings
 
 
 def _score(verdict: Mapping[str, Any]) -> dict[str, str | None]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from retraining_manager.errors import ManagerError
 from retraining_manager.gate import Thresholds
-from retraining_manager.models import spec_of
+from retraining_manager.models import SPECS, spec_of
 from training.runs.errors import wrap_read_errors
 
 _OWN_FLAGS = frozenset(
@@ -80,4 +80,24 @@ def read_settings(path: Path) -> dict[str, ModelSettings]:
         for flag in chosen.flags:
             if flag.partition("=")[0] in _OWN_FLAGS:
                 raise ManagerError(f"{path}: {model}: flags: {flag} is the manager's own; leave it out")
+    return settings
+
+
+def choose_settings(path: Path | None, optional: Iterable[str], base_model: str | None) -> dict[str, ModelSettings]:
+    """``ModelSettings`` by model, from flags and a file.
+
+    Args:
+        path: The file (``read_settings``), or None.
+        optional: Models whose failure is no failure of the whole run.
+        base_model: The base of every model that adapts one, unless the file says otherwise.
+
+    Raises:
+        ManagerError: The file cannot be used.
+    """
+    settings = {} if path is None else read_settings(path)
+    for model in optional:
+        settings[model] = settings.get(model, ModelSettings()).model_copy(update={"optional": True})
+    for model in (model for model, spec in SPECS.items() if spec.adapts_base and base_model is not None):
+        own = settings.get(model, ModelSettings())
+        settings[model] = own.model_copy(update={"flags": (f"--base-model={base_model}", *own.flags)})
     return settings

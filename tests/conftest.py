@@ -26,7 +26,7 @@ Result = subprocess.CompletedProcess[str]
 @pytest.fixture(autouse=True)
 def no_secret_of_another_test() -> None:
     """A process masks every password that it has read, also where it is a word such as ``user``."""
-    masking._remembered.clear()
+    masking.forget()
 
 
 @pytest.fixture(scope="session")

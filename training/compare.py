@@ -83,7 +83,7 @@ def compare(
         }
         write_output(save_rows, gzip.compress(json.dumps(content).encode(), mtime=0))
     if champion_rows is not None:
-        saved = _read(champion_rows, comparer.model_type)
+        saved = read_rows(champion_rows, comparer.model_type)
         if saved.get("rows") != dumped:
             with wrap_read_errors(champion_rows, _NO_ROWS, raises=TrainingError):
                 rows = [comparer.parse(row) for row in saved["rows"]]
@@ -93,7 +93,8 @@ def compare(
     return comparison
 
 
-def _read(path: Path, model_type: str) -> dict[str, Any]:
+def read_rows(path: Path, model_type: str) -> dict[str, Any]:
+    """The content of a file of saved evaluation rows. Raises TrainingError where it is none of this model's."""
     with wrap_read_errors(path, _NO_ROWS, raises=TrainingError):
         content = dict(json.loads(gzip.decompress(path.read_bytes())))
         found = content["format"], content["format_version"], content["model_type"]

@@ -32,7 +32,7 @@ from websockets.exceptions import (
 from websockets.sync.client import ClientConnection, connect
 
 from data_sources.base import DataSourceError, FormatError, NotFoundError, stray_characters
-from data_sources.http_environment import CertificatesError, cause_of, proxy_for, ssl_context, through, tls_trouble
+from data_sources.http_environment import CertificatesError, cause_of, proxy_for, proxy_note, ssl_context, tls_trouble
 from data_sources.masking import message_of, remember, spellings, without_secrets
 from data_sources.records import plain
 from data_sources.time_limit import TimeLimit
@@ -181,7 +181,7 @@ class Connection:
         self._total_seconds = total_seconds
         self._max_message, self._bytes_left = max_message_bytes, max_total_bytes
         self._proxy = proxy_for("https" if address.secure else "http", address.host, address.port)
-        self._through = through(self._proxy, address.host)
+        self._proxy_note = proxy_note(self._proxy, address.host)
         self._last_id = 0
         self.version: str | None = None
 
@@ -243,7 +243,7 @@ class Connection:
         return opened
 
     def _unopened(self, error: Exception) -> DataSourceError:
-        shown, proxy = self._shown, self._through
+        shown, proxy = self._shown, self._proxy_note
         trouble = tls_trouble(error, proxy)
         if trouble is not None:
             return HomeAssistantApiError(f"{shown}: {trouble}")
@@ -296,7 +296,7 @@ class Connection:
         return f"is Home Assistant running there? Without a proxy in front, its port is {DEFAULT_PORT}"
 
     def _answered(self, status: int) -> DataSourceError:
-        where = f"{self._shown}: answers {status}{self._through}"
+        where = f"{self._shown}: answers {status}{self._proxy_note}"
         if status == 404:
             return NotFoundError(
                 f"{where} where Home Assistant has its WebSocket API; give the address and port of its first page, "
@@ -417,7 +417,7 @@ class Connection:
             if ours in (_NOT_OF_THE_PROTOCOL, _NOT_TEXT):
                 return FormatError(f"{self._shown}: sends what is no WebSocket message; is this Home Assistant?")
         return HomeAssistantApiError(
-            f"{self._shown}: the connection broke{self._through}; did Home Assistant stop or restart? Try again"
+            f"{self._shown}: the connection broke{self._proxy_note}; did Home Assistant stop or restart? Try again"
         )
 
 

@@ -22,13 +22,12 @@ from retraining import fake, is_gone, make_manager, rows
 from support import ROOT, environment
 
 from data_sources import sample_directory
-from retraining_manager.cli import _settings as chosen_settings
 from retraining_manager.cli import main
 from retraining_manager.errors import ChampionChangedError, ManagerError
 from retraining_manager.manager import RetrainingManager
 from retraining_manager.pipeline import Interrupted, run_pipeline
 from retraining_manager.registry import Aliases, Registry
-from retraining_manager.settings import ModelSettings, RetrainingOptions, read_settings
+from retraining_manager.settings import ModelSettings, RetrainingOptions, choose_settings, read_settings
 from retraining_manager.sufficiency import RowThresholds
 from training.runs.job import SourceChoice
 
@@ -620,7 +619,7 @@ def test_settings_of_a_model_reach_its_script(tmp_path: Path) -> None:
 
 def test_the_base_model_of_the_text_models_is_set_in_one_place_and_single_flags_win(tmp_path: Path) -> None:
     (tmp_path / "c.yaml").write_text("yaml_generation:\n  flags: [--base-model, small]\n")
-    settings = chosen_settings(tmp_path / "c.yaml", [GNN], "scratch")
+    settings = choose_settings(tmp_path / "c.yaml", [GNN], "scratch")
     assert settings["soft_prompt"].flags == ("--base-model=scratch",)
     assert settings["yaml_generation"].flags == ("--base-model=scratch", "--base-model", "small")
     assert settings[GNN].flags == ()

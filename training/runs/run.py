@@ -143,9 +143,8 @@ class Training:
             left = " after the model was saved" if self.saved else "; nothing was published and the model that was "
             left += "" if self.saved else "there is untouched"
             self.status = "failed"
-            self.message = line = failure_line(error, MODELS[self.job_type.model_type].memory_hint, left)
-            hint = "" if self.saved or self.job is None else self.job.resume_hint()
-            self.message = line + hint
+            self.message = failure_line(error, MODELS[self.job_type.model_type].memory_hint, left)
+            self.message += "" if self.saved or self.job is None else self.job.resume_hint()
             self.errors.append(self.message)
             raise
 

@@ -307,9 +307,9 @@ class AdapterJob(TrainingJob[list[Any], "TrainedAdapter"]):
                     pass  # killed before it was written, for that is done while the folder is held
                 except (HeldError, OSError):
                     continue  # its process lives, or nobody can tell
-                self._settle_partial(partial)
+                self._recover_partial(partial)
 
-    def _settle_partial(self, partial: Path) -> None:
+    def _recover_partial(self, partial: Path) -> None:
         run = partial.with_name(partial.name.removeprefix(".").removesuffix(".partial"))
         if (run / RUN_FILE).is_file():  # killed between the run's name and ``latest``
             latest = self.options.output_dir / LATEST
