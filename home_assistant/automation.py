@@ -51,6 +51,8 @@ def with_current_keys(automation: Mapping[Any, Any]) -> dict[Any, Any]:
 
 
 def _current(value: Any, part: Part) -> Any:
+    if isinstance(value, list):
+        return [_current(item, part) for item in value]
     if not isinstance(value, Mapping):
         return value
     current: dict[Any, Any] = {}
@@ -226,6 +228,46 @@ def is_turned_off(part: Mapping[Any, Any]) -> bool:
 
 def _as_list(value: Any) -> list[Any]:
     return value if isinstance(value, list) else [] if value is None else [value]
+
+
+class Located(NamedTuple):
+    """One trigger, condition or action, or the automation itself.
+
+    Attributes:
+        part: What it is.
+        value: The part with today's keys; a condition, and an action that is one, may be a template's text.
+        where: The way to it, such as ``actions.0.then.1``; "" for the automation.
+    """
+
+    part: Part
+    value: Any
+    where: str
+
+    def own(self) -> Mapping[Any, Any]:
+        """What the part says itself, without the parts inside it."""
+        inner = _PARTS_UNDER[self.part].keys() | ({"repeat"} if self.part == "action" else set())
+        return {key: item for key, item in self.value.items() if key not in inner}
+
+
+def parts_of(automation: Mapping[Any, Any]) -> Iterator[Located]:
+    """The automation, which has today's keys, and every part of it, those turned off too."""
+    return _parts(automation, "automation", "")
+
+
+def _parts(value: Any, part: Part, where: str) -> Iterator[Located]:
+    if isinstance(value, list):
+        for number, item in enumerate(value):
+            yield from _parts(item, part, f"{where}.{number}")
+        return
+    yield Located(part, value, where)
+    if not isinstance(value, Mapping):
+        return
+    for key, inner in value.items():
+        way = f"{where}.{key}" if where else str(key)
+        if key in _PARTS_UNDER[part]:
+            yield from _parts(inner, _PARTS_UNDER[part][key], way)
+        elif key == "repeat" and part == "action":
+            yield from _parts(inner, part, way)
 
 
 # -- What it names -----------------------------------------------------------------------------------------------------

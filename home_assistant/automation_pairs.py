@@ -84,7 +84,7 @@ def known_pairs(home: Installation) -> KnownPairs:
 
 # What a trigger or a condition such as `motion.detected` is about: domain -> device classes, or any. Others, such as
 # `light.turned_on`, are about the domain that they begin with.
-_ABOUT: Mapping[str, Mapping[str, str | None]] = {
+ABOUT: Mapping[str, Mapping[str, str | None]] = {
     "air_quality": {
         "binary_sensor": "carbon_monoxide gas smoke",
         "sensor": "aqi carbon_dioxide carbon_monoxide nitrogen_dioxide nitrogen_monoxide nitrous_oxide ozone pm1 pm10 "
@@ -301,7 +301,7 @@ class _Automation:
         prefix, name = domain_of(kind), object_id_of(kind)
         if prefix == "cover":
             return {"cover": next((word for word in _COVER_KINDS if name.startswith(word)), None)}
-        return _ABOUT.get(prefix, {prefix: None} if prefix in DOMAINS else None)
+        return ABOUT.get(prefix, {prefix: None} if prefix in DOMAINS else None)
 
     def _limits(self, settings: Mapping[Any, Any]) -> dict[str, None]:
         """Entities that a limit is read from, such as ``above: input_number.threshold``."""

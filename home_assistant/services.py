@@ -10,7 +10,7 @@ import json
 from collections.abc import Iterator, Mapping
 from functools import cache
 from pathlib import Path
-from typing import Any, TypeGuard
+from typing import Any, NamedTuple, TypeGuard
 
 from home_assistant.entity_id import domain_of
 
@@ -67,6 +67,31 @@ _RANGES: Mapping[str, tuple[str, str, str]] = {
 }
 _NEEDS_OPTIONS = ("select_first", "select_last", "select_next", "select_option", "select_previous")
 _SWITCHES = ("toggle", "turn_off", "turn_on")
+
+
+class Service(NamedTuple):
+    """What an action takes.
+
+    Attributes:
+        fields: Its data. The field ``*`` stands for any other.
+        names: Fields that name something of a home -> ``entity``, ``device``, ``area`` or the like.
+        required: Fields that it cannot do without.
+        target: The domains that it acts on, any if there are none; None where it takes no target.
+    """
+
+    fields: frozenset[str]
+    names: Mapping[str, str]
+    required: tuple[str, ...]
+    target: tuple[str, ...] | None
+
+
+def described(service: str) -> Service | None:
+    """What an action takes; None where it is none that every home with such entities has."""
+    row = _SERVICES.get(service)
+    if row is None:
+        return None
+    target = tuple(row["target"]) if "target" in row else None
+    return Service(frozenset(row.get("fields", ())), row.get("names", {}), tuple(row.get("required", ())), target)
 
 
 def supports(service: str, supported_features: int) -> bool:

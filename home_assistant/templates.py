@@ -35,6 +35,24 @@ _SAME_STATE = frozenset(
     "abs bool default float int lower replace round string title trim upper capitalize ordinal".split()
 )
 
+# Filters and methods that make a text of several.
+JOINS = frozenset("format join regex_replace replace".split())
+
+
+class Call(NamedTuple):
+    """A function, filter or test with its first argument.
+
+    Attributes:
+        name: Such as ``is_state``.
+        argument: The text that is given; "" where a variable or something else gives it, None where the template puts
+            it together from pieces.
+        reads: False where the template may give what the call returns as its value.
+    """
+
+    name: str
+    argument: str | None
+    reads: bool
+
 
 class TemplateIds(NamedTuple):
     """What a template names.
@@ -45,6 +63,11 @@ class TemplateIds(NamedTuple):
         places: ``("area_id", "kitchen")`` for places whose entities it may give.
         names: The variables it uses with the attributes it takes of them, such as ``trigger.entity_id``.
         domains: What stands before the first dot of its words: the domain of a service that goes on in an expression.
+        calls: The functions, filters and tests that it uses; ``import`` where it reads another file.
+        listed: The domains whose entities it goes through, as in ``states.light``; "" for those of all domains.
+        texts: Every text in it.
+        pieces: Texts that it may give as a part of its value, other than whole entity ids.
+        own_names: The variables that it sets itself.
     """
 
     reads: frozenset[str] = frozenset()
@@ -52,6 +75,11 @@ class TemplateIds(NamedTuple):
     places: frozenset[tuple[str, str]] = frozenset()
     names: frozenset[str] = frozenset()
     domains: frozenset[str] = frozenset()
+    calls: frozenset[Call] = frozenset()
+    listed: frozenset[str] = frozenset()
+    texts: frozenset[str] = frozenset()
+    pieces: frozenset[str] = frozenset()
+    own_names: frozenset[str] = frozenset()
 
 
 def has_template(text: str) -> bool:
@@ -100,13 +128,18 @@ def ids_in_template(text: str) -> TemplateIds:
         visitor.visit(tree, reads=False)
     except (jinja2.TemplateError, RecursionError, ValueError, OverflowError, MemoryError):
         ids = frozenset(entity_ids_in(text))
-        return TemplateIds(ids, ids, domains=frozenset(map(domain_of, ids)))
+        return TemplateIds(ids, ids, domains=frozenset(map(domain_of, ids)), texts=frozenset((text,)))
     return TemplateIds(
         frozenset(visitor.reads),
         frozenset(visitor.values),
         frozenset(visitor.places),
         frozenset(visitor.names),
         frozenset(visitor.domains),
+        frozenset(visitor.calls),
+        frozenset(visitor.listed),
+        frozenset(visitor.texts),
+        frozenset(visitor.pieces),
+        frozenset(visitor.own_names),
     )
 
 
@@ -117,6 +150,12 @@ class _Visitor:
         self.places: set[tuple[str, str]] = set()
         self.names: set[str] = set()
         self.domains: set[str] = set()
+        self.calls: set[Call] = set()
+        self.listed: set[str] = set()
+        self.texts: set[str] = set()
+        self.pieces: set[str] = set()
+        self.own_names: set[str] = set()
+        self._put_together: set[str] = set()  # variables whose texts the template joins
 
     def visit(self, node: nodes.Node, *, reads: bool) -> None:
         """Collect what ``node`` names; ``reads`` says that what stands here is read, or compared with."""
@@ -131,6 +170,10 @@ class _Visitor:
             self._call(node.node.name, list(node.args), node, reads=reads)
         elif isinstance(node, nodes.Filter | nodes.Test) and node.node is not None:
             self._call(node.name, [node.node, *node.args], node, reads=reads)
+        elif isinstance(node, nodes.Assign | nodes.For) and isinstance(node.target, nodes.Name | nodes.Tuple):
+            self._assign(node, reads=reads)
+        elif isinstance(node, nodes.Import | nodes.FromImport | nodes.Include | nodes.Extends):
+            self.calls.add(Call("import", "", reads=reads))
         elif isinstance(node, nodes.Compare):
             for child in node.iter_child_nodes():
                 self.visit(child, reads=True)
@@ -144,14 +187,42 @@ class _Visitor:
 
     def _call(self, name: str, arguments: list[nodes.Expr], node: nodes.Expr, *, reads: bool) -> None:
         first = arguments[0] if arguments else None
+        self.calls.update(Call(name, argument, reads) for argument in self._given(first))
         if name in _PLACES and isinstance(first, nodes.Const) and isinstance(first.value, str):
             self.places.add((_PLACES[name], first.value))
             return
         for number, argument in enumerate(arguments):
+            if name == "iif":  # a condition, and the values of which it chooses one
+                self.visit(argument, reads=reads or number == 0)
+                continue
             self.visit(argument, reads=reads or name in _READS or (number > 0 and name != "expand"))
         for child in (*getattr(node, "kwargs", ()), getattr(node, "dyn_args", None), getattr(node, "dyn_kwargs", None)):
             if isinstance(child, nodes.Node):
                 self.visit(child, reads=True)
+
+    def _assign(self, node: nodes.Assign | nodes.For, *, reads: bool) -> None:
+        names = [name.name for name in (node.target, *node.target.find_all(nodes.Name)) if isinstance(name, nodes.Name)]
+        self.own_names.update(names)
+        for child in node.iter_child_nodes(exclude=("target",)):
+            self.visit(child, reads=reads)
+        if isinstance(node, nodes.Assign) and None in self._given(node.node):
+            self._put_together.update(names)
+
+    def _given(self, node: nodes.Node | None) -> set[str | None]:
+        """What an argument may be: texts, "" for what something else gives, None for what is put together."""
+        if isinstance(node, nodes.Const):
+            return {node.value} if isinstance(node.value, str) else {""}
+        if isinstance(node, nodes.Name):
+            return {None} if node.name in self._put_together else {""}
+        if isinstance(node, nodes.CondExpr):
+            return self._given(node.expr1) | self._given(node.expr2)
+        if isinstance(node, nodes.List | nodes.Tuple):
+            return {given for item in node.items for given in self._given(item)} or {""}
+        if isinstance(node, nodes.Filter):
+            return {None} if node.name in JOINS else self._given(node.node)
+        if isinstance(node, nodes.Call) and isinstance(node.node, nodes.Getattr) and node.node.attr in JOINS:
+            return {None}
+        return {None} if isinstance(node, nodes.Concat | nodes.Add | nodes.Mod | nodes.Mul) else {""}
 
     def _path(self, node: nodes.Expr, *, reads: bool) -> None:
         parts: list[str] = []
@@ -177,9 +248,14 @@ class _Visitor:
         entity_id = ".".join(names[:2])
         if is_entity_id(entity_id):
             (self.values if names[2:] == ["entity_id"] and not reads else self.reads).add(entity_id)
+        else:
+            self.listed.add(names[0])
 
     def _text(self, text: str, *, reads: bool) -> None:
+        self.texts.add(text)
         whole = normalized_entity_id(text)
+        if not reads and not is_entity_id(whole):
+            self.pieces.add(text)
         found = [whole] if is_entity_id(whole) and domain_of(whole) in DOMAINS else list(entity_ids_in(text))
         (self.reads if reads else self.values).update(filter(is_entity_id, found))
         if not reads and "." in text:  # of a service, which may go on in an expression

@@ -101,7 +101,7 @@ def test_automations_of_the_sample_survive_and_are_valid() -> None:
         assert repr(from_linear(to_linear(automation))) == repr(automation)
         check_automation(automation)
         assert services_match_targets(automation)
-        hidden = Grounding(row.input, HomeIndex(row.entities))
+        hidden = Grounding(row.input, HomeIndex.of(row.entities))
         plain = with_current_keys(automation)
         assert repr(hidden.restore(hidden.hide(plain))) == repr(plain)
 
@@ -214,7 +214,7 @@ def test_what_home_assistant_refuses_is_not(text: str) -> None:
 
 
 def test_a_request_loses_its_names_and_numbers_and_the_automation_gets_them_back() -> None:
-    home = HomeIndex(["light.hall_lamp", "light.attic", "binary_sensor.hall_motion", "climate.x"])
+    home = HomeIndex.of(["light.hall_lamp", "light.attic", "binary_sensor.hall_motion", "climate.x"])
     request = "dim the Hall Lamp to 40% at 7:30 and set the thermostat to 21.5, 5 minutes after hall motion"
     grounding = Grounding(request, home)
     assert grounding.source.startswith(
@@ -238,8 +238,14 @@ def test_a_request_loses_its_names_and_numbers_and_the_automation_gets_them_back
     assert "light.1" in with_renamed_entities(automation, lambda _: "light.1")["actions"][0]["target"]["entity_id"]
 
 
+def test_where_a_request_names_what_acts_only_what_reports_is_hinted_at() -> None:
+    home = HomeIndex.of(["light.hall_lamp", "light.hall_attic", "binary_sensor.hall_motion"])
+    assert Grounding("hall lamp off after motion in the hall", home).source.endswith("| binary_sensor.1")
+    assert Grounding("lamp off after motion in the hall", home).source.endswith("| binary_sensor.1 light.1 light.2")
+
+
 def test_a_word_of_a_domain_is_no_name_of_an_entity_unless_people_call_a_device_by_it() -> None:
-    home = HomeIndex(["media_player.radio", "sensor.motion", "light.tag"])
+    home = HomeIndex.of(["media_player.radio", "sensor.motion", "light.tag"])
     assert [mention.entity_ids for mention in home.mentions("turn on the radio at motion by tag")] == [
         ["media_player.radio"]
     ]

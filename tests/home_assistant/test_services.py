@@ -67,7 +67,11 @@ def test_the_table_names_its_version_and_has_every_action_that_is_known_to_need_
 
 
 def test_the_table_is_written_from_what_a_program_answers(tmp_path: Any) -> None:
-    fields = {"level": {"filter": {"attribute": {"modes": ["a"]}}}, "more": {"fields": {"x": {"required": True}}}}
+    fields = {
+        "level": {"filter": {"attribute": {"modes": ["a"]}}},
+        "more": {"fields": {"x": {"required": True}}},
+        "who": {"selector": {"entity": {}}},
+    }
     target = {"entity": [{"domain": ["light"], "supported_features": [4]}]}
     answer = {
         "light": {"turn_on": {"fields": fields, "target": target}},
@@ -81,7 +85,14 @@ def test_the_table_is_written_from_what_a_program_answers(tmp_path: Any) -> None
     assert json.loads(printed) == {
         "version": "2027.1.0",
         "services": {
-            "light.turn_on": {"features": [4], "fields": {"level": {"modes": ["a"]}, "x": {}}},
-            "script.turn_on": {},
+            **{f"alert.{name}": {"target": ["alert"]} for name in ("toggle", "turn_off", "turn_on")},
+            "light.turn_on": {
+                "features": [4],
+                "fields": {"level": {"modes": ["a"]}, "x": {}, "who": {}},
+                "names": {"who": "entity"},
+                "required": ["x"],
+                "target": ["light"],
+            },
+            "script.turn_on": {"fields": {"variables": {}}},
         },
     }

@@ -77,7 +77,7 @@ def automation_scores(answers: Sequence[dict[Any, Any] | None], references: Sequ
         for part in Structure._fields:
             sums[f"{part}_f1"] += f1(getattr(found, part), getattr(right, part))  # type: ignore[assignment]
         if example.home is not None:
-            named += [entity in example.home.known for entity in found.entities]
+            named += [example.home.known.has(entity) for entity in found.entities]
     names = ("valid", *(f"{part}_f1" for part in Structure._fields))
     texts = [
         ("" if a is None else dump_automation(a), dump_automation(e.automation))

@@ -16,9 +16,10 @@ import numpy as np
 from sklearn.feature_extraction.text import TfidfVectorizer
 
 from home_assistant import AutomationError
-from home_assistant.automation import with_renamed_entities
-from home_assistant.domains import DOMAINS, ENTITIES_IN_EVERY_HOME
-from home_assistant.entity_id import domain_of, object_id_of
+from home_assistant.automation import steps, structure, with_current_keys, with_renamed_entities
+from home_assistant.domains import DOMAINS, ENTITIES_IN_EVERY_HOME, READ_ONLY_DOMAINS
+from home_assistant.entity_id import domain_of, listed_ids, object_id_of
+from home_assistant.foreign import Known
 
 HINTS = 6  # placeholders of the likeliest entities, shown after the request
 SEARCHED_CHARACTERS = 300  # of a request, for names
@@ -46,9 +47,9 @@ class Mention(NamedTuple):
 class HomeIndex:
     """The entities of one home, to be looked up by the words of a request."""
 
-    def __init__(self, entity_ids: Iterable[str]) -> None:
-        self.known = frozenset(entity_ids) | ENTITIES_IN_EVERY_HOME  # those keep their names
-        self._ids = sorted(self.known - ENTITIES_IN_EVERY_HOME)
+    def __init__(self, home: Known) -> None:
+        self.known = home
+        self._ids = sorted(home.entities - ENTITIES_IN_EVERY_HOME)  # those keep their names
         names = [_name(entity_id) for entity_id in self._ids]
         self._vectorizer = TfidfVectorizer(analyzer="char_wb", ngram_range=(2, 5), sublinear_tf=True)
         self._vectors = self._vectorizer.fit_transform(names) if names else None
@@ -58,6 +59,11 @@ class HomeIndex:
             if len(words) > 1 or (words and words[0] not in _COMMON and len(words[0]) > 2):
                 self._ids_of_name.setdefault(words, []).append(entity_id)
         self._longest = max(map(len, self._ids_of_name), default=0)
+
+    @classmethod
+    def of(cls, entities: Iterable[Any]) -> HomeIndex:
+        """The home with these entities: ids or records. Raises ValueError for anything else."""
+        return cls(Known.of(entities))
 
     def mentions(self, request: str) -> list[Mention]:
         """The entities whose whole name the request holds, in its order; of names that overlap the longest."""
@@ -93,7 +99,10 @@ class Grounding:
         mentions = home.mentions(request) if home is not None else []
         nearest = home.nearest(request) if home is not None else []
         mentioned = [entity_id for mention in mentions for entity_id in mention.entity_ids]
+        self._mentioned = frozenset(mentioned)
+        self._asked = {i for i in mentioned if domain_of(i) not in READ_ONLY_DOMAINS}  # those that can act
         ranks: Counter[str] = Counter()
+        self._mentions = mentions
         self._placeholder: dict[str, str] = {}
         for entity_id in dict.fromkeys([*mentioned, *(entity_id for entity_id, _ in nearest)]):
             domain = domain_of(entity_id)
@@ -107,7 +116,7 @@ class Grounding:
             text = f"{text[:start]} {' '.join(self._placeholder[i] for i in ids)} {text[end:]}"
         text = " ".join(_NUMBER.sub(self._number_placeholder, text).split())
         if home is not None:
-            hints = [self._placeholder[i] for i, score in nearest if score > 0 and i not in mentioned]
+            hints = [self._placeholder[i] for i, score in nearest if score > 0 and self._may_be_meant(i)]
             text = " ".join([text, "|", *hints[:HINTS]])
         self.source = text
 
@@ -126,6 +135,28 @@ class Grounding:
         Raises AutomationError where it names a number that the request does not have.
         """
         return with_renamed_entities(_with_values(hidden, self._restored), lambda i: self._entity.get(i, i))
+
+    def _may_be_meant(self, entity_id: str) -> bool:
+        """Whether the request may mean the entity without its whole name."""
+        if self._asked:
+            return domain_of(entity_id) in READ_ONLY_DOMAINS and entity_id not in self._mentioned
+        return entity_id not in self._mentioned
+
+    def names_left_out(self, automation: Mapping[Any, Any]) -> int:
+        """How many of the entities whose whole name the request holds the automation does not name."""
+        entities = structure(automation).entities
+        return sum(entities.isdisjoint(mention.entity_ids) for mention in self._mentions)
+
+    def departures(self, automation: Mapping[Any, Any]) -> int:
+        """How often the automation leaves the request: numbers that it does not use, entities that it operates unasked.
+
+        The entities count only where the request holds the whole name of one that can act.
+        """
+        used = repr(_with_values(automation, self._hidden))
+        unused = sum(re.search(rf"\b{name}\b", used) is None for name in self._numbers)
+        targets = (step.action.get("target") for step in steps(with_current_keys(automation), disabled=True))
+        operated = {i for target in targets if isinstance(target, Mapping) for i in listed_ids(target.get("entity_id"))}
+        return unused + (len(operated - self._asked) if self._asked else 0)
 
     def _number_placeholder(self, found: re.Match[str]) -> str:
         clock, number = found[1], found[2]

@@ -12,11 +12,12 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from data_sources import YamlRow
+from data_sources import Entity, YamlRow
 from home_assistant import AutomationError, parse_automation
-from home_assistant.automation import services_match_targets, structure, with_current_keys
+from home_assistant.automation import services_match_targets, with_current_keys
 from home_assistant.automation_file import published_automation
 from home_assistant.automation_schema import check_automation
+from home_assistant.foreign import Known, foreign_parts
 from training.automations.grounding import Grounding, HomeIndex
 from training.automations.linear import from_linear, to_linear
 from training.text.backbone import TextPair
@@ -45,7 +46,7 @@ class Example(NamedTuple):
 
 def examples(rows: Iterable[YamlRow]) -> list[Example]:
     """The rows as the model sees them; automations have today's keys and no id, alias or description."""
-    index_of = lru_cache(INDEXES_KEPT)(HomeIndex)
+    index_of = lru_cache(INDEXES_KEPT)(HomeIndex.of)
     prepared = []
     for row in rows:
         home = index_of(row.entities) if row.entities else None
@@ -69,23 +70,46 @@ class YamlGenerator:
         """A run directory (or ``latest``). Raises ModelFileError where it is none, or its base cannot be had."""
         return cls(Suggester.load(directory))
 
-    def generate(self, text: str, entities: Iterable[str | Mapping[str, Any]] | None = None) -> str | None:
+    @staticmethod
+    def refusals(automation_yaml: str, entities: Iterable[str | Mapping[str, Any] | Entity]) -> list[str]:
+        """Why ``generate`` would not return an automation for a home; [] where it would.
+
+        Args:
+            automation_yaml: One automation.
+            entities: Those of the home, as for ``generate``.
+
+        Returns:
+            A line for each reason: where it stands in the automation (with today's keys), and what is wrong. Home
+            Assistant refuses it, a service is called on an entity of another domain or with data that it does not take,
+            or it names something that the home's entities do not show it to have.
+
+        Raises:
+            ValueError: An entity has no id.
+        """
+        home = Known.of(entities)
+        try:
+            automation = parse_automation(automation_yaml)
+        except AutomationError as error:
+            return [str(error)]
+        return _refusals(automation, home)
+
+    def generate(self, text: str, entities: Iterable[str | Mapping[str, Any] | Entity] | None = None) -> str | None:
         """An automation that does what ``text`` asks for, as YAML with ``text`` as its alias.
 
         Args:
             text: The request in plain words.
-            entities: Those of the home: ids, or objects with an ``entity_id``. Without them it makes ids up.
+            entities: Those of the home: ids, or records with an ``entity_id``. Disabled ones are left out. Without
+                entities it makes ids up.
 
         Returns:
-            YAML that passes Home Assistant's schema, calls no service of one domain on an entity of another, and names
-            no entity but those given. None where the model has no such answer.
+            YAML that passes Home Assistant's schema, calls no service of one domain on an entity of another, and for
+            which ``refusals`` finds nothing. None where the model has no such answer.
 
         Raises:
             AutomationError: ``text`` cannot be written as an alias: it has half of a surrogate pair.
+            ValueError: An entity has no id.
         """
-        home = None
-        if entities is not None:
-            home = HomeIndex(entity if isinstance(entity, str) else str(entity["entity_id"]) for entity in entities)
+        home = None if entities is None else HomeIndex.of(entities)
         (automation,) = self.automations([(Grounding(text, home), home)])
         return None if automation is None else published_automation({"alias": text, **automation})
 
@@ -95,17 +119,20 @@ class YamlGenerator:
         return self._suggester.described
 
     def automations(self, requests: Sequence[tuple[Grounding, HomeIndex | None]]) -> list[dict[Any, Any] | None]:
-        """For each request, the likeliest answer that can be used, or None. Many requests in one call are faster.
+        """For each request, the best answer that can be used, or None. Many requests in one call are faster.
 
-        ``BEAMS`` candidates are generated only for requests whose single likeliest answer cannot be used.
+        That is the one that leaves the request least (``Grounding.departures``), and of equal ones the likeliest.
+        ``BEAMS`` candidates are generated only for requests whose single likeliest answer leaves them, or cannot be
+        used.
         """
         found: list[dict[Any, Any] | None] = [None] * len(requests)
+        missing = list(range(len(requests)))
         for beams in (1, BEAMS):
-            missing = [i for i, automation in enumerate(found) if automation is None]
             lines = self._suggester.candidates([requests[i][0].source for i in missing], beams)
             for i, candidates in zip(missing, lines, strict=True):
-                usable = (_usable(line, *requests[i]) for line in candidates)
-                found[i] = next((automation for automation in usable if automation is not None), None)
+                usable = [found[i], *(_usable(line, *requests[i]) for line in candidates)]
+                found[i] = min(filter(None, usable), key=requests[i][0].departures, default=None)
+            missing = [i for i in missing if (one := found[i]) is None or requests[i][0].departures(one)]
         return found
 
 
@@ -113,8 +140,19 @@ def _usable(line: str, grounding: Grounding, home: HomeIndex | None) -> dict[Any
     """The automation of a line; None where it is none, or does not fit the home."""
     try:
         automation = grounding.restore(from_linear(line))
-        check_automation(automation)
     except AutomationError:
         return None
-    fits = services_match_targets(automation) and (home is None or structure(automation).entities <= home.known)
-    return automation if fits else None
+    if grounding.names_left_out(automation) or _refusals(automation, None if home is None else home.known):
+        return None
+    return automation
+
+
+def _refusals(automation: dict[Any, Any], home: Known | None) -> list[str]:
+    try:
+        check_automation(automation)
+    except AutomationError as error:
+        return [str(error)]
+    reasons = foreign_parts(automation, home) if home is not None else []
+    if not reasons and not services_match_targets(automation):
+        reasons = ["a service is called on an entity of another domain"]
+    return reasons

@@ -100,6 +100,38 @@ def test_only_what_passes_the_schema_and_names_the_home_s_entities_is_answered(w
     assert YamlGenerator(Lines(GOOD)).generate(request, []) is None  # type: ignore[arg-type]
 
 
+def test_an_answer_that_leaves_out_what_the_request_names_is_none() -> None:
+    entities = ["light.hall_lamp", "light.attic_lamp", "binary_sensor.hall_motion"]
+    request = "hall lamp on at hall motion"
+    for wrong in (GOOD.replace("light.1", "light.2"), GOOD.replace("binary_sensor.1", "sun.sun")):
+        assert YamlGenerator(Lines(wrong)).generate(request, entities) is None  # type: ignore[arg-type]
+
+
+def test_of_usable_answers_the_one_that_leaves_the_request_least_is_given() -> None:
+    entities = ["light.hall_lamp", "light.attic_lamp", "binary_sensor.hall_motion"]
+    both = GOOD.replace("light.1", "[ light.1 light.2 ]")
+    dimmed = f"{GOOD} |2 data |3 brightness_pct n1"
+    generator = YamlGenerator(Lines(both, GOOD, dimmed))  # type: ignore[arg-type]
+    one = parse_automation(generator.generate("hall lamp on at hall motion", entities) or "")
+    assert one["actions"][0]["target"] == {"entity_id": "light.hall_lamp"}
+    percent = parse_automation(generator.generate("hall lamp to 30% at hall motion", entities) or "")
+    assert percent["actions"][0]["data"] == {"brightness_pct": 30}
+    unnamed = parse_automation(generator.generate("light on at hall motion", entities) or "")
+    assert len(unnamed["actions"][0]["target"]["entity_id"]) == 2, "nothing says which, so the likeliest"
+
+
+def test_what_generate_returns_passes_refusals() -> None:
+    phone = GOOD.replace(
+        "light.turn_on |2 target |3 entity_id light.1", 'notify.mobile_app_x |2 data |3 message " hi "'
+    )
+    entities = ["light.hall_lamp", "binary_sensor.hall_motion"]
+    assert YamlGenerator(Lines(phone)).generate("tell me of hall motion") is not None  # type: ignore[arg-type]
+    assert YamlGenerator(Lines(phone)).generate("tell me of hall motion", entities) is None  # type: ignore[arg-type]
+    text = YamlGenerator(Lines(phone, GOOD)).generate("say hall motion", entities)  # type: ignore[arg-type]
+    assert text is not None
+    assert YamlGenerator.refusals(text, entities) == []
+
+
 def test_homes_are_held_out_whole_and_queries_where_homes_are_unknown() -> None:
     rows = [YamlRow.model_validate(raw) for raw in ROWS]
     parts, described = split_by_home(rows)
