@@ -38,6 +38,8 @@ _ROW_KEYS = {
     "floors": ("floor_id", frozenset(("level", "aliases", "icon"))),
     "labels": ("label_id", frozenset(("color", "description", "icon"))),
 }
+# Of each id in saved answers of search/related.
+_RELATED = frozenset(("area", "automation", "config_entry", "device", "entity", "floor", "integration", "label"))
 
 
 def result_of(value: Any) -> Any:
@@ -69,7 +71,9 @@ def kind_of(value: Any) -> str | None:
     if isinstance(first[0], str) and is_entity_id(first[0]) and isinstance(first[1], dict):
         if _is_registered(first[1]):
             return ENTITIES
-        return AUTOMATIONS if "config" in first[1] else OTHER
+        if "config" in first[1]:
+            return AUTOMATIONS
+        return None if _RELATED.isdisjoint(first[1]) else OTHER
     return None
 
 
