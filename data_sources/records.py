@@ -421,6 +421,7 @@ class Home:
         turned_off: Pairs (trigger, action) of automations that a person turned off. Never part of ``synergies``.
         activity: How often and when each entity changes, where a history was read.
         observed: What a person did after what, where a history was read. Never part of ``synergies``.
+        dismissed: Pairs (trigger, action) that a person refused as suggestions. Never part of ``synergies``.
     """
 
     kind: ClassVar[KindName] = "gnn_synergy"
@@ -437,6 +438,7 @@ class Home:
     turned_off: tuple[tuple[str, str], ...] = ()
     activity: tuple[Activity, ...] = ()
     observed: tuple[ObservedPair, ...] = ()
+    dismissed: tuple[tuple[str, str], ...] = ()
 
     def distinct_units(self) -> Iterator[tuple[str, str]]:
         """What makes the rows worth something, as (unit, text): each (trigger, action) pair of this home."""
@@ -465,6 +467,8 @@ class Home:
             content.append(self.turned_off)
         if self.observed:
             content.append([list(vars(pair).values()) for pair in self.observed])
+        if self.dismissed:
+            content.append(["dismissed", *self.dismissed])
         return hashlib.sha256(json.dumps(content, ensure_ascii=True).encode()).hexdigest()
 
 

@@ -146,6 +146,10 @@ class TrainingJob(ABC, Generic[Rows, Model]):
             Why there is nothing to do, in which case the run ends as skipped; else None.
         """
 
+    def other_inputs(self) -> Mapping[str, Path | None]:
+        """The files beside the data that the job reads, by what they are; nothing may be written over them."""
+        return {}
+
     @abstractmethod
     def read(self, source: DataSource) -> Rows:
         """Read the records to train on."""

@@ -153,7 +153,8 @@ class Training:
         model = job.model_path
         self.summary_taken = True  # until it is known to have a place of its own
         metadata = metadata_path(model) if model.name else None  # a folder is refused later, by name
-        check_paths_differ(data=self._choice.path, model=model, metadata=metadata, summary=self._summary_path)
+        read = {"data": self._choice.path, **job.other_inputs()}
+        check_paths_differ(**read, model=model, metadata=metadata, summary=self._summary_path)
         self.summary_taken = False
 
     def _perform(self) -> None:

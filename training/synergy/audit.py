@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict
 from data_sources import Home
 from home_assistant.domains import READ_ONLY_DOMAINS
 from training.runs.wording import many
+from training.synergy.feedback import FeedbackAudit
 from training.synergy.graph import ACTING_SHARE
 from training.synergy.same_homes import find_same_homes, notes_on
 from training.synergy.splits import MIN_GROUPS, MIN_HOMES
@@ -44,7 +45,7 @@ class SynergyAudit(BaseModel):
         conflicting_synergy_type: Pairs whose rows disagree on the type of synergy.
         synergy_types: Type of synergy -> rows.
         one_class: Field -> its value, for fields that have the same value in all rows.
-        fingerprint: SHA-256 of the homes, whatever their order and source.
+        fingerprint: SHA-256 of the homes as their source has them, whatever their order and source.
         cannot_show: What the data cannot show, a sentence each.
     """
 
@@ -73,6 +74,16 @@ class SynergyAudit(BaseModel):
     one_class: dict[str, str]
     fingerprint: str
     cannot_show: tuple[str, ...]
+
+
+class AnsweredAudit(SynergyAudit):
+    """The counts of homes whose owners answered to suggestions.
+
+    Attributes:
+        feedback: What the answers are to these homes.
+    """
+
+    feedback: FeedbackAudit
 
 
 def audit_homes(homes: Sequence[Home]) -> SynergyAudit:

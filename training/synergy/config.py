@@ -58,6 +58,15 @@ class SynergyOptions(SynergyModelPath):
             metavar="[PATH|none]",
         ),
     ] = None
+    feedback: Annotated[
+        Path | None,
+        Setting(
+            "The answers to suggestions, as home-synergy feedback writes them: accepted pairs are learnt as known "
+            "pairs, dismissed ones as wrong ones.",
+            ("GNN_FEEDBACK",),
+            metavar="FILE",
+        ),
+    ] = None
     no_names: Annotated[bool, Setting(NO_NAMES_HELP)] = False
     force: Annotated[bool, Setting("Train even if the model file exists, and replace it.")] = False
     accept_cold_start: Annotated[

@@ -42,7 +42,8 @@ class RankingTask:
         triggers: ``[t]`` triggers of the held-out pairs.
         actions: ``[a]`` candidates.
         positive: ``[t, a]`` mask of the held-out pairs.
-        negative: ``[t, a]`` mask of the pairs that these are compared with: those that are no pairs of the home.
+        negative: ``[t, a]`` mask of the pairs that these are compared with: those that are no pairs of the home and
+            that nobody refused.
         hard: ``[t, a]`` mask of the negatives whose action is the action of another pair.
         triggers_left_out: Triggers that were not sampled.
         pairs_not_ranked: Held-out pairs whose action cannot act.
@@ -101,6 +102,7 @@ def ranking_task(
     if left_out:
         triggers = np.sort(rng.choice(triggers, max_triggers, replace=False))
     negative = ~pair_mask(graph.pairs, triggers, actions) & (triggers[:, None] != actions)
+    negative &= ~pair_mask(graph.dismissed, triggers, actions)  # a training may have been told the answer
     return RankingTask(
         home=index,
         home_id=graph.home_id,

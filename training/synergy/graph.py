@@ -54,6 +54,7 @@ class HomeGraph:
         set_aside: ``[n]`` mask of the entities that nobody automates: those of a device's own settings and diagnostics,
             hidden ones, and those that only show others again. A pair of one is still learnt from.
         groups: The automations of each pair. A pair without an automation is a group of its own, with its reverse.
+        dismissed: ``[d, 2]`` distinct (trigger, action) in ascending order that a person refused; none is in ``pairs``.
     """
 
     home_id: str
@@ -74,6 +75,7 @@ class HomeGraph:
     pairs: Ints
     weight: Floats
     groups: tuple[tuple[str, ...], ...]
+    dismissed: Ints
 
     @property
     def size(self) -> int:
@@ -82,7 +84,7 @@ class HomeGraph:
 
     def without_pairs(self) -> HomeGraph:
         """The same home without its pairs: all that a model may see of a home beside what is known of it."""
-        return replace(self, pairs=self.pairs[:0], weight=self.weight[:0], groups=())
+        return replace(self, pairs=self.pairs[:0], weight=self.weight[:0], groups=(), dismissed=self.dismissed[:0])
 
     def pair_keys(self, pairs: Ints) -> Ints:
         """``[k]`` numbers that identify ``[k, 2]`` pairs: equal pairs have equal numbers."""
@@ -122,6 +124,8 @@ def build_graph(home: Home) -> HomeGraph:
         "token": _edge_array(word_edges),
     }  # "token", a word, is a name in model files
     pairs, weight, groups = _positives(home)
+    index = {e.entity_id: i for i, e in enumerate(home.entities)}
+    refused = {(index[t], index[a]) for t, a in home.dismissed if t in index and a in index}
     return HomeGraph(
         home_id=home.home_id,
         entity_ids=tuple(e.entity_id for e in home.entities),
@@ -141,6 +145,7 @@ def build_graph(home: Home) -> HomeGraph:
         pairs=pairs,
         weight=weight,
         groups=groups,
+        dismissed=np.array(sorted(refused - set(map(tuple, pairs.tolist()))), dtype=np.int64).reshape(-1, 2),
     )
 
 

@@ -19,8 +19,9 @@ from training.runs.settings import read_config
 from training.runs.summary import TrainingSummary
 from training.runs.wording import many
 from training.synergy import name_encoders, report
-from training.synergy.audit import SynergyAudit, audit_homes
+from training.synergy.audit import AnsweredAudit, SynergyAudit, audit_homes, fingerprint
 from training.synergy.config import FORMAT_VERSION, NO_BASE, EvaluationOptions, SynergyConfig, SynergyOptions
+from training.synergy.feedback import labelled, read_for_training
 from training.synergy.origin import is_whole, origin_of
 
 if TYPE_CHECKING:
@@ -43,6 +44,7 @@ class SynergyJob(TrainingJob[list[Home], "TrainingResult"]):
         self.model_path = self.options.model_path
         self.base_path = _base_path(self.options.base_model)
         self.encoder = name_encoders.best_encoder(sentences=not self.options.no_names)
+        self._answers: dict[str, Any] = {}  # what the audit says of them
         self.config = {**self.synergy.model_dump(), "base_model": None, "names": self.encoder.kind}
 
     def open(self) -> DataSource:
@@ -79,12 +81,25 @@ class SynergyJob(TrainingJob[list[Home], "TrainingResult"]):
             raise ModelFileError(f"{error}; --force trains a new model and replaces this file") from error
 
     def read(self, source: DataSource) -> list[Home]:
-        """The homes by their ids: no source promises an order."""
-        return sorted(source.read(Home), key=lambda home: home.home_id)
+        """The homes by their ids, for no source promises an order, with the answers to suggestions as labels."""
+        feedback = None if self.options.feedback is None else read_for_training(self.options.feedback)
+        homes = sorted(source.read(Home), key=lambda home: home.home_id)
+        if feedback is None:
+            return homes
+        if feedback.trouble is not None:
+            log.warning("Note: %s", feedback.trouble)
+        found, answers = labelled(homes, feedback)
+        self._answers = {"feedback": answers, "fingerprint": fingerprint(homes)}
+        return found
+
+    def other_inputs(self) -> Mapping[str, Path | None]:
+        """The file of answers."""
+        return {"feedback": self.options.feedback}
 
     def audit(self, rows: list[Home]) -> SynergyAudit:
         """Distinct pairs, homes and automations, and what they cannot show."""
-        return audit_homes(rows)
+        audit = audit_homes(rows)
+        return AnsweredAudit(**{**dict(audit), **self._answers}) if self._answers else audit
 
     def audit_lines(self, audit: SynergyAudit) -> Iterable[str]:
         """The counts, then what they cannot show."""

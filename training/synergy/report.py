@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from training.judging.metrics import METRICS
 from training.judging.plots import png
-from training.synergy.audit import SynergyAudit
+from training.runs.wording import many
+from training.synergy.audit import AnsweredAudit, SynergyAudit
+from training.synergy.feedback import FeedbackAudit
 
 if TYPE_CHECKING:
     from training.synergy.trainer import TrainingResult
@@ -43,8 +45,23 @@ def audit_lines(audit: SynergyAudit) -> Iterable[str]:
         f"{audit.enabled_entities} entities ({audit.implied_entities} named by synergies only, "
         f"{audit.disabled_entities} disabled left out), {audit.entities_with_area} with an area"
     )
+    if isinstance(audit, AnsweredAudit):
+        yield _feedback_line(audit.feedback)
     for line in audit.cannot_show:
         yield f"Note: {line}"
+
+
+def _feedback_line(found: FeedbackAudit) -> str:
+    known = f" ({found.accepted_automated} known already)" if found.accepted_automated else ""
+    kept = f" ({found.dismissed_automated} automated all the same)" if found.dismissed_automated else ""
+    parts = [
+        f"{found.accepted} accepted{known}",
+        f"{found.dismissed} dismissed{kept}",
+        f"{found.unknown_entities} of unknown entities",
+    ]
+    parts += [f"{found.other_homes} of homes that are not here"] if found.other_homes else []
+    parts += [f"{many(found.damaged_lines, 'damaged line')}"] if found.damaged_lines else []
+    return f"      Answers to suggestions: {', '.join(parts)} (fingerprint {found.fingerprint[:8]})"
 
 
 def split_lines(result: TrainingResult) -> Iterable[str]:

@@ -51,6 +51,15 @@ class Split:
         earlier = PARTS[: PARTS.index(part)]
         return self.select(home, *earlier if self.strategy in ("automation", "pair") else ())
 
+    def dismissed(self, home: int, graph: HomeGraph) -> Mask:
+        """``[d]`` mask of the dismissed pairs of one home that train: none of a home, or of the reverse of a pair, that
+        is held out.
+        """
+        held_out = ~self.select(home, "train")
+        if self.strategy == "home":
+            return np.full(len(graph.dismissed), not held_out.any())
+        return ~np.isin(graph.pair_keys(graph.dismissed[:, ::-1]), graph.pair_keys(graph.pairs[held_out]))
+
     def with_validation(self) -> Split:
         """The same split, its validation pairs among the training pairs."""
         train, validation = PARTS.index("train"), PARTS.index("validation")

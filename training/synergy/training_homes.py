@@ -29,6 +29,8 @@ class TrainingHomes:
             that have any.
         weight: Home -> what each of its pairs counts: 1 / sqrt(number of its training pairs), times a given weight.
         fold: Home -> ``[p]`` folds of all its pairs.
+        dismissed: Home -> ``[d, 3]`` fold, trigger and action of the pairs that a person refused, whose action can act,
+            for the homes of ``positives`` that have any.
     """
 
     graphs: Sequence[HomeGraph]
@@ -37,6 +39,7 @@ class TrainingHomes:
     positives: dict[int, Ints]
     weight: dict[int, float]
     fold: dict[int, Ints]
+    dismissed: dict[int, Ints]
 
     @classmethod
     def of(
@@ -65,7 +68,15 @@ class TrainingHomes:
         if not positives:
             raise TrainingError("no training pair acts on an entity that can act: check which way the pairs point")
         weight = {h: (1.0 if weights is None else weights[h]) / math.sqrt(len(rows)) for h, rows in positives.items()}
-        return cls(graphs, encoded, split, positives, weight, folds_of(graphs, split, positives))
+        fold = folds_of(graphs, split, positives)
+        dismissed = {}
+        for h in positives:
+            pairs = graphs[h].dismissed[split.dismissed(h, graphs[h])]
+            pairs = pairs[encoded[h].can_act[pairs[:, 1]]]
+            if len(pairs):
+                own = np.full(len(pairs), fold[h][0]) if split.strategy == "home" else np.arange(len(pairs)) % FOLDS
+                dismissed[h] = np.column_stack([own, pairs])
+        return cls(graphs, encoded, split, positives, weight, fold, dismissed)
 
 
 class FoldStatistics:

@@ -42,7 +42,8 @@ class View(NamedTuple):
 class Block(NamedTuple):
     """Some triggers by some actions of one home.
 
-    A trigger whose supervised pairs are in several folds has a row for each of them.
+    A trigger whose supervised pairs are in several folds has a row for each of them. So has the trigger of a dismissed
+    pair; a row that has no supervised pair holds nothing else.
 
     Attributes:
         known: ``[e, 2]`` known pairs of the view.
@@ -50,6 +51,7 @@ class Block(NamedTuple):
         actions: ``[a]`` entity indexes, sorted.
         positive: ``[t, a]`` weights of the supervised pairs, 0 elsewhere.
         negative: ``[t, a]`` mask of the pairs that these are compared with.
+        dismissed: ``[t, a]``: as how many more negatives a pair that a person refused counts, 0 elsewhere.
         log_multiplicity: ``[a]`` log of the number of candidates that each action stands for.
         weight: What each pair of the home counts.
         features: ``[t, a, f]``.
@@ -60,6 +62,7 @@ class Block(NamedTuple):
     actions: Ints
     positive: Tensor
     negative: Tensor
+    dismissed: Tensor
     log_multiplicity: Tensor
     weight: float
     features: Tensor
@@ -92,7 +95,7 @@ class ComparedPairs(NamedTuple):
         """The compared pairs of ``blocks``, one block after another."""
         parts, first = [], 0
         for block in blocks:
-            negative = block.negative * block.log_multiplicity.exp()
+            negative = block.negative * block.log_multiplicity.exp() + block.dismissed
             compared = block.compared
             row = first + compared.nonzero()[:, 0]
             first += len(block.triggers)
@@ -171,7 +174,8 @@ class ViewSampler:
                 for all others.
 
         Returns:
-            The block. None of its negatives is a training pair.
+            The block. None of its negatives is a training pair. A dismissed pair counts as much as all candidates of
+            its trigger together: it is known to be none, where they are only not known to be one.
         """
         graph, home = self._homes.graphs[h], self._homes.encoded[h]
         supervised = view.supervised
@@ -183,9 +187,13 @@ class ViewSampler:
             inside = np.isin(row, drawn)
             pairs, supervised = pairs[inside], supervised[inside]
             row, rows = np.searchsorted(drawn, row[inside]), rows[drawn]
+        dismissed = self._dismissed(h, max_rows)
+        supervised_rows = rows
+        rows, place = np.unique(np.concatenate([rows, dismissed[:, :2]]), axis=0, return_inverse=True)
+        row, row_of_dismissed = place.ravel()[: len(supervised_rows)][row], place.ravel()[len(supervised_rows) :]
         actions = home.candidates
         log_multiplicity = np.zeros(len(actions), dtype=np.float32)
-        needed = np.unique(pairs[:, 1])
+        needed = np.unique(np.concatenate([pairs[:, 1], dismissed[:, 2]]))
         rest = np.setdiff1d(actions, needed)
         if len(rest) > max_actions:
             drawn = self._rng.choice(rest, max_actions, replace=False)
@@ -197,6 +205,10 @@ class ViewSampler:
         distinct, place = np.unique(triggers, return_inverse=True)
         training = graph.pairs[self._homes.split.select(h, "train")]
         negative = ~pair_mask(training, distinct, actions)[place.ravel()] & (triggers[:, None] != actions)
+        refused = np.zeros(negative.shape, dtype=np.float32)
+        refused[row_of_dismissed, np.searchsorted(actions, dismissed[:, 2])] = len(home.candidates)
+        negative[np.setdiff1d(np.arange(len(rows)), row)] = False
+        negative |= refused > 0
         known_pairs = KnownPairs(home, view.known)
         folds, starts = np.unique(rows[:, 0], return_index=True)  # rows are sorted by fold
         features = [
@@ -209,10 +221,18 @@ class ViewSampler:
             actions=actions,
             positive=torch.from_numpy(positive),
             negative=torch.from_numpy(negative),
+            dismissed=torch.from_numpy(refused),
             log_multiplicity=torch.from_numpy(log_multiplicity.astype(np.float32)),
             weight=self._homes.weight[h],
             features=torch.cat(features),
         )
+
+    def _dismissed(self, h: int, max_rows: int) -> Ints:
+        """``[d, 3]`` fold, trigger and action of dismissed pairs of a home; ``max_rows`` are drawn of more."""
+        dismissed = self._homes.dismissed.get(h, np.empty((0, 3), dtype=np.int64))
+        if len(dismissed) <= max_rows:
+            return dismissed
+        return dismissed[np.sort(self._rng.choice(len(dismissed), max_rows, replace=False))]
 
 
 def trigger_vectors(blocks: Sequence[tuple[EncodedHome, Block]], domains: int) -> tuple[Tensor, Tensor]:

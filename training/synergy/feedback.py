@@ -1,0 +1,403 @@
+"""What people answered to suggestions, and which suggestions they were shown: a file to which lines are appended.
+
+Each line is a JSON object, either an answer::
+
+    {"time": "...", "home_id": "h", "answer": "dismissed", "suggestion": "suggested_0123456789ab",
+     "trigger": "binary_sensor.hall", "actions": ["light.hall"], "by": "ann@server"}
+
+or what one run of ``home-synergy suggest`` showed, and the entities that it met for the first time::
+
+    {"time": "...", "home_id": "h", "shown": [{"suggestion": "...", "trigger": "...", "actions": ["..."]}],
+     "new_entities": ["light.hall"], "by": "ann@server"}
+
+The last answer to a pair counts. Nothing in the file is ever changed or removed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import stat
+from collections import Counter, defaultdict
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+from data_sources import Home, Synergy, single_line
+from home_assistant.entity_id import is_entity_id, normalized_entity_id
+from training.runs.artifacts import flush_folder, wrap_write_errors
+from training.runs.errors import ArtifactError, TrainingError, wrap_read_errors
+from training.runs.locks import HeldError, hold, user_at_host
+from training.runs.wording import utc_now
+
+FILE_NAME = "suggestions_feedback.jsonl"
+ACCEPTED: Literal["accepted"] = "accepted"  # also the synergy_type of the pairs that are learnt from an answer
+LOCK_SECONDS = 10.0  # appending takes milliseconds
+NAMED_LINES = 5
+RECOGNIZED = "suggest"  # who wrote that an automation was found in the home
+
+Verdict = Literal["accepted", "dismissed", "undone"]
+Pair = tuple[str, str]
+"""(trigger, action), entity ids."""
+
+
+def suggestion_id(trigger: str, action: str) -> str:
+    """The id of the suggested automation of a pair; that of several actions is the first one's."""
+    return f"suggested_{hashlib.sha256(f'{trigger} {action}'.encode()).hexdigest()[:12]}"
+
+
+def _entity_id(text: str) -> str:
+    if not is_entity_id(found := normalized_entity_id(text)):
+        raise ValueError("is no entity id")
+    return found
+
+
+EntityId = Annotated[str, AfterValidator(_entity_id)]
+
+
+class _Line(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+class Suggested(_Line):
+    """A suggestion: its id, its trigger and the entities that act."""
+
+    trigger: EntityId
+    actions: Annotated[tuple[EntityId, ...], Field(min_length=1)]
+    suggestion: str = ""
+    score: float | None = None
+
+    @property
+    def id(self) -> str:
+        """The automation's id, also where a line has none."""
+        return self.suggestion or suggestion_id(self.trigger, self.actions[0])
+
+    @property
+    def pairs(self) -> tuple[Pair, ...]:
+        """The trigger with each action."""
+        return tuple((self.trigger, action) for action in self.actions)
+
+
+class Answer(Suggested):
+    """What a person answered to a suggestion of a home; ``undone`` takes back what was answered before."""
+
+    home_id: Annotated[str, Field(min_length=1)]
+    answer: Verdict
+    time: str = ""
+    by: str = ""
+
+
+class Showing(_Line):
+    """What one run showed for a home, and which of the home's entities no run had met before."""
+
+    home_id: Annotated[str, Field(min_length=1)]
+    shown: tuple[Suggested, ...]
+    new_entities: tuple[str, ...] = ()
+    time: str = ""
+    by: str = ""
+
+
+def answer_to(home_id: str, suggested: Suggested, verdict: Verdict, by: str = "") -> Answer:
+    """An answer that is given now. ``by`` is this user if not given."""
+    return Answer(
+        home_id=home_id,
+        answer=verdict,
+        suggestion=suggested.id,
+        trigger=suggested.trigger,
+        actions=suggested.actions,
+        time=utc_now(),
+        by=by or user_at_host(),
+    )
+
+
+def showing_of(home_id: str, shown: Sequence[Suggested], new_entities: Iterable[str]) -> Showing:
+    """What is shown now, by this user."""
+    return Showing(
+        home_id=home_id, shown=tuple(shown), new_entities=tuple(sorted(new_entities)), time=utc_now(), by=user_at_host()
+    )
+
+
+class Feedback:
+    """The content of a file of answers.
+
+    Args:
+        path: Where it was read from.
+        lines: Answers and showings in the order of the file.
+        damaged: Numbers of the lines that are neither.
+        cut_off: Whether the last line ends in its middle, as after a power cut; it is not among the damaged.
+
+    Attributes:
+        answers: Home -> pair -> the answer that counts, never ``undone``.
+    """
+
+    def __init__(
+        self, path: Path, lines: Sequence[Answer | Showing] = (), damaged: Sequence[int] = (), cut_off: bool = False
+    ) -> None:
+        self.path, self.lines, self.damaged, self.cut_off = path, tuple(lines), tuple(damaged), cut_off
+        self.answers: dict[str, dict[Pair, Answer]] = defaultdict(dict)
+        for line in lines:
+            if isinstance(line, Answer):
+                for pair in line.pairs:
+                    self.answers[line.home_id].pop(pair, None)  # the order is that of the answers that count
+                    if line.answer != "undone":
+                        self.answers[line.home_id][pair] = line
+
+    @classmethod
+    def read(cls, path: Path) -> Feedback:
+        """Read a file while others may append to it. A missing file has no answers; damaged lines are left out.
+
+        Raises:
+            ArtifactError: It cannot be read, is no regular file, or holds something else.
+        """
+        with wrap_read_errors(path, "cannot be read as answers to suggestions", raises=ArtifactError):
+            try:
+                _check_regular(path, path.stat().st_mode)
+                content = path.read_bytes()
+            except FileNotFoundError:
+                return cls(path)
+        *whole, rest = content.removeprefix(b"\xef\xbb\xbf").split(b"\n")
+        lines: list[Answer | Showing] = []
+        damaged = []
+        for number, text in enumerate(whole, start=1):
+            if (line := _line_of(text)) is not None:
+                lines.append(line)
+            elif text.strip():
+                damaged.append(number)
+        last = _line_of(rest)  # an editor may leave out the end of the last line
+        lines += [] if last is None else [last]
+        if damaged and not lines and b'"answer"' not in content and b'"shown"' not in content:
+            raise ArtifactError(f"{path}: holds no answers to suggestions but something else; give another file")
+        return cls(path, lines, damaged, bool(rest.strip()) and last is None)
+
+    @property
+    def trouble(self) -> str | None:
+        """What could not be read of the file, in one line; None where all could."""
+        named = ", ".join(map(str, self.damaged[:NAMED_LINES])) + (", ..." if len(self.damaged) > NAMED_LINES else "")
+        found = [f"{len(self.damaged)} damaged (line {named})"] if self.damaged else []
+        found += ["the last one is cut off"] if self.cut_off else []
+        return f"{self.path}: lines were left out: {'; '.join(found)}" if found else None
+
+    def pairs(self, home_id: str, verdict: Verdict, by: str | None = None) -> frozenset[Pair]:
+        """The pairs of a home with this answer; with ``by``, those that it does not come from."""
+        of_home = self.answers.get(home_id, {})
+        return frozenset(pair for pair, a in of_home.items() if a.answer == verdict and (by is None or a.by != by))
+
+    def shown(self, home_id: str) -> dict[Pair, Suggested]:
+        """Each pair that the home was shown -> the suggestion in which it was shown last."""
+        showings = (line for line in self.lines if isinstance(line, Showing) and line.home_id == home_id)
+        return {pair: one for line in showings for one in line.shown for pair in one.pairs}
+
+    def met(self, home_id: str) -> frozenset[str] | None:
+        """The entities of a home that earlier runs met; None where there was no run."""
+        showings = [line for line in self.lines if isinstance(line, Showing) and line.home_id == home_id]
+        return frozenset(e for line in showings for e in line.new_entities) if showings else None
+
+    def fingerprint(self) -> str:
+        """SHA-256 of the answers that count, whatever their order, times and authors."""
+        rows = sorted((home, *pair, a.answer) for home, own in self.answers.items() for pair, a in own.items())
+        return hashlib.sha256(json.dumps(rows).encode()).hexdigest()
+
+    def newly_automated(self, home_id: str, automated: Iterable[Pair]) -> Iterator[Answer]:
+        """That what was shown, or dismissed, is automated now, as answers. Accepted pairs give none."""
+        fresh = frozenset(automated) - self.pairs(home_id, ACCEPTED)
+        offered = {**self.shown(home_id), **self.answers.get(home_id, {})}
+        found: dict[str, tuple[Suggested, list[str]]] = {}
+        for pair, one in offered.items():
+            if pair in fresh:
+                found.setdefault(one.id, (one, []))[1].append(pair[1])
+        for one, actions in found.values():
+            held = one.model_copy(update={"actions": tuple(actions), "suggestion": one.id})
+            yield answer_to(home_id, held, ACCEPTED, RECOGNIZED)
+
+
+def _line_of(text: bytes) -> Answer | Showing | None:
+    with suppress(ValueError, RecursionError):  # pydantic's error is a ValueError
+        raw = json.loads(text)
+        if isinstance(raw, dict):
+            return Answer.model_validate(raw) if "answer" in raw else Showing.model_validate(raw)
+    return None
+
+
+def _check_regular(path: Path, mode: int) -> None:
+    if not stat.S_ISREG(mode):
+        kind = "a folder" if stat.S_ISDIR(mode) else "no regular file"
+        raise ArtifactError(f"{path}: is {kind}; answers to suggestions need a file")
+
+
+def append(path: Path, lines: Sequence[Answer | Showing]) -> None:
+    """Append lines and wait until they are on disk: all of them or none. Two writers wait for each other.
+
+    Raises:
+        ArtifactError: They cannot be written; the file has not changed.
+    """
+    if not lines:
+        return
+    content = b"".join(json.dumps(line.model_dump(exclude_none=True)).encode() + b"\n" for line in lines)
+    with wrap_write_errors(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
+        descriptor = os.open(path, flags, 0o666)  # less the umask
+        try:
+            _check_regular(path, os.fstat(descriptor).st_mode)
+            with _alone(path):
+                _append(descriptor, content)
+        finally:
+            os.close(descriptor)
+        flush_folder(path.resolve().parent)
+
+
+def _append(descriptor: int, content: bytes) -> None:
+    """Append in one write. What was cut off before it becomes a line of its own, as a person may have written it."""
+    size = os.fstat(descriptor).st_size
+    if size and os.pread(descriptor, 1, size - 1) != b"\n":
+        content = b"\n" + content
+    try:
+        written = os.write(descriptor, content)
+        while written < len(content):
+            written += os.write(descriptor, content[written:])
+        os.fsync(descriptor)
+    except OSError:
+        os.ftruncate(descriptor, size)
+        raise
+
+
+@contextmanager
+def _alone(path: Path) -> Iterator[None]:
+    """Hold the file; a file system without locks has to do without, where one write is one line."""
+    try:
+        descriptor = hold(path, LOCK_SECONDS)
+    except HeldError as error:
+        raise ArtifactError(
+            f"{path}: another process has been writing it for {LOCK_SECONDS:.0f} s; nothing was written, try again"
+        ) from error
+    except OSError:
+        yield
+        return
+    try:
+        yield
+    finally:
+        os.close(descriptor)
+
+
+# -- For training ------------------------------------------------------------------------------------------------------
+
+
+class FeedbackAudit(BaseModel):
+    """What the answers of a file are to the homes of a training.
+
+    A suggestion counts once, whatever the number of its actions.
+
+    Attributes:
+        fingerprint: SHA-256 of the answers that count.
+        accepted: Accepted suggestions of these homes.
+        accepted_automated: Those of them whose pairs are known already.
+        dismissed: Dismissed suggestions of these homes.
+        dismissed_automated: Those of them that automations of the homes do all the same; their pairs stay known.
+        unknown_entities: Answers that name entities which the home does not have.
+        other_homes: Answers of homes that are not here.
+        damaged_lines: Lines of the file that are no answers.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    fingerprint: str
+    accepted: int = 0
+    accepted_automated: int = 0
+    dismissed: int = 0
+    dismissed_automated: int = 0
+    unknown_entities: int = 0
+    other_homes: int = 0
+    damaged_lines: int = 0
+
+
+def labelled(homes: Sequence[Home], feedback: Feedback) -> tuple[list[Home], FeedbackAudit]:
+    """The homes with the answers as labels.
+
+    An accepted pair becomes a known pair with confidence 1 and the type ``accepted``, unless it is known. A dismissed
+    one goes into ``Home.dismissed`` and out of the known pairs, unless an automation of the home does it: then the
+    person has come round.
+
+    Args:
+        homes: The homes, with what they automate.
+        feedback: The answers.
+
+    Returns:
+        The homes in their order, and what was found. An answer of which no pair can be used counts as one of unknown
+        entities.
+    """
+    counts: Counter[str] = Counter(damaged_lines=len(feedback.damaged) + feedback.cut_off)
+    found = []
+    for home in homes:
+        known = set(_directed(home.synergies))
+        automated = set(_directed(s for s in home.synergies if s.automation_id is not None))
+        entities = {entity.entity_id for entity in home.entities}
+        accepted: set[Pair] = set()
+        dismissed: set[Pair] = set()
+        for answer, pairs in _by_answer(feedback.answers.get(home.home_id, {})):
+            usable = {pair for pair in pairs if entities.issuperset(pair) and pair[0] != pair[1]}
+            held = known if answer.answer == ACCEPTED else automated
+            counts[answer.answer if usable else "unknown_entities"] += 1
+            counts[f"{answer.answer}_automated"] += bool(usable) and usable <= held
+            (accepted if answer.answer == ACCEPTED else dismissed).update(usable - held)
+        found.append(_with_labels(home, accepted, dismissed) if accepted or dismissed else home)
+    here = {home.home_id for home in homes}
+    others = (own for home_id, own in feedback.answers.items() if home_id not in here)
+    counts["other_homes"] = sum(1 for own in others for _ in _by_answer(own))
+    return found, FeedbackAudit(fingerprint=feedback.fingerprint(), **counts)
+
+
+def _directed(synergies: Iterable[Synergy]) -> Iterator[Pair]:
+    for s in synergies:
+        yield s.trigger, s.action
+        if s.bidirectional:
+            yield s.action, s.trigger
+
+
+def _with_labels(home: Home, accepted: Collection[Pair], dismissed: Collection[Pair]) -> Home:
+    rows = []
+    for s in home.synergies:
+        left = [pair for pair in _directed([s]) if pair not in dismissed]
+        if s.bidirectional and len(left) == 1:
+            (trigger, action), direction = left[0], "unidirectional"
+            rows.append(s.model_copy(update={"trigger": trigger, "action": action, "direction": direction}))
+        elif left:
+            rows.append(s)
+    gone = len(home.synergies) - len(rows)
+    rows += [
+        Synergy.model_validate({"entity_1": t, "entity_2": a, "confidence": 1.0, "synergy_type": ACCEPTED})
+        for t, a in accepted
+    ]
+    return replace(
+        home,
+        synergies=tuple(sorted(rows, key=lambda s: (s.trigger, s.action))),
+        rows=home.rows + len(accepted),
+        generated=max(0, home.generated - gone),
+        dismissed=tuple(sorted(dismissed)),
+    )
+
+
+def _by_answer(answers: Mapping[Pair, Answer]) -> Iterator[tuple[Answer, list[Pair]]]:
+    """Each answer that counts, with the pairs for which it does."""
+    pairs: dict[int, list[Pair]] = defaultdict(list)
+    by_number = {id(answer): answer for answer in answers.values()}
+    for pair, answer in answers.items():
+        pairs[id(answer)].append(pair)
+    for number, of_answer in pairs.items():
+        yield by_number[number], of_answer
+
+
+def read_for_training(path: Path) -> Feedback:
+    """The answers of a file that a flag names, which must be there. Raises TrainingError."""
+    if not path.exists():
+        raise TrainingError(
+            single_line(
+                f"--feedback {path}: no such file; `home-synergy suggest --feedback FILE` and `home-synergy feedback "
+                "accept|dismiss` write one"
+            )
+        )
+    return Feedback.read(path)
