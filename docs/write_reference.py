@@ -264,7 +264,7 @@ def _default(field: FieldInfo, setting: Setting) -> str:
         return setting.default
     if isinstance(field.default, bool):
         return "on" if field.default else "off"
-    return "none" if field.default is None else f"`{field.default}`"
+    return "none" if field.default in (None, ()) else f"`{field.default}`"
 
 
 def _variables() -> list[str]:

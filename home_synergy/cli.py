@@ -49,6 +49,7 @@ def train() -> None:
         "compare": "training.compare:compare_models",
         "evaluate": "training.synergy.command:evaluate",
         "suggest": "training.suggestions.command:suggest",
+        "feedback": "training.suggestions.command:feedback",
         "retrain": "retraining_manager.cli:main",
     },
 )

@@ -51,7 +51,7 @@ class Setting:
 
     def shown_default(self, field: FieldInfo) -> str:
         """The default for ``--help`` and the reference: the variables, then the value."""
-        value = self.default or ("none" if field.default is None else str(field.default))
+        value = self.default or ("none" if field.default in (None, ()) else str(field.default))
         return ", else ".join([*(f"${name}" for name in self.variables), value])
 
 
@@ -73,7 +73,10 @@ def settings_of(config: type[Config]) -> dict[str, tuple[FieldInfo, Setting]]:
 
 
 def flags(*configs: type[Config]) -> Callable[[F], F]:
-    """A decorator that adds the flags of ``configs`` to a click command. A flag that is not given is None."""
+    """A decorator that adds the flags of ``configs`` to a click command.
+
+    A flag that is not given is None; that of a tuple, which may be given several times, is empty.
+    """
 
     def decorated(command: F) -> F:
         options = [
@@ -103,7 +106,7 @@ def read_config(config: type[C], given: Mapping[str, Any]) -> C:
     origin: dict[str, str] = {}
     found = variables() if any(setting.variables for _, setting in settings_of(config).values()) else {}
     for name, (_, setting) in settings_of(config).items():
-        if given.get(name) is not None:
+        if given.get(name) not in (None, ()):
             values[name], origin[name] = given[name], flag_of(name)
             continue
         variable = next((variable for variable in setting.variables if found.get(variable)), None)
@@ -151,13 +154,14 @@ def _option(name: str, field: FieldInfo, setting: Setting) -> Callable[[F], F]:
         name,
         type=_type(field),
         metavar=setting.metavar,
+        multiple=get_origin(field.annotation) is tuple,
         **({"required": True} if field.is_required() else {"default": None}),
         help=f"{setting.help}{default}",
     )
 
 
 def _type(field: FieldInfo) -> click.ParamType[Any]:
-    kind = next((part for part in get_args(field.annotation) if part is not type(None)), field.annotation)
+    kind = next((part for part in get_args(field.annotation) if part not in (type(None), ...)), field.annotation)
     if get_origin(field.annotation) is Literal:
         return click.Choice(get_args(field.annotation))
     if kind not in (int, float):

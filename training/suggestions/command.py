@@ -1,4 +1,4 @@
-"""``home-synergy suggest``."""
+"""``home-synergy suggest`` and ``home-synergy feedback``."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ import click
 
 from training.runs.options import source_options, verbose_option
 from training.runs.settings import flags, read_config
-from training.runs.streams import Program
-from training.suggestions.config import SuggestOptions
+from training.runs.streams import Program, ProgramGroup
+from training.suggestions.config import FeedbackOptions, SuggestOptions
 
 
 @click.command("suggest", cls=Program)
@@ -43,3 +43,40 @@ def suggest(json_input: str | None, data_source: str | None, strict: bool, verbo
         verbose=verbose,
         result="stdout" if printed else "file",
     )
+
+
+@click.group("feedback", cls=ProgramGroup)
+def feedback() -> None:
+    """Answer suggestions: what is dismissed is not shown again, and a training learns from all answers."""
+
+
+def _answering(name: str, verdict: str, summary: str) -> None:
+    @feedback.command(name, cls=Program, help=summary)
+    @click.argument("ids", nargs=-1, required=True, metavar="ID...")
+    @flags(FeedbackOptions)
+    @verbose_option
+    def command(ids: tuple[str, ...], verbose: bool, **given: Any) -> None:
+        from training.runs.process import execute
+        from training.suggestions.answering import answer
+
+        execute(
+            lambda: answer(read_config(FeedbackOptions, given), ids, verdict),  # type: ignore[arg-type]
+            verbose=verbose,
+        )
+
+
+_ID = "\n\nID is the id of the automation (suggested_...), or the pair as trigger,action."
+_answering("accept", "accepted", f"Note that you took suggestions: a training learns them as known pairs.{_ID}")
+_answering("dismiss", "dismissed", f"Note that you do not want suggestions: they are not shown again.{_ID}")
+_answering("undo", "undone", f"Take answers back, as if they had not been given.{_ID}")
+
+
+@feedback.command("list", cls=Program)
+@flags(FeedbackOptions)
+@verbose_option
+def list_command(verbose: bool, **given: Any) -> None:
+    """List what was shown and what was answered, a suggestion a line."""
+    from training.runs.process import execute
+    from training.suggestions.answering import list_answers
+
+    execute(lambda: list_answers(read_config(FeedbackOptions, given)), verbose=verbose, result="messages")

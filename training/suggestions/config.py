@@ -7,8 +7,10 @@ from typing import Annotated
 
 from pydantic import Field
 
-from training.runs.settings import Positive, Setting
+from training.runs.settings import Config, Positive, Setting
 from training.synergy.config import SynergyModelPath
+
+FILE_NAME = "suggestions_feedback.jsonl"
 
 MIN_SCORE = 0.5  # below it a pair is more likely false than true, even beside one false pair
 
@@ -45,4 +47,53 @@ class SuggestOptions(SynergyModelPath):
             metavar="CONFIG",
         ),
     ] = None
+    feedback: Annotated[
+        Path | None,
+        Setting(
+            "The file of what was shown and answered before (home-synergy feedback); this run is noted in it. What was "
+            "dismissed is not shown again, and its like comes later.",
+            default=f"{FILE_NAME} beside the output, if it is there",
+            metavar="FILE",
+        ),
+    ] = None
+    exclude: Annotated[
+        tuple[str, ...],
+        Setting(
+            "Suggest nothing that uses this domain, entity or area (its id or name). May be given several times.",
+            metavar="NAME",
+        ),
+    ] = ()
+    area: Annotated[
+        tuple[str, ...],
+        Setting(
+            "Suggest only what acts in this area (its id or name) and starts there or in no area. May be given several "
+            "times.",
+            metavar="NAME",
+        ),
+    ] = ()
+    new: Annotated[
+        bool,
+        Setting("Suggest only for entities that were added since the last run that the file of feedback has noted."),
+    ] = False
+    about: Annotated[
+        str | None,
+        Setting(
+            "Put first what is about this topic, in plain words, such as 'presence lighting'.",
+            metavar="TEXT",
+        ),
+    ] = None
     diverse: Annotated[bool, Setting("Rank a pair lower if its trigger or its action was suggested before.")] = True
+
+
+class FeedbackOptions(Config):
+    """Where the answers to suggestions are."""
+
+    file: Annotated[Path, Setting("The file of answers.", metavar="FILE")] = Path(FILE_NAME)
+    home: Annotated[
+        str | None,
+        Setting(
+            "The home that the suggestions are for.",
+            default="the one that the file, or a file of suggestions beside it, names",
+            metavar="HOME_ID",
+        ),
+    ] = None

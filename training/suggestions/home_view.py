@@ -18,6 +18,7 @@ from training.suggestions.abilities import able_alike
 from training.suggestions.actions import NoRecipeError, with_article
 from training.suggestions.habits import write_habit
 from training.suggestions.recipes import Recipe, name_of, one_line, write_automation
+from training.synergy.feedback import directed_pairs
 from training.synergy.graph import HomeGraph
 
 if TYPE_CHECKING:
@@ -50,8 +51,8 @@ class HomeView:
     def __init__(self, home: Home, graph: HomeGraph, model: SynergyModel) -> None:
         self.entities = {entity.entity_id: entity for entity in home.entities}
         self.known = {(graph.entity_ids[t], graph.entity_ids[a]) for t, a in graph.pairs.tolist()}
-        self.automated = _through_mirrors(self.known, self.entities) | set(_by_themselves(home))
-        self.turned_off = _through_mirrors(set(home.turned_off), self.entities) | set(home.turned_off)
+        self.automated = through_mirrors(self.known, self.entities) | set(_by_themselves(home))
+        self.turned_off = through_mirrors(set(home.turned_off), self.entities) | set(home.turned_off)
         self.triggers_of: dict[str, list[str]] = defaultdict(list)
         self.actions_of: dict[str, list[str]] = defaultdict(list)
         for t, a in sorted(self.known):
@@ -68,7 +69,7 @@ class HomeView:
             entity_id: frozenset(own + name)
             for entity_id, own, name in zip(graph.entity_ids, graph.id_tokens, graph.name_tokens, strict=True)
         }
-        self._family = {entity_id: _family_of(entity_id) for entity_id in self.entities}
+        self._family = {entity_id: family_of(entity_id) for entity_id in self.entities}
         self._speech = [entity_id for entity_id in self.entities if entity_id.startswith("tts.")]
         self.area_names = {area.area_id: one_line(area.name or "") for area in home.areas}
         self.log_odds = model.log_odds
@@ -256,7 +257,13 @@ class HomeView:
         return name_of(self.entities[entity_id])
 
 
-def _through_mirrors(known: set[tuple[str, str]], entities: Mapping[str, Entity]) -> set[tuple[str, str]]:
+def automated_pairs(home: Home) -> set[tuple[str, str]]:
+    """The pairs that a home automates, also by way of groups and templates; pairs that rules generated are none."""
+    known = set(directed_pairs(home.synergies)) if not home.generated else set()
+    return known | through_mirrors(known, {entity.entity_id: entity for entity in home.entities})
+
+
+def through_mirrors(known: set[tuple[str, str]], entities: Mapping[str, Entity]) -> set[tuple[str, str]]:
     """The pairs that are automated by way of a group, or of a template that repeats an entity."""
     shown = {entity_id: (entity_id, *entity.mirrors) for entity_id, entity in entities.items() if entity.mirrors}
     through = (pair for pair in known if not shown.keys().isdisjoint(pair))
@@ -272,7 +279,8 @@ def _by_themselves(home: Home) -> Iterable[tuple[str, str]]:
                 yield synergy.automation_id, entity_id
 
 
-def _family_of(entity_id: str) -> str:
+def family_of(entity_id: str) -> str:
+    """The id without the number at its end."""
     domain, _, name = entity_id.partition(".")
     return f"{domain}.{_NUMBER_AT_END.sub('', name) or name}"
 

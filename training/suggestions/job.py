@@ -18,7 +18,9 @@ from training.runs.process import check_address_space
 from training.runs.run import log_source
 from training.suggestions.config import SuggestOptions
 from training.suggestions.install import ConfigurationFolder
+from training.suggestions.memory import Memory
 from training.suggestions.ranking import HomeProposals, suggest_automations
+from training.suggestions.wishes import Filters
 from training.suggestions.writing import is_written_here, paths_of, published_yaml, to_dict
 from training.synergy.job import SHIPPED_BASE
 from training.synergy.origin import origin_of
@@ -40,7 +42,8 @@ def suggest(source: SourceChoice, options: SuggestOptions) -> None:
     path, output = options.model_path, options.output
     if output is not None:
         artifacts.check_output(output)
-        artifacts.check_paths_differ(data=source.path, model=path, output=output)
+    memory = Memory(options)
+    artifacts.check_paths_differ(data=source.path, model=path, output=output, feedback=memory.path)
     configuration = ConfigurationFolder(options.install) if options.install is not None else None
     opened = source.open(Home.kind)
     if output is not None:
@@ -59,15 +62,17 @@ def suggest(source: SourceChoice, options: SuggestOptions) -> None:
     origin = origin_of(path, model.provenance)
     if path != SHIPPED_BASE:
         log.info("Model: %s, trained %s", path, origin)
-    found = _suggest_all(model, opened, options, configuration)
+    found = _suggest_all(model, opened, options, configuration, memory)
     if origin.stands_for_another(opened):
         log.warning("Note: %s", OF_SAMPLE)
         found = [replace(home, notes=(OF_SAMPLE, *home.notes)) for home in found]
     if configuration is not None:
         _install(found, configuration)
+        memory.write()
         return
     if output is None:
         sys.stdout.write("---\n".join(_published(home, ascii_only=not _writes_unicode()) for home in found))
+        memory.write()
         return
     if output.suffix == ".json":
         artifacts.write_output(output, artifacts.to_json({home.home_id: to_dict(home) for home in found}))
@@ -80,6 +85,9 @@ def suggest(source: SourceChoice, options: SuggestOptions) -> None:
     proposals = sum(len(home.proposals) for home in found)
     log.info("%d suggestions for %d home%s", proposals, len(found), "s" * (len(found) != 1))
     log.info("Saved: %s", ", ".join(map(str, written)))
+    memory.write()
+    if proposals:
+        log.info("Answer with: home-synergy feedback accept|dismiss ID --file %s", memory.path)
 
 
 def _published(home: HomeProposals, *, ascii_only: bool = False) -> str:
@@ -114,9 +122,14 @@ def _install(found: Sequence[HomeProposals], configuration: ConfigurationFolder)
 
 
 def _suggest_all(
-    model: SynergyModel, source: DataSource, options: SuggestOptions, configuration: ConfigurationFolder | None
+    model: SynergyModel,
+    source: DataSource,
+    options: SuggestOptions,
+    configuration: ConfigurationFolder | None,
+    memory: Memory,
 ) -> list[HomeProposals]:
     found, names, empty = [], [], []
+    filters = Filters(options)
     for home in source.read(Home):
         names.append(home.home_id)
         if options.home not in (None, home.home_id):
@@ -125,9 +138,13 @@ def _suggest_all(
         if not home.entities and options.home is None:
             empty.append(home.home_id)
             continue
-        found.append(
-            suggest_automations(model, home, options.top, min_score=options.min_score, diverse=options.diverse)
+        memory.recognize(home)
+        wishes = filters.wishes(home, memory.feedback)
+        proposals = suggest_automations(
+            model, home, options.top, min_score=options.min_score, diverse=options.diverse, wishes=wishes
         )
+        memory.note(home, proposals)
+        found.append(proposals)
     log_source(source)
     where = source.report.where
     if options.home is not None and options.home not in names:
@@ -136,6 +153,7 @@ def _suggest_all(
         raise TrainingError(
             f"{where}: no home has any entities; give them their entities (docs/reference/data-formats.md)"
         )
+    filters.check()
     if empty:
         log.warning("Left out, for they have no entities: %s", _listed(empty))
     return found

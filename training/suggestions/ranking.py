@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import re
 from collections import Counter, defaultdict
@@ -20,6 +19,8 @@ from training.suggestions.actions import NoRecipeError
 from training.suggestions.config import MIN_SCORE
 from training.suggestions.home_view import REASONS, HomeView
 from training.suggestions.recipes import Recipe, name_of
+from training.suggestions.wishes import Joined, Wishes
+from training.synergy.feedback import suggestion_id
 from training.synergy.graph import HomeGraph, Ints, build_graph
 
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+NO_WISHES = Wishes()
 Mask = npt.NDArray[np.bool_]
 Habits = Mapping[tuple[str, str], tuple[Recipe, tuple[str, ...]]]
 """Pair -> the automation of what a person does by hand, and the entities that act in it."""
@@ -36,6 +38,8 @@ POOL = 3000  # pairs of the model that are looked at, the best ones; more where 
 RELEVANCE = 0.7  # weight of a pair's own relevance; the rest is the weight of its likeness to those chosen before it
 TOGETHER = 0.1  # members of a family act together where their scores differ by no more
 SAME_KIND = 0.1  # likeness of two pairs that join the same kinds of entities, such as a motion sensor and a light
+TOPIC = 1.0  # weight of how near a pair is to the topic of --about, a cosine
+KEPT = 10.0  # puts what a person accepted before all else, where it is written again
 UNEXPLAINED = 0.1  # taken off the value of a pair that has no plain reason, as few people would take it
 
 
@@ -123,7 +127,13 @@ class Candidate(NamedTuple):
 
 
 def suggest_automations(
-    model: SynergyModel, home: Home, top: int = 20, *, min_score: float = MIN_SCORE, diverse: bool = True
+    model: SynergyModel,
+    home: Home,
+    top: int = 20,
+    *,
+    min_score: float = MIN_SCORE,
+    diverse: bool = True,
+    wishes: Wishes = NO_WISHES,
 ) -> HomeProposals:
     """The best automations that a home does not have.
 
@@ -137,6 +147,7 @@ def suggest_automations(
         top: How many suggestions; fewer where fewer pairs score at least ``min_score``.
         min_score: The lowest score of a suggestion.
         diverse: Whether the model's order is re-ranked by maximal marginal relevance (``_diverse``).
+        wishes: What a person wants of them, and what was answered before.
 
     Raises:
         TrainingError: The home has no entities.
@@ -152,8 +163,11 @@ def suggest_automations(
     view = HomeView(home, graph, model)
     left_out: Counter[str] = Counter()
     scorer = model.scorer(model.read(graph), graph.pairs)
-    pairs, logits = scorer.best_pairs(max(POOL, 50 * top))
+    offered = wishes.offered(home, graph)
+    size = max(POOL, 50 * top)
+    pairs, logits = scorer.best_pairs(size) if offered is None else scorer.best_pairs(size, offered)
     done = _done_by_hand(view, graph, scorer.home.can_act, pairs)
+    done = done if offered is None else done[offered.holds(done)]
     pairs, logits = np.concatenate([pairs, done]), np.concatenate([logits, scorer.logits(done)])
     pool = [
         (graph.entity_ids[t], graph.entity_ids[a], score)
@@ -161,13 +175,15 @@ def suggest_automations(
     ]
     habits = {(t, a): habit for t, a, _ in pool if (habit := view.habit(t, a)) is not None}
     candidates = _candidates(
-        [found for found in pool if _raised(found[2], found[:2] in habits) >= min_score], view, habits, left_out
+        [found for found in pool if _raised(found[2], found[:2] in habits) >= min_score], view, habits, wishes, left_out
     )
-    chosen = _diverse(candidates, view, top) if diverse else candidates[:top]
-    notes = []
+    value = _values(candidates, view, wishes)
+    chosen = _diverse(candidates, value, view, top) if diverse else _in_order(candidates, value)[:top]
+    notes = [*wishes.notes]
     if len(chosen) < top:
         best = max((s for _, _, s in pool), default=0.0)
         few = f"no more pairs score at least {min_score:g} (the best of all scores {best:.2f}); see --min-score"
+        few = few if pool or not wishes.filter else "no pair that is not automated fits the filters"
         whole = any(s < min_score for _, _, s in pool) or not pool
         notes.append(few if whole else "no more of the best pairs can be suggested; see those left out")
     if by_hand := sum(bool(candidate.recipe.reason) for candidate in chosen):
@@ -178,7 +194,7 @@ def suggest_automations(
         home.home_id,
         len(home.entities),
         len(view.known),
-        ORDER_DIVERSE if diverse else ORDER_OF_MODEL,
+        (ORDER_DIVERSE if diverse else ORDER_OF_MODEL) + wishes.order,
         with_distinct_aliases([_proposal(candidate, view) for candidate in chosen]),
         dict(left_out.most_common()),
         tuple(notes),
@@ -200,7 +216,7 @@ def _done_by_hand(view: HomeView, graph: HomeGraph, can_act: Mask, pool: Ints) -
 
 
 def _candidates(
-    pool: Sequence[tuple[str, str, float]], view: HomeView, habits: Habits, left_out: Counter[str]
+    pool: Sequence[tuple[str, str, float]], view: HomeView, habits: Habits, wishes: Wishes, left_out: Counter[str]
 ) -> list[Candidate]:
     """The pairs of the pool that can be automated, best first, each family as its best member."""
     score = {(t, a): s for t, a, s in pool}
@@ -210,6 +226,7 @@ def _candidates(
     for t, a, _ in pool:
         families[t, view.family(a)].append(a)
     done: set[tuple[str, str]] = set()
+    refusals = wishes.refusals(view)
     found = []
     for place, (t, a, s) in enumerate(pool):
         head = view.head(a)
@@ -221,11 +238,14 @@ def _candidates(
             left_out["automated the other way round, so that the two would chase each other"] += 1
         elif head != a and (t, head) in view.known:
             left_out["their group is automated already"] += 1
+        elif (answered := refusals.of(t, a)) is not None:
+            left_out[answered] += 1
         elif (t, a) in done or ((t, a) not in habits and _told_by_another(t, a, view, score, families, habits)):
             left_out["told together with another of their group"] += 1
         else:
             habit = habits.get((t, a))
             kin = [k for k in families[t, view.family(a)] if k != a and (k, t) not in view.known]
+            kin = [k for k in kin if refusals.of(t, k) is None]
             equals = [k for k in kin if view.head(k) != a]  # a group needs none of its members
             together = [k for k in equals if s - score[t, k] <= TOGETHER and view.act_together(t, a, k)]
             others = [k for k in equals if k not in together]
@@ -233,6 +253,9 @@ def _candidates(
                 recipe, acting = habit or (view.recipe(t, (a, *together)), (a, *together))
             except NoRecipeError as error:
                 left_out[str(error)] += 1
+                continue
+            if (forbidden := wishes.forbid(acting, recipe.automation, view)) is not None:
+                left_out[forbidden] += 1
                 continue
             others = [k for k in kin if k not in acting] if habit else others
             done.update((t, k) for k in kin)
@@ -255,16 +278,40 @@ def _told_by_another(
     return (head != a and (t, head) in pool) or any((t, k) in habits for k in families[t, view.family(a)])
 
 
-def _diverse(candidates: Sequence[Candidate], view: HomeView, top: int) -> list[Candidate]:
+def _values(candidates: Sequence[Candidate], view: HomeView, wishes: Wishes) -> list[float]:
+    """What each candidate is worth before others are chosen.
+
+    That is ``RELEVANCE * relevance``, plus ``TOPIC`` times how near it is to the topic, minus ``(1 - RELEVANCE)`` times
+    its likeness to each dismissed suggestion of the same kinds of entities, as if that had been chosen before. A no to
+    one kind says nothing of the others, so these stay as they are.
+    """
+    refused = defaultdict(list)
+    for one in wishes.dismissed:
+        if view.entities.keys() >= {one.trigger, *one.actions}:
+            refused[view.kinds(one.trigger, one.actions[0])].append(one)
+    near = wishes.nearness(candidates, view)
+    found = []
+    for c, nearness in zip(candidates, near, strict=True):
+        likeness = sum(_likeness(c, one, view) for one in refused.get(view.kinds(c.trigger, c.actions[0]), ()))
+        kept = wishes.keeps_accepted and (c.trigger, c.actions[0]) in wishes.accepted
+        found.append(RELEVANCE * c.relevance + TOPIC * nearness - (1 - RELEVANCE) * likeness + KEPT * kept)
+    return found
+
+
+def _in_order(candidates: Sequence[Candidate], value: Sequence[float]) -> list[Candidate]:
+    return [candidates[i] for i in sorted(range(len(candidates)), key=lambda i: -value[i])]
+
+
+def _diverse(candidates: Sequence[Candidate], values: Sequence[float], view: HomeView, top: int) -> list[Candidate]:
     """Greedy re-ranking by maximal marginal relevance (Carbonell and Goldstein, SIGIR 1998).
 
-    The next pair is the one with the highest ``RELEVANCE * relevance - (1 - RELEVANCE) * likeness``. Likeness is the
+    The next pair is the one with the highest value (``_values``) less ``(1 - RELEVANCE) * likeness``. Likeness is the
     sum over all pairs chosen before, not their maximum, so the third pair of one light costs more than the second. The
     likeness of two pairs is the mean of that of their triggers and that of their actions, and at least ``SAME_KIND``
     where both join the same kinds of entities. The reverse of a chosen pair is left out. A pair without a plain reason
     loses ``UNEXPLAINED``.
     """
-    value = [RELEVANCE * c.relevance - (0 if c.reasons else UNEXPLAINED) for c in candidates]
+    value = [worth - (0 if c.reasons else UNEXPLAINED) for worth, c in zip(values, candidates, strict=True)]
     remaining = set(range(len(candidates)))
     chosen: list[Candidate] = []
     while remaining and len(chosen) < top:
@@ -281,7 +328,7 @@ def _reversed(one: Candidate, other: Candidate) -> bool:
     return one.trigger in other.actions and other.trigger in one.actions
 
 
-def _likeness(one: Candidate, other: Candidate, view: HomeView) -> float:
+def _likeness(one: Candidate | Joined, other: Candidate | Joined, view: HomeView) -> float:
     kind = SAME_KIND if view.kinds(one.trigger, one.actions[0]) == view.kinds(other.trigger, other.actions[0]) else 0.0
     same_action = not set(one.actions).isdisjoint(other.actions)
     action = 1.0 if same_action else view.alike(one.actions[0], other.actions[0])
@@ -315,8 +362,7 @@ def with_distinct_aliases(proposals: Sequence[Proposal], others: Iterable[str] =
 def _proposal(candidate: Candidate, view: HomeView) -> Proposal:
     trigger, action = view.entities[candidate.trigger], view.entities[candidate.actions[0]]
     reasons = candidate.reasons or ("no plain reason: the model weighs many small signs together",)
-    number = hashlib.sha256(f"{candidate.trigger} {action.entity_id}".encode()).hexdigest()[:12]
-    description = f"Suggested with a score of {candidate.score:.2f}: {'; '.join(reasons)}."
+    described = {"description": f"Suggested with a score of {candidate.score:.2f}: {'; '.join(reasons)}."}
     more = f" and {len(candidate.actions) - 1} more" if len(candidate.actions) > 1 else ""
     return Proposal(
         trigger.entity_id,
@@ -326,5 +372,5 @@ def _proposal(candidate: Candidate, view: HomeView) -> Proposal:
         candidate.alternatives,
         candidate.recipe.adjust,
         f"{name_of(trigger)} ({trigger.entity_id}) -> {name_of(action)} ({action.entity_id}{more})",
-        {"id": f"suggested_{number}", **candidate.recipe.automation, "description": description},
+        {"id": suggestion_id(candidate.trigger, action.entity_id), **candidate.recipe.automation, **described},
     )

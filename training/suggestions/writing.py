@@ -17,12 +17,19 @@ from training.suggestions.recipes import printable
 SHOWN = 5  # names of a list that a line shows
 WIDTH = 110
 _HEADER = re.compile(rb"# \d+ suggested automations?,? (best first, )?for home ")
+_HOME = re.compile(r"^# \d+ suggested automations?.* for home (.*) \(\d+ entities and \d+ known pairs\)$", re.MULTILINE)
 
 
 def is_written_here(path: Path) -> bool:
     """Whether a file begins as those do that ``to_yaml`` writes."""
     with path.open("rb") as file:
         return _HEADER.match(file.read(80)) is not None
+
+
+def home_written_here(text: str) -> str | None:
+    """The home that a text of ``to_yaml`` is for, as its first line names it."""
+    found = _HOME.search(text)
+    return found[1] if found is not None else None
 
 
 def published_yaml(found: HomeProposals, *, ascii_only: bool = False) -> str:

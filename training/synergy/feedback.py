@@ -35,11 +35,10 @@ from training.runs.errors import ArtifactError, TrainingError, wrap_read_errors
 from training.runs.locks import HeldError, hold, user_at_host
 from training.runs.wording import utc_now
 
-FILE_NAME = "suggestions_feedback.jsonl"
 ACCEPTED: Literal["accepted"] = "accepted"  # also the synergy_type of the pairs that are learnt from an answer
 LOCK_SECONDS = 10.0  # appending takes milliseconds
 NAMED_LINES = 5
-RECOGNIZED = "suggest"  # who wrote that an automation was found in the home
+RECOGNIZED = "suggest"  # who writes that an automation was found in the home
 
 Verdict = Literal["accepted", "dismissed", "undone"]
 Pair = tuple[str, str]
@@ -76,6 +75,11 @@ class Suggested(_Line):
     def id(self) -> str:
         """The automation's id, also where a line has none."""
         return self.suggestion or suggestion_id(self.trigger, self.actions[0])
+
+    @property
+    def words(self) -> str:
+        """``sensor.a -> light.b, light.c``."""
+        return f"{self.trigger} -> {', '.join(self.actions)}"
 
     @property
     def pairs(self) -> tuple[Pair, ...]:
@@ -132,20 +136,30 @@ class Feedback:
         cut_off: Whether the last line ends in its middle, as after a power cut; it is not among the damaged.
 
     Attributes:
+        lines: Answers and showings in the order of the file.
         answers: Home -> pair -> the answer that counts, never ``undone``.
     """
 
     def __init__(
         self, path: Path, lines: Sequence[Answer | Showing] = (), damaged: Sequence[int] = (), cut_off: bool = False
     ) -> None:
-        self.path, self.lines, self.damaged, self.cut_off = path, tuple(lines), tuple(damaged), cut_off
+        self.path, self.damaged, self.cut_off = path, tuple(damaged), cut_off
+        self.lines: list[Answer | Showing] = []
         self.answers: dict[str, dict[Pair, Answer]] = defaultdict(dict)
+        self._showings: dict[str, list[Showing]] = defaultdict(list)
+        self.take(lines)
+
+    def take(self, lines: Iterable[Answer | Showing]) -> None:
+        """Count lines as if they stood at the end of the file."""
         for line in lines:
-            if isinstance(line, Answer):
-                for pair in line.pairs:
-                    self.answers[line.home_id].pop(pair, None)  # the order is that of the answers that count
-                    if line.answer != "undone":
-                        self.answers[line.home_id][pair] = line
+            self.lines.append(line)
+            if isinstance(line, Showing):
+                self._showings[line.home_id].append(line)
+                continue
+            for pair in line.pairs:
+                self.answers[line.home_id].pop(pair, None)  # the order is that of the answers that count
+                if line.answer != "undone":
+                    self.answers[line.home_id][pair] = line
 
     @classmethod
     def read(cls, path: Path) -> Feedback:
@@ -182,20 +196,22 @@ class Feedback:
         found += ["the last one is cut off"] if self.cut_off else []
         return f"{self.path}: lines were left out: {'; '.join(found)}" if found else None
 
-    def pairs(self, home_id: str, verdict: Verdict, by: str | None = None) -> frozenset[Pair]:
-        """The pairs of a home with this answer; with ``by``, those that it does not come from."""
+    def pairs(self, home_id: str, verdict: Verdict, *, but_by: str | None = None) -> frozenset[Pair]:
+        """The pairs of a home with this answer, but not those with the answer of ``but_by``."""
         of_home = self.answers.get(home_id, {})
-        return frozenset(pair for pair, a in of_home.items() if a.answer == verdict and (by is None or a.by != by))
+        return frozenset(
+            pair for pair, a in of_home.items() if a.answer == verdict and (but_by is None or a.by != but_by)
+        )
 
     def shown(self, home_id: str) -> dict[Pair, Suggested]:
         """Each pair that the home was shown -> the suggestion in which it was shown last."""
-        showings = (line for line in self.lines if isinstance(line, Showing) and line.home_id == home_id)
+        showings = self._showings.get(home_id, ())
         return {pair: one for line in showings for one in line.shown for pair in one.pairs}
 
     def met(self, home_id: str) -> frozenset[str] | None:
         """The entities of a home that earlier runs met; None where there was no run."""
-        showings = [line for line in self.lines if isinstance(line, Showing) and line.home_id == home_id]
-        return frozenset(e for line in showings for e in line.new_entities) if showings else None
+        showings = self._showings.get(home_id)
+        return None if showings is None else frozenset(e for line in showings for e in line.new_entities)
 
     def fingerprint(self) -> str:
         """SHA-256 of the answers that count, whatever their order, times and authors."""
@@ -203,8 +219,9 @@ class Feedback:
         return hashlib.sha256(json.dumps(rows).encode()).hexdigest()
 
     def newly_automated(self, home_id: str, automated: Iterable[Pair]) -> Iterator[Answer]:
-        """That what was shown, or dismissed, is automated now, as answers. Accepted pairs give none."""
-        fresh = frozenset(automated) - self.pairs(home_id, ACCEPTED)
+        """That what was shown, or answered by a person, is automated now, as answers; each is given once."""
+        recognized = self.pairs(home_id, ACCEPTED) - self.pairs(home_id, ACCEPTED, but_by=RECOGNIZED)
+        fresh = frozenset(automated) - recognized
         offered = {**self.shown(home_id), **self.answers.get(home_id, {})}
         found: dict[str, tuple[Suggested, list[str]]] = {}
         for pair, one in offered.items():
@@ -333,8 +350,8 @@ def labelled(homes: Sequence[Home], feedback: Feedback) -> tuple[list[Home], Fee
     counts: Counter[str] = Counter(damaged_lines=len(feedback.damaged) + feedback.cut_off)
     found = []
     for home in homes:
-        known = set(_directed(home.synergies))
-        automated = set(_directed(s for s in home.synergies if s.automation_id is not None))
+        known = set(directed_pairs(home.synergies))
+        automated = set(directed_pairs(s for s in home.synergies if s.automation_id is not None))
         entities = {entity.entity_id for entity in home.entities}
         accepted: set[Pair] = set()
         dismissed: set[Pair] = set()
@@ -351,7 +368,8 @@ def labelled(homes: Sequence[Home], feedback: Feedback) -> tuple[list[Home], Fee
     return found, FeedbackAudit(fingerprint=feedback.fingerprint(), **counts)
 
 
-def _directed(synergies: Iterable[Synergy]) -> Iterator[Pair]:
+def directed_pairs(synergies: Iterable[Synergy]) -> Iterator[Pair]:
+    """The pairs of synergies, both directions of bidirectional ones."""
     for s in synergies:
         yield s.trigger, s.action
         if s.bidirectional:
@@ -361,7 +379,7 @@ def _directed(synergies: Iterable[Synergy]) -> Iterator[Pair]:
 def _with_labels(home: Home, accepted: Collection[Pair], dismissed: Collection[Pair]) -> Home:
     rows = []
     for s in home.synergies:
-        left = [pair for pair in _directed([s]) if pair not in dismissed]
+        left = [pair for pair in directed_pairs([s]) if pair not in dismissed]
         if s.bidirectional and len(left) == 1:
             (trigger, action), direction = left[0], "unidirectional"
             rows.append(s.model_copy(update={"trigger": trigger, "action": action, "direction": direction}))

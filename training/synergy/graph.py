@@ -12,6 +12,7 @@ import sys
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -94,6 +95,27 @@ class HomeGraph:
         """``[n]`` mask of the entities that can act: those whose domain is not read-only, or is one of ``domains``."""
         extra = frozenset(domains)
         return np.array([d not in READ_ONLY_DOMAINS or d in extra for d in self.domains], dtype=bool)
+
+
+class Offered(NamedTuple):
+    """Which pairs of a home of ``n`` entities are looked at.
+
+    Attributes:
+        triggers: ``[n]`` mask of the triggers.
+        actions: ``[n]`` mask of the actions.
+        either: ``[n]`` mask of the entities of which a pair has at least one.
+    """
+
+    triggers: npt.NDArray[np.bool_]
+    actions: npt.NDArray[np.bool_]
+    either: npt.NDArray[np.bool_]
+
+    def holds(self, pairs: Ints) -> npt.NDArray[np.bool_]:
+        """``[k]`` mask of ``[k, 2]`` pairs."""
+        trigger, action = pairs.T
+        either = self.either[trigger] | self.either[action]
+        held: npt.NDArray[np.bool_] = self.triggers[trigger] & self.actions[action] & either
+        return held
 
 
 def build_graph(home: Home) -> HomeGraph:

@@ -13,7 +13,7 @@ from torch import Tensor
 from training.judging.metrics import Array
 from training.synergy.encoded_home import EncodedHome
 from training.synergy.features import FEATURES, pair_features
-from training.synergy.graph import Ints, pair_mask
+from training.synergy.graph import Ints, Offered, pair_mask
 from training.synergy.known_pairs import KnownPairs
 from training.synergy.network import SynergyNetwork, collate
 from training.synergy.pair_statistics import LogOdds
@@ -83,25 +83,29 @@ class HomeScorer:
             found[chunk.rows] = (features - self._network.evidence_mean) * self._network.evidence_weight
         return found
 
-    def best_pairs(self, k: int) -> tuple[Ints, Array]:
+    def best_pairs(self, k: int, offered: Offered | None = None) -> tuple[Ints, Array]:
         """The best pairs of the home that are not known, of entities that are not set aside (``HomeGraph``).
 
         Their order is that of the logit plus the log-odds that an entity of the trigger's class triggers anything.
 
         Args:
             k: How many pairs.
+            offered: Which pairs are looked at; all if not given.
 
         Returns:
             ``[k, 2]`` pairs (trigger, action), best first, and their ``[k]`` logits; fewer where the home has fewer.
         """
-        offered = ~self.home.graph.set_aside
-        candidates = self.home.candidates[offered[self.home.candidates]]
+        automated = ~self.home.graph.set_aside
+        starting, acting = (automated, automated) if offered is None else (m & automated for m in offered[:2])
+        candidates = self.home.candidates[acting[self.home.candidates]]
         triggering = self._log_odds.trigger[torch.from_numpy(self.home.entity_class)].unsqueeze(1)
         pairs, logits, order = np.empty((0, 2), dtype=np.int64), np.empty(0), np.empty(0)
-        for block in self.blocks(np.flatnonzero(offered), candidates) if len(candidates) else ():
+        for block in self.blocks(np.flatnonzero(starting), candidates) if len(candidates) else ():
             left_out = pair_mask(self._known.pairs, block.triggers, candidates) | (
                 block.triggers[:, None] == candidates
             )
+            if offered is not None:
+                left_out |= ~(offered.either[block.triggers][:, None] | offered.either[candidates])
             ranked = block.logits + triggering[torch.from_numpy(block.triggers)]
             flat = ranked.masked_fill(torch.from_numpy(left_out), -torch.inf).flatten()
             top = flat.topk(min(k, len(flat)))

@@ -1,0 +1,186 @@
+"""``home-synergy feedback``: a person's answers, and the way from a suggestion to a training."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from support import as_home, call, home
+
+from home_synergy.cli import main
+from training.suggestions.answering import _suggested_by
+from training.suggestions.ranking import suggest_automations
+from training.suggestions.writing import to_dict, to_yaml
+from training.synergy.feedback import Feedback, Suggested, append, showing_of, suggestion_id
+from training.synergy.job import SHIPPED_BASE
+from training.synergy.model import SynergyModel
+
+FILE = "suggestions_feedback.jsonl"
+
+
+def feedback(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return call(main, "feedback", *arguments, cwd=folder)
+
+
+def shown(folder: Path, *home_ids: str) -> Suggested:
+    """One suggestion that homes were shown, in the file of answers."""
+    one = Suggested(trigger="binary_sensor.hall", actions=("light.hall_1", "light.hall_2"))
+    one = one.model_copy(update={"suggestion": one.id})
+    append(folder / FILE, [showing_of(home_id, [one], []) for home_id in home_ids])
+    return one
+
+
+def answers(folder: Path) -> dict[tuple[str, str, str], str]:
+    found = Feedback.read(folder / FILE).answers
+    return {(home_id, *pair): a.answer for home_id, own in found.items() for pair, a in own.items()}
+
+
+def test_an_answer_is_noted_by_id_listed_and_taken_back(tmp_path: Path) -> None:
+    one = shown(tmp_path, "h")
+    done = feedback(tmp_path, "dismiss", one.id)
+    assert done.returncode == 0, done.stderr
+    assert f"Dismissed: binary_sensor.hall -> light.hall_1, light.hall_2 ({one.id})" in done.stdout
+    both = {("h", "binary_sensor.hall", action): "dismissed" for action in one.actions}
+    assert answers(tmp_path) == both
+    size = (tmp_path / FILE).stat().st_size
+    assert "Dismissed already" in feedback(tmp_path, "dismiss", one.id).stdout
+    assert (tmp_path / FILE).stat().st_size == size
+    listed = feedback(tmp_path, "list").stdout
+    assert re.search(rf"dismissed +{one.id} +binary_sensor\.hall -> .*\(h; shown 1 times, last .*, by .+@", listed)
+    assert listed.endswith(f"{FILE}: 1 dismissed\n")
+    assert feedback(tmp_path, "undo", one.id).returncode == 0
+    assert answers(tmp_path) == {}
+    assert "1 no answer" in feedback(tmp_path, "list").stdout
+    again = feedback(tmp_path, "undo", one.id)
+    assert (again.returncode, again.stderr.count("\n")) == (1, 1)
+    assert "has no answer" in again.stderr
+    assert feedback(tmp_path, "accept", one.id, "--home", "h").returncode == 0
+    assert set(answers(tmp_path).values()) == {"accepted"}
+
+
+@pytest.mark.parametrize(
+    ("named", "actions"),
+    [
+        (("binary_sensor.hall,light.hall_2,light.hall_1",), {"light.hall_1", "light.hall_2"}),
+        (("Binary_Sensor.Hall -> light.hall_2",), {"light.hall_2"}),
+        (("binary_sensor.hall", "light.hall_1"), {"light.hall_1"}),
+        (("binary_sensor.hall light.never_shown",), {"light.never_shown"}),
+    ],
+)
+def test_a_pair_of_entities_names_a_suggestion_too(tmp_path: Path, named: tuple[str, ...], actions: set[str]) -> None:
+    shown(tmp_path, "h")
+    done = feedback(tmp_path, "dismiss", *named)
+    assert done.returncode == 0, done.stderr
+    assert set(answers(tmp_path)) == {("h", "binary_sensor.hall", action) for action in actions}
+
+
+@pytest.mark.parametrize(
+    ("homes", "arguments", "message"),
+    [
+        (("h",), ("dismiss", "suggested_nothing"), "suggested_nothing: no such suggestion in .*give the id"),
+        (("h",), ("dismiss", "{id}", "suggested_nothing"), "no such suggestion"),
+        (("h",), ("dismiss", "{id}x"), "near it: {id}"),
+        (("h", "flat"), ("accept", "{id}"), "is a suggestion for 'flat', 'h'; give --home HOME_ID"),
+        (("h", "flat"), ("accept", "binary_sensor.x,light.y"), "is a suggestion for 'flat', 'h'; give --home"),
+        ((), ("accept", "binary_sensor.x,light.y"), "names no home; give --home HOME_ID"),
+    ],
+)
+def test_what_cannot_be_answered_is_one_line_and_nothing_is_noted(
+    tmp_path: Path, homes: tuple[str, ...], arguments: tuple[str, ...], message: str
+) -> None:
+    one = shown(tmp_path, *homes)
+    done = feedback(tmp_path, *(argument.format(id=one.id) for argument in arguments))
+    assert (done.returncode, done.stderr.count("\n")) == (1, 1)
+    assert re.search(message.format(id=one.id), done.stderr)
+    assert answers(tmp_path) == {}
+
+
+def test_a_home_can_be_named_where_nothing_was_shown_and_damage_is_told(tmp_path: Path) -> None:
+    (tmp_path / "mine.jsonl").write_text('{"answer": "may')
+    done = feedback(tmp_path, "dismiss", "switch.a,light.b", "--home", "h", "--file", "mine.jsonl")
+    assert done.returncode == 0, done.stderr
+    assert "the last one is cut off" in done.stdout
+    assert Feedback.read(tmp_path / "mine.jsonl").pairs("h", "dismissed") == {("switch.a", "light.b")}
+    assert "1 damaged (line 1)" in feedback(tmp_path, "list", "--file", "mine.jsonl").stdout
+
+
+def test_an_answer_needs_an_id() -> None:
+    assert call(main, "feedback", "dismiss", cwd=Path()).returncode == 2
+
+
+@pytest.fixture(scope="module")
+def model() -> SynergyModel:
+    return SynergyModel.load(SHIPPED_BASE)
+
+
+@pytest.mark.parametrize("ending", ["yaml", "json"])
+def test_a_suggestion_is_found_in_the_files_beside_where_nothing_was_noted(
+    model: SynergyModel, tmp_path: Path, ending: str
+) -> None:
+    raw = {**home("h"), "home_id": "my home (2)"}
+    raw["entities"] += [{"entity_id": f"light.hall_spot_{n}", "area_id": "hall"} for n in (1, 2)]
+    raw["entities"] += [{"entity_id": "sun.sun"}, {"entity_id": "person.ann"}, {"entity_id": "tts.home"}]
+    found = suggest_automations(model, as_home(raw), 60, min_score=0.0)
+    text = to_yaml(found) if ending == "yaml" else json.dumps({found.home_id: to_dict(found)})
+    (tmp_path / f"s.{ending}").write_text(text, encoding="utf-8")
+    (tmp_path / "other.yaml").write_text("a: !include b")
+    (tmp_path / "other.json").write_text("{")
+    ids = [proposal.automation["id"] for proposal in found.proposals]
+    done = feedback(tmp_path, "dismiss", *ids)
+    assert done.returncode == 0, done.stderr
+    assert set(answers(tmp_path)) == {("my home (2)", p.trigger, a) for p in found.proposals for a in p.actions}
+    assert any(len(p.actions) > 1 for p in found.proposals)
+
+
+def test_an_automation_of_another_id_is_no_suggestion() -> None:
+    automation = {"id": suggestion_id("sun.sun", "light.a"), "actions": [{"target": {"entity_id": "light.a"}}]}
+    found = _suggested_by(automation)
+    assert found is not None
+    assert (found.trigger, found.actions) == ("sun.sun", ("light.a",))
+    assert _suggested_by({**automation, "id": "1"}) is None
+
+
+@pytest.mark.slow
+def test_answers_count_from_the_first_suggestion_to_the_next_training(tmp_path: Path) -> None:
+    raw = home("h")
+
+    def run(*arguments: str) -> str:
+        done = call(main, *arguments, cwd=tmp_path)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    def suggested() -> list[dict[str, Any]]:
+        (tmp_path / "homes.json").write_text(json.dumps(raw))
+        run("suggest", "--json-input", "homes.json", "--output", "s.yaml", "--top", "30", "--min-score", "0")
+        found: list[dict[str, Any]] = yaml.safe_load((tmp_path / "s.yaml").read_text())
+        return found
+
+    first = suggested()
+    dismissed = [automation["id"] for automation in first[:2]]
+    run("feedback", "dismiss", *dismissed)
+    second = suggested()
+    assert not {automation["id"] for automation in second} & set(dismissed)
+    assert "2 suggestions dismissed before" in (tmp_path / "s.yaml").read_text()
+    accepted = second[0]
+    run("feedback", "accept", accepted["id"])
+    answer = json.loads((tmp_path / FILE).read_text().splitlines()[-1])
+    raw["synergies"] += [
+        {"entity_1": answer["trigger"], "entity_2": action, "confidence": 1, "automation_id": accepted["id"]}
+        for action in answer["actions"]
+    ]
+    assert accepted["id"] not in {automation["id"] for automation in suggested()}
+    lines = [json.loads(line) for line in (tmp_path / FILE).read_text().splitlines()]
+    assert [(a["suggestion"], a["by"] == "suggest") for a in lines if a.get("answer") == "accepted"] == [
+        (accepted["id"], False),
+        (accepted["id"], True),
+    ]
+    flags = ("--json-input", "homes.json", "--feedback", FILE, "--epochs", "1", "--model-path", "m.pth")
+    logged = run("train", "gnn-synergy", *flags)
+    assert "Answers to suggestions: 1 accepted (1 known already), 2 dismissed, 0 of unknown entities" in logged
+    audit = json.loads((tmp_path / "m_metadata.json").read_text())["audit"]["feedback"]
+    assert audit["fingerprint"] == Feedback.read(tmp_path / FILE).fingerprint()

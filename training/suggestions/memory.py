@@ -1,0 +1,79 @@
+"""What a run of suggestions remembers: the answers of before, and what it shows now."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+from data_sources import Home
+from training.runs import artifacts
+from training.runs.errors import ArtifactError
+from training.suggestions.config import FILE_NAME, SuggestOptions
+from training.suggestions.home_view import automated_pairs
+from training.suggestions.ranking import HomeProposals
+from training.synergy.feedback import Answer, Feedback, Showing, Suggested, append, showing_of
+
+log = logging.getLogger(__name__)
+
+NAMED = 5  # suggestions that a line names
+
+
+class Memory:
+    """The file of feedback of one run, which is read before it and appended to after it.
+
+    A file that no flag names is used where it is there, and never made.
+
+    Args:
+        options: The options of the run.
+
+    Attributes:
+        path: The file.
+        feedback: What it holds, and what was recognised in this run.
+
+    Raises:
+        ArtifactError: The file cannot be read, or one that a flag names cannot be written.
+    """
+
+    def __init__(self, options: SuggestOptions) -> None:
+        output = options.output
+        beside = output is not None and (output.is_file() or not output.exists())  # not beside /dev/stdout
+        self.path = options.feedback or (output.parent if output is not None and beside else Path()) / FILE_NAME
+        self._is_named = options.feedback is not None or options.new
+        self.feedback = Feedback.read(self.path)
+        self._is_kept = self._is_named or self.path.exists()
+        self._lines: list[Answer | Showing] = []
+        if self.feedback.trouble is not None:
+            log.warning("Note: %s", self.feedback.trouble)
+        if self._is_named and not self.path.exists():
+            artifacts.check_output(self.path)
+
+    def recognize(self, home: Home) -> None:
+        """Take what was shown or accepted before, and is automated now, as accepted for good."""
+        found = list(self.feedback.newly_automated(home.home_id, automated_pairs(home)))
+        if not found:
+            return
+        told = [answer.words for answer in found[:NAMED]]
+        more = f" and {len(found) - NAMED} more" if len(found) > NAMED else ""
+        log.info("Accepted since, for home %a automates it now: %s%s", home.home_id, "; ".join(told), more)
+        self._lines += found
+        self.feedback.take(found)
+
+    def note(self, home: Home, found: HomeProposals) -> None:
+        """Remember what is shown for a home, and which entities it has."""
+        shown = [
+            Suggested(trigger=p.trigger, actions=p.actions, suggestion=p.automation["id"], score=p.score)
+            for p in found.proposals
+        ]
+        met = self.feedback.met(home.home_id) or frozenset()
+        self._lines.append(showing_of(home.home_id, shown, {e.entity_id for e in home.entities} - met))
+
+    def write(self) -> None:
+        """Append it all at once. A file that no flag named, and that cannot be written, is a warning."""
+        if not self._is_kept:
+            return
+        try:
+            append(self.path, self._lines)
+        except ArtifactError as error:
+            if self._is_named:
+                raise
+            log.warning("%s", error)
