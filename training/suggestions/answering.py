@@ -17,6 +17,7 @@ from data_sources import single_line
 from home_assistant.automation_yaml import AutomationError, parse_yaml
 from home_assistant.entity_id import is_entity_id, normalized_entity_id
 from training.runs.errors import TrainingError
+from training.runs.wording import many
 from training.suggestions.config import FeedbackOptions
 from training.suggestions.writing import home_written_here, is_written_here
 from training.synergy.feedback import Answer, Feedback, Showing, Suggested, Verdict, answer_to, append, suggestion_id
@@ -89,7 +90,7 @@ def list_answers(options: FeedbackOptions) -> None:
         given = next((a for pair in one.pairs if (a := feedback.answers.get(home_id, {}).get(pair))), None)
         said = "no answer" if given is None else given.answer
         counts[said] += 1
-        shown = f"shown {times[home_id, name]} times, last" if times[home_id, name] else "answered"
+        shown = f"shown {many(times[home_id, name], 'time')}, last" if times[home_id, name] else "answered"
         by = f", by {given.by}" if given is not None and given.by else ""
         log.info("%s", single_line(f"{said:<9}  {name}  {one.words}  ({home_id}; {shown} {last[home_id, name]}{by})"))
     told = ", ".join(f"{number} {said}" for said, number in sorted(counts.items()))

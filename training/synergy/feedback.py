@@ -184,9 +184,12 @@ class Feedback:
                 damaged.append(number)
         last = _line_of(rest)  # an editor may leave out the end of the last line
         lines += [] if last is None else [last]
+        cut_off = bool(rest.strip()) and last is None
+        if cut_off and not _is_beginning(rest):
+            damaged, cut_off = [*damaged, len(whole) + 1], False
         if damaged and not lines and b'"answer"' not in content and b'"shown"' not in content:
             raise ArtifactError(f"{path}: holds no answers to suggestions but something else; give another file")
-        return cls(path, lines, damaged, bool(rest.strip()) and last is None)
+        return cls(path, lines, damaged, cut_off)
 
     @property
     def trouble(self) -> str | None:
@@ -238,6 +241,15 @@ def _line_of(text: bytes) -> Answer | Showing | None:
         if isinstance(raw, dict):
             return Answer.model_validate(raw) if "answer" in raw else Showing.model_validate(raw)
     return None
+
+
+def _is_beginning(text: bytes) -> bool:
+    """Whether a text may be the beginning of a line: of an object that does not end."""
+    try:
+        json.loads(text)
+    except (ValueError, RecursionError):
+        return text.startswith(b'{"') or text == b"{"
+    return False
 
 
 def _check_regular(path: Path, mode: int) -> None:

@@ -51,7 +51,7 @@ def test_an_answer_is_noted_by_id_listed_and_taken_back(tmp_path: Path) -> None:
     assert "Dismissed already" in feedback(tmp_path, "dismiss", one.id).stdout
     assert (tmp_path / FILE).stat().st_size == size
     listed = feedback(tmp_path, "list").stdout
-    assert re.search(rf"dismissed +{one.id} +binary_sensor\.hall -> .*\(h; shown 1 times, last .*, by .+@", listed)
+    assert re.search(rf"dismissed +{one.id} +binary_sensor\.hall -> .*\(h; shown 1 time, last .*, by .+@", listed)
     assert listed.endswith(f"{FILE}: 1 dismissed\n")
     assert feedback(tmp_path, "undo", one.id).returncode == 0
     assert answers(tmp_path) == {}

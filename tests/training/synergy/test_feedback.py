@@ -83,6 +83,8 @@ def test_equal_answers_have_one_fingerprint_whatever_their_order_and_time() -> N
     ("rest", "damaged", "cut_off", "kept"),
     [
         (b'{"time": "2026', (), True, 1),
+        (b"{", (), True, 1),
+        (b'{"time": "2026"}', (2,), False, 1),
         (b"no json\n\n", (2,), False, 1),
         (b'{"answer": "maybe"}\n[1]\n{"shown": 3, "home_id": "h"}\n', (2, 3, 4), False, 1),
         (b'{"answer": "dismissed", "home_id": "h", "trigger": "x", "actions": ["light.x"]}\n', (2,), False, 1),
@@ -135,7 +137,10 @@ def test_a_disk_that_fills_up_leaves_the_file_as_it_was(tmp_path: Path, monkeypa
     assert path.read_bytes() == before
 
 
-@pytest.mark.parametrize("kind", ["folder", "pipe", "foreign"])
+@pytest.mark.parametrize(
+    "kind",
+    ["folder", "pipe", "- id: '1'\n  alias: mine\n", '{"home_id": "h", "entities": []}', '[{"a": 1}]\n', "id: 1"],
+)
 def test_what_is_no_file_of_answers_is_refused_and_not_written_to(tmp_path: Path, kind: str) -> None:
     path = tmp_path / "x.jsonl"
     if kind == "folder":
@@ -143,7 +148,7 @@ def test_what_is_no_file_of_answers_is_refused_and_not_written_to(tmp_path: Path
     elif kind == "pipe":
         os.mkfifo(path)
     else:
-        path.write_text("- id: '1'\n  alias: mine\n")
+        path.write_text(kind)
     with pytest.raises(ArtifactError, match=r"x\.jsonl: (is a folder|is no regular file|holds no answers)"):
         Feedback.read(path)
 
