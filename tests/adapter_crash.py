@@ -27,7 +27,7 @@ assert fit  # imported before the fork: it takes seconds
 class Adapter(SimpleNamespace):
     """What a training leaves, without the training."""
 
-    def save(self, folder: Path) -> None:
+    def save(self, folder: Path, base: str) -> None:
         folder.mkdir()
         (folder / "adapter_model.safetensors").write_text(self.name)
 

@@ -491,6 +491,7 @@ def pattern_file(folder: Path) -> Try:
 
 
 def adapter_folder(folder: Path) -> Try:
+    from training.text.adapter_job import HERE
     from training.text.backbone import TextPair
     from training.text.config import AdapterConfig
     from training.text.model import Suggester
@@ -500,7 +501,7 @@ def adapter_folder(folder: Path) -> Try:
     (folder / "work").mkdir()
     made = folder / "made"
     trained = train_adapter([TextPair(f"switch {n}", f"on {n}") for n in range(4)], config, folder / "work")
-    trained.save(made)
+    trained.save(made, HERE)
     run = {"config": config.model_dump(), "trained_on": trained.trained_on}
     (made / "training_run.json").write_text(json.dumps(run))
     Suggester.load(made)

@@ -543,7 +543,7 @@ def test_the_script_prints_yaml_alone_and_fails_in_one_line(model_path: Path, tm
     done = run()
     assert done.returncode == 0, done.stderr
     assert len(yaml.safe_load(done.stdout)) == 2
-    assert done.stderr.startswith("Source: homes.json")
+    assert "\nSource: homes.json\n" in done.stderr
     failed = run("--model-path", "none.pth")
     assert (failed.returncode, failed.stdout) == (1, "")
     assert re.fullmatch(r"Error: none\.pth: no such model file; .*\n", failed.stderr)
