@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from home_assistant.automation import starts_enabled
 from home_assistant.automation_yaml import ACTIONS, BLUEPRINT, TRIGGERS
 from home_assistant.entity_id import is_entity_id, normalized_entity_id
 from home_assistant.installation import ConfiguredAutomation, Installation
@@ -164,16 +165,12 @@ def automations_in(value: Any, where: str) -> Iterator[ConfiguredAutomation]:
     if isinstance(value, list):
         for number, item in enumerate(value, start=1):
             if isinstance(item, dict):
-                yield ConfiguredAutomation(item, f"{where}: automation {number}", enabled=_enabled(item))
+                yield ConfiguredAutomation(item, f"{where}: automation {number}", enabled=starts_enabled(item))
     elif _is_automation(value):
-        yield ConfiguredAutomation(value, where, enabled=_enabled(value))
+        yield ConfiguredAutomation(value, where, enabled=starts_enabled(value))
     else:
         for entity_id, answer in value.items():
             config = answer.get("config") if isinstance(answer, dict) else None
             if isinstance(config, dict):
                 own = normalized_entity_id(str(entity_id))
-                yield ConfiguredAutomation(config, f"{where}: {own}", entity_id=own, enabled=_enabled(config))
-
-
-def _enabled(config: Mapping[Any, Any]) -> bool:
-    return config.get("initial_state") is not False
+                yield ConfiguredAutomation(config, f"{where}: {own}", entity_id=own, enabled=starts_enabled(config))

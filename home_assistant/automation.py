@@ -270,6 +270,14 @@ def _parts(value: Any, part: Part, where: str) -> Iterator[Located]:
             yield from _parts(inner, part, way)
 
 
+_FALSE = frozenset(("false", "no", "off", "0", "disable"))  # homeassistant.helpers.config_validation.boolean
+
+
+def starts_enabled(automation: Mapping[Any, Any]) -> bool:
+    """Whether Home Assistant starts it enabled: ``initial_state`` may be any of its words for false."""
+    return str(automation.get("initial_state")).strip().lower() not in _FALSE
+
+
 # -- What it names -----------------------------------------------------------------------------------------------------
 
 # Keys whose texts name a service, a kind of trigger or an event: no entity, although they look like one.

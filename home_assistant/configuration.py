@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from home_assistant.automation import starts_enabled
 from home_assistant.automation_yaml import BLUEPRINT, WHOLE_FILE, AutomationError, TaggedScalar, parse_yaml
 from home_assistant.configured import add_configured, add_oldest_registry, add_tracked
 from home_assistant.entity_id import is_entity_id, listed_ids, normalized_entity_id, slugified
@@ -31,7 +32,6 @@ _SECRETS = "secrets.yaml"
 # The folder's path in Home Assistant's own container and in an add-on; an include may be written from there.
 _CONTAINER_PATHS = ("/config/", "/homeassistant/")
 _AUTOMATION_KEYS = frozenset(("trigger", "triggers", "action", "actions", BLUEPRINT))
-_FALSE = frozenset(("false", "no", "off", "0", "disable"))
 
 
 def read_configuration(folder: Path, installation: Installation) -> None:
@@ -406,7 +406,7 @@ class _Reader:
         else:
             alias = "" if item.get("alias") is None else str(item["alias"])
             entity_id = self._free_id("automation", slugified(alias or f"automation {number}"))
-        turned_off = str(config.get("initial_state")).strip().lower() in _FALSE or bool(row and row.get("disabled_by"))
+        turned_off = not starts_enabled(config) or bool(row and row.get("disabled_by"))
         self._home.automations.append(ConfiguredAutomation(config, where, entity_id, not turned_off, blueprint))
 
     def _free_id(self, domain: str, slug: str) -> str | None:

@@ -17,6 +17,7 @@ from data_sources.homeassistant.connection import (
 from data_sources.homeassistant.source import HomeAssistantSource
 from data_sources.records import R, YamlRow
 from data_sources.settings import home_assistant_settings
+from home_assistant.automation import starts_enabled
 from home_assistant.automation_yaml import BLUEPRINT
 from home_assistant.entity_id import domain_of, is_entity_id, normalized_entity_id
 from home_assistant.installation import ConfiguredAutomation, Installation
@@ -163,7 +164,7 @@ class HomeAssistantApi(HomeAssistantSource):
                 installation.problems["broken blueprint"] += 1
                 installation.notes.append(f"{entity_id}: Home Assistant itself cannot read its blueprint; see its log")
             elif command["type"] == AUTOMATION:
-                enabled = config.get("initial_state") is not False
+                enabled = starts_enabled(config)
                 installation.automations.append(ConfiguredAutomation(config, entity_id, entity_id, enabled))
             else:
                 installation.scripts[entity_id] = config

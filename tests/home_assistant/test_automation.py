@@ -13,7 +13,14 @@ from support import ROOT
 
 from data_sources import YamlRow, open_source
 from home_assistant import AutomationError, TaggedScalar, dump_automation, parse_automation
-from home_assistant.automation import services_match_targets, structure, with_current_keys, with_renamed_entities
+from home_assistant.answers import automations_in
+from home_assistant.automation import (
+    services_match_targets,
+    starts_enabled,
+    structure,
+    with_current_keys,
+    with_renamed_entities,
+)
 from home_assistant.automation_schema import check_automation
 from training.automations.grounding import Grounding, HomeIndex
 from training.automations.linear import from_linear, to_linear
@@ -266,3 +273,17 @@ def test_unusable_rows_are_counted_with_the_reason(tmp_path: Any) -> None:
     assert source.report.rejected["row"] == 2
     assert "row 21: output: not YAML (" in source.report.reasons[0]
     assert "row 22: output: missing" in source.report.reasons[1]
+
+
+@pytest.mark.parametrize("word", [False, "off", "Off", "false", "no", 0, "0", "disable"])
+def test_an_automation_starts_disabled_with_any_word_for_false_wherever_it_was_read(word: object) -> None:
+    config = {"alias": "A", "triggers": [], "actions": [], "initial_state": word}
+    assert not starts_enabled(config)
+    for value in ([config], config, {"automation.a": {"config": config}}):
+        assert [found.enabled for found in automations_in(value, "saved.json")] == [False]
+
+
+@pytest.mark.parametrize("word", [True, "on", None])
+def test_an_automation_starts_enabled_with_any_other(word: object) -> None:
+    assert starts_enabled({"initial_state": word})
+    assert starts_enabled({})
