@@ -28,9 +28,10 @@ MAX_BLUEPRINT_VALUES = 50_000  # inputs written out
 MAX_NOTES = 200
 MAX_STORAGE_BYTES = 64_000_000
 
+CONFIGURATION = "configuration.yaml"
 _SECRETS = "secrets.yaml"
 # The folder's path in Home Assistant's own container and in an add-on; an include may be written from there.
-_CONTAINER_PATHS = ("/config/", "/homeassistant/")
+CONTAINER_PATHS = ("/config/", "/homeassistant/")
 _AUTOMATION_KEYS = frozenset(("trigger", "triggers", "action", "actions", BLUEPRINT))
 
 
@@ -46,11 +47,11 @@ def read_configuration(folder: Path, installation: Installation) -> None:
         add_oldest_registry(files.load_root("entity_registry.yaml"), installation)
     if (folder / "known_devices.yaml").is_file():
         add_tracked(files.load_root("known_devices.yaml"), installation)
-    configuration = files.load_root("configuration.yaml")
+    configuration = files.load_root(CONFIGURATION)
     reader = _Reader(files, installation)
     if isinstance(configuration, Mapping):
         add_configured(configuration, installation)
-        reader.read(configuration, "configuration.yaml")
+        reader.read(configuration, CONFIGURATION)
     else:
         # A folder that only shares its automations, or whose main file is broken: what the editor writes is known.
         for domain, name in (
@@ -216,7 +217,7 @@ class _Files:
             self.complain("too many includes", "the configuration includes too much; the rest is left out")
             return None
         name = include.value.strip()
-        for prefix in _CONTAINER_PATHS:
+        for prefix in CONTAINER_PATHS:
             if name.startswith(prefix):
                 base, name = self.folder, name.removeprefix(prefix)
         if "\0" in name or not name:

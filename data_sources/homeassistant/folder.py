@@ -18,7 +18,7 @@ from data_sources.masking import without_secrets
 from data_sources.records import Home, shorten
 from home_assistant.answers import DISPLAYED, OTHER, PLACES, add_answer, called, kind_of
 from home_assistant.automation_yaml import WHOLE_FILE, AutomationError, parse_yaml
-from home_assistant.configuration import read_configuration
+from home_assistant.configuration import CONFIGURATION, read_configuration
 from home_assistant.installation import Installation
 from home_assistant.registries import (
     REGISTRY_OF,
@@ -38,7 +38,6 @@ if TYPE_CHECKING:
     from data_sources.homeassistant.recorder import Recorder
 
 VERSION_FILE = ".HA_VERSION"
-CONFIGURATION = "configuration.yaml"
 _HEAD = 1 << 16  # bytes of a file that tell what it is
 _SQLITE = b"SQLite format 3\0"
 _GIVE = f"give the configuration folder itself, the one with {CONFIGURATION}"

@@ -44,6 +44,7 @@ from data_sources.homeassistant.following import (
 )
 from data_sources.records import Activity, ObservedPair, plain, shorten
 from data_sources.sql import BrokenRowsError, SqlReader
+from home_assistant.configuration import CONFIGURATION
 from home_assistant.entity_id import LOOSE_PATTERN, MAX_LENGTH, normalized_entity_id
 
 URL_VARIABLE = "HOME_ASSISTANT_RECORDER_URL"
@@ -144,7 +145,7 @@ def home_time_zone(folder: Path) -> str | None:
         if isinstance(told, str):
             return told
     with _as_none():
-        if found := _TIME_ZONE.search(_read(folder / "configuration.yaml").decode(errors="replace")):
+        if found := _TIME_ZONE.search(_read(folder / CONFIGURATION).decode(errors="replace")):
             return found[1]
     return None
 

@@ -27,7 +27,7 @@ from data_sources import Home
 from home_assistant.automation_file import UnpublishableError
 from home_assistant.automation_schema import check_automation
 from home_assistant.automation_yaml import WHOLE_FILE, AutomationError, TaggedScalar, parse_yaml
-from home_assistant.configuration import read_configuration
+from home_assistant.configuration import CONFIGURATION, CONTAINER_PATHS, read_configuration
 from home_assistant.installation import Installation
 from home_assistant.registries import STORAGE, RegistryError, read_registries
 from training.runs import artifacts
@@ -36,11 +36,9 @@ from training.runs.wording import many
 from training.suggestions.ranking import HomeProposals, with_distinct_aliases
 from training.suggestions.writing import is_written_here, published_yaml
 
-MAIN = "configuration.yaml"
 FILE = "home_synergy_suggestions.yaml"
 SECTION = "automation suggested"
 _INCLUDE = "!include"
-_CONTAINER_FOLDERS = ("/config/", "/homeassistant/")  # where Home Assistant itself sees the folder
 _BOM = b"\xef\xbb\xbf"
 NEXT = (
     "Next: in Home Assistant, Developer tools > YAML > Check configuration, then reload Automations there, or restart. "
@@ -114,10 +112,12 @@ class ConfigurationFolder:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         if not folder.is_dir():
-            raise TrainingError(f"{folder}: is no folder; --install takes the folder with {MAIN}")
-        if not os.path.lexists(folder / MAIN):
-            raise TrainingError(f"{folder}: has no {MAIN}; --install takes the folder that has it, such as /config")
-        self._main, self._file = self._own(MAIN), self._own(FILE)
+            raise TrainingError(f"{folder}: is no folder; --install takes the folder with {CONFIGURATION}")
+        if not os.path.lexists(folder / CONFIGURATION):
+            raise TrainingError(
+                f"{folder}: has no {CONFIGURATION}; --install takes the folder that has it, such as /config"
+            )
+        self._main, self._file = self._own(CONFIGURATION), self._own(FILE)
         for path in (self._main, self._file):
             self._check_writable(path)
         if self._file.exists() and not is_written_here(self._file):
@@ -314,7 +314,7 @@ def _names_file(value: Any) -> bool:
     if not isinstance(value, TaggedScalar) or value.tag != _INCLUDE:
         return False
     name = value.value.strip()
-    for folder in _CONTAINER_FOLDERS:
+    for folder in CONTAINER_PATHS:
         name = name.removeprefix(folder)
     return posixpath.normpath(name) == FILE
 
@@ -345,7 +345,7 @@ def _write(path: Path, content: bytes) -> None:
         staged = Path(name)
         try:
             artifacts.write_durably(staged, content)
-            _take_after(staged, path if path.exists() else path.with_name(MAIN))
+            _take_after(staged, path if path.exists() else path.with_name(CONFIGURATION))
             staged.replace(path)
         finally:
             staged.unlink(missing_ok=True)

@@ -11,9 +11,10 @@ from ha_folder import small_home, write_files
 from support import as_home, call, row
 
 from home_assistant.automation_yaml import WHOLE_FILE, parse_yaml
+from home_assistant.configuration import CONFIGURATION
 from home_synergy.cli import main as main_command
 from training.runs.errors import ArtifactError, TrainingError
-from training.suggestions.install import FILE, MAIN, SECTION, ConfigurationFolder, Installed
+from training.suggestions.install import FILE, SECTION, ConfigurationFolder, Installed
 from training.suggestions.ranking import HomeProposals, Proposal
 
 LINE = f"{SECTION}: !include {FILE}"
@@ -44,7 +45,7 @@ def proposals(*numbers: int, **more: Any) -> HomeProposals:
 
 def configured(folder: Path, main: str | bytes, **files: str) -> Path:
     write_files(folder, {name.replace("__", "/"): text for name, text in files.items()})
-    (folder / MAIN).write_bytes(main.encode() if isinstance(main, str) else main)
+    (folder / CONFIGURATION).write_bytes(main.encode() if isinstance(main, str) else main)
     return folder
 
 
@@ -98,15 +99,15 @@ def test_the_line_is_put_in_as_text_and_the_undo_line_gives_every_byte_back(tmp_
     done = install(tmp_path)
     after = everything(tmp_path)
     assert set(after) - set(before) == {FILE, *done.backups}
-    assert {name for name in before if after[name] != before[name]} == {MAIN}
+    assert {name for name in before if after[name] != before[name]} == {CONFIGURATION}
     (backup,) = done.backups
-    assert after[backup] == before[MAIN]
-    lines = after[MAIN].decode("utf-8-sig").splitlines()
+    assert after[backup] == before[CONFIGURATION]
+    lines = after[CONFIGURATION].decode("utf-8-sig").splitlines()
     assert [line.strip() for line in lines].count(LINE) == 1
-    assert [line for line in lines if line.strip() != LINE] == before[MAIN].decode("utf-8-sig").splitlines()
-    root = parse_yaml(after[MAIN].decode("utf-8-sig"), WHOLE_FILE)
+    assert [line for line in lines if line.strip() != LINE] == before[CONFIGURATION].decode("utf-8-sig").splitlines()
+    root = parse_yaml(after[CONFIGURATION].decode("utf-8-sig"), WHOLE_FILE)
     assert {key: value for key, value in root.items() if key != SECTION} == parse_yaml(
-        before[MAIN].decode("utf-8-sig"), WHOLE_FILE
+        before[CONFIGURATION].decode("utf-8-sig"), WHOLE_FILE
     )
     undo(done)
     assert everything(tmp_path) == before
@@ -116,7 +117,7 @@ def test_the_line_is_put_in_as_text_and_the_undo_line_gives_every_byte_back(tmp_
 def test_an_empty_configuration_gets_its_first_line(tmp_path: Path, main: str) -> None:
     configured(tmp_path, main)
     install(tmp_path)
-    assert (tmp_path / MAIN).read_text() == main + LINE + "\n"
+    assert (tmp_path / CONFIGURATION).read_text() == main + LINE + "\n"
 
 
 def test_a_second_time_changes_nothing_and_other_suggestions_replace_the_file_alone(tmp_path: Path) -> None:
@@ -128,7 +129,7 @@ def test_a_second_time_changes_nothing_and_other_suggestions_replace_the_file_al
     assert "nothing changed" in next(again.lines())
     others = install(tmp_path, 3)
     assert others.changed == (FILE,)
-    assert everything(tmp_path)[MAIN] == first[MAIN]
+    assert everything(tmp_path)[CONFIGURATION] == first[CONFIGURATION]
     undo(others)
     assert everything(tmp_path) == first
 
@@ -179,7 +180,7 @@ def test_what_cannot_be_done_safely_changes_nothing(
     assert everything(tmp_path) == before
 
 
-@pytest.mark.parametrize("name", [MAIN, FILE])
+@pytest.mark.parametrize("name", [CONFIGURATION, FILE])
 @pytest.mark.parametrize("where", ["outside", "config/kept", "nowhere"])
 def test_nothing_is_written_through_a_link(tmp_path: Path, name: str, where: str) -> None:
     folder = configured(write_files(tmp_path / "config", {"a.yaml": ""}), "a: 1\n")
@@ -195,7 +196,7 @@ def test_nothing_is_written_through_a_link(tmp_path: Path, name: str, where: str
 
 
 def test_a_read_only_file_is_refused_and_the_mode_of_another_stays(tmp_path: Path) -> None:
-    main = configured(tmp_path, "a: 1\n") / MAIN
+    main = configured(tmp_path, "a: 1\n") / CONFIGURATION
     main.chmod(0o400)
     with pytest.raises(TrainingError, match=r"configuration.yaml: is read-only"):
         install(tmp_path)
@@ -203,7 +204,7 @@ def test_a_read_only_file_is_refused_and_the_mode_of_another_stays(tmp_path: Pat
     main.chmod(0o600)
     done = install(tmp_path)
     modes = {path.name: path.stat().st_mode & 0o777 for path in tmp_path.iterdir()}
-    assert modes == dict.fromkeys((MAIN, FILE, *done.backups), 0o600)
+    assert modes == dict.fromkeys((CONFIGURATION, FILE, *done.backups), 0o600)
 
 
 def test_a_disk_that_refuses_leaves_all_as_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -212,7 +213,7 @@ def test_a_disk_that_refuses_leaves_all_as_it_was(tmp_path: Path, monkeypatch: p
     replaced = Path.replace
 
     def refusing(path: Path, target: Path) -> Path:
-        if Path(target).name == MAIN:
+        if Path(target).name == CONFIGURATION:
             raise OSError(28, "No space left on device")
         return replaced(path, target)
 
@@ -225,10 +226,10 @@ def test_a_disk_that_refuses_leaves_all_as_it_was(tmp_path: Path, monkeypatch: p
 
 def test_a_file_that_changed_meanwhile_is_not_replaced(tmp_path: Path) -> None:
     folder = ConfigurationFolder(configured(tmp_path, "a: 1\n"))
-    (tmp_path / MAIN).write_text("a: 2\n")
+    (tmp_path / CONFIGURATION).write_text("a: 2\n")
     with pytest.raises(TrainingError, match="was changed meanwhile"):
         folder.install(proposals(1))
-    assert everything(tmp_path) == {MAIN: b"a: 2\n"}
+    assert everything(tmp_path) == {CONFIGURATION: b"a: 2\n"}
 
 
 def test_an_undo_line_holds_any_path(tmp_path: Path) -> None:
@@ -243,7 +244,7 @@ def test_nothing_to_install_is_said_and_replaces_nothing(tmp_path: Path) -> None
     configured(tmp_path, "a: 1\n")
     with pytest.raises(TrainingError, match="nothing to install"):
         ConfigurationFolder(tmp_path).install(proposals())
-    assert everything(tmp_path) == {MAIN: b"a: 1\n"}
+    assert everything(tmp_path) == {CONFIGURATION: b"a: 1\n"}
 
 
 def test_what_was_installed_does_not_count_as_the_owner_s_and_is_suggested_again(tmp_path: Path) -> None:
@@ -273,7 +274,11 @@ def test_the_command_takes_one_place_for_the_suggestions(tmp_path: Path) -> None
 @pytest.mark.slow
 def test_the_command_installs_into_the_home_that_it_reads_and_a_second_run_suggests_the_same(tmp_path: Path) -> None:
     home = small_home(tmp_path / "config")
-    main = (home / MAIN).read_bytes() if (home / MAIN).exists() else b"automation: !include automations.yaml\n"
+    main = (
+        (home / CONFIGURATION).read_bytes()
+        if (home / CONFIGURATION).exists()
+        else b"automation: !include automations.yaml\n"
+    )
     configured(home, main)
     (home / "automations.yaml").touch()
     command = ("suggest", "--data-source", f"homeassistant:{home}", "--install", str(home), "--min-score", "0")
