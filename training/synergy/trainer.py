@@ -19,6 +19,7 @@ from training.judging.splits import Part, unit_digests
 from training.runs.errors import TrainingError
 from training.runs.progress import Progress
 from training.synergy.config import SynergyConfig
+from training.synergy.convolution import sage_convolution
 from training.synergy.encoded_home import EncodedHome
 from training.synergy.evaluation import (
     RankingTask,
@@ -254,7 +255,7 @@ class SynergyTrainer:
         self.statistics = FoldStatistics(self.homes, self.vocabulary, counts)
         self.views = ViewSampler(self.homes, self.statistics, self._rng)
         domains, classes = len(self.vocabulary.domains) + 1, len(self.vocabulary.classes) + 1
-        self.network = SynergyNetwork(domains, classes, config.hidden_dim, config.num_layers)
+        self.network = SynergyNetwork(domains, classes, config.hidden_dim, config.num_layers, sage_convolution)
         vectors = (home.name_vectors for home in self.encoded if home.name_vectors is not None)
         dimensions = next((own.rows.shape[1] for own in vectors), 0)
         weight, meaning = torch.tensor(list(STARTING_WEIGHTS.values())), torch.zeros(dimensions, domains)
