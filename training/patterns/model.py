@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import skops.io
 from pydantic import ValidationError
 from sklearn.compose import ColumnTransformer
 from sklearn.ensemble import HistGradientBoostingClassifier
@@ -31,6 +30,7 @@ from data_sources.records import explain
 from home_assistant.domains import class_of
 from home_assistant.household_words import words_of
 from training.judging.metrics import Array
+from training.patterns.skops_files import skops_io
 from training.runs.artifacts import read_published
 from training.runs.errors import ArtifactError, MixedFilesError, ModelFileError, wrap_read_errors
 
@@ -158,7 +158,7 @@ class PatternModel:
             "calibration": self.calibration,
             "provenance": json.dumps(self.provenance),
         }
-        return _canonical(skops.io.dumps(held))
+        return _canonical(skops_io.dumps(held))
 
     @classmethod
     def load(cls, path: str | Path) -> PatternModel:
@@ -179,8 +179,8 @@ class PatternModel:
             except ArtifactError as error:
                 raise ModelFileError(str(error)) from error
         with wrap_read_errors(path, "is no model file", again):
-            foreign = sorted(set(skops.io.get_untrusted_types(data=content)) - TRUSTED_TYPES)
-            held = None if foreign else skops.io.loads(content, trusted=sorted(TRUSTED_TYPES))
+            foreign = sorted(set(skops_io.get_untrusted_types(data=content)) - TRUSTED_TYPES)
+            held = None if foreign else skops_io.loads(content, trusted=sorted(TRUSTED_TYPES))
         if mixed is not None:
             raise ModelFileError(str(mixed)) from mixed
         if foreign:

@@ -184,3 +184,25 @@ def test_without_a_flag_the_production_database_is_read_and_equal_rows_give_the_
 def test_the_data_api_has_no_patterns_and_says_what_has() -> None:
     with pytest.raises(UnsupportedKindError, match="pattern_detection"):
         list(open_source(data_source="http://127.0.0.1:9", kind=PatternRow.kind).read(PatternRow))
+
+
+@pytest.mark.slow
+def test_training_and_comparing_load_no_torch_and_leave_it_to_be_loaded(write: Write, tmp_path: Path) -> None:
+    write("x.json", rows())
+    code = """
+import sys
+from click.testing import CliRunner
+from home_synergy.cli import main
+model = "models/pattern_detection.skops"
+for command in (
+    "train pattern-detection --json-input x.json",
+    f"compare pattern_detection --json-input x.json --candidate {model} --output c.json",
+):
+    done = CliRunner().invoke(main, command.split())
+    assert done.exit_code == 0, (command, done.output, done.exception)
+assert "torch" not in sys.modules
+import sklearn.externals.array_api_compat.torch
+assert "torch" in sys.modules
+"""
+    done = call_process("-c", code, cwd=tmp_path, env={"PYTHONPATH": ":".join(sys.path)})
+    assert done.returncode == 0, done.stderr
