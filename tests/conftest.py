@@ -17,7 +17,6 @@ from data_sources import masking
 from training.synergy.command import train as train_synergy
 
 pytest_plugins = ["postgres"]
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as the scripts set it, before torch is imported
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # as ``environment`` sets it for a process
 
 Result = subprocess.CompletedProcess[str]

@@ -8,6 +8,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +18,11 @@ if TYPE_CHECKING:
     from training.patterns.model import PatternModel as PatternModel
     from training.synergy.model import SynergyModel as SynergyModel
     from training.text.model import Suggester as Suggester
+
+# Threads that spin while they wait for each other make a run several times slower on a busy machine. torch reads this
+# when it is loaded, which no module of this package does before.
+if "torch" not in sys.modules:
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 _HOME_OF = {
     "PatternModel": "patterns.model",

@@ -58,9 +58,6 @@ def execute(
             so that messages go to standard error. If it is in a file, no stream that is closed or full is a failure.
         memory_hint: What to do if memory runs out.
     """
-    # Threads that spin while they wait for each other make a run ten times slower on a busy machine. torch, which is
-    # imported later, reads this.
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     _end_with_parent()
     configure_logging(sys.stderr if result == "stdout" else sys.stdout, verbose=verbose, log_file=log_file)
     if result == "file":

@@ -5,11 +5,15 @@ from __future__ import annotations
 import errno
 import io
 import logging
+import os
 import re
+import runpy
+import sys
 from collections.abc import Iterator
 
 import pytest
 
+import training
 from data_sources import DataSourceError
 from training.runs.errors import TrainingError
 from training.runs.process import Stopped, configure_logging, failure_line
@@ -79,3 +83,20 @@ OUT_OF_MEMORY = [
 def test_every_failure_is_one_line(error: BaseException, line: str) -> None:
     found = failure_line(error, "train on less data", "; nothing was published", known=(LookupError,))
     assert found == line
+
+
+@pytest.mark.parametrize(
+    ("loaded", "given", "then"),
+    [(False, None, "PASSIVE"), (False, "ACTIVE", "ACTIVE"), (True, None, None), (True, "ACTIVE", "ACTIVE")],
+)
+def test_threads_sleep_while_they_wait_unless_torch_is_loaded_or_the_environment_says_otherwise(
+    monkeypatch: pytest.MonkeyPatch, loaded: bool, given: str | None, then: str | None
+) -> None:
+    monkeypatch.delitem(sys.modules, "torch", raising=False)
+    monkeypatch.delenv("OMP_WAIT_POLICY", raising=False)
+    if loaded:
+        monkeypatch.setitem(sys.modules, "torch", sys)
+    if given is not None:
+        monkeypatch.setenv("OMP_WAIT_POLICY", given)
+    runpy.run_path(str(training.__file__))
+    assert os.environ.get("OMP_WAIT_POLICY") == then
