@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import platform
+import sys
 import time
 from collections.abc import Mapping
 from importlib import metadata
@@ -218,6 +219,7 @@ class Training:
             audit=self.audit,
             config=self.config,
             versions=versions(),
+            threads=threads(),
             notes=self.notes,
         )
 
@@ -264,3 +266,9 @@ def versions() -> dict[str, str]:
         except metadata.PackageNotFoundError:
             continue
     return found
+
+
+def threads() -> int | None:
+    """How many threads torch computes with in this process; None where it is not loaded."""
+    torch: Any = sys.modules.get("torch")
+    return None if torch is None else int(torch.get_num_threads())

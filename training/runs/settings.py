@@ -58,7 +58,10 @@ class Setting:
 Seed = Annotated[
     int,
     Field(ge=0, lt=2**32),
-    Setting("Seed of all random numbers: the same seed, data and versions give the same model, byte for byte."),
+    Setting(
+        "Seed of all random numbers: the same seed, data, versions and number of threads give the same model, byte for "
+        "byte, on one kind of processor."
+    ),
 ]
 
 

@@ -31,6 +31,8 @@ class TrainingSummary(BaseModel):
         audit: The counts of the audit.
         config: The configuration.
         versions: Versions of Python, the platform and packages.
+        threads: How many threads torch computes with; None where it was not loaded. Another number adds up in another
+            order, so the last bits of a model depend on it.
         notes: What the data cannot show, and the verdict on the scores.
     """
 
@@ -52,4 +54,5 @@ class TrainingSummary(BaseModel):
     audit: dict[str, Any] = {}
     config: dict[str, Any] = {}
     versions: dict[str, str] = {}
+    threads: int | None = None
     notes: list[str] = []

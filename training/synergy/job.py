@@ -188,7 +188,7 @@ def _metadata(summary: TrainingSummary, result: TrainingResult) -> dict[str, Any
         "num_layers": config.num_layers,
         "format_version": FORMAT_VERSION,
         "generated_pairs": summary.audit["generated_pairs"],
-        **summary.model_dump(include={"source", "data_fingerprint", "audit", "load_report", "versions"}),
+        **summary.model_dump(include={"source", "data_fingerprint", "audit", "load_report", "versions", "threads"}),
         "config": summary.config,
         "split": result.split,
         "metrics": summary.metrics,

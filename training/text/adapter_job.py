@@ -362,6 +362,7 @@ class AdapterJob(TrainingJob[list[Any], "TrainedAdapter"]):
             "trained_on": result.trained_on,
             "notes": summary.notes,
             "versions": summary.versions,
+            "threads": summary.threads,
         }
 
     def _model_card(self, described: Mapping[str, Any]) -> str:

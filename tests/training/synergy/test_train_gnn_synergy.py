@@ -87,6 +87,7 @@ def test_summary_and_metadata_hold_what_the_contract_and_a_reader_need(
     assert metadata["data_fingerprint"] == summary["data_fingerprint"] == summary["audit"]["fingerprint"]
     assert metadata["config"]["seed"] == 0
     assert metadata["versions"]["torch"]
+    assert metadata["threads"] == summary["threads"] == 1
     assert metadata["metrics"] == summary["metrics"]
     assert metadata["generated_pairs"] == 0
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 import transformers
 from support import ROOT, call, call_process, environment
 
@@ -121,6 +122,7 @@ def test_json_rows_train_an_adapter_that_a_second_run_starts_from_and_none_is_ov
     assert resumed.returncode == 0, resumed.stderr
     assert (tmp_path / "out" / "latest").readlink() == Path("two")
     first, second = (json.loads((tmp_path / "out" / n / "training_run.json").read_text()) for n in ("one", "two"))
+    assert first["threads"] == summary["threads"] == torch.get_num_threads()
     assert second["final_loss"] < first["final_loss"], "it started from the first run's adapter"
     assert json.loads((tmp_path / "out" / "two" / "adapter_config.json").read_text())["peft_type"] == "PROMPT_TUNING"
 
