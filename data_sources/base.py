@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Iterator
@@ -57,6 +58,44 @@ class UnsupportedKindError(NoRecordsError):
     """No source of this type has records of the kind."""
 
 
+_HASHES = 2**32
+
+
+@dataclass(frozen=True)
+class Shard:
+    """One of ``count`` parts of a source, number ``index`` from 0, so that as many processes read it together once.
+
+    A home is in one part, whole, whatever source it is read from: its hash is the number that the hexadecimal digits 9
+    to 16 of the MD5 of its id (UTF-8) are, and part ``i`` has the hashes from ``i / count`` to ``(i + 1) / count`` of
+    their range. Raises ValueError where there is no such part.
+    """
+
+    index: int = 0
+    count: int = 1
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.index < self.count:
+            raise ValueError(f"shard {self.index} of {self.count}: expected a number from 0 to {self.count - 1}")
+
+    @property
+    def hashes(self) -> range:
+        """The hashes of this part."""
+        return range(*(-(-_HASHES * place // self.count) for place in (self.index, self.index + 1)))
+
+    def holds(self, key: str) -> bool:
+        """Whether the home of this id, or another unit of this name, is in this part."""
+        return self.count == 1 or self.hash_of(key) in self.hashes
+
+    @staticmethod
+    def hash_of(key: str) -> int:
+        """The hash of an id, from 0 to 2**32 - 1. Every database can compute it."""
+        digest = hashlib.md5(key.encode("utf-8", "surrogateescape"), usedforsecurity=False).hexdigest()
+        return int(digest[8:16], 16)
+
+
+WHOLE = Shard()
+
+
 @dataclass
 class LoadReport:
     """How many items of each unit (row, home, entity, synergy, ...) were read and rejected, and the first reasons.
@@ -81,15 +120,28 @@ class LoadReport:
         if len(self.reasons) < REASONS_KEPT:
             self.reasons.append(reason)
 
-    def validate(self, model: type[M], raw: Any, unit: str, where: str) -> M | None:
-        """``raw`` as a record, counted; None, counted and explained, where it cannot be one."""
+    def validate(self, model: type[M], raw: Any, unit: str, where: str, shard: Shard = WHOLE) -> M | None:
+        """``raw`` as a record, counted; None, counted and explained, where it cannot be one.
+
+        None, not counted, where another part than ``shard`` has it; what cannot be a record is in one part too.
+        """
         try:
             record: M = model.__pydantic_validator__.validate_python(raw)  # model_validate, less its arguments
         except ValidationError as error:
-            self.reject(unit, where, explain(error, model))
+            if shard.holds(where):
+                self.reject(unit, where, explain(error, model))
+            return None
+        if shard.count > 1 and not shard.holds(record.shard_key):  # type: ignore[attr-defined]
             return None
         self.read[unit] += 1
         return record
+
+    def add(self, other: LoadReport) -> None:
+        """Count what another process read of the same source too, as its part (``Shard``)."""
+        self.read.update(other.read)
+        self.rejected.update(other.rejected)
+        self.reasons = [*self.reasons, *other.reasons][:REASONS_KEPT]
+        self.notes += [note for note in other.notes if note not in self.notes]
 
     def check(self) -> None:
         """Raises UnusableRowsError where more than a tenth of any unit was rejected."""
@@ -119,6 +171,7 @@ class DataSource(ABC):
     """Records of any kind from one place, which is never written. A subclass defines ``records`` and ``describe``."""
 
     _hook: ClassVar[str] = "records"
+    deals_out: ClassVar[bool] = False  # whether ``records`` yields those of ``self.shard`` alone
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
@@ -129,9 +182,13 @@ class DataSource(ABC):
         self.strict = strict
         self.report = LoadReport(where="")
         self.choice: str | None = None  # why this source was chosen, where the user did not name one
+        self.shard = WHOLE
 
     def read(self, record: type[R], limit: int | None = None) -> Iterator[R]:
         """Stream the records of one kind, ``limit`` at most; ``self.report`` is complete when the iterator ends.
+
+        Under ``self.shard`` those of this part. There may be none, and how many are unusable says nothing of the whole:
+        whoever reads all parts adds their reports (``LoadReport.add``) and calls ``check``.
 
         Raises DataSourceError (its subclasses say which) with one line that names the source. Whatever else a subclass
         raises becomes one here, with the cause chained, so a subclass need only explain what a person can mend.
@@ -141,21 +198,28 @@ class DataSource(ABC):
         try:
             where = self.location(record.kind)
             self.report = LoadReport(where=where, strict=self.strict)
-            for item in islice(self.records(record), limit):
-                if not isinstance(item, record):  # a plugin's fault
-                    raise FormatError(
-                        f"{where}: {type(self).__name__}.{self._hook} gives {type(item).__name__}, "
-                        f"expected {record.__name__}"
-                    )
+            for item in islice(self._checked(record, where), limit):
                 any_record = True
                 yield item
         except (DataSourceError, MemoryError):
             raise
         except Exception as error:
             raise DataSourceError(f"{where}: cannot be read ({class_and_message(error)})") from error
+        if self.shard.count > 1:
+            return
         self.report.check()
         if not any_record:
             raise NoRowsError(f"{where}: holds no {record.kind} rows; there is nothing to train on")
+
+    def _checked(self, record: type[R], where: str) -> Iterator[R]:
+        for item in self.records(record):
+            if not isinstance(item, record):  # a plugin's fault
+                raise FormatError(
+                    f"{where}: {type(self).__name__}.{self._hook} gives {type(item).__name__}, "
+                    f"expected {record.__name__}"
+                )
+            if self.deals_out or self.shard.holds(item.shard_key):
+                yield item
 
     @abstractmethod
     def records(self, record: type[R]) -> Iterator[R]:

@@ -43,7 +43,7 @@ from data_sources.homes import HomeBuilder
 from data_sources.http_environment import CertificatesError, cause_of, proxy_for, proxy_note, ssl_context, tls_trouble
 from data_sources.json_stream import STREAMED, JsonError, JsonReader
 from data_sources.masking import message_of, remember, spellings, without_secrets
-from data_sources.records import Home, R, plain, shorten
+from data_sources.records import DEFAULT_HOME_ID, Home, R, plain, shorten
 from data_sources.time_limit import TimeLimit
 from home_assistant.domains import DOMAINS
 from home_assistant.entity_id import domain_of, normalized_entity_id
@@ -91,6 +91,8 @@ class _AsTold(wait_base):
 
 class DataApiSource(DataSource):
     """One home's entities, with the areas of their devices. It has no synergies and no other kind."""
+
+    deals_out = True
 
     def __init__(
         self,
@@ -169,6 +171,8 @@ class DataApiSource(DataSource):
                 f"{self._shown}: the Data API has no {record.kind} data; "
                 "a database (--data-source sqlite:///...) or a JSON file (--json-input PATH) has"
             )
+        if not self.shard.holds(DEFAULT_HOME_ID):  # it is one home, which another process reads
+            return
         builder = HomeBuilder(self.report)
         self.add_entities(builder)
         if not builder.empty:

@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from operator import attrgetter
 from typing import Any, NamedTuple
 
 from data_sources.base import LoadReport
-from data_sources.records import Area, Device, Entity, Home, Synergy, from_json_text, may_be_json, shorten
+from data_sources.records import (
+    DEFAULT_HOME_ID,
+    Area,
+    Device,
+    Entity,
+    Home,
+    Synergy,
+    from_json_text,
+    may_be_json,
+    shorten,
+)
 
-DEFAULT_HOME_ID = "home"
+HOME_LISTS = ("areas", "devices", "entities", "synergies")  # of a whole home
 TEXTS_KEPT = 10_000  # parsed JSON texts: most synergy rows repeat a pair
 
 
@@ -189,6 +199,25 @@ class HomeBuilder:
 
     def _at(self, where: str) -> str:
         return f"{self._where} {where}".strip()
+
+
+def read_home(report: LoadReport, raw: Mapping[str, Any], home_id: str, where: str) -> Home | None:
+    """A whole home from its lists, which may be texts of JSON; None, counted and explained, where one is no list."""
+    lists: dict[str, list[Any]] = {}
+    for key in HOME_LISTS:
+        value = from_json_text(raw.get(key))
+        if not isinstance(value, list | None):
+            report.reject("home", where, f"{key}: {shorten(value)} - expected a list")
+            return None
+        lists[key] = value or []
+    report.read["home"] += 1
+    builder = HomeBuilder(report, home_id, where)
+    builder.add_places(lists["areas"], lists["devices"])
+    for number, entity in enumerate(lists["entities"], start=1):
+        builder.add_entity(entity, f"entity {number}")
+    for number, row in enumerate(lists["synergies"], start=1):
+        builder.add_row(row, f"synergy {number}")
+    return builder.build()
 
 
 def _relationship(metadata: Any) -> dict[str, str] | str | None:

@@ -17,11 +17,11 @@ from pathlib import Path
 from typing import Any
 
 from data_sources.base import DataSource, FormatError, NoFileError, NotFoundError
-from data_sources.homes import DEFAULT_HOME_ID, HomeBuilder
+from data_sources.homes import HomeBuilder, read_home
 from data_sources.json_shapes import ShapeError, rows_within
 from data_sources.json_stream import CHUNK, EMPTY, Broken, JsonError, JsonReader, TooLargeError
 from data_sources.masking import without_secrets
-from data_sources.records import KINDS, Home, R, Synergy, from_json_text, keys_of, read_id, shorten
+from data_sources.records import DEFAULT_HOME_ID, KINDS, Home, R, Synergy, from_json_text, keys_of, read_id, shorten
 from home_assistant.answers import ENTITIES, STATES, called, kind_of
 
 STDIN = "-"
@@ -40,6 +40,8 @@ class JsonSource(DataSource):
 
     Arrays and lines are streamed: memory does not grow with the file.
     """
+
+    deals_out = True
 
     def __init__(self, path: str | os.PathLike[str], *, strict: bool = False, hint: str = "") -> None:
         super().__init__(strict=strict)
@@ -77,13 +79,13 @@ class JsonSource(DataSource):
             yield from self._homes()
             return
         for where, raw in self._items(record):
-            row = self.report.validate(record, raw, "row", where)  # type: ignore[type-var]
+            row = self.report.validate(record, raw, "row", where, self.shard)  # type: ignore[type-var]
             if row is not None:
                 yield row
 
     def _homes(self) -> Iterator[Home]:
         """Whole homes in the order of the file, then those that flat rows with one ``home_id`` make up."""
-        flat: dict[str | None, HomeBuilder] = {}
+        flat: dict[str | None, HomeBuilder | None] = {}  # None: another shard has the home
         seen: set[str] = set()
         for index, (where, raw) in enumerate(self._items(Home)):
             is_home = isinstance(raw, dict) and ("entities" in raw or "synergies" in raw)
@@ -92,27 +94,35 @@ class JsonSource(DataSource):
                 try:
                     home_id = read_id(home_id)
                 except ValueError:
-                    unit = "home" if is_home else "row"
-                    self.report.reject(unit, where, f"home_id: {shorten(home_id)} - expected an id")
+                    if self.shard.holds(where):
+                        unit = "home" if is_home else "row"
+                        self.report.reject(unit, where, f"home_id: {shorten(home_id)} - expected an id")
                     continue
             if not is_home:
                 if home_id not in flat:
-                    flat[home_id] = HomeBuilder(self.report, home_id or DEFAULT_HOME_ID)
+                    name = home_id or DEFAULT_HOME_ID
+                    flat[home_id] = HomeBuilder(self.report, name) if self.shard.holds(name) else None
+                builder = flat[home_id]
+                if builder is None:
+                    continue
                 if isinstance(raw, dict) and "entity_id" in raw and _PAIR_KEYS.isdisjoint(raw):
-                    flat[home_id].add_entity(raw, where)  # a list of Home Assistant's states
+                    builder.add_entity(raw, where)  # a list of Home Assistant's states
                 else:
-                    flat[home_id].add_row(raw, where, unit="row")
+                    builder.add_row(raw, where, unit="row")
                 continue
             name = home_id or _default_id(index)
+            if not self.shard.holds(name):
+                seen.add(name)
+                continue
             if name in seen:
                 self.report.reject("home", where, f"home_id: {shorten(name)} - expected an id not used before")
                 continue
-            home = self._home(raw, name, where)
+            home = read_home(self.report, raw, name, where)
             if home is not None:
                 seen.add(name)
                 yield home
         for home_id, builder in flat.items():
-            if builder.empty:
+            if builder is None or builder.empty:
                 continue
             name = home_id or DEFAULT_HOME_ID
             if name in seen:
@@ -123,23 +133,6 @@ class JsonSource(DataSource):
             if home_id is None and name in flat:  # another home is called so
                 name = next(free for free in map(_default_id, count(1)) if free not in flat and free not in seen)
             yield replace(builder.build(), home_id=name)
-
-    def _home(self, raw: dict[str, Any], home_id: str, where: str) -> Home | None:
-        lists: dict[str, list[Any]] = {}
-        for key in ("areas", "devices", "entities", "synergies"):
-            value = from_json_text(raw.get(key))
-            if not isinstance(value, list | None):
-                self.report.reject("home", where, f"{key}: {shorten(value)} - expected a list")
-                return None
-            lists[key] = value or []
-        self.report.read["home"] += 1
-        builder = HomeBuilder(self.report, home_id, where)
-        builder.add_places(lists["areas"], lists["devices"])
-        for number, entity in enumerate(lists["entities"], start=1):
-            builder.add_entity(entity, f"entity {number}")
-        for number, row in enumerate(lists["synergies"], start=1):
-            builder.add_row(row, f"synergy {number}")
-        return builder.build()
 
     def _items(self, record: type[R]) -> Iterator[tuple[str, Any]]:
         """Each top-level item with its place, counted from 1: ``row 3`` in an array, ``line 4`` in lines.
@@ -220,7 +213,8 @@ class JsonSource(DataSource):
                 raise FormatError(
                     f"{self.report.where}: {item.where}: the file is cut off here ({item.why}); copy it again"
                 )
-            self.report.reject("row", item.where, f"not JSON ({item.why})")
+            if self.shard.holds(item.where):
+                self.report.reject("row", item.where, f"not JSON ({item.why})")
 
     def _document(self, reader: JsonReader) -> Iterator[tuple[str, Any]]:
         if reader.peek() == "[":

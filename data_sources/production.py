@@ -10,7 +10,7 @@ from data_sources.base import DataSource, DataSourceError
 from data_sources.cold_start import generate_pairs
 from data_sources.data_api import DataApiSource
 from data_sources.homes import HomeBuilder
-from data_sources.records import Home, R
+from data_sources.records import DEFAULT_HOME_ID, Home, R
 from data_sources.sql import SqlSource
 
 log = logging.getLogger("data_sources.production")
@@ -25,6 +25,8 @@ class ProductionSource(DataSource):
         strict: Make the first unusable row fatal.
         address_given: Whether a flag names the Data API, which may then be something else.
     """
+
+    deals_out = True
 
     def __init__(
         self, api: DataApiSource | None, database: SqlSource, *, strict: bool = False, address_given: bool = False
@@ -47,9 +49,11 @@ class ProductionSource(DataSource):
 
     def records(self, record: type[R]) -> Iterator[R]:
         """Yield the records of one kind; see ``DataSource.records``."""
-        self._database.report = self.report
+        self._database.report, self._database.shard = self.report, self.shard
         if record is not Home or self._api is None:
             yield from self._database.records(record)
+            return
+        if not self.shard.holds(DEFAULT_HOME_ID):  # it is one home, which another process reads
             return
         self._api.report = self.report
         builder = HomeBuilder(self.report)

@@ -38,6 +38,7 @@ from home_assistant import AutomationError, parse_automation
 from home_assistant.entity_id import LOOSE_PATTERN, MAX_LENGTH, domain_of, object_id_of
 
 KindName = str  # one of KINDS
+DEFAULT_HOME_ID = "home"  # of what names no home
 
 
 def _is_absent(value: Any) -> bool:
@@ -440,6 +441,11 @@ class Home:
     observed: tuple[ObservedPair, ...] = ()
     dismissed: tuple[tuple[str, str], ...] = ()
 
+    @property
+    def shard_key(self) -> str:
+        """What decides which ``Shard`` has it."""
+        return self.home_id
+
     def distinct_units(self) -> Iterator[tuple[str, str]]:
         """What makes the rows worth something, as (unit, text): each (trigger, action) pair of this home."""
         for synergy in self.synergies:
@@ -514,6 +520,11 @@ class PromptRow(Record):
         chosen = next((text for text in candidates if isinstance(text, str) and text.strip()), "")
         return {**raw, "suggestion": chosen}
 
+    @property
+    def shard_key(self) -> str:
+        """What decides which ``Shard`` has it: the query, for requests name no home."""
+        return self.query
+
     def distinct_units(self) -> Iterator[tuple[str, str]]:
         """What makes rows worth something, as (unit, text): the query, normalized, and the answer."""
         yield "queries", normalized_query(self.query)
@@ -582,6 +593,11 @@ class PatternRow(_EntityRecord, _NestedRecord):
             return None
         return self.expected_pattern == self.pattern_type and self.expected_device in (None, self.entity_id)
 
+    @property
+    def shard_key(self) -> str:
+        """What decides which ``Shard`` has it."""
+        return self.home_id or DEFAULT_HOME_ID
+
     def distinct_units(self) -> Iterator[tuple[str, str]]:
         """What makes rows worth something, as (unit, text): the entity, and the class where the truth is known."""
         yield "entities", self.entity_id
@@ -627,6 +643,11 @@ class YamlRow(_NestedRecord):
         elif not _is_absent(entities):
             read["entities"] = entities
         return read
+
+    @property
+    def shard_key(self) -> str:
+        """What decides which ``Shard`` has it."""
+        return self.home_id or DEFAULT_HOME_ID
 
     def distinct_units(self) -> Iterator[tuple[str, str]]:
         """What makes rows worth something, as (unit, text): the request, normalized, and the answer."""

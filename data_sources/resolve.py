@@ -9,7 +9,7 @@ from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from types import MappingProxyType
 
-from data_sources.base import DataSource, DataSourceError
+from data_sources.base import WHOLE, DataSource, DataSourceError, Shard
 from data_sources.masking import MESSAGE_LENGTH, class_and_message, message_of, without_secrets
 from data_sources.records import Home, KindName
 
@@ -103,6 +103,7 @@ def open_source(
     strict: bool = False,
     kind: KindName = Home.kind,
     max_samples: int | None = None,
+    shard: Shard = WHOLE,
 ) -> DataSource:
     """The source that ``--json-input`` (``BARE`` for the flag alone) or ``--data-source`` names, else production's.
 
@@ -114,10 +115,19 @@ def open_source(
         strict: Make the first unusable row fatal.
         kind: What will be read; ``auto`` asks the service that has it.
         max_samples: Read at most so many requests, the newest first, where the source is a database.
+        shard: The part to read. Processes that read all parts of one source get each home once.
 
     Raises:
         SourceNotAvailableError: Nothing reads what was given, or both were given.
     """
+    source = _open(json_input, data_source, strict, kind, max_samples)
+    source.shard = shard
+    return source
+
+
+def _open(
+    json_input: str | None, data_source: str | None, strict: bool, kind: KindName, max_samples: int | None
+) -> DataSource:
     if json_input is not None and data_source is not None:
         raise SourceNotAvailableError("--json-input and --data-source exclude each other; give one of them")
     if json_input is not None:

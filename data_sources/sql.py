@@ -5,10 +5,11 @@ from __future__ import annotations
 import math
 import re
 import sqlite3
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from functools import lru_cache
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 from urllib.parse import quote
 
 import sqlalchemy as sa
@@ -17,22 +18,37 @@ from sqlalchemy.engine import URL, Connection, Engine, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, NoSuchTableError, SQLAlchemyError
 
 from data_sources.base import (
+    WHOLE,
     DataSource,
     DataSourceError,
     FormatError,
     NoRowsError,
     NoTableError,
     NotFoundError,
+    Shard,
     stray_characters,
 )
-from data_sources.homes import HomeBuilder
+from data_sources.homes import HOME_LISTS, HomeBuilder, read_home
 from data_sources.masking import MESSAGE_LENGTH, masked, message_of, without_secrets
-from data_sources.records import Home, PromptRow, R, from_json_text, keys_of, plain, required_keys, shorten
+from data_sources.records import (
+    DEFAULT_HOME_ID,
+    Home,
+    PromptRow,
+    R,
+    from_json_text,
+    keys_of,
+    plain,
+    read_id,
+    required_keys,
+    shorten,
+)
 
 SYNERGIES, QUERIES = "synergy_opportunities", "ask_ai_queries"
 SYNERGY_COLUMNS = ("device_ids", "opportunity_metadata", "synergy_type", "confidence")  # as add_opportunity takes them
 PRODUCTION_SCHEMA = "automation"
 FETCHED_AT_ONCE = 1_000
+HOMES_FETCHED_AT_ONCE = 20  # whole homes, of which one may be a megabyte
+IDS_KEPT = 10_000
 CONNECT_SECONDS = 10
 LOCK_SECONDS = 30
 # Dialect -> the driver used for it, whatever driver the URL names (asyncpg and aiosqlite need an event loop).
@@ -53,8 +69,15 @@ _WAL = 2  # the file's format for reading or writing, bytes 18 and 19 of its hea
 _SCHEME_IN_PATH = re.compile(r"^[A-Za-z][\w+.\-]*:/+.*@|://")
 _NOT_ROLLED_BACK = (sqlite3.SQLITE_READONLY_ROLLBACK, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY)
 _BROKEN_PAGES = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
-_Statement = Callable[[str | None, Collection[str]], sa.Select[Any]]
-"""A schema, or None for the default one, and the table's columns -> what to select there."""
+_SYNERGIES_NEED = ("device_ids", "confidence")
+HOME_ID = "home_id"
+# What ``read_id`` strips, as PostgreSQL writes it.
+_WHITE_SPACE = "".join(
+    f"\\u{code:04x}" for code in (*range(9, 14), 32, 133, 160, 5760, *range(8192, 8203), 8232, 8233, 8239, 8287, 12288)
+)
+# The id of a row's home as ``read_id`` gives it, and its hash as ``Shard.hash_of`` does, in a database in UTF-8.
+_POSTGRES_KEY = f"coalesce(nullif(btrim({HOME_ID}::text, E'{_WHITE_SPACE}'), ''), '{DEFAULT_HOME_ID}')"
+_POSTGRES_HASH = f"('x' || substr(md5({_POSTGRES_KEY}), 9, 8))::bit(32)::bigint"
 
 
 class BrokenRowsError(FormatError):
@@ -68,6 +91,8 @@ class SqlSource(DataSource):
     is opened read-only and never created. On PostgreSQL the schema ``automation`` is tried first, unless the URL names
     one by ``?schema=``.
     """
+
+    deals_out = True
 
     def __init__(
         self,
@@ -130,14 +155,82 @@ class SqlSource(DataSource):
             yield from self._prompts()
         else:
             yield from self._rows_of(record)
-        if not self.report.read and (missing := self.without_wal()):
+        if self.shard.count == 1 and not self.report.read and (missing := self.without_wal()):
             raise NoRowsError(f"{self._shown}: holds no {record.kind} rows. {missing}")
 
     def _homes(self) -> Iterator[Home]:
-        builder = HomeBuilder(self.report)
-        self.add_synergies(builder)
-        if not builder.empty:
-            yield builder.build()
+        """The homes of ``synergy_opportunities``, which is one home where no column says which; else whole ones."""
+        with self._connection() as connection:
+            schema, table, there = self._table(connection, (SYNERGIES, *_own_tables(Home)), told=SYNERGIES)
+            if table != SYNERGIES:
+                yield from self._whole_homes(connection, schema, table, there)
+            elif HOME_ID in there:
+                yield from self._homes_by_id(connection, schema, there)
+            elif self.shard.holds(DEFAULT_HOME_ID):
+                builder = HomeBuilder(self.report)
+                self._add_synergies(connection, schema, there, builder)
+                if not builder.empty:
+                    yield builder.build()
+
+    def _homes_by_id(self, connection: Connection, schema: str | None, there: Mapping[str, Any]) -> Iterator[Home]:
+        """Each home of this shard from its rows; a row that names no home is of ``DEFAULT_HOME_ID``."""
+        home = _home_of(connection, there)
+        query = _synergies_query(schema, there, home.column)
+        if self.shard.count > 1 and home.hash is not None:
+            query = query.where(_between(home.hash, self.shard.hashes))
+        if home.key is not None:  # one home at a time is held then
+            query = query.order_by(home.key)
+        builders: dict[str, HomeBuilder] = {}
+        id_of = lru_cache(IDS_KEPT)(read_id)
+        with _streamed(connection, query) as rows:
+            for number, (raw_id, synergy_id, ids, metadata, kind, confidence) in enumerate(rows, start=1):
+                where = f"{SYNERGIES} row {shorten(synergy_id or number, 50)}"
+                try:
+                    home_id = id_of(raw_id) or DEFAULT_HOME_ID
+                except (ValueError, TypeError):
+                    if home.hash is not None or self.shard.holds(where):
+                        self.report.reject("row", where, f"{HOME_ID}: {shorten(raw_id)} - expected an id")
+                    continue
+                builder = builders.get(home_id)
+                if builder is None:
+                    if home.hash is None and not self.shard.holds(home_id):
+                        continue
+                    if home.key is not None:
+                        yield from _built(builders)
+                    builder = builders[home_id] = HomeBuilder(self.report, home_id)
+                builder.add_opportunity(ids, metadata, kind, confidence, where, unit="row")
+        yield from _built(builders)
+
+    def _whole_homes(
+        self, connection: Connection, schema: str | None, table: str, there: Mapping[str, Any]
+    ) -> Iterator[Home]:
+        """One home a row, its lists as JSON; the columns have the names of the keys of a home in JSON."""
+        missing = [HOME_ID] if HOME_ID not in there else []
+        missing += [] if {"entities", "synergies"} & there.keys() else ["entities"]
+        self._check_columns(table, missing, there)
+        home = _home_of(connection, there)
+        lists = [name for name in HOME_LISTS if name in there]
+        query = sa.select(home.column, *map(sa.column, lists)).select_from(sa.table(table, schema=schema))
+        if self.shard.count > 1 and home.hash is not None:
+            query = query.where(_between(home.hash, self.shard.hashes))
+        seen: set[str] = set()
+        with _streamed(connection, query, HOMES_FETCHED_AT_ONCE) as rows:
+            for number, (raw_id, *values) in enumerate(rows, start=1):
+                where = f"{table} row {number} (home {shorten(raw_id, 50)})"
+                try:
+                    home_id = read_id(raw_id) or DEFAULT_HOME_ID
+                except (ValueError, TypeError):
+                    home_id = None
+                if home.hash is None and not self.shard.holds(home_id or where):
+                    continue
+                if home_id is None or home_id in seen:
+                    expected = "an id" if home_id is None else "an id not used before"
+                    self.report.reject("home", where, f"{HOME_ID}: {shorten(raw_id)} - expected {expected}")
+                    continue
+                found = read_home(self.report, dict(zip(lists, values, strict=True)), home_id, where)
+                if found is not None:
+                    seen.add(home_id)
+                    yield found
 
     def _rows_of(self, record: type[R]) -> Iterator[R]:
         """The rows of table ``<kind>``, else of ``<kind>_data``, whose columns have the names of a JSON row's keys.
@@ -147,7 +240,7 @@ class SqlSource(DataSource):
         model = cast(type[BaseModel], record)
         keys = keys_of(model)
         with self._connection() as connection:
-            schema, table, there = self._table(connection, (record.kind, f"{record.kind}_data"))
+            schema, table, there = self._table(connection, _own_tables(record))
             names = sorted(keys.keys() & there.keys())
             needed = [] if getattr(model, "wrapper", None) in names else required_keys(model)
             self._check_columns(
@@ -157,26 +250,35 @@ class SqlSource(DataSource):
             types = (sa.Boolean() if isinstance(there[name], sa.Boolean) else None for name in names)
             columns = [sa.column(name, type_) for name, type_ in zip(names, types, strict=True)]
             query = sa.select(_id_column(there), *columns).select_from(sa.table(table, schema=schema))
-            streamed = connection.execution_options(stream_results=True, yield_per=FETCHED_AT_ONCE)
-            with streamed.execute(query) as result:
+            rest = self.shard  # what is left to do of it here
+            if self.shard.count > 1 and (hashed := _home_of(connection, there).hash) is not None:
+                query, rest = query.where(_between(hashed, self.shard.hashes)), WHOLE
+            with _streamed(connection, query) as result:
                 for number, (row_id, *values) in enumerate(result, start=1):
                     raw = {
                         name: from_json_text(value) if keys[name] else value
                         for name, value in zip(names, values, strict=True)
                         if value is not None
                     }
-                    row = self.report.validate(model, raw, "row", _place(table, number, row_id))
+                    row = self.report.validate(model, raw, "row", _place(table, number, row_id), rest)
                     if row is not None:
                         yield cast(R, row)
 
     def add_synergies(self, builder: HomeBuilder) -> int:
         """Stream ``synergy_opportunities`` into ``builder``. Returns the number of rows in the table."""
+        with self._connection() as connection:
+            schema, _, there = self._table(connection, (SYNERGIES,))
+            return self._add_synergies(connection, schema, there, builder)
+
+    def _add_synergies(
+        self, connection: Connection, schema: str | None, there: Mapping[str, Any], builder: HomeBuilder
+    ) -> int:
+        self._check_columns(SYNERGIES, [name for name in _SYNERGIES_NEED if name not in there], there)
         count = 0
-        columns = ("synergy_id", *SYNERGY_COLUMNS)
-        with self._rows(SYNERGIES, required=("device_ids", "confidence"), optional=columns) as rows:
-            for count, (synergy_id, device_ids, metadata, synergy_type, confidence) in enumerate(rows, 1):
+        with _streamed(connection, _synergies_query(schema, there)) as rows:
+            for count, (synergy_id, ids, metadata, kind, confidence) in enumerate(rows, 1):
                 where = f"{SYNERGIES} row {shorten(synergy_id or count, 50)}"
-                builder.add_opportunity(device_ids, metadata, synergy_type, confidence, where, unit="row")
+                builder.add_opportunity(ids, metadata, kind, confidence, where, unit="row")
         return count
 
     def _prompts(self) -> Iterator[PromptRow]:
@@ -186,7 +288,10 @@ class SqlSource(DataSource):
         """
         names = ("original_query", "suggestions", "created_at")
 
-        def newest(schema: str | None, there: Collection[str]) -> sa.Select[Any]:
+        unanswered = 0
+        with self._connection() as connection:
+            schema, _, there = self._table(connection, (QUERIES,))
+            self._check_columns(QUERIES, [name for name in names if name not in there], there)
             columns: list[sa.ColumnClause[Any]] = [sa.column(name) for name in names]
             query, suggestions, created_at = columns
             statement = (
@@ -195,51 +300,29 @@ class SqlSource(DataSource):
                 .where(suggestions.is_not(None))
                 .order_by(created_at.is_(None), created_at.desc())  # PostgreSQL would put null first
             )
-            return statement if self._max_samples is None else statement.limit(self._max_samples)
-
-        unanswered = 0
-        with self._rows(QUERIES, required=names, statement=newest) as rows:
-            for number, (query, told, row_id) in enumerate(rows, start=1):
-                where = _place(QUERIES, number, row_id)
-                suggestions = from_json_text(told)
-                if suggestions in (None, "", []):
-                    unanswered += 1
-                    continue
-                listed = map(from_json_text, suggestions) if isinstance(suggestions, list) else ()
-                usable = [suggestion for suggestion in listed if isinstance(suggestion, dict)]
-                if not usable:
-                    why = f"suggestions: {shorten(told)} - expected a JSON array of objects"
-                    self.report.reject("row", where, why)
-                    continue
-                best = max(usable, key=_confidence)
-                raw = {"query": query, "suggestion": best.get("description")}
-                record = self.report.validate(PromptRow, raw, "row", where)
-                if record is not None:
-                    yield record
+            if self._max_samples is not None:
+                statement = statement.limit(self._max_samples)
+            with _streamed(connection, statement) as rows:
+                for number, (asked, told, row_id) in enumerate(rows, start=1):
+                    where = _place(QUERIES, number, row_id)
+                    decoded = from_json_text(told)
+                    if decoded in (None, "", []):
+                        unanswered += self.shard.holds(where)
+                        continue
+                    listed = map(from_json_text, decoded) if isinstance(decoded, list) else ()
+                    usable = [suggestion for suggestion in listed if isinstance(suggestion, dict)]
+                    if not usable:
+                        if self.shard.holds(where):
+                            why = f"suggestions: {shorten(told)} - expected a JSON array of objects"
+                            self.report.reject("row", where, why)
+                        continue
+                    best = max(usable, key=_confidence)
+                    raw = {"query": asked, "suggestion": best.get("description")}
+                    record = self.report.validate(PromptRow, raw, "row", where, self.shard)
+                    if record is not None:
+                        yield record
         if unanswered:
             self.report.notes.append(f"{self._shown}: {unanswered} requests without any suggestion were left out")
-
-    @contextmanager
-    def _rows(
-        self, table: str, *, required: Sequence[str], optional: Sequence[str] = (), statement: _Statement | None = None
-    ) -> Iterator[Iterable[Any]]:
-        """The rows of ``statement``; without one, the columns ``optional`` of ``table``, null where it lacks one."""
-        with self._connection() as connection:
-            schema, there = self._find(connection, table, required)
-            if statement is None:
-                columns = [sa.column(name) if name in there else sa.null().label(name) for name in optional]
-                query = sa.select(*columns).select_from(sa.table(table, schema=schema))
-            else:
-                query = statement(schema, there)
-            streamed = connection.execution_options(stream_results=True, yield_per=FETCHED_AT_ONCE)
-            with streamed.execute(query) as result:
-                yield result
-
-    def _find(self, connection: Connection, table: str, required: Sequence[str]) -> tuple[str | None, set[str]]:
-        """The schema that has ``table``, and the table's columns. Raises NotFoundError, naming what there is."""
-        schema, _, there = self._table(connection, (table,))
-        self._check_columns(table, [name for name in required if name not in there], there)
-        return schema, set(there)
 
     def _check_columns(self, table: str, missing: Sequence[str], there: Iterable[str]) -> None:
         if missing:
@@ -248,8 +331,13 @@ class SqlSource(DataSource):
                 f"{', '.join(map(plain, sorted(there)))}"
             )
 
-    def _table(self, connection: Connection, wanted: Sequence[str]) -> tuple[str | None, str, dict[str, Any]]:
-        """Schema, name and columns with their types of the first of the ``wanted`` tables that exists."""
+    def _table(
+        self, connection: Connection, wanted: Sequence[str], told: str = ""
+    ) -> tuple[str | None, str, dict[str, Any]]:
+        """Schema, name and columns with their types of the first of the ``wanted`` tables that exists.
+
+        Raises NoTableError where none does, which tells of all of them, or of the one that is ``told``.
+        """
         inspector = sa.inspect(connection)
         schemas: list[str | None] = [self._schema] if self._schema else [None]
         if not self._schema and connection.dialect.name == "postgresql":
@@ -268,7 +356,7 @@ class SqlSource(DataSource):
                 "configuration folder"
             )
         advice = self.without_wal() or "DATABASE_URL says which database, --json-input reads a JSON file instead"
-        raise NoTableError(f"{self._shown}: no table {' or '.join(wanted)}; tables there: {known}. {advice}")
+        raise NoTableError(f"{self._shown}: no table {told or ' or '.join(wanted)}; tables there: {known}. {advice}")
 
     @contextmanager
     def _connection(self) -> Iterator[Connection]:
@@ -308,6 +396,85 @@ class SqlSource(DataSource):
                 f"{self._shown}: the driver for {self._url.drivername} is not installed; "
                 f"{_INSTALL.get(backend, 'install the package that brings it')}"
             ) from error
+
+
+class _HomeOf(NamedTuple):
+    """What says of which home a row is.
+
+    Attributes:
+        column: The id as it is, or as text where the driver would make something else of it.
+        key: The id as records have it, computed by the database; None where it cannot.
+        hash: ``Shard.hash_of`` of it; likewise.
+    """
+
+    column: sa.ColumnElement[Any]
+    key: sa.ColumnElement[Any] | None = None
+    hash: sa.ColumnElement[Any] | None = None
+
+
+def _home_of(connection: Connection, there: Mapping[str, Any]) -> _HomeOf:
+    """For a table with these columns and their types, of which ``HOME_ID`` need not be one."""
+    column: sa.ColumnElement[Any] = sa.column(HOME_ID)
+    dialect = connection.dialect.name
+    type_ = there.get(HOME_ID)
+    if type_ is None:
+        return _HomeOf(sa.null())
+    if isinstance(type_, sa.Uuid):
+        column = sa.cast(column, sa.Text)
+    if dialect == "sqlite":
+        # As bytes, for a text that is not UTF-8 must not end the query. SQLite's columns hold any type.
+        raw = sa.case((sa.func.typeof(column) == "text", sa.cast(column, sa.LargeBinary)), else_=column)
+        return _HomeOf(column, sa.func.home_key(raw), sa.func.home_hash(raw))
+    is_exact = dialect == "postgresql" and isinstance(type_, sa.String | sa.Integer | sa.Uuid)
+    if is_exact and connection.scalar(sa.text("SHOW server_encoding")) == "UTF8":
+        key: sa.ColumnElement[Any] = sa.literal_column(f'{_POSTGRES_KEY} COLLATE "C"')
+        return _HomeOf(column, key, sa.literal_column(_POSTGRES_HASH))
+    return _HomeOf(column)
+
+
+def _key_of_home(raw: Any) -> str:
+    """What decides about the shard of a row, and what rows of one home have in common, also where it is no id."""
+    text = raw.decode("utf-8", "surrogateescape") if isinstance(raw, bytes) else raw
+    try:
+        return read_id(text) or DEFAULT_HOME_ID
+    except (ValueError, TypeError):
+        return str(text)
+
+
+def _between(number: sa.ColumnElement[Any], numbers: range) -> sa.ColumnElement[bool]:
+    return sa.and_(number >= _written(numbers.start), number < _written(numbers.stop))
+
+
+def _written(number: int) -> sa.ColumnElement[int]:
+    """A number in the statement itself, for the planner to see."""
+    return sa.literal_column(str(number))
+
+
+def _built(builders: dict[str, HomeBuilder]) -> Iterator[Home]:
+    """The homes of ``builders``, which is empty then."""
+    while builders:
+        builder = builders.pop(next(iter(builders)))
+        if not builder.empty:
+            yield builder.build()
+
+
+def _own_tables(record: type[R]) -> tuple[str, str]:
+    """The tables that hold records of one kind as JSON has them."""
+    return record.kind, f"{record.kind}_data"
+
+
+def _synergies_query(schema: str | None, there: Collection[str], *more: sa.ColumnElement[Any]) -> sa.Select[Any]:
+    """``more``, the id of a synergy and ``SYNERGY_COLUMNS``, null where the table lacks one."""
+    names = ("synergy_id", *SYNERGY_COLUMNS)
+    columns = (sa.column(name) if name in there else sa.null().label(name) for name in names)
+    return sa.select(*more, *columns).select_from(sa.table(SYNERGIES, schema=schema))
+
+
+@contextmanager
+def _streamed(connection: Connection, query: sa.Select[Any], at_once: int = FETCHED_AT_ONCE) -> Iterator[Iterable[Any]]:
+    """The rows of a query, of which ``at_once`` are held, on PostgreSQL behind a cursor of the server."""
+    with connection.execution_options(stream_results=True, yield_per=at_once).execute(query) as result:
+        yield result
 
 
 def synergies_statement(dialect: str) -> sa.Executable:
@@ -442,6 +609,7 @@ def _read_only_sqlite(url: URL, shown: str, advice: str, *, allow_truncated: boo
             f"{shown_name}: no such database file (it is never created); {advice}{stray_characters(name)}"
         )
     path = path.resolve()
+    key_of = lru_cache(IDS_KEPT)(_key_of_home)
 
     def connect() -> sqlite3.Connection:
         # Nobody writes a WAL database that has no -wal file beside it. Read as immutable it gets none from its reader
@@ -453,6 +621,8 @@ def _read_only_sqlite(url: URL, shown: str, advice: str, *, allow_truncated: boo
         connection = sqlite3.connect(address, uri=True, timeout=LOCK_SECONDS, factory=_SqliteConnection)
         connection.outdated_by = wal if at_rest else None
         connection.text_factory = _text
+        connection.create_function("home_key", 1, lambda raw: key_of(raw).encode("utf-8", "surrogateescape"))
+        connection.create_function("home_hash", 1, lambda raw: Shard.hash_of(key_of(raw)))
         if allow_truncated:
             connection.execute("PRAGMA writable_schema = ON")  # else a file with fewer pages than its header says fails
         try:

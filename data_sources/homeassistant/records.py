@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from data_sources.base import LoadReport
-from data_sources.homes import DEFAULT_HOME_ID, HomeBuilder
-from data_sources.records import Home, YamlRow
+from data_sources.homes import HomeBuilder
+from data_sources.records import DEFAULT_HOME_ID, Home, YamlRow
 from home_assistant.automation import structure
 from home_assistant.automation_pairs import known_pairs
 from home_assistant.automation_yaml import dump_automation
