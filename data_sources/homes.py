@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from functools import lru_cache
-from operator import attrgetter
+from operator import attrgetter, itemgetter
 from typing import Any, NamedTuple
 
 from data_sources.base import LoadReport
@@ -16,12 +16,13 @@ from data_sources.records import (
     Home,
     Synergy,
     from_json_text,
+    keys_of,
     may_be_json,
     shorten,
 )
 
 HOME_LISTS = ("areas", "devices", "entities", "synergies")  # of a whole home
-TEXTS_KEPT = 10_000  # parsed JSON texts: most synergy rows repeat a pair
+TEXTS_KEPT = 10_000  # parsed JSON texts, and contents of rows: most synergy rows repeat a pair
 
 
 class _RowKey(NamedTuple):
@@ -41,6 +42,41 @@ class _RowKey(NamedTuple):
 
 
 _key_of = attrgetter(*_RowKey._fields)
+
+
+_SYNERGY_KEYS = frozenset(keys_of(Synergy))
+_CONFIDENCE_KEYS = frozenset({"confidence", "synergy_score"})
+
+
+class _Shape:
+    """Where rows with the same keys hold what ``Synergy`` reads, where that is simple."""
+
+    __slots__ = ("confidence", "has_automation", "has_relationship", "other", "others")
+
+    def __init__(self, confidence: str, others: Sequence[str]) -> None:
+        self.confidence, self.others = confidence, (confidence, *others)
+        self.has_relationship = "relationship" in others
+        self.has_automation = "automation_id" in others
+        self.other = itemgetter(*(name for name in others if name != "relationship"))
+
+    def content(self, raw: Mapping[str, Any]) -> Hashable:
+        """What decides of which synergy a row of this shape is, whatever its confidence."""
+        relationship = raw["relationship"] if self.has_relationship else None
+        if type(relationship) is dict:
+            relationship = relationship.get("type"), relationship.get("direction")
+        # 1, 1.0 and True are equal, and not all of them are ids.
+        kind = type(raw["automation_id"]) if self.has_automation else None
+        return self.others, self.other(raw), relationship, kind
+
+
+@lru_cache(1_000)
+def _shape_of(keys: tuple[str, ...]) -> _Shape | None:
+    """None where such rows have to be validated one by one."""
+    read = _SYNERGY_KEYS.intersection(keys)
+    measured = _CONFIDENCE_KEYS & read
+    others = sorted(read - measured)
+    simple = len(measured) == 1 and Synergy.wrapper not in read and others not in ([], ["relationship"])
+    return _Shape(next(iter(measured)), others) if simple else None
 
 
 class _Sum:
@@ -66,6 +102,8 @@ class HomeBuilder:
         self._rows: dict[_RowKey, _Sum] = {}
         self._parsed = lru_cache(TEXTS_KEPT)(from_json_text)
         self._related = lru_cache(TEXTS_KEPT)(_relationship)
+        # Content of a row that was validated -> its sum: most rows repeat a pair.
+        self._validated: dict[Hashable, _Sum] = {}
 
     def add_places(self, areas: Iterable[Any], devices: Iterable[Any]) -> None:
         """Add raw area and device objects; a later one of the same id is ignored."""
@@ -111,6 +149,67 @@ class HomeBuilder:
 
     def add_row(self, raw: Any, where: str, unit: str = "synergy") -> None:
         """Add a raw synergy row."""
+        keys = tuple(raw) if type(raw) is dict else ()
+        shape = _shape_of(keys)
+        if shape is None:
+            self._add(None, raw, where, unit)
+            return
+        content = shape.content(raw)
+        try:
+            total = self._validated.get(content)
+        except TypeError:  # a list or an object in the place of a text
+            total = content = None
+        if total is None or not self._repeats(total, raw[shape.confidence], unit):
+            self._add(content, raw, where, unit)
+
+    def add_opportunity(
+        self,
+        device_ids: Any,
+        metadata: Any,
+        synergy_type: Any,
+        confidence: Any,
+        where: str | Callable[[], str],
+        unit: str = "synergy",
+    ) -> None:
+        """Add a row of ``synergy_opportunities`` by its columns, of which the first two may be JSON or texts of it.
+
+        ``where`` is the row's place, or says it when it is asked: few rows need one.
+        """
+        content = (device_ids, metadata, synergy_type)
+        is_text = all(isinstance(text, str | None) for text in content)
+        total = self._validated.get(content) if is_text else None
+        if total is not None and self._repeats(total, confidence, unit):
+            return
+        place = where if isinstance(where, str) else where()
+        ids = self._parsed(device_ids) if isinstance(device_ids, str) else from_json_text(device_ids)
+        if not isinstance(ids, list | tuple) or len(ids) < 2:
+            told = f"device_ids: {shorten(device_ids)} - expected a JSON array of two entity ids"
+            self._report.reject(unit, self._at(place), told)
+            return
+        relationship = self._related(metadata) if isinstance(metadata, str) else _relationship(metadata)
+        if isinstance(relationship, str):
+            told = f"opportunity_metadata: {shorten(metadata)} - expected a JSON object"
+            self._report.reject(unit, self._at(place), told)
+            return
+        raw = {
+            "entity_1": ids[0],
+            "entity_2": ids[1],
+            "synergy_type": synergy_type,
+            "confidence": confidence,
+            "relationship": relationship,
+        }
+        self._add(content if is_text else None, raw, place, unit)
+
+    def _repeats(self, total: _Sum, confidence: Any, unit: str) -> bool:
+        """Count a row whose content was validated before; False where it has to be validated for its confidence."""
+        if type(confidence) is not float or not 0.0 <= confidence <= 1.0:
+            return False
+        self._report.read[unit] += 1
+        total.rows += 1
+        total.confidence += confidence
+        return True
+
+    def _add(self, content: Hashable, raw: Any, where: str, unit: str) -> None:
         row = self._report.validate(Synergy, raw, unit, self._at(where))
         if row is None:
             return
@@ -120,29 +219,10 @@ class HomeBuilder:
             total = self._rows[key] = _Sum()
         total.rows += 1
         total.confidence += row.confidence
-
-    def add_opportunity(
-        self, device_ids: Any, metadata: Any, synergy_type: Any, confidence: Any, where: str, unit: str = "synergy"
-    ) -> None:
-        """Add a row of ``synergy_opportunities`` by its columns, of which the first two may be JSON or texts of it."""
-        ids = self._parsed(device_ids) if isinstance(device_ids, str) else from_json_text(device_ids)
-        if not isinstance(ids, list | tuple) or len(ids) < 2:
-            told = f"device_ids: {shorten(device_ids)} - expected a JSON array of two entity ids"
-            self._report.reject(unit, self._at(where), told)
-            return
-        relationship = self._related(metadata) if isinstance(metadata, str) else _relationship(metadata)
-        if isinstance(relationship, str):
-            told = f"opportunity_metadata: {shorten(metadata)} - expected a JSON object"
-            self._report.reject(unit, self._at(where), told)
-            return
-        raw = {
-            "entity_1": ids[0],
-            "entity_2": ids[1],
-            "synergy_type": synergy_type,
-            "confidence": confidence,
-            "relationship": relationship,
-        }
-        self.add_row(raw, where, unit)
+        if content is not None:
+            if len(self._validated) >= TEXTS_KEPT:
+                self._validated.clear()
+            self._validated[content] = total
 
     def has(self, entity_id: str) -> bool:
         """Whether an entity of this id was added."""

@@ -45,6 +45,8 @@ class Broken:
 # A byte-order mark stands wherever a file that began with one was joined to another.
 _BLANK = " \t\r\n\ufeff"
 _BLANKS = re.compile(f"[{_BLANK}]*")
+_COMMA = re.compile(rf"[{_BLANK}]*,[{_BLANK}]*")
+_NEW_LINE = re.compile(r"[ \t\r]*\n")
 _BEGUN = re.compile(r"[\w.+\-\\]*")  # a number, true, an escape: whatever may be the first half of something
 
 
@@ -53,7 +55,7 @@ class JsonReader:
 
     def __init__(self, stream: TextStream, head: str = "") -> None:
         self._stream = stream
-        self._decoder = json.JSONDecoder()
+        self._decoder: Any = json.JSONDecoder()
         self._buffer = head
         self._at = 0
         self._eof = False
@@ -135,6 +137,29 @@ class JsonReader:
                 self._skip()
             else:
                 yield line, value
+                yield from self._lines_at_hand(self._line_of(self._at))
+
+    def _lines_at_hand(self, line: int) -> Iterator[tuple[int, Any]]:
+        """The values of the lines after ``line``, as ``_at_hand``."""
+        buffer, at = self._buffer, self._at
+        for value in self._at_hand(_NEW_LINE):
+            yield line + 1, value
+            line += buffer.count("\n", at, self._at)
+            at = self._at
+
+    def _at_hand(self, between: re.Pattern[str]) -> Iterator[Any]:
+        """The next values as far as they are whole in the buffer, which most are, each after what is ``between``."""
+        buffer, at, size, scan = self._buffer, self._at, len(self._buffer), self._decoder.scan_once
+        while (found := between.match(buffer, at)) is not None:
+            start = found.end()
+            try:
+                value, at = scan(buffer, start)
+            except (StopIteration, ValueError, RecursionError):
+                return
+            if at == size or at - start > LARGEST:  # a number at the end may go on in the next chunk
+                return
+            self._at = at
+            yield value
 
     def _broken(self, error: Exception) -> Broken:
         start = self._at
@@ -189,6 +214,7 @@ class JsonReader:
         while self.peek() != "]":
             self._take(",")
             yield self._value()
+            yield from self._at_hand(_COMMA)
         self._take("]")
 
     def _take(self, expected: str) -> None:

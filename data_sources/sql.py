@@ -7,7 +7,7 @@ import re
 import sqlite3
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any, NamedTuple, cast
 from urllib.parse import quote
@@ -184,12 +184,12 @@ class SqlSource(DataSource):
         id_of = lru_cache(IDS_KEPT)(read_id)
         with _streamed(connection, query) as rows:
             for number, (raw_id, synergy_id, ids, metadata, kind, confidence) in enumerate(rows, start=1):
-                where = f"{SYNERGIES} row {shorten(synergy_id or number, 50)}"
+                where = partial(_place_of_synergy, synergy_id, number)
                 try:
                     home_id = id_of(raw_id) or DEFAULT_HOME_ID
                 except (ValueError, TypeError):
-                    if home.hash is not None or self.shard.holds(where):
-                        self.report.reject("row", where, f"{HOME_ID}: {shorten(raw_id)} - expected an id")
+                    if home.hash is not None or self.shard.holds(where()):
+                        self.report.reject("row", where(), f"{HOME_ID}: {shorten(raw_id)} - expected an id")
                     continue
                 builder = builders.get(home_id)
                 if builder is None:
@@ -277,7 +277,7 @@ class SqlSource(DataSource):
         count = 0
         with _streamed(connection, _synergies_query(schema, there)) as rows:
             for count, (synergy_id, ids, metadata, kind, confidence) in enumerate(rows, 1):
-                where = f"{SYNERGIES} row {shorten(synergy_id or count, 50)}"
+                where = partial(_place_of_synergy, synergy_id, count)
                 builder.add_opportunity(ids, metadata, kind, confidence, where, unit="row")
         return count
 
@@ -669,6 +669,10 @@ def _id_column(there: Collection[str]) -> sa.ColumnElement[Any]:
 
 def _place(table: str, number: int, row_id: Any) -> str:
     return f"{table} row {number}" + (f" (id {shorten(row_id, 50)})" if row_id is not None else "")
+
+
+def _place_of_synergy(synergy_id: Any, number: int) -> str:
+    return f"{SYNERGIES} row {shorten(synergy_id or number, 50)}"
 
 
 def _confidence(suggestion: dict[str, Any]) -> float:

@@ -249,3 +249,23 @@ def test_rows_that_are_texts_of_json_are_read(write: Callable[[str, Any], Path])
     rows = [{"query": f"light {n}", "suggestion": "on"} for n in range(3)]
     path = write("texts.json", [json.dumps(raw) for raw in rows])
     assert [row.query for row in JsonSource(path).read(PromptRow)] == ["light 0", "light 1", "light 2"]
+
+
+def test_lines_are_numbered_however_long_a_row_is_and_wherever_a_chunk_ends(
+    write: Callable[[str, Any], Path],
+) -> None:
+    good, lines, bad = row("light.a", "light.b"), [], []
+    for number in range(1_500):
+        line = sum(text.count("\n") + 1 for text in lines) + 1
+        if number % 100 == 99:
+            bad.append(line)
+        one = {**good, "entity_1": "no id" if number % 100 == 99 else f"light.{number}"}
+        blank = "" if number % 7 else " \r\n\n"
+        lines.append(json.dumps(one, indent=2 if number % 3 == 0 else None) + (blank if number % 100 == 97 else ""))
+    source = JsonSource(write("rows.jsonl", "\n".join(lines)))
+    (home,) = source.read(Home)
+    assert home.rows == 1_500 - len(bad)
+    assert source.report.reasons == [
+        f"line {line}: entity_1: 'no id' - expected an entity id such as light.kitchen" for line in bad[:5]
+    ]
+    assert source.report.rejected["row"] == len(bad)

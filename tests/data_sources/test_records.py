@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import defaultdict
 from typing import Any, get_args
 
 import pytest
@@ -270,3 +271,43 @@ def test_a_fingerprint_changes_with_what_helps_and_stays_where_there_is_none() -
     none = Home("home", (Entity(entity_id="cover.blind", supported_features=0),), ())
     some = Home("home", (Entity(entity_id="cover.blind", supported_features=3),), ())
     assert plain.fingerprint() == none.fingerprint() != some.fingerprint()
+
+
+def test_rows_that_repeat_one_before_are_counted_as_if_each_was_validated() -> None:
+    """Also where values of different types are equal, and where a key is spelt otherwise or holds a list."""
+    pair = {"entity_1": "light.a", "entity_2": "light.b", "confidence": 0.5}
+    told = [{"type": "t", "direction": "bidirectional", "strength": 0.1}, '{"type": "t"}', "t", None, {}, ["t"], 1]
+    rows: list[Any] = [pair | more for more in (
+        {}, {"note": 1}, {"entity_1": " LIGHT.A "}, {"entity_1": ["light.a"]}, {"confidence": 1}, {"confidence": True},
+        {"confidence": 1.5}, {"confidence": float("nan")}, {"confidence": "0.5"}, {"confidence": None},
+        {"device1": "light.c"},
+        {"synergy_score": 0.9}, {"synergy": pair | {"entity_2": "light.d"}}, {"synergy": 5}, {"trigger": "light.e"},
+        {"synergy_type": 1}, {"synergy_type": True}, {"synergy_type": float("nan")}, {"synergy_type": ""},
+        *({"automation_id": one} for one in (1, 1.0, True, "1", None, [1])),
+        *({"relationship": one} for one in told),
+    )]  # fmt: skip
+    rows += [{"relationship": {"type": "t"}, "confidence": 0.5}, {"confidence": 0.5}, {}, [], "x", 5]
+    report = LoadReport(where="x")
+    builder = HomeBuilder(report)
+    fields = ("synergy_type", "relationship_type", "direction", "automation_id")
+    totals: dict[Any, list[float]] = defaultdict(list)
+    rejected = 0
+    for turn in range(3):
+        for number, raw in enumerate(rows):
+            usual = isinstance(raw, dict) and raw.get("confidence") == 0.5
+            changed = raw | {"confidence": turn / 4} if usual else raw
+            builder.add_row(changed, f"row {number}", "row")
+            try:
+                row = Synergy.model_validate(changed)
+            except ValidationError:
+                rejected += 1
+                continue
+            key = (row.trigger, row.action, *(getattr(row, name) or "" for name in fields))
+            totals[key].append(row.confidence)
+    assert report.rejected["row"] == rejected > 0
+    assert report.read["row"] == 3 * len(rows)
+    found = {
+        (s.trigger, s.action, *(getattr(s, name) or "" for name in fields)): (s.rows, s.confidence)
+        for s in builder.build().synergies
+    }
+    assert found == {key: (len(own), round(sum(own) / len(own), 12)) for key, own in totals.items()}
