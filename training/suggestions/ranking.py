@@ -35,7 +35,10 @@ Habits = Mapping[tuple[str, str], tuple[Recipe, tuple[str, ...]]]
 """Pair -> the automation of what a person does by hand, and the entities that act in it."""
 
 POOL = 3000  # pairs of the model that are looked at, the best ones; more where more suggestions are wanted
-RELEVANCE = 0.7  # weight of a pair's own relevance; the rest is the weight of its likeness to those chosen before it
+# Weight of a pair's own score; the rest is the weight of its likeness to those chosen before it. Chosen by
+# benchmarks/suggestions.py: at 0.7 the list has a quarter fewer hits, at 1 fewer homes with any among the first ten.
+RELEVANCE = 0.98
+DISLIKE = 0.3  # weight of a pair's likeness to dismissed suggestions of the same kinds
 TOGETHER = 0.1  # members of a family act together where their scores differ by no more
 SAME_KIND = 0.1  # likeness of two pairs that join the same kinds of entities, such as a motion sensor and a light
 TOPIC = 1.0  # weight of how near a pair is to the topic of --about, a cosine
@@ -44,12 +47,10 @@ UNEXPLAINED = 0.1  # taken off the value of a pair that has no plain reason, as 
 
 
 ORDER_DIVERSE = (
-    "by score and by how often devices of the trigger's kind trigger anything; what is like a suggestion above it, or "
-    "has no plain reason, comes later. So the scores rise and fall; --no-diverse keeps the model's own order"
+    "by score; what is like a suggestion above it, or has no plain reason, comes later, so scores may rise and fall; "
+    "--no-diverse keeps the model's own order"
 )
-ORDER_OF_MODEL = (
-    "by score and by how often devices of the trigger's kind trigger anything. So the scores may rise and fall"
-)
+ORDER_OF_MODEL = "by score"
 
 
 @dataclass(frozen=True)
@@ -112,7 +113,6 @@ class Candidate(NamedTuple):
         actions: Entity ids that act together, the pair's own first.
         alternatives: Other members of the family in the pool.
         score: The model's score, raised where a person does it by hand (``_raised``).
-        relevance: What its place in the model's order is worth, on the scale of the scores.
         recipe: Its automation.
         reasons: Why it is suggested.
     """
@@ -121,7 +121,6 @@ class Candidate(NamedTuple):
     actions: tuple[str, ...]
     alternatives: tuple[str, ...]
     score: float
-    relevance: float
     recipe: Recipe
     reasons: tuple[str, ...]
 
@@ -220,15 +219,13 @@ def _candidates(
 ) -> list[Candidate]:
     """The pairs of the pool that can be automated, best first, each family as its best member."""
     score = {(t, a): s for t, a, s in pool}
-    # The relevance of a pair is the score at its place among all scores: the model's order is better than its scores.
-    relevance = sorted(score.values(), reverse=True)
     families: dict[tuple[str, str], list[str]] = defaultdict(list)
     for t, a, _ in pool:
         families[t, view.family(a)].append(a)
     done: set[tuple[str, str]] = set()
     refusals = wishes.refusals(view)
     found = []
-    for place, (t, a, s) in enumerate(pool):
+    for t, a, s in pool:
         head = view.head(a)
         if (t, a) in view.automated:
             left_out["automated already, through a group or a template or by the automation itself"] += 1
@@ -259,10 +256,9 @@ def _candidates(
                 continue
             others = [k for k in kin if k not in acting] if habit else others
             done.update((t, k) for k in kin)
-            score_of_pair, worth = (_raised(value, habit is not None) for value in (s, relevance[place]))
             reasons = tuple(filter(None, (recipe.reason, *view.reasons(t, a))))[:REASONS]
-            found.append(Candidate(t, acting, tuple(others), score_of_pair, worth, recipe, reasons))
-    return sorted(found, key=lambda candidate: -candidate.relevance)
+            found.append(Candidate(t, acting, tuple(others), _raised(s, habit is not None), recipe, reasons))
+    return sorted(found, key=lambda candidate: -candidate.score)
 
 
 def _told_by_another(
@@ -281,9 +277,9 @@ def _told_by_another(
 def _values(candidates: Sequence[Candidate], view: HomeView, wishes: Wishes) -> list[float]:
     """What each candidate is worth before others are chosen.
 
-    That is ``RELEVANCE * relevance``, plus ``TOPIC`` times how near it is to the topic, minus ``(1 - RELEVANCE)`` times
-    its likeness to each dismissed suggestion of the same kinds of entities, as if that had been chosen before. A no to
-    one kind says nothing of the others, so these stay as they are.
+    That is ``RELEVANCE * score``, plus ``TOPIC`` times how near it is to the topic, minus ``DISLIKE`` times how like it
+    is to each dismissed suggestion of the same kinds of entities. A no to one kind says nothing of the others, so these
+    stay as they are.
     """
     refused = defaultdict(list)
     for one in wishes.dismissed:
@@ -294,7 +290,7 @@ def _values(candidates: Sequence[Candidate], view: HomeView, wishes: Wishes) -> 
     for c, nearness in zip(candidates, near, strict=True):
         likeness = sum(_likeness(c, one, view) for one in refused.get(view.kinds(c.trigger, c.actions[0]), ()))
         kept = wishes.keeps_accepted and (c.trigger, c.actions[0]) in wishes.accepted
-        found.append(RELEVANCE * c.relevance + TOPIC * nearness - (1 - RELEVANCE) * likeness + KEPT * kept)
+        found.append(RELEVANCE * c.score + TOPIC * nearness - DISLIKE * likeness + KEPT * kept)
     return found
 
 

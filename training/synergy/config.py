@@ -10,7 +10,7 @@ from pydantic import Field
 from training.runs.models import MODELS
 from training.runs.settings import Config, Positive, PositiveFloat, Seed, Setting
 
-FORMAT_VERSION = 5  # of model files
+FORMAT_VERSION = 6  # of model files
 NO_BASE = "none"
 NO_NAMES_HELP = "Read names of entities word by word, even if the sentence encoder of the extra `names` is installed."
 

@@ -19,6 +19,8 @@ from training.synergy.vocabulary import Vocabulary
 Array = npt.NDArray[np.float32]
 MIN_DEVIATION = 0.05  # of cosines, which in a home of few entities can all be alike
 NGRAM = 3  # letters
+OVERLAP_STEPS = (0.001, 0.15, 0.35, 0.6)  # edges between the bins of name overlap
+BINS = len(OVERLAP_STEPS) + 1
 LENGTH_FLOOR = 1e-6  # of a vector that is scaled to length 1
 
 
@@ -41,6 +43,7 @@ class EncodedHome:
         can_act: ``[n]`` mask of the entities that can act.
         candidates: ``[c]`` indexes of the entities that can act.
         home_domain: ``[n]`` index of each entity's domain among the home's own domains.
+        home_class: ``[n]`` index of each entity's class among the home's own classes.
         word_vectors: ``[n, *]`` sparse rows of length 1: the idf of the rarest words of each name.
         token_vectors: ``[n, *]`` the same of all words and numbers.
         ngram_vectors: ``[n, *]`` the same of all sequences of ``NGRAM`` letters.
@@ -61,6 +64,7 @@ class EncodedHome:
         self.ngram_vectors = _idf_rows([_ngrams(own_id, name) for own_id, name in zip(ids, graph.names, strict=True)])
         self.places = np.array([places_of(own) for own in tokens], dtype=np.int64)
         self.home_domain = np.unique(np.array(graph.domains, dtype=object), return_inverse=True)[1].ravel()
+        self.home_class = np.unique(np.array(graph.classes, dtype=object), return_inverse=True)[1].ravel()
         self._centred = None if encoder is None or not graph.size else _centred(encoder(display_names(graph)))
         self._index(vocabulary, acting_domains)
 
@@ -102,14 +106,18 @@ class EncodedHome:
         return cosine(self.word_vectors, triggers, actions)
 
     def compare_places(self, triggers: Ints, actions: Ints) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_]]:
-        """``[t, a]`` masks: pairs whose names tell the same place, and pairs whose names tell different places.
+        """``[t, a]`` masks: pairs in the same place, and pairs in different places.
 
-        Places differ where each name tells one that the other does not. Such a pair is not in the first mask, even
-        where the names share a place too.
+        Where the areas of both are known, these are meant, else the places that their names tell. Names tell different
+        places where each tells one that the other does not. Such a pair is not in the first mask, even where the names
+        share a place too.
         """
         place, other_place = self.places[triggers][:, None], self.places[actions]
         different = in_different_places(place, other_place)
-        return ((place & other_place) != 0) & ~different, different
+        same = ((place & other_place) != 0) & ~different
+        area, other_area = self.graph.area[triggers][:, None], self.graph.area[actions]
+        known = (area >= 0) & (other_area >= 0)
+        return np.where(known, area == other_area, same), np.where(known, area != other_area, different)
 
     def trigger_meaning(self, triggers: Ints, actions: Ints, weight: Array) -> Array:
         """``[t, a]`` products of the triggers' name vectors and the weights of the actions' domains.
@@ -179,6 +187,11 @@ def _idf_rows(documents: Sequence[Sequence[str]]) -> Any:
     rows = csr_array((idf[columns].astype(np.float32), columns, starts), shape=(len(documents), max(1, len(index))))
     length = np.sqrt(np.asarray(rows.multiply(rows).sum(1)).ravel())
     return csr_array(diags_array(1 / np.maximum(length, LENGTH_FLOOR).astype(np.float32)) @ rows)
+
+
+def overlap_bin(overlap: Array) -> Ints:
+    """The bin of each name overlap, from 0 to ``BINS - 1``."""
+    return np.digitize(overlap, OVERLAP_STEPS)
 
 
 def cosine(rows: Any, left: Ints, right: Ints) -> Array:

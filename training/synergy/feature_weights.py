@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from training.synergy.encoded_home import EncodedHome
-from training.synergy.features import column
+from training.synergy.features import FEATURES, column
 from training.synergy.network import SynergyNetwork
 from training.synergy.training_homes import FoldStatistics, TrainingHomes
 from training.synergy.views import Block, ComparedPairs, ViewSampler, trigger_vectors
@@ -24,12 +24,15 @@ FIT_HOMES = 300
 KNOWN_VIEWS = 4  # of each home as a partly known one, beside one as a new home
 # Rows of all homes together; a home gets at least MIN_ROWS. Candidates of one row, beside supervised actions.
 FIT_ROWS, MIN_ROWS, FIT_ACTIONS = 6_000, 32, 400
-FIT_PAIRS = 1_500_000  # of all views, 140 bytes each: bounds memory where one home drives thousands of actions
+FIT_PAIRS = 1_000_000  # of all views, 230 bytes each: bounds memory where one home drives thousands of actions
 MOMENT_ROWS = 65_536  # pairs whose squared features are in memory at a time
 # L2 strengths towards the starting weights of features and of name vectors. Above L2_PAIRS training pairs they shrink
 # as L2_PAIRS / number of pairs.
-FEATURE_L2, MEANING_L2, BIAS_L2 = 0.6, 0.02, 1e-4
+FEATURE_L2, MEANING_L2, BIAS_L2 = 0.2, 0.02, 1e-4
 L2_PAIRS = 2_000
+# The weight of a feature that differs from 0 in fewer homes stays as it is: few homes know areas, and what one of them
+# says of areas is no more than chance.
+MIN_HOMES_OF_FEATURE = 5
 STARTING_BIAS = -3.0
 MIN_SCALE = 1e-2
 
@@ -68,17 +71,22 @@ def fit_feature_weights(
     if len(chosen) > FIT_HOMES:
         chosen = sorted(rng.choice(chosen, FIT_HOMES, replace=False).tolist())
     max_rows = rows_within_memory(homes, chosen)
+    shown: dict[int, Tensor] = {}  # home -> [f] mask of the features that differ from 0 in it
     fitted: list[tuple[EncodedHome, Block]] = []  # without their features, which take most of the memory
 
     def blocks() -> Iterator[Block]:
         for h in chosen:
             for view in (views.new_home(h), *(views.partly_known(h) for _ in range(KNOWN_VIEWS))):
-                block = views.block(h, view, max_rows[h], FIT_ACTIONS)
-                block = block._replace(weight=block.weight / KNOWN_VIEWS if len(view.known) else block.weight)
-                fitted.append((homes.encoded[h], block._replace(features=torch.empty(0))))
-                yield block
+                for block in views.blocks(h, view, max_rows[h], FIT_ACTIONS):
+                    block = block._replace(weight=block.weight / KNOWN_VIEWS if len(view.known) else block.weight)
+                    fitted.append((homes.encoded[h], block._replace(features=torch.empty(0))))
+                    shown[h] = shown.get(h, torch.zeros(len(FEATURES), dtype=torch.bool)) | (
+                        block.features != 0
+                    ).flatten(0, 1).any(0)
+                    yield block
 
     pairs = ComparedPairs.of(blocks())
+    free = (torch.stack(list(shown.values())).sum(0) >= min(MIN_HOMES_OF_FEATURE, len(chosen))).float()
     sizes = ((block, int(block.compared.sum())) for _, block in fitted)
     share = torch.cat([torch.full((size,), block.weight / size) for block, size in sizes])
     share /= share.sum()
@@ -100,6 +108,8 @@ def fit_feature_weights(
         logit = pairs.features @ weight + bias + trigger_meaning()
         value = pairs.loss(logit) + l2 * penalty + BIAS_L2 * bias.square()
         value.backward()  # type: ignore[no-untyped-call]
+        assert weight.grad is not None
+        weight.grad *= free
         return value
 
     optimizer.step(loss)  # type: ignore[no-untyped-call]

@@ -37,6 +37,11 @@ STARTING_WEIGHTS: dict[str, float] = {
     "action_words": 0.2,  # domain of the trigger, words of the action
     "target_words": 0.2,  # domain and words of the action
     "overlap_of_domains": 0.5,  # domain pair and bin of name overlap
+    # How often training homes have such an entity trigger anything. It is the same for all actions of a trigger.
+    "starts_domain": 1.0,
+    "starts_class": 1.0,  # relative to its domain
+    "starts_words": 0.0,  # sum over the words of its name
+    "starts_word": 0.0,  # the most telling of them
     # What trigger and action have in common.
     "name_overlap": 1.0,  # cosine of the rarest words
     "log_name_overlap": 0.5,
@@ -44,16 +49,23 @@ STARTING_WEIGHTS: dict[str, float] = {
     "letter_overlap": 1.0,  # cosine of sequences of three letters
     "same_name": 0.0,
     "meaning": 0.3,  # cosine of the vectors of both names
-    "same_place": 0.5,  # both names tell the same place, such as the kitchen
-    "other_place": -0.5,  # each name tells a place that the other does not: master bedroom, guest bedroom
-    "same_area": 1.0,
-    "same_device": 1.0,
+    # Both are in one area; where areas are not known, both names tell the same place, such as the kitchen.
+    "same_place": 0.5,
+    "other_place": -0.5,  # different areas; else each name tells a place that the other does not
+    "same_area": 0.5,  # beside what the place says: 1 in the same area, -1 in different ones
+    "same_device": 0.0,
     "same_domain": 0.0,
     # How much the action's name stands out in its home.
     "domain_crowd": 0.0,  # log of the share of entities of its domain
     "name_crowd": 0.0,  # log of the number of entities whose id begins alike
     "name_length": 0.0,  # log of the number of words
     "name_commonness": 0.0,  # mean cosine with the letters of all that can act
+    # The same of the trigger's name.
+    "trigger_domain_crowd": 0.0,
+    "trigger_name_crowd": 0.0,
+    "trigger_name_length": 0.0,
+    "trigger_name_commonness": 0.0,
+    "trigger_can_act": 0.0,
     # The home's known pairs; all 0 where none is known.
     "driven": 0.0,  # how many triggers drive the action
     "driven_by_domain": 0.2,  # how many of the trigger's domain do
@@ -66,6 +78,17 @@ STARTING_WEIGHTS: dict[str, float] = {
     "drives": 0.0,  # whether the action drives anything
     "home_action_domain": 0.3,  # log-odds of the action's domain in this home
     "home_domain_pair": 0.3,  # log-odds of the domain pair in this home, relative to that
+    "home_class_pair": 0.0,  # log-odds of the pair of classes and the bin of name overlap in this home
+    "trigger_drives": 0.0,  # how many actions the trigger drives
+    "trigger_driven": 0.0,  # how many triggers drive the trigger
+    "home_starts_domain": 0.0,  # log of how often entities of the trigger's domain trigger anything in this home
+    "home_starts_class": 0.0,  # the same of its class
+    "home_acts_class": 0.0,  # the same of entities of the action's class, as actions
+    "like_trigger": 0.0,  # likeness of words to the most similar trigger of its domain
+    "like_action": 0.0,  # likeness of words to the most similar action of its domain
+    "repeats_known": 0.0,  # how many known pairs become this one if words are exchanged (``repeated_pairs``)
+    "of_sibling_trigger": 0.0,  # how many triggers whose ids differ in one word drive the action
+    "of_sibling_action": 0.0,  # how many actions whose ids differ in one word the trigger drives
 }
 FEATURES = tuple(STARTING_WEIGHTS)  # their order is that of the columns of every block and of the weights in files
 KNOWN_FEATURES = FEATURES[FEATURES.index("driven") :]  # the features of ``KnownPairs``
@@ -91,7 +114,7 @@ def pair_features(log_odds: LogOdds, home: EncodedHome, known: KnownPairs, trigg
         (len(triggers), len(actions)),
         log_odds.features(home, overlap, triggers, actions),
         _home_features(home, overlap, triggers, actions),
-        known.features(home, triggers, actions) if len(known.pairs) else nothing_known,
+        known.features(home, overlap, triggers, actions) if len(known.pairs) else nothing_known,
     )
 
 
@@ -115,6 +138,8 @@ def _home_features(home: EncodedHome, overlap: Array, triggers: Ints, actions: I
         "same_device": (device == home.graph.device[actions]) & (device >= 0),
         "same_domain": home.home_domain[triggers][:, None] == home.home_domain[actions],
         **{name: values[actions] for name, values in home.prominence.items()},
+        **{f"trigger_{name}": values[triggers][:, None] for name, values in home.prominence.items()},
+        "trigger_can_act": home.can_act[triggers][:, None],
     }
 
 

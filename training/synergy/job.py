@@ -30,6 +30,9 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 SHIPPED_BASE = Path(__file__).resolve().parent / "base" / "synergy.safetensors"
+# Of so many homes that it knows, a training learns as much by itself, and the base would count them twice: the features
+# of a training pair would come from the pair itself.
+MANY_SHARED_HOMES = 10
 
 
 class SynergyJob(TrainingJob[list[Home], "TrainingResult"]):
@@ -126,11 +129,18 @@ class SynergyJob(TrainingJob[list[Home], "TrainingResult"]):
         from training.synergy.trainer import train_synergy_model
 
         base = None if self.base_path is None else PretrainedSynergy.load(self.base_path)
-        described = None if base is None else base.describe()
-        log.info("Base model: %s", NO_BASE if base is None else f"{self.base_path} ({len(base.home_ids)} real homes)")
         notes = []
         shared = {home.home_id for home in rows} & base.home_ids if base is not None else set()
-        if shared:
+        if len(shared) >= MANY_SHARED_HOMES and self.options.base_model is None:
+            base = None
+            notes.append(
+                f"{len(shared)} of the homes are among those that the base model was trained on: training starts "
+                "without it, for it would count their pairs twice"
+            )
+            log.info("Note: %s", notes[-1])
+        described = None if base is None else base.describe()
+        log.info("Base model: %s", NO_BASE if base is None else f"{self.base_path} ({len(base.home_ids)} real homes)")
+        if shared and base is not None:
             notes.append(
                 f"{len(shared)} of the homes are among those that the base model was trained on: held-out scores "
                 "flatter the model; --base-model none shows what it learns by itself"

@@ -179,8 +179,7 @@ class SynergyModel:
             k: How many pairs.
 
         Returns:
-            The pairs, best first; fewer where the home has fewer. The order is that of the score times how likely an
-            entity of the trigger's class is to trigger anything.
+            The pairs, best first; fewer where the home has fewer.
         """
         home, graph = self.encode(entities, known_synergies)
         scorer = self.scorer(home, graph.pairs)

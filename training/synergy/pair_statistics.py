@@ -9,12 +9,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from training.synergy.encoded_home import Array, EncodedHome
+from training.synergy.encoded_home import BINS, Array, EncodedHome, overlap_bin
 from training.synergy.graph import Ints
 from training.synergy.vocabulary import TABLES, Vocabulary
 
-OVERLAP_STEPS = (0.001, 0.15, 0.35, 0.6)  # edges between the bins of name overlap
-BINS = len(OVERLAP_STEPS) + 1
 PSEUDO_POSITIVES = 1.0  # seen at the coarser rate, by which a rate is shrunk towards it
 SAMPLED_TRIGGERS, SAMPLED_ACTIONS = 200, 2_000  # of one home, for the statistics that need every pair
 MIN_RATE, MAX_RATE = 1e-7, 0.98
@@ -35,7 +33,8 @@ class PairStatistics:
             ``domain_pair`` ``[d, d]``, ``class_pair`` ``[c, c]``, ``class_domain`` ``[c, d]``, ``trigger_word``
             ``[w, d]`` (words of the trigger, domain of the action), ``action_word`` ``[d, w]`` (domain of the trigger,
             words of the action), ``target_word`` ``[d, w]`` (domain and words of the action), ``overlap``
-            ``[d, d * BINS]`` (domain pair and bin of name overlap), ``trigger`` ``[1, c]`` (triggers, all entities).
+            ``[d, d * BINS]`` (domain pair and bin of name overlap), ``trigger`` ``[1, c]`` (triggers, all entities),
+            ``starting_word`` ``[1, w]`` (words of triggers, of all entities).
     """
 
     def __init__(self, vocabulary: Vocabulary, counts: dict[str, Tensor] | None = None) -> None:
@@ -50,6 +49,7 @@ class PairStatistics:
             "target_word": (2, d, w),
             "overlap": (2, d, d * BINS),
             "trigger": (2, 1, c),
+            "starting_word": (2, 1, w),
         }
         self.counts = counts or {name: torch.zeros(shape) for name, shape in shapes.items()}
         _check_shapes("counts", self.counts, shapes)
@@ -83,6 +83,8 @@ class PairStatistics:
         add("target_word", 0, domain[action].repeat(width), words[action])
         add("trigger", 0, np.zeros_like(triggers), classes[triggers])
         add("trigger", 1, np.zeros_like(classes), classes)
+        add("starting_word", 0, np.zeros_like(words[triggers]), words[triggers])
+        add("starting_word", 1, np.zeros_like(words), words)
         add("target_word", 1, domain[candidates].repeat(width), words[candidates], home_weight * len(triggers))
 
         # Candidates are counted as outer products of histograms, in time linear in the home.
@@ -116,7 +118,7 @@ class PairStatistics:
         add(
             1,
             home.domain[rows][:, None] * size + home.domain[columns],
-            np.digitize(overlap, OVERLAP_STEPS),
+            overlap_bin(overlap),
             home_weight / share * len(home.candidates) / len(columns),
         )
         row = np.searchsorted(rows, sampled[:, 0])
@@ -125,7 +127,7 @@ class PairStatistics:
         add(
             0,
             home.domain[sampled[:, 0]] * size + home.domain[sampled[:, 1]],
-            np.digitize(overlap, OVERLAP_STEPS),
+            overlap_bin(overlap),
             home_weight / share,
         )
 
@@ -154,6 +156,7 @@ class PairStatistics:
             "target_word": ("domains", "words"),
             "overlap": ("domains", "overlap"),
             "trigger": ("one", "classes"),
+            "starting_word": ("one", "words"),
         }
         for table, (rows, columns) in axes.items():
             for kind in (0, 1):
@@ -178,8 +181,13 @@ class PairStatistics:
         trigger_domain_rate = _shrunk(domain_pair.sum(2), base_rate)
         action_word_rate = _shrunk(counts["action_word"], trigger_domain_rate.unsqueeze(1).expand(-1, words))
         target_rate = _shrunk(counts["target_word"], action_rate.unsqueeze(1).expand(-1, words))
-        triggers, entities = counts["trigger"][:, 0]
-        trigger_rate = torch.tensor((float(triggers.sum()) + 1e-3) / (float(entities.sum()) + 1e-1)).clamp_max(0.5)
+        by_class = counts["trigger"][:, 0]
+        by_domain = torch.zeros(2, len(action_rate)).index_add(1, class_domain, by_class)
+        triggers, entities = by_class.sum(1).tolist()
+        starting_rate = torch.tensor((triggers + 1e-3) / (entities + 1e-1)).clamp_max(0.5)
+        domain_starting_rate = _shrunk(by_domain, starting_rate)
+        class_starting_rate = _shrunk(by_class, domain_starting_rate[class_domain])
+        word_starting_rate = _shrunk(counts["starting_word"][:, 0], starting_rate)
         odds = LogOdds(
             action_domain=_log_odds(action_rate) - _log_odds(base_rate),
             domain_pair=_log_odds(pair_rate) - _log_odds(action_rate).unsqueeze(0),
@@ -190,9 +198,12 @@ class PairStatistics:
             target_word=_log_odds(target_rate) - _log_odds(action_rate).unsqueeze(1),
             overlap=self._overlap_odds(base_rate, action_rate, pair_rate),
             meaning=torch.zeros(0, len(action_rate)),
-            trigger=_log_odds(_shrunk(counts["trigger"][:, 0], trigger_rate)) - _log_odds(trigger_rate),
+            starting_domain=_log_odds(domain_starting_rate) - _log_odds(starting_rate),
+            starting_class=_log_odds(class_starting_rate) - _log_odds(domain_starting_rate[class_domain]),
+            starting_word=_log_odds(word_starting_rate) - _log_odds(starting_rate),
         )
         # Index 0 stands for unknown words and for the padding of names, of which nothing is known.
+        odds.starting_word[0] = 0
         odds.trigger_word[0] = 0
         odds.action_word[:, 0] = 0
         odds.target_word[:, 0] = 0
@@ -243,7 +254,9 @@ class LogOdds:
         action_word: ``[d, w]`` by domain of the trigger and word of the action, relative to the trigger's domain.
         target_word: ``[d, w]`` by domain and word of the action, relative to ``action_domain``.
         overlap: ``[d, d, BINS]`` by domain pair and bin of name overlap, relative to the domain pair.
-        trigger: ``[c]`` by class: how likely an entity is to trigger anything, relative to the mean over entities.
+        starting_domain: ``[d]`` by domain: how likely an entity is to trigger anything, relative to the mean.
+        starting_class: ``[c]`` by class: the same, relative to the domain.
+        starting_word: ``[w]`` by word of its name: the same, relative to the mean over entities.
         meaning: ``[dimensions, d]`` weights of name vectors: what each number in the vector of a trigger's name adds
             for each domain of the action. They are fitted, not counted; without name vectors there are no dimensions.
     """
@@ -256,7 +269,9 @@ class LogOdds:
     action_word: Tensor
     target_word: Tensor
     overlap: Tensor
-    trigger: Tensor
+    starting_domain: Tensor
+    starting_class: Tensor
+    starting_word: Tensor
     meaning: Tensor
 
     def check(self, vocabulary: Vocabulary) -> None:
@@ -272,7 +287,9 @@ class LogOdds:
             "action_word": (d, w),
             "target_word": (d, w),
             "overlap": (d, d, BINS),
-            "trigger": (c,),
+            "starting_domain": (d,),
+            "starting_class": (c,),
+            "starting_word": (w,),
             "meaning": (tables["meaning"].shape[0], d),
         }
         _check_shapes("log_odds", tables, shapes)
@@ -285,7 +302,12 @@ class LogOdds:
         """
         domain, action_domain = home.domain[triggers], home.domain[actions]
         trigger_class, action_words = home.entity_class[triggers], home.words[actions]
+        starting = self.starting_word.numpy()[home.words[triggers]]
         return {
+            "starts_domain": self.starting_domain.numpy()[domain][:, None],
+            "starts_class": self.starting_class.numpy()[trigger_class][:, None],
+            "starts_words": starting.sum(1)[:, None],
+            "starts_word": starting.max(1)[:, None],
             "action_domain": self.action_domain.numpy()[action_domain],
             "domain_pair": self.domain_pair.numpy()[domain][:, action_domain],
             "class_pair": self.class_pair.numpy()[trigger_class][:, home.entity_class[actions]],
@@ -294,9 +316,7 @@ class LogOdds:
             "trigger_meaning": home.trigger_meaning(triggers, actions, self.meaning.numpy()),
             "action_words": _by_distinct(domain, lambda d: self.action_word.numpy()[d][action_words].sum(1)),
             "target_words": self.target_word.numpy()[action_domain[:, None], action_words].sum(1),
-            "overlap_of_domains": self.overlap.numpy()[
-                domain[:, None], action_domain, np.digitize(overlap, OVERLAP_STEPS)
-            ],
+            "overlap_of_domains": self.overlap.numpy()[domain[:, None], action_domain, overlap_bin(overlap)],
         }
 
 

@@ -86,8 +86,6 @@ class HomeScorer:
     def best_pairs(self, k: int, offered: Offered | None = None) -> tuple[Ints, Array]:
         """The best pairs of the home that are not known, of entities that are not set aside (``HomeGraph``).
 
-        Their order is that of the logit plus the log-odds that an entity of the trigger's class triggers anything.
-
         Args:
             k: How many pairs.
             offered: Which pairs are looked at; all if not given.
@@ -98,24 +96,21 @@ class HomeScorer:
         automated = ~self.home.graph.set_aside
         starting, acting = (automated, automated) if offered is None else (m & automated for m in offered[:2])
         candidates = self.home.candidates[acting[self.home.candidates]]
-        triggering = self._log_odds.trigger[torch.from_numpy(self.home.entity_class)].unsqueeze(1)
-        pairs, logits, order = np.empty((0, 2), dtype=np.int64), np.empty(0), np.empty(0)
+        pairs, logits = np.empty((0, 2), dtype=np.int64), np.empty(0)
         for block in self.blocks(np.flatnonzero(starting), candidates) if len(candidates) else ():
             left_out = pair_mask(self._known.pairs, block.triggers, candidates) | (
                 block.triggers[:, None] == candidates
             )
             if offered is not None:
                 left_out |= ~(offered.either[block.triggers][:, None] | offered.either[candidates])
-            ranked = block.logits + triggering[torch.from_numpy(block.triggers)]
-            flat = ranked.masked_fill(torch.from_numpy(left_out), -torch.inf).flatten()
+            flat = block.logits.masked_fill(torch.from_numpy(left_out), -torch.inf).flatten()
             top = flat.topk(min(k, len(flat)))
             chosen = top.indices[top.values > -torch.inf]
-            t, a = np.unravel_index(chosen.numpy(), ranked.shape)
+            t, a = np.unravel_index(chosen.numpy(), left_out.shape)
             pairs = np.concatenate([pairs, np.stack([block.triggers[t], candidates[a]], axis=1)])
-            logits = np.concatenate([logits, block.logits.flatten()[chosen].numpy()])
-            order = np.concatenate([order, flat[chosen].numpy()])
-            best = np.argsort(-order, kind="stable")[:k]
-            pairs, logits, order = pairs[best], logits[best], order[best]
+            logits = np.concatenate([logits, flat[chosen].numpy()])
+            best = np.argsort(-logits, kind="stable")[:k]
+            pairs, logits = pairs[best], logits[best]
         return pairs, logits
 
 

@@ -269,7 +269,7 @@ class SynergyTrainer:
         self.start = InitialWeights(weight, meaning)
         self._validation = [] if split.strategy == "none" else self._sampled_tasks("validation")
         self._validation_features: dict[int, Tensor] = {}
-        self._kept: dict[int, list[Block]] = {}
+        self._kept: dict[int, list[tuple[Block, Block]]] = {}
         self._room = KEPT_PAIRS
 
     @property
@@ -334,31 +334,33 @@ class SynergyTrainer:
         return float(np.mean(losses))
 
     def _step(self, optimizer: torch.optim.Optimizer, homes: Sequence[int]) -> float:
-        blocks = [self._block(h) for h in homes]
-        graph = collate([self.encoded[h] for h in homes], [block.known for block in blocks])
+        blocks = [self._blocks(h) for h in homes]
+        graph = collate([self.encoded[h] for h in homes], [own[0].known for own in blocks])
         entity = self.network.encode(graph)
         logits = []
-        for offset, block in zip(graph.offsets, blocks, strict=True):
+        for offset, block in (
+            (offset, block) for offset, own in zip(graph.offsets, blocks, strict=True) for block in own
+        ):
             triggers, actions = torch.from_numpy(block.triggers + offset), torch.from_numpy(block.actions + offset)
             logits.append(self.network(entity, triggers, actions, block.features)[block.compared])
-        loss = ComparedPairs.of(blocks).loss(torch.cat(logits))
+        loss = ComparedPairs.of(block for own in blocks for block in own).loss(torch.cat(logits))
         optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         torch.nn.utils.clip_grad_norm_(self.network.parameters(), MAX_GRADIENT)
         optimizer.step()
         return float(loss.detach())
 
-    def _block(self, h: int) -> Block:
-        """The block of a view of one home for one step, new or kept."""
+    def _blocks(self, h: int) -> tuple[Block, Block]:
+        """The blocks of a view of one home for one step, new or kept."""
         kept = self._kept.setdefault(h, [])
         if len(kept) == KEPT_BLOCKS:
             return kept[int(self._rng.integers(KEPT_BLOCKS))]
-        block = self.views.block(h, self.views.draw(h), STEP_ROWS, STEP_ACTIONS)
-        pairs = block.positive.numel()
+        blocks = self.views.blocks(h, self.views.draw(h), STEP_ROWS, STEP_ACTIONS)
+        pairs = sum(block.positive.numel() for block in blocks)
         if self._room >= pairs:
             self._room -= pairs
-            kept.append(block)
-        return block
+            kept.append(blocks)
+        return blocks
 
     def _validate(self) -> float:
         scores = []

@@ -1,8 +1,8 @@
 """Views of training homes, blocks of pairs drawn from them, and the loss of these pairs.
 
 A view of a home splits its training pairs, as PyG's RandomLinkSplit does: the known pairs carry messages and are read
-as features, the supervised pairs are predicted. No pair is both. A block then holds the supervised pairs of a view
-among negatives of the same triggers.
+as features, the supervised pairs are predicted. No pair is both. One block then holds the supervised pairs of a view
+among negatives of the same triggers, a second one negatives of the whole home.
 """
 
 from __future__ import annotations
@@ -18,13 +18,15 @@ from torch import Tensor
 from torch.nn import functional
 
 from training.synergy.encoded_home import EncodedHome
-from training.synergy.features import pair_features
+from training.synergy.features import FEATURES, pair_features
 from training.synergy.graph import Ints, pair_mask
 from training.synergy.known_pairs import KnownPairs
 from training.synergy.training_homes import FoldStatistics, TrainingHomes
 
 NEW_HOME_SHARE = 0.5  # of the views show a home as a new one
 HIDDEN_SHARE = 0.3  # of the automations are supervised where a view shows a home as a partly known one
+# Of the whole home in its second block. Triggers differ more than actions do in how often they are part of a pair.
+HOME_TRIGGERS, HOME_ACTIONS = 48, 12
 
 
 class View(NamedTuple):
@@ -55,6 +57,8 @@ class Block(NamedTuple):
         log_multiplicity: ``[a]`` log of the number of candidates that each action stands for.
         weight: What each pair of the home counts.
         features: ``[t, a, f]``.
+        triggers_each: Of a block of the whole home, how many triggers each of its own stands for. Its pairs are
+            compared with the supervised pairs of the block before it. 0 for a block of supervised pairs.
     """
 
     known: Ints
@@ -66,6 +70,7 @@ class Block(NamedTuple):
     log_multiplicity: Tensor
     weight: float
     features: Tensor
+    triggers_each: float = 0.0
 
     @property
     def compared(self) -> Tensor:
@@ -79,23 +84,30 @@ class ComparedPairs(NamedTuple):
     Attributes:
         features: ``[k, f]``.
         positive: ``[k]`` weights of the supervised pairs, 0 for negatives.
-        negative: ``[k]`` numbers of negatives that each pair stands for, 0 for supervised pairs.
+        negative: ``[k]`` numbers of negatives of its row that each pair stands for, 0 for supervised pairs.
+        of_home: ``[k]`` numbers of negatives of its home that each pair stands for, 0 for supervised pairs.
         row: ``[k]`` numbers of the blocks' rows, in ascending order. Pairs of one row are ranked against each other.
+        view: ``[k]`` numbers of the views, in ascending order.
         weight: ``[k]`` what a pair of its home counts.
     """
 
     features: Tensor
     positive: Tensor
     negative: Tensor
+    of_home: Tensor
     row: Tensor
+    view: Tensor
     weight: Tensor
 
     @classmethod
     def of(cls, blocks: Iterable[Block]) -> ComparedPairs:
-        """The compared pairs of ``blocks``, one block after another."""
-        parts, first = [], 0
+        """The compared pairs of ``blocks``, one after another, each block of a home after that of its view."""
+        parts, first, view = [], 0, -1
         for block in blocks:
-            negative = block.negative * block.log_multiplicity.exp() + block.dismissed
+            view += not block.triggers_each
+            candidates = block.negative * block.log_multiplicity.exp()
+            negative = block.dismissed + candidates * (not block.triggers_each)
+            of_home = block.dismissed + candidates * block.triggers_each
             compared = block.compared
             row = first + compared.nonzero()[:, 0]
             first += len(block.triggers)
@@ -104,7 +116,9 @@ class ComparedPairs(NamedTuple):
                     block.features[compared],
                     block.positive[compared],
                     negative[compared],
+                    of_home[compared],
                     row,
+                    torch.full((len(row),), view),
                     torch.full((len(row),), block.weight),
                 )
             )
@@ -113,15 +127,22 @@ class ComparedPairs(NamedTuple):
     def loss(self, logit: Tensor) -> Tensor:
         """The loss of ``[k]`` logits, for a unit of positive weight.
 
-        It is the sum of two: the softmax cross-entropy of each supervised pair against the negatives of its row, and
-        the logistic loss of every pair. The first ranks; the second makes the scores of different triggers comparable.
+        It is the sum of three: the softmax cross-entropy of each supervised pair against the negatives of its row, the
+        same against those of its whole home, and the logistic loss of every pair of a ranked row. The first ranks the
+        actions of a trigger, the second what a person is shown, and the third gives scores a level.
         """
-        top = logit.detach().max()
-        others = torch.zeros(int(self.row[-1]) + 1).index_add(0, self.row, self.negative * (logit - top).exp())
-        others = others.clamp_min(1e-30).log() + top
-        of_positive = functional.softplus(others[self.row] - logit) + functional.softplus(-logit)
+        of_positive = functional.softplus(-logit)
+        for group, negative in ((self.row, self.negative), (self.view, self.of_home)):
+            of_positive = of_positive + functional.softplus(_log_sum(logit, group, negative) - logit)
         losses = self.positive * of_positive + self.negative * functional.softplus(logit)
         return (self.weight * losses).sum() / (self.weight * self.positive).sum()
+
+
+def _log_sum(logit: Tensor, group: Tensor, count: Tensor) -> Tensor:
+    """``[k]``: log of the sum of ``count`` times e to the ``logit`` over all of the same group; groups ascend."""
+    top = logit.detach().max()
+    sums = torch.zeros(int(group[-1]) + 1).index_add(0, group, count * (logit - top).exp())
+    return (sums.clamp_min(1e-30).log() + top)[group]
 
 
 class ViewSampler:
@@ -163,8 +184,8 @@ class ViewSampler:
             return self.new_home(h)
         return View(rows[supervised[rows]], graph.pairs[train & ~supervised])
 
-    def block(self, h: int, view: View, max_rows: int, max_actions: int) -> Block:
-        """The supervised pairs of a view among negatives of the same triggers.
+    def blocks(self, h: int, view: View, max_rows: int, max_actions: int) -> tuple[Block, Block]:
+        """The supervised pairs of a view among negatives of the same triggers, and negatives of the whole home.
 
         Args:
             h: The home.
@@ -174,9 +195,13 @@ class ViewSampler:
                 for all others.
 
         Returns:
-            The block. None of its negatives is a training pair. A dismissed pair counts as much as all candidates of
+            Both blocks. None of the negatives is a training pair. A dismissed pair counts as much as all candidates of
             its trigger together: it is known to be none, where they are only not known to be one.
         """
+        known = KnownPairs(self._homes.encoded[h], view.known)
+        return self._supervised(h, view, known, max_rows, max_actions), self._of_home(h, view, known)
+
+    def _supervised(self, h: int, view: View, known: KnownPairs, max_rows: int, max_actions: int) -> Block:
         graph, home = self._homes.graphs[h], self._homes.encoded[h]
         supervised = view.supervised
         pairs, fold = graph.pairs[supervised], self._homes.fold[h][supervised]
@@ -209,12 +234,6 @@ class ViewSampler:
         refused[row_of_dismissed, np.searchsorted(actions, dismissed[:, 2])] = len(home.candidates)
         negative[np.setdiff1d(np.arange(len(rows)), row)] = False
         negative |= refused > 0
-        known_pairs = KnownPairs(home, view.known)
-        folds, starts = np.unique(rows[:, 0], return_index=True)  # rows are sorted by fold
-        features = [
-            pair_features(self._statistics.without_fold[f], home, known_pairs, of_fold, actions)
-            for f, of_fold in zip(folds, np.split(triggers, starts[1:]), strict=True)
-        ]
         return Block(
             known=view.known,
             triggers=triggers,
@@ -224,8 +243,47 @@ class ViewSampler:
             dismissed=torch.from_numpy(refused),
             log_multiplicity=torch.from_numpy(log_multiplicity.astype(np.float32)),
             weight=self._homes.weight[h],
-            features=torch.cat(features),
+            features=self._features(home, known, rows, actions),
         )
+
+    def _of_home(self, h: int, view: View, known: KnownPairs) -> Block:
+        """Some of the triggers of a home by some of its actions; those are left out that nobody automates."""
+        graph, home = self._homes.graphs[h], self._homes.encoded[h]
+        automated = ~graph.set_aside
+        all_triggers, all_actions = np.flatnonzero(automated), home.candidates[automated[home.candidates]]
+        triggers = self._some(all_triggers, HOME_TRIGGERS)
+        actions = self._some(all_actions, HOME_ACTIONS)
+        folds = self._rng.choice(self._homes.fold[h][self._homes.positives[h]], len(triggers))
+        rows = np.stack([folds, triggers], axis=1)[np.argsort(folds, kind="stable")]
+        triggers = rows[:, 1]
+        distinct, place = np.unique(triggers, return_inverse=True)
+        training = graph.pairs[self._homes.split.select(h, "train")]
+        negative = ~pair_mask(training, distinct, actions)[place] & (triggers[:, None] != actions)
+        nothing = torch.zeros(negative.shape)
+        return Block(
+            known=view.known,
+            triggers=triggers,
+            actions=actions,
+            positive=nothing,
+            negative=torch.from_numpy(negative),
+            dismissed=nothing,
+            log_multiplicity=torch.full((len(actions),), math.log(max(1.0, len(all_actions) / HOME_ACTIONS))),
+            weight=self._homes.weight[h],
+            features=self._features(home, known, rows, actions),
+            triggers_each=max(1.0, len(all_triggers) / HOME_TRIGGERS),
+        )
+
+    def _some(self, entities: Ints, most: int) -> Ints:
+        return entities if len(entities) <= most else np.sort(self._rng.choice(entities, most, replace=False))
+
+    def _features(self, home: EncodedHome, known: KnownPairs, rows: Ints, actions: Ints) -> Tensor:
+        """``[t, a, f]`` features of ``[t, 2]`` folds and triggers, sorted by fold, looked up without that fold."""
+        folds, starts = np.unique(rows[:, 0], return_index=True)
+        parts = [
+            pair_features(self._statistics.without_fold[f], home, known, of_fold, actions)
+            for f, of_fold in zip(folds.tolist(), np.split(rows[:, 1], starts[1:]), strict=True)
+        ]
+        return torch.cat(parts) if parts else torch.zeros(0, len(actions), len(FEATURES))
 
     def _dismissed(self, h: int, max_rows: int) -> Ints:
         """``[d, 3]`` fold, trigger and action of dismissed pairs of a home; ``max_rows`` are drawn of more."""

@@ -253,13 +253,14 @@ def test_a_dismissed_pair_is_a_negative_of_every_block_and_no_row_of_its_own_has
     (of,), _ = labelled([as_home(raw)], answered(said("dismissed", *dismissed)))
     graph = build_graph(of)
     trainer = SynergyTrainer([graph], split_pairs([graph]), QUICK)
-    block = trainer.views.block(0, trainer.views.new_home(0), 32, 1_000)
+    block, of_home = trainer.views.blocks(0, trainer.views.new_home(0), 32, 1_000)
     ids = graph.entity_ids
     of_trigger = [t for t in range(len(block.triggers)) if ids[block.triggers[t]] == dismissed[0]]
     compared = [(t, ids[block.actions[a]]) for t, a in block.compared.nonzero().tolist() if t in of_trigger]
     assert compared == [(of_trigger[0], dismissed[1])]
     assert float(block.dismissed.sum()) == len(trainer.encoded[0].candidates)
     assert not (block.positive * block.dismissed).any()
+    assert not of_home.dismissed.any()
 
 
 def test_answers_of_what_is_held_out_are_not_trained_on() -> None:

@@ -28,6 +28,7 @@ from training.synergy.pair_statistics import PairStatistics
 from training.synergy.same_homes import MANY_PAIRS
 from training.synergy.splits import everything_trains, known_home_split, split_pairs
 from training.synergy.trainer import SynergyTrainer, TrainingResult, train_synergy_model
+from training.synergy.views import ComparedPairs
 from training.synergy.vocabulary import Vocabulary
 
 QUICK = SynergyConfig(epochs=2)
@@ -248,17 +249,37 @@ def test_negatives_stay_inside_the_home_stand_for_all_and_none_is_a_known_pair()
     by_automation = replace(everything_trains([graph]), strategy="none")  # folds are of automations
     trainer = SynergyTrainer([graph], by_automation, QUICK)
     known = {tuple(pair) for pair in graph.pairs.tolist()}
-    whole = trainer.views.block(0, trainer.views.new_home(0), max_rows=1000, max_actions=1000)
+    whole, of_home = trainer.views.blocks(0, trainer.views.new_home(0), max_rows=1000, max_actions=1000)
     asked = {(whole.triggers[t], whole.actions[a]) for t, a in whole.positive.nonzero().tolist()}
     negatives = [(whole.triggers[t], whole.actions[a]) for t, a in whole.negative.nonzero().tolist()]
     assert asked == known
     assert known.isdisjoint(negatives)
     assert all(graph.acting([])[a] and t != a for t, a in negatives)
     assert not whole.log_multiplicity.any()
-    drawn = trainer.views.block(0, trainer.views.new_home(0), max_rows=8, max_actions=20)
+    drawn, _ = trainer.views.blocks(0, trainer.views.new_home(0), max_rows=8, max_actions=20)
     assert drawn.features.shape == (8, len(drawn.actions), len(FEATURES))
     assert (drawn.positive.sum(1) > 0).all()
     assert float(drawn.log_multiplicity.exp().sum()) == pytest.approx(len(trainer.encoded[0].candidates))
+    assert not of_home.positive.any()
+    assert known.isdisjoint((of_home.triggers[t], of_home.actions[a]) for t, a in of_home.negative.nonzero().tolist())
+    represented = of_home.triggers_each * len(of_home.triggers) * float(of_home.log_multiplicity.exp().sum())
+    assert represented == pytest.approx(graph.size * len(trainer.encoded[0].candidates))
+
+
+def test_the_loss_ranks_a_pair_against_its_row_and_against_its_whole_home() -> None:
+    graph = build_graph(as_home(home("a", rooms=tuple(f"room{chr(97 + i)}" for i in range(24)))))
+    trainer = SynergyTrainer([graph], everything_trains([graph]), QUICK)
+    blocks = trainer.views.blocks(0, trainer.views.new_home(0), max_rows=8, max_actions=20)
+    pairs = ComparedPairs.of([*blocks, *blocks])
+    once = ComparedPairs.of(blocks)
+    assert pairs.view.unique().tolist() == [0, 1]
+    logit = torch.randn(len(once.row), generator=torch.Generator().manual_seed(0))
+    assert float(pairs.loss(torch.cat([logit, logit]))) == pytest.approx(float(once.loss(logit)), rel=1e-5)
+    in_home = once.of_home > 0
+    assert in_home.any()
+    assert not (in_home & (once.negative > 0)).any()
+    worse = float(once.loss(logit + 3.0 * in_home))  # what no trigger is compared with, but the home is
+    assert worse > float(once.loss(logit)) + 0.1
 
 
 def test_the_fit_shows_small_homes_whole_and_large_ones_within_the_bound(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -299,7 +320,7 @@ def test_statistics_of_a_training_pair_leave_it_out() -> None:
     homes.append(build_graph(as_home(odd)))
     split = everything_trains(homes)
     trainer = SynergyTrainer(homes, split, QUICK)
-    block = trainer.views.block(6, trainer.views.new_home(6), 10, 100)
+    block, _ = trainer.views.blocks(6, trainer.views.new_home(6), 10, 100)
     ((t, a),) = block.positive.nonzero().tolist()
     known = KnownPairs(trainer.encoded[6], block.known)
     seen = pair_features(trainer.log_odds, trainer.encoded[6], known, block.triggers, block.actions)

@@ -23,7 +23,7 @@ from training.synergy.trainer import pretrain, train_synergy_model
 def test_the_shipped_base_is_small_names_its_sources_and_suggests_for_a_home_without_automations() -> None:
     base = PretrainedSynergy.load(SHIPPED_BASE)
     assert SHIPPED_BASE.stat().st_size + SHIPPED_BASE.with_suffix(".json").stat().st_size < 2_000_000
-    assert len(base.home_ids) == 22
+    assert len(base.home_ids) == 53
     assert "MIT" in base.card["licences"]
     entities = home("new", areas=False)["entities"]
     best = SynergyModel.load(SHIPPED_BASE).suggest(entities, [], 6)
