@@ -76,11 +76,13 @@ def verdict(metrics: dict[str, Any]) -> str:
 def plot_reliability(metrics: dict[str, Any]) -> bytes | None:
     """A reliability diagram as PNG: observed share of genuine patterns over predicted probability.
 
-    Returns None if matplotlib is not installed.
+    Returns None if matplotlib is not installed or nothing was held out.
     """
+    measured = metrics.get("test")
+    if measured is None:
+        return None
 
     def draw(figure: Any) -> None:
-        measured = metrics.get("test") or metrics["in_sample"]
         bins = measured["reliability"]
         axes, counts = figure.subplots(2, 1, height_ratios=(3, 1), sharex=True)
         axes.plot([0, 1], [0, 1], color="grey", linestyle=":", label="perfectly calibrated")
@@ -91,7 +93,7 @@ def plot_reliability(metrics: dict[str, Any]) -> bytes | None:
         above = [high - share for share, (_, high) in zip(observed, ends, strict=True)]
         axes.errorbar(predicted, observed, yerr=[below, above], fmt="o", capsize=3, label="this model, 95 % interval")
         axes.set(ylabel="share that is genuine", ylim=(-0.05, 1.05))
-        axes.set_title("Held-out patterns" if "test" in metrics else "In-sample (nothing held out)")
+        axes.set_title("Held-out patterns")
         axes.legend(loc="lower right", frameon=False, fontsize="small")
         counts.bar(predicted, [place["rows"] for place in bins], width=0.06, color="tab:blue")
         counts.set(xlabel="predicted probability", ylabel="rows", xlim=(-0.05, 1.05))

@@ -20,7 +20,7 @@ from data_sources import PATTERN_TYPES, PatternRow
 from training.judging.metrics import expected_calibration_error, reliability
 from training.patterns.audit import audit_patterns
 from training.patterns.model import CANDIDATES, PatternModel
-from training.patterns.report import score_lines, verdict
+from training.patterns.report import plot_reliability, score_lines, verdict
 from training.patterns.trainer import train_patterns
 from training.runs.errors import ModelFileError, TrainingError
 
@@ -126,6 +126,7 @@ def test_few_entities_are_scored_in_sample_under_that_name() -> None:
     trained = train_patterns(learnable(entities=8))
     assert "test" not in trained.metrics
     assert trained.metrics["in_sample"]["rows"] == 48
+    assert plot_reliability(trained.metrics) is None
     assert trained.metrics["cross_validation"]["grouped_by"] == "entity"
     assert "Nothing was held out" in verdict(trained.metrics)
     assert "In-sample scores (NOT held out)" in "\n".join(score_lines(trained.metrics))

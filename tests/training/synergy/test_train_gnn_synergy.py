@@ -104,7 +104,8 @@ def test_four_pairs_train_and_the_summary_says_that_nothing_was_held_out(train: 
     assert any("4 distinct pairs allow no held-out score" in note for note in summary["notes"])
     assert "in_sample" in summary["metrics"]
     assert "test" not in summary["metrics"]
-    assert (path.parent / "models" / "gnn_synergy.pth").is_file()
+    published = {"gnn_synergy.pth", "gnn_synergy_metadata.json"}
+    assert published == {p.name for p in (path.parent / "models").iterdir()}, "a plot would show in-sample scores alone"
     assert (path.parent / "gnn_training.log").read_text().count(" INFO Epoch ") == 31
 
     from training.synergy.model import SynergyModel
