@@ -95,7 +95,9 @@ def check(models: tuple[str, ...], require_distinct: bool, **options: Any) -> No
 @click.argument("models", nargs=-1, metavar="[MODEL ...]")
 @click.option("--all", "all_models", is_flag=True, help="Train all models; skip one if the source has no data for it.")
 @click.option(
-    "--force", is_flag=True, help="Train even on too few rows, and pass --force to training commands that have it."
+    "--force",
+    is_flag=True,
+    help="Train even on too few rows or unchanged data, and pass --force to training commands that have it.",
 )
 @click.option(
     "--optional", multiple=True, metavar="MODEL", help="A failure of this model does not fail the run. Repeatable."

@@ -24,13 +24,14 @@ from retraining_manager.commands import (
 )
 from retraining_manager.errors import BusyError, ChampionChangedError, ManagerError
 from retraining_manager.gate import Verdict, decide
+from retraining_manager.inputs import changed, inputs_of
 from retraining_manager.models import SPECS, ModelSpec, spec_of
 from retraining_manager.registry import SUMMARY_FILE, VERDICT_FILE, Aliases, Registry
 from retraining_manager.settings import RetrainingOptions
 from retraining_manager.sufficiency import RowThresholds, Sufficiency, SufficiencyChecker, assess, count
 from retraining_manager.summaries import ModelSummary, SummaryFolder, read_training_summary
-from training.runs.artifacts import RUN_FILE, metadata_path, read_json, to_json
-from training.runs.comparison import Comparison, ModelScores
+from training.runs.artifacts import RUN_FILE, metadata_path, read_json, to_json, write_atomically
+from training.runs.comparison import COMPARISON_VARIABLE, Comparison, ComparisonRequest, ModelScores
 from training.runs.errors import ArtifactError, TrainingError
 from training.runs.job import SourceChoice
 from training.runs.process import failure_line
@@ -44,6 +45,7 @@ SUMMARIES = Path("simulation_results") / "pipeline_summaries"
 COMPARISON_SECONDS = 3_600.0
 COLD_START = "--accept-cold-start"  # of the training of a model for which rules can make rows up
 COMPARISONS = 5  # of one candidate at most, where other versions go live meanwhile
+INPUTS_FILE = "trained.json"  # in a registry: what its newest version was trained on
 EVALUATION_ROWS = "evaluation_rows.json.gz"  # in a version: the held-out rows that it was scored on
 
 
@@ -223,7 +225,7 @@ class RetrainingManager:
 
         Args:
             model: The model.
-            force: Train it however few rows there are.
+            force: Train it however few rows there are, and though nothing has changed.
             skip_absent: Skip it where the source has no data for it, instead of failing.
             stop: Ends what runs when it is set.
 
@@ -273,20 +275,71 @@ class RetrainingManager:
         adopted = registry.adopt()
         if adopted is not None:
             log.info("%s: took in %s from %s, where another program put it", model, adopted, registry.production)
+        inputs = inputs_of(self.training_scripts[model], self.options.of(model).flags, data.digest)
+        unchanged = None if force else self._unchanged(registry, inputs)
+        if unchanged is not None:
+            version, why = unchanged
+            summary = self._skipped(model, why, sufficiency=sufficiency.describe(), unchanged=True)
+            self._describe(registry, version, summary)
+            return summary
         with registry.workplace() as folder:
             run = _Run(spec, registry, folder, stop)
-            summary = read_training_summary(run.summary, spec, self._train(run, force), self._timeout(model))
+            compared_with = registry.aliases().champion
+            ended = self._train(run, force, self._request(run, compared_with))
+            summary = read_training_summary(run.summary, spec, ended, self._timeout(model))
             summary.sufficiency = sufficiency.describe()
             if summary.status == "success":
-                self._evaluate_and_publish(run, summary)
+                self._evaluate_and_publish(run, summary, compared_with)
+            if summary.status == "success":
+                self._note_inputs(registry, inputs, summary)
             self.summaries.keep_output(run.output, summary)
         return summary
+
+    def _unchanged(self, registry: Registry, inputs: Mapping[str, str]) -> tuple[str, str] | None:
+        """The version that a training would make again, and why it is not run; None where it is."""
+        before = read_json(registry.folder / INPUTS_FILE)
+        version, aliases = before.get("version"), registry.aliases()
+        known = before.get("inputs")
+        if not isinstance(version, str) or version not in registry.versions() or not isinstance(known, dict):
+            return None
+        differ = changed(known, inputs)
+        if differ:
+            log.info("%s: %s changed since %s was trained", registry.folder.name, " and ".join(differ), version)
+            return None
+        is_live = version == aliases.champion
+        again = before.get("refused") and before.get("judged") == self._judged(registry, aliases.champion)
+        if not is_live and (not again or self.options.evaluate_on is not None):
+            return None
+        damaged = registry.verify(version)
+        if damaged:
+            log.warning("%s", damaged[0])
+            return None
+        fate = "is live" if is_live else f"was refused ({before['refused']})"
+        return version, (
+            f"nothing has changed since {version} was trained, which {fate}: the same data, code, libraries, flags, "
+            "environment and files; --force trains it again"
+        )
+
+    def _judged(self, registry: Registry, champion: str | None) -> dict[str, Any]:
+        """What a verdict on a candidate depends on beside the candidate."""
+        gate = self.options.of(registry.folder.name).gate
+        return {"champion": champion, "gate": gate.model_dump(mode="json"), "accept_weak": self.options.accept_weak}
+
+    def _note_inputs(self, registry: Registry, inputs: Mapping[str, str], summary: ModelSummary) -> None:
+        """Keep what was trained on, for the next run. Where it cannot be kept, that one trains."""
+        refused = summary.message if summary.outcome == "refused" else None
+        judged = self._judged(registry, registry.aliases().champion)
+        noted = {"version": summary.version, "inputs": dict(inputs), "refused": refused, "judged": judged}
+        try:
+            write_atomically(registry.folder / INPUTS_FILE, to_json(noted))
+        except ArtifactError as error:
+            summary.notes.append(f"the next run trains this again: {error}")
 
     def _sufficiency(self, model: str) -> Sufficiency:
         data = count(model, self.source)
         return assess(data, self.data_sufficiency_checker, require_distinct=self.options.require_distinct)
 
-    def _train(self, run: _Run, force: bool) -> runner.Outcome:
+    def _train(self, run: _Run, force: bool, request: ComparisonRequest) -> runner.Outcome:
         model = run.spec.model
         if run.spec.artifact == "file":
             run.trained.mkdir()
@@ -300,10 +353,18 @@ class RetrainingManager:
             flags=self.options.of(model).flags,
             force=force and model in self.models_supporting_force,
         )
-        return self._start(run, command, run.output, self._timeout(model), self.source)
+        asked = {}
+        if self.options.evaluate_on is None:  # else the rows are another source's, which another process reads
+            path = run.folder / "comparison_request.json"
+            path.write_text(request.model_dump_json(), encoding="utf-8")
+            asked = {COMPARISON_VARIABLE: str(path)}
+        return self._start(run, command, run.output, self._timeout(model), self.source, asked)
 
-    def _evaluate_and_publish(self, run: _Run, summary: ModelSummary) -> None:
-        """Compare what was trained with what is live, again where that changes meanwhile, and publish or refuse it."""
+    def _evaluate_and_publish(self, run: _Run, summary: ModelSummary, compared_with: str | None) -> None:
+        """Compare what was trained with what is live, again where that changes meanwhile, and publish or refuse it.
+
+        ``compared_with`` is the champion with which the training itself has compared, unless it could not.
+        """
         spec, registry, model = run.spec, run.registry, run.spec.model
         files = {p.relative_to(run.trained).as_posix(): p for p in sorted(run.trained.rglob("*")) if p.is_file()}
         if not run.candidate.exists() or not files:
@@ -316,7 +377,9 @@ class RetrainingManager:
             aliases = registry.aliases()
             if self._is_made_up(registry, aliases.champion, summary):
                 return
-            comparison, failure = self._compare(run, aliases.champion, summary)
+            found = self._read_comparison(run, aliases.champion) if aliases.champion == compared_with else None
+            comparison, failure = (found, None) if found else self._compare(run, aliases.champion, summary)
+            compared_with = aliases.champion
             verdict = decide(
                 spec,
                 comparison,
@@ -441,40 +504,38 @@ class RetrainingManager:
             described = model / RUN_FILE if model.is_dir() else metadata_path(model)
         return read_json(described)
 
-    def _compare(self, run: _Run, champion: str | None, summary: ModelSummary) -> tuple[Comparison, str | None]:
-        """Score candidate and champion in one process on the same rows; what came of it, and why it failed if so."""
-        spec, registry, evaluate_on = run.spec, run.registry, self.options.evaluate_on
-        broken = registry.verify(champion) if champion is not None else []
+    def _request(self, run: _Run, champion: str | None) -> ComparisonRequest:
+        """What to score: the candidate and, where it is whole, the champion, also on the rows it went live on."""
         champion_path = champion_rows = None
-        if champion is not None and not broken:
-            champion_path = registry.model_path(champion)
-            saved = registry.path(champion) / EVALUATION_ROWS
-            if evaluate_on is None and saved.is_file():  # else the user says which rows are right
+        if champion is not None and not run.registry.verify(champion):
+            champion_path = run.registry.model_path(champion)
+            saved = run.registry.path(champion) / EVALUATION_ROWS
+            if self.options.evaluate_on is None and saved.is_file():  # else the user says which rows are right
                 champion_rows = saved
-        source = self.source if evaluate_on is None else SourceChoice(data_source=evaluate_on)
-        command = comparison_command(
-            spec,
-            self.comparison_script,
-            source=source,
+        return ComparisonRequest(
             candidate=run.candidate,
             champion=champion_path,
             champion_rows=champion_rows,
             output=run.comparison,
             save_rows=run.rows,
         )
+
+    def _compare(self, run: _Run, champion: str | None, summary: ModelSummary) -> tuple[Comparison, str | None]:
+        """Score candidate and champion in one process on the same rows; what came of it, and why it failed if so."""
+        spec, evaluate_on = run.spec, self.options.evaluate_on
+        source = self.source if evaluate_on is None else SourceChoice(data_source=evaluate_on)
+        command = comparison_command(spec, self.comparison_script, source=source, **dict(self._request(run, champion)))
         log.info("%s: comparing with %s", spec.model, champion or "the baselines alone, there is no champion")
         timeout = self._timeout(spec.model) or COMPARISON_SECONDS
+        run.comparison.unlink(missing_ok=True)
         ended = self._start(run, command, run.folder / "comparison.log", timeout, source)
         summary.process["comparison"] = ended.describe()
         failure = ended.failure(COMPARISON_SCRIPT, spec.memory_hint, timeout)
-        try:
-            if failure is None:
-                comparison = Comparison.model_validate_json(run.comparison.read_bytes())
-                if broken:
-                    comparison.champion = ModelScores(error=broken[0])
-                return comparison, None
-        except (OSError, ValidationError) as error:
-            failure = f"{COMPARISON_SCRIPT}: left nothing that can be used ({str(error).splitlines()[0]})"
+        if failure is None:
+            found = self._read_comparison(run, champion)
+            if found is not None:
+                return found, None
+            failure = f"{COMPARISON_SCRIPT}: left nothing that can be used"
         nothing = Comparison(
             model_type=spec.model,
             held_out=False,
@@ -485,15 +546,33 @@ class RetrainingManager:
         )
         return nothing, f"{spec.model}: trained, but it could not be judged: {failure}"
 
+    def _read_comparison(self, run: _Run, champion: str | None) -> Comparison | None:
+        """What a comparison with ``champion`` found; None where it left nothing that can be used."""
+        try:
+            found = Comparison.model_validate_json(run.comparison.read_bytes())
+        except (OSError, ValidationError) as error:
+            log.debug("%s: %s", run.comparison, error)
+            return None
+        broken = run.registry.verify(champion) if champion is not None else []
+        if broken:
+            found.champion = ModelScores(error=broken[0])
+        return found
+
     def _start(
-        self, run: _Run, command: Sequence[str], output: Path, timeout: float | None, source: SourceChoice
+        self,
+        run: _Run,
+        command: Sequence[str],
+        output: Path,
+        timeout: float | None,
+        source: SourceChoice,
+        environment: Mapping[str, str] | None = None,
     ) -> runner.Outcome:
         with Progress(f"{run.spec.model}: {output.stem if output != run.output else 'training'}"):
             return runner.run(
                 command,
                 output,
                 timeout=timeout,
-                environment={"PYTHONUNBUFFERED": "1", **secret_environment(source)},
+                environment={"PYTHONUNBUFFERED": "1", **secret_environment(source), **(environment or {})},
                 on_line=lambda level, line: log.log(level, "%s | %s", run.spec.model, line),
                 stop=run.stop,
             )

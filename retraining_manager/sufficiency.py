@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from data_sources import RECORDS, DataSourceError, NoRecordsError
+from data_sources import RECORDS, DataSourceError, Home, NoRecordsError
 from retraining_manager.models import SPECS, spec_of
 from training.runs.job import SourceChoice
 from training.runs.progress import Progress
@@ -58,6 +58,7 @@ class DataCount:
         rejected: The rows that cannot be used.
         error: Why the source cannot be read.
         absent: Whether the source can be read and has no data for this model: no file, no table, no rows.
+        digest: Equal for equal records. Their order matters for a model that reads only so many of them.
     """
 
     model: str
@@ -67,6 +68,7 @@ class DataCount:
     rejected: int = 0
     error: str | None = None
     absent: bool = False
+    digest: str = ""
 
     @property
     def shortfalls(self) -> list[str]:
@@ -111,6 +113,25 @@ class Sufficiency:
         }
 
 
+class _Content:
+    """A digest of records that arrive one by one."""
+
+    def __init__(self, *, ordered: bool) -> None:
+        self._ordered = ordered
+        self._sum, self._count = 0, 0
+
+    def add(self, record: Any) -> None:
+        text = record.fingerprint() if isinstance(record, Home) else record.model_dump_json()
+        place = str(self._count) if self._ordered else ""
+        # A sum does not depend on the order, and unlike an exclusive or it sees a record twice.
+        self._sum += int.from_bytes(hashlib.sha256(f"{place} {text}".encode()).digest())
+        self._count += 1
+
+    @property
+    def digest(self) -> str:
+        return f"{self._count}-{self._sum % 2**256:064x}"
+
+
 def assess(data: DataCount, checker: SufficiencyChecker, *, require_distinct: bool) -> Sufficiency:
     """Decide by the rows, and with ``require_distinct`` by what they are worth."""
     if data.error is not None:
@@ -130,6 +151,7 @@ def count(model: str, source: SourceChoice) -> DataCount:
     record_type: Any = RECORDS[spec.model]
     data = DataCount(model)
     seen: dict[str, set[bytes]] = defaultdict(set)  # unit -> its distinct texts, by a short hash of each
+    content = _Content(ordered=spec.adapts_base)
     try:
         opened = source.open(spec.model)
         data.source = opened.safe_description()
@@ -137,6 +159,7 @@ def count(model: str, source: SourceChoice) -> DataCount:
             with Progress(f"{model}: reading", unit="row", counted=lambda: data.rows):
                 for record in opened.read(record_type):
                     data.rows += record.rows
+                    content.add(record)
                     for unit, text in record.distinct_units():
                         seen[unit].add(hashlib.blake2b(text.encode(), digest_size=8).digest())
         finally:
@@ -146,5 +169,6 @@ def count(model: str, source: SourceChoice) -> DataCount:
         # A folder without this model's file, a database without its table, or an empty one, is no fault; a folder or a
         # database that is gone is one.
         data.absent = isinstance(error, NoRecordsError)
+    data.digest = content.digest
     data.distinct = {unit: len(texts) for unit, texts in seen.items()}
     return data

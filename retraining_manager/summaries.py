@@ -33,6 +33,7 @@ class ModelSummary(TrainingSummary):
     sufficiency: dict[str, Any] = Field(default_factory=dict)
     process: dict[str, Any] = Field(default_factory=dict)
     optional: bool = False
+    unchanged: bool = False  # skipped, for it would only make again what there is
 
     @classmethod
     def of(cls, model: str, status: Status, message: str, **more: Any) -> ModelSummary:
@@ -57,7 +58,7 @@ class ModelSummary(TrainingSummary):
     def result(self) -> dict[str, Any]:
         """What ``RetrainingManager.retrain_model`` returns."""
         result: dict[str, Any] = {
-            "success": self.status == "success",
+            "success": self.status == "success" or self.unchanged,
             "model_type": self.model_type,
             "status": self.status,
             "end_time": self.timestamp,

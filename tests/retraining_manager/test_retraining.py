@@ -223,7 +223,7 @@ def test_what_cannot_be_held_out_is_published_first_and_replaced_by_its_like(
     first = manager.retrain(GNN)
     assert first.promoted, "production needs a model, and nothing says that this one is bad"
     assert any("no held-out score: four pairs" in reason for reason in first.verdict["reasons"])
-    assert manager.retrain(GNN).promoted
+    assert manager.retrain(GNN, force=True).promoted
     fake(held_out=False, score=0.5)
     assert not manager.retrain(GNN).promoted, "it remembers its own rows worse than what is live"
 
@@ -424,7 +424,7 @@ def test_unchanged_data_publishes_nothing_and_the_good_predecessor_stays(
     fake(score=0.6, same=1)
     second = manager.retrain(model).version
     for _ in range(2):
-        again = manager.retrain(model)
+        again = manager.retrain(model, force=True)
         assert (again.status, again.promoted, again.version, again.outcome) == ("success", False, second, "unchanged")
         assert "which is live: nothing to publish" in again.message
     assert registry.versions() == [first, second]
@@ -436,7 +436,7 @@ def test_unchanged_data_publishes_nothing_and_the_good_predecessor_stays(
     assert registry.aliases().champion == first, "a rollback is not undone by the next night"
     assert registry.prune(0) == []
     registry.promote(str(second), "by hand")
-    assert manager.retrain(model).outcome == "unchanged"
+    assert manager.retrain(model, force=True).outcome == "unchanged"
     assert registry.problems() == []
 
 

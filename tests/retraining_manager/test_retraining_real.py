@@ -110,7 +110,9 @@ def test_a_soft_prompt_goes_behind_latest_and_loads_from_there(retrain: Retrain,
     latest = tmp_path / "data" / "ask_ai_soft_prompt" / "latest"
     described = json.loads((latest / "training_run.json").read_text())
     assert described["samples_used"] == len(rows)
-    again = retrain(*arguments)["models"]["soft_prompt"]
+    skipped = retrain(*arguments)["models"]["soft_prompt"]
+    assert (skipped["outcome"], skipped["version"]) == ("skipped", first["version"])
+    again = retrain(*arguments, "--force")["models"]["soft_prompt"]
     assert (again["outcome"], again["version"]) == ("unchanged", first["version"]), "the same rows and seed"
     assert Suggester.load(latest).suggest("switch on the light in the hall")
     assert len(retrain("list", "soft_prompt")["soft_prompt"]) == 1

@@ -11,13 +11,14 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from support import ROOT, home
+from support import ROOT, call, home
 
 from data_sources import KINDS, Home, KindName, PatternRow, open_source
 from training.compare import CompareOptions, compare, compare_and_write, comparer_of
 from training.judging.splits import unit_digests, unseen_units
+from training.patterns.command import train as train_patterns_command
 from training.patterns.trainer import split_by_entity
-from training.runs.comparison import Comparison
+from training.runs.comparison import COMPARISON_VARIABLE, Comparison, ComparisonRequest
 from training.runs.errors import TrainingError
 from training.runs.job import SourceChoice
 from training.synergy.config import SynergyConfig
@@ -273,3 +274,34 @@ def test_a_comparison_reads_as_many_rows_as_the_training_of_the_candidate_did(tm
     folder = str(ROOT / "simulation" / "training_data")
     few = comparer.select(open_source(json_input=folder, kind="soft_prompt"), 70)
     assert len(few.rows) + len(few.training) < 70
+
+
+@pytest.mark.parametrize("asked", ["both", "nonsense"])
+def test_a_training_scores_what_the_manager_asks_for_and_a_failure_of_that_is_none_of_its_own(
+    tmp_path: Path, asked: str
+) -> None:
+    rows = [
+        {"entity_id": f"light.l{i}", "pattern_type": "sequence", "confidence": 0.5, "occurrences": i}
+        | {"ground_truth": {"expected_pattern": "sequence"}}
+        for i in range(30)
+    ]
+    data, path = write(tmp_path / "rows.json", rows), tmp_path / "m.skops"
+    request = ComparisonRequest(
+        candidate=path, champion=path, output=tmp_path / "found.json", save_rows=tmp_path / "rows.json.gz"
+    )
+    (tmp_path / "request.json").write_text(request.model_dump_json() if asked == "both" else "{")
+    done = call(
+        train_patterns_command,
+        *("--json-input", str(data), "--model-path", str(path)),
+        cwd=tmp_path,
+        env={COMPARISON_VARIABLE: str(tmp_path / "request.json")},
+    )
+    assert done.returncode == 0, done.stderr
+    assert path.exists()
+    if asked == "nonsense":
+        assert "Note: not compared in this process" in done.stdout
+        return
+    source = open_source(json_input=str(data), kind="pattern_detection")
+    alone = compare(comparer_of("pattern_detection"), path, path, source)
+    assert Comparison.model_validate_json((tmp_path / "found.json").read_bytes()) == alone
+    assert (tmp_path / "rows.json.gz").exists()

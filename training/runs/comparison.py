@@ -2,9 +2,27 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict
+
+COMPARISON_VARIABLE = "HOME_SYNERGY_COMPARISON"  # names the file of a ComparisonRequest to a training
+
+
+class ComparisonRequest(BaseModel):
+    """What to compare; ``training.compare`` says what each is.
+
+    The manager asks a training for it, so that the models are scored in the process that has the libraries loaded.
+    """
+
+    model_config = ConfigDict(extra="forbid")
+
+    candidate: Path
+    champion: Path | None = None
+    champion_rows: Path | None = None
+    output: Path
+    save_rows: Path | None = None
 
 
 class ModelScores(BaseModel):

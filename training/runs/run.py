@@ -8,12 +8,13 @@ import platform
 import sys
 import time
 from collections.abc import Mapping
-from importlib import metadata
+from importlib import import_module, metadata
 from pathlib import Path
 from typing import Any, NoReturn
 
 from data_sources import DataSource, DataSourceError
 from training.runs.artifacts import check_output, check_paths_differ, metadata_path, to_json, write_output
+from training.runs.comparison import COMPARISON_VARIABLE, ComparisonRequest
 from training.runs.distributed import is_first
 from training.runs.errors import ArtifactError, TrainingError
 from training.runs.job import SourceChoice, TrainingJob
@@ -85,6 +86,8 @@ def run_training(
                 log.error("%s", error)
         if failure is not None:
             raise TrainingError(training.message) from failure
+        if training.saved:
+            compare_if_asked(job_type.model_type, source)
 
     execute(
         body,
@@ -93,6 +96,23 @@ def run_training(
         result="messages" if dry_run and path is None else "file",
         memory_hint=MODELS[job_type.model_type].memory_hint,
     )
+
+
+def compare_if_asked(model_type: str, source: SourceChoice) -> None:
+    """Score what was trained beside the live model, where the retraining manager asks for it.
+
+    A failure is logged and no failure of the training: the manager compares in a process of its own then.
+    """
+    asked = os.environ.get(COMPARISON_VARIABLE)
+    if not asked:
+        return
+    try:
+        request = ComparisonRequest.model_validate_json(Path(asked).read_bytes())
+        compare = import_module("training.compare")  # which is built on this module
+        log.info("Comparing with %s", request.champion or "the baselines alone, there is no champion")
+        compare.compare_and_write(model_type, compare.CompareOptions(source, **dict(request)))
+    except Exception as error:  # noqa: BLE001 - whatever it is, the model is trained
+        log.warning("Note: not compared in this process: %s", failure_line(error))
 
 
 class Training:
