@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterable, Mapping
 
 from pydantic import BaseModel, ConfigDict
 
-from data_sources import PatternRow, count_distinct
+from data_sources import PatternRow
 from training.judging.splits import MIN_ENTITIES
+from training.patterns.rows import PatternRows
 from training.runs.wording import many
 
 
@@ -51,34 +51,37 @@ class PatternAudit(BaseModel):
 FEW_ROWS_OF_A_CLASS = 50
 
 
-def audit_patterns(rows: Sequence[PatternRow]) -> PatternAudit:
+def audit_patterns(rows: Iterable[PatternRow]) -> PatternAudit:
     """Audit detected patterns; the result does not depend on their order or source."""
-    outcomes: dict[str, Counter[bool]] = defaultdict(Counter)
-    written = []
-    for row in rows:
-        written.append(row.model_dump_json())
-        if row.genuine is not None:
-            features = row.model_dump_json(exclude={"expected_pattern", "expected_device"})
-            outcomes[features][row.genuine] += 1
-    digest = hashlib.sha256()
-    for line in sorted(written):
-        digest.update(line.encode())
-    labelled = sum(seen.total() for seen in outcomes.values())
-    genuine = sum(seen[True] for seen in outcomes.values())
-    counts: dict[str, Any] = {
-        "rows": len(rows),
-        "judged_rows": labelled,
-        "genuine_rows": genuine,
-        "other_device_rows": sum(row.genuine is False and row.expected_pattern == row.pattern_type for row in rows),
-        "entities": count_distinct(rows)["entities"],
-        "homes": len({row.home_id for row in rows if row.home_id is not None}),
-        "duplicate_rows": len(rows) - len(set(written)),
-        "conflicting_rows": sum(seen.total() for seen in outcomes.values() if len(seen) > 1),
-    }
+    table = PatternRows.of(rows)
+    digest, found = hashlib.sha256(), Counter[str]()
+    homes: set[str] = set()
+    types: Counter[str] = Counter()
+    for own in table.by_entity():  # so that one entity's rows are held as texts, not all
+        outcomes: dict[str, Counter[bool]] = defaultdict(Counter)
+        written = []
+        for row in own.each():
+            written.append(row.model_dump_json())
+            types[row.pattern_type] += 1
+            if row.home_id is not None:
+                homes.add(row.home_id)
+            if row.genuine is not None:
+                outcomes[row.model_dump_json(exclude={"expected_pattern", "expected_device"})][row.genuine] += 1
+                found["other_device_rows"] += not row.genuine and row.expected_pattern == row.pattern_type
+        for line in sorted(written):
+            digest.update(line.encode())
+        found["entities"] += 1
+        found["judged_rows"] += sum(seen.total() for seen in outcomes.values())
+        found["genuine_rows"] += sum(seen[True] for seen in outcomes.values())
+        found["duplicate_rows"] += len(own) - len(set(written))
+        found["conflicting_rows"] += sum(seen.total() for seen in outcomes.values() if len(seen) > 1)
+    labelled, genuine = found["judged_rows"], found["genuine_rows"]
+    counted = ("judged_rows", "genuine_rows", "other_device_rows", "entities", "duplicate_rows", "conflicting_rows")
+    counts = {"rows": len(table), "homes": len(homes), **{name: found[name] for name in counted}}
     return PatternAudit(
         **counts,
         genuine_share=round(genuine / labelled, 6) if labelled else None,
-        pattern_types=dict(sorted(Counter(row.pattern_type for row in rows).items())),
+        pattern_types=dict(sorted(types.items())),
         fingerprint=digest.hexdigest(),
         cannot_show=tuple(_cannot_show_of_patterns(counts)),
     )

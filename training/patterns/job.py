@@ -10,6 +10,7 @@ from data_sources import DataSource, PatternRow
 from training.patterns.audit import PatternAudit, audit_patterns
 from training.patterns.config import PatternConfig, PatternOptions
 from training.patterns.report import audit_lines, plot_reliability, score_lines, verdict
+from training.patterns.rows import PatternRows
 from training.runs import artifacts
 from training.runs.errors import TrainingError
 from training.runs.job import Published, SourceChoice, Trained, TrainingJob
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from training.patterns.trainer import TrainedPatterns
 
 
-class PatternJob(TrainingJob[list[PatternRow], "TrainedPatterns"]):
+class PatternJob(TrainingJob[PatternRows, "TrainedPatterns"]):
     """Trains the pattern model on detections with a ground truth."""
 
     model_type = PatternRow.kind
@@ -40,11 +41,11 @@ class PatternJob(TrainingJob[list[PatternRow], "TrainedPatterns"]):
         if not dry_run:
             artifacts.check_model_path(self.model_path)
 
-    def read(self, source: DataSource) -> list[PatternRow]:
+    def read(self, source: DataSource) -> PatternRows:
         """All rows; training sorts them."""
-        return list(source.read(PatternRow))
+        return PatternRows(source.read(PatternRow))
 
-    def audit(self, rows: list[PatternRow]) -> PatternAudit:
+    def audit(self, rows: PatternRows) -> PatternAudit:
         """Count rows, labels, entities and homes, and say what they cannot show."""
         return audit_patterns(rows)
 
@@ -60,7 +61,7 @@ class PatternJob(TrainingJob[list[PatternRow], "TrainedPatterns"]):
                 "genuine; give rows with ground_truth.expected_pattern (docs/reference/data-formats.md)"
             )
 
-    def train(self, rows: list[PatternRow]) -> Trained[TrainedPatterns]:
+    def train(self, rows: PatternRows) -> Trained[TrainedPatterns]:
         """Choose a model by cross-validation, fit it, and evaluate it on held-out entities."""
         from training.patterns.trainer import train_patterns
 

@@ -11,8 +11,10 @@ import math
 import zipfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from io import BytesIO
 from pathlib import Path
+from sys import intern
 from typing import Any
 
 import numpy as np
@@ -30,6 +32,7 @@ from data_sources.records import explain
 from home_assistant.domains import class_of
 from home_assistant.household_words import words_of
 from training.judging.metrics import Array
+from training.patterns.rows import PatternRows
 from training.patterns.skops_files import skops_io
 from training.runs.artifacts import read_published
 from training.runs.errors import ArtifactError, MixedFilesError, ModelFileError, wrap_read_errors
@@ -39,7 +42,7 @@ FOLDS = 5
 MIN_FOR_TREES = 50  # rows; with fewer, trees hardly split
 ENOUGH = 15  # occurrences at which the feature `repetition` reaches half of its limit
 MANY = 10**9  # more occurrences count as this many
-TEXTS = 5  # the first features are texts, the others numbers
+TEXTS, COLUMNS = 5, 8  # the first features are texts, the others numbers
 NUMBER_SCALE = 4.0  # an L2 penalty then weighs numbers from 0 to 1 about as it weighs one-hot columns
 BASE_RATE = "base rate"
 # What a file is tried with when it is loaded.
@@ -85,24 +88,35 @@ CANDIDATES: Mapping[str, _Candidate] = {
 def _features_of(row: PatternRow) -> dict[str, float | str]:
     """The features of a detection, without its ground truth: ``TEXTS`` texts, then numbers."""
     pattern, occurrences = row.pattern_type, min(row.occurrences, MANY)
-    words = words_of(row.entity_id.partition(".")[2]) + words_of(row.name or "")
-    entity_class = class_of(row.domain, row.device_class, words)
+    domain = row.domain
+    entity_class = _class_of(row.entity_id, row.name, domain, row.device_class)
     return {
         "pattern_type": pattern,
-        "domain": row.domain,
+        "domain": intern(domain),
         "class": entity_class,
-        "pattern_type x domain": f"{pattern} {row.domain}",
-        "pattern_type x class": f"{pattern} {entity_class}",
+        "pattern_type x domain": intern(f"{pattern} {domain}"),
+        "pattern_type x class": intern(f"{pattern} {entity_class}"),
         "confidence": NUMBER_SCALE * row.confidence,
         "log_occurrences": math.log1p(occurrences),
         "repetition": NUMBER_SCALE * occurrences / (occurrences + ENOUGH),
     }
 
 
+@lru_cache(10_000)
+def _class_of(entity_id: str, name: str | None, domain: str, device_class: str | None) -> str:
+    words = words_of(entity_id.partition(".")[2]) + words_of(name or "")
+    return intern(class_of(domain, device_class, words))
+
+
 def columns_of(rows: Sequence[PatternRow], *, linear: bool) -> Any:
-    """The encoder's input: a list of ``n`` dicts for a linear classifier, else an object array ``[n, 8]``."""
-    features = [_features_of(row) for row in rows]
-    return features if linear else np.array([list(values.values()) for values in features], dtype=object)
+    """The encoder's input: an iterator of ``n`` dicts for a linear classifier, else an object array ``[n, 8]``."""
+    features = map(_features_of, rows.each() if isinstance(rows, PatternRows) else rows)
+    if linear:
+        return features
+    columns = np.empty((len(rows), COLUMNS), dtype=object)
+    for i, values in enumerate(features):
+        columns[i] = list(values.values())
+    return columns
 
 
 def make_encoder(*, linear: bool) -> Any:
@@ -141,7 +155,11 @@ class PatternModel:
         Raises:
             ValueError: A row cannot be used; the message names the row, the field and the reason.
         """
-        records = [_record(number, row) for number, row in enumerate(rows, start=1)]
+        records: Sequence[PatternRow] = (
+            rows
+            if isinstance(rows, PatternRows)
+            else [_record(number, row) for number, row in enumerate(rows, start=1)]
+        )
         if self.pipeline is None or self.calibration is None or not records:
             return np.full(len(records), self.constant)
         log_odds = self.pipeline.decision_function(columns_of(records, linear=CANDIDATES[self.chosen].linear))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,6 +28,7 @@ from training.patterns.model import (
     columns_of,
     make_encoder,
 )
+from training.patterns.rows import PatternRows
 from training.runs.errors import TrainingError
 
 
@@ -49,7 +50,7 @@ class TrainedPatterns:
     trained_on: str
 
 
-def train_patterns(rows: Sequence[PatternRow], seed: int = 0) -> TrainedPatterns:
+def train_patterns(rows: Iterable[PatternRow], seed: int = 0) -> TrainedPatterns:
     """Choose, fit, calibrate and evaluate a model. The order of the rows does not matter.
 
     Args:
@@ -60,21 +61,20 @@ def train_patterns(rows: Sequence[PatternRow], seed: int = 0) -> TrainedPatterns
         TrainingError: No row has a ground truth.
     """
     labelled, in_test, described = split_by_entity(rows)
-    label = np.array([bool(row.genuine) for row in labelled])
     held_out = described["strategy"] != "none"
-    train = np.flatnonzero(~in_test)
-    model, compared = fit([labelled[i] for i in train], seed)
-    name, evaluated = ("test", np.flatnonzero(in_test)) if held_out else ("in_sample", train)
+    train = labelled.select(~in_test)
+    model, compared = fit(train, seed)
+    name, evaluated = ("test", labelled.select(in_test)) if held_out else ("in_sample", train)
     metrics = {
         "chosen": model.chosen,
-        name: evaluate_patterns(model, [labelled[i] for i in evaluated], base_rate=float(label[train].mean())),
+        name: evaluate_patterns(model, evaluated, base_rate=float((train.genuine == 1).mean())),
         "cross_validation": compared,
     }
-    trained_on = unit_digests(labelled[i].entity_id for i in train)
+    trained_on = unit_digests(set(train.entity_ids))
     return TrainedPatterns(model, metrics, described, trained_on)
 
 
-def split_by_entity(rows: Sequence[PatternRow]) -> tuple[list[PatternRow], npt.NDArray[np.bool_], dict[str, Any]]:
+def split_by_entity(rows: Iterable[PatternRow]) -> tuple[PatternRows, npt.NDArray[np.bool_], dict[str, Any]]:
     """Hold whole entities out for the test part.
 
     Returns:
@@ -84,13 +84,15 @@ def split_by_entity(rows: Sequence[PatternRow]) -> tuple[list[PatternRow], npt.N
     Raises:
         TrainingError: No row has a ground truth.
     """
-    labelled = sorted((row for row in rows if row.genuine is not None), key=lambda row: row.model_dump_json())
+    table = PatternRows.of(rows)
+    labelled = table.select(table.genuine >= 0).in_order()
     if not labelled:
-        raise TrainingError(f"none of {len(rows)} patterns has a ground truth; there is nothing to learn from")
-    part_of = assign_parts({row.entity_id for row in labelled})
+        raise TrainingError(f"none of {len(table)} patterns has a ground truth; there is nothing to learn from")
+    entity_ids = labelled.entity_ids
+    part_of = assign_parts(set(entity_ids))
     held_out = len(part_of) >= MIN_ENTITIES
     # Cross-validation inside the training part replaces a validation part.
-    in_test = np.array([held_out and part_of[row.entity_id] == "test" for row in labelled])
+    in_test = np.array([held_out and part_of[entity] == "test" for entity in entity_ids])
     return labelled, in_test, _describe_split(held_out, len(part_of), part_of, in_test)
 
 
@@ -107,7 +109,7 @@ def _describe_split(held_out: bool, entities: int, part_of: Mapping[str, Any], i
     }
 
 
-def fit(rows: Sequence[PatternRow], seed: int = 0) -> tuple[PatternModel, dict[str, Any]]:
+def fit(rows: Iterable[PatternRow], seed: int = 0) -> tuple[PatternModel, dict[str, Any]]:
     """Choose the candidate with the lowest cross-validated log loss and fit it on all rows.
 
     Args:
@@ -120,10 +122,11 @@ def fit(rows: Sequence[PatternRow], seed: int = 0) -> tuple[PatternModel, dict[s
     """
     # More threads gain little on such tables, lose much on a busy machine, and round differently.
     with threadpool_limits(1):
-        return _choose(rows, np.array([bool(row.genuine) for row in rows]), seed)
+        table = PatternRows.of(rows)
+        return _choose(table, table.genuine == 1, seed)
 
 
-def _choose(rows: Sequence[PatternRow], label: Any, seed: int) -> tuple[PatternModel, dict[str, Any]]:
+def _choose(rows: PatternRows, label: Any, seed: int) -> tuple[PatternModel, dict[str, Any]]:
     constant = float(label.mean())
     folds, grouped_by = _folds(rows, label, seed)
     if not folds:
@@ -133,14 +136,12 @@ def _choose(rows: Sequence[PatternRow], label: Any, seed: int) -> tuple[PatternM
         prior[test] = label[train].mean()
     losses = {BASE_RATE: float(log_loss(label, prior))}
     compared = {BASE_RATE: scores_of(prior, label)}
-    # The encoders read no label, so one fit serves every fold.
-    encoders = {linear: make_encoder(linear=linear) for linear in (True, False)}
-    encoded = {linear: encoders[linear].fit_transform(columns_of(rows, linear=linear)) for linear in encoders}
+    encoded = _Encoded(rows)
     calibrations: dict[str, LogisticRegression] = {}
     for name, candidate in CANDIDATES.items():
         if not candidate.linear and len(rows) < MIN_FOR_TREES:
             continue
-        x, log_odds = encoded[candidate.linear], np.zeros(len(rows))
+        x, log_odds = encoded.by(linear=candidate.linear), np.zeros(len(rows))
         for train, test in folds:
             log_odds[test] = candidate.classifier(seed).fit(x[train], label[train]).decision_function(x[test])
         # A weak penalty: without one, perfect folds would make the slope infinite. ``judging.calibration`` says why it
@@ -155,19 +156,37 @@ def _choose(rows: Sequence[PatternRow], label: Any, seed: int) -> tuple[PatternM
     described = {"folds": len(folds), "grouped_by": grouped_by, "candidates": compared}
     if chosen == BASE_RATE:
         return PatternModel(BASE_RATE, constant), described
-    linear = CANDIDATES[chosen].linear
-    classifier = CANDIDATES[chosen].classifier(seed).fit(encoded[linear], label)
-    pipeline = Pipeline([("columns", encoders[linear]), ("classifier", classifier)])
+    x = encoded.by(linear=CANDIDATES[chosen].linear)
+    classifier = CANDIDATES[chosen].classifier(seed).fit(x, label)
+    pipeline = Pipeline([("columns", encoded.encoder), ("classifier", classifier)])
     return PatternModel(chosen, constant, pipeline, calibrations[chosen]), described
 
 
-def _folds(rows: Sequence[PatternRow], label: Any, seed: int) -> tuple[list[tuple[Any, Any]], str]:
+class _Encoded:
+    """The rows as classifiers read them, those of one kind at a time: both would take twice the memory."""
+
+    def __init__(self, rows: PatternRows) -> None:
+        self._rows = rows
+        self._linear: bool | None = None
+        self._columns: Any = None
+        self.encoder: Any = None  # which reads no label, so one fit serves every fold
+
+    def by(self, *, linear: bool) -> Any:
+        """``[n, d]`` the columns for a linear classifier, or for trees, of ``self.encoder``, fitted."""
+        if self._linear is not linear:
+            self._columns, self._linear, self.encoder = None, linear, make_encoder(linear=linear)
+            self._columns = self.encoder.fit_transform(columns_of(self._rows, linear=linear))
+        return self._columns
+
+
+def _folds(rows: PatternRows, label: Any, seed: int) -> tuple[list[tuple[Any, Any]], str]:
     """Row numbers (train, test) of each fold, and what the folds are grouped by.
 
     Folds are by entity if each fold can train on both labels, else by row, else there are none.
     """
-    index = {entity: i for i, entity in enumerate(sorted({row.entity_id for row in rows}))}
-    by_entity = np.array([index[row.entity_id] for row in rows])
+    entity_ids = rows.entity_ids
+    index = {entity: i for i, entity in enumerate(sorted(set(entity_ids)))}
+    by_entity = np.array([index[entity] for entity in entity_ids])
     for groups, grouped_by in ((by_entity, "entity"), (np.arange(len(rows)), "row")):
         count = min(FOLDS, len(np.unique(groups[label])), len(np.unique(groups[~label])))
         if count < 2:
@@ -179,7 +198,7 @@ def _folds(rows: Sequence[PatternRow], label: Any, seed: int) -> tuple[list[tupl
     return [], ""
 
 
-def evaluate_patterns(model: PatternModel, rows: Sequence[PatternRow], base_rate: float) -> dict[str, Any]:
+def evaluate_patterns(model: PatternModel, rows: Iterable[PatternRow], base_rate: float) -> dict[str, Any]:
     """Score the model, and as baselines the base rate and the detector's confidence, on the same rows.
 
     Args:
@@ -191,16 +210,17 @@ def evaluate_patterns(model: PatternModel, rows: Sequence[PatternRow], base_rate
         ``rows`` and ``entities`` (their numbers), ``genuine_share``, ``model`` and ``baselines`` with the scores of
         ``scores_of``, and ``reliability``.
     """
-    label = np.array([bool(row.genuine) for row in rows])
-    probability = model.score(rows)
+    table = PatternRows.of(rows)
+    label = table.genuine == 1
+    probability = model.score(table)
     return {
-        "rows": len(rows),
-        "entities": len({row.entity_id for row in rows}),
+        "rows": len(table),
+        "entities": len(set(table.entity_ids)),
         "genuine_share": _number(float(label.mean())),
         "model": scores_of(probability, label),
         "baselines": {
-            "base_rate": scores_of(np.full(len(rows), base_rate), label),
-            "confidence": scores_of(np.array([row.confidence for row in rows]), label),
+            "base_rate": scores_of(np.full(len(table), base_rate), label),
+            "confidence": scores_of(table.confidence, label),
         },
         "reliability": reliability(probability, label.astype(np.float64)),
     }

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import pickle
 import random
+import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ from training.judging.metrics import expected_calibration_error, reliability
 from training.patterns.audit import audit_patterns
 from training.patterns.model import CANDIDATES, PatternModel
 from training.patterns.report import plot_reliability, score_lines, verdict
+from training.patterns.rows import PatternRows
 from training.patterns.trainer import train_patterns
 from training.runs.errors import ModelFileError, TrainingError
 
@@ -265,6 +267,31 @@ def test_the_audit_counts_labels_duplicates_and_conflicts() -> None:
     assert audit.pattern_types == {"duration": 1, "sequence": 4}
     assert audit.fingerprint == audit_patterns(rows[::-1]).fingerprint != audit_patterns(rows[1:]).fingerprint
     json.dumps(audit.model_dump(mode="json"))
+
+
+def test_rows_in_columns_are_the_rows_in_a_tenth_of_the_memory() -> None:
+    raw = [
+        pattern(f"light.l{i % 40}{'b' * (i % 3)}", genuine=(True, False, None)[i % 3], occurrences=i % 700)
+        | {"home_id": f"h{i % 5}", "confidence": i % 100 / 100, "name": "Flur \N{LATIN SMALL LETTER U WITH DIAERESIS}"}
+        for i in range(3_000)
+    ]
+    rows = records(raw)
+    tracemalloc.start()
+    table = PatternRows(PatternRow.model_validate(row) for row in raw)
+    held, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert held / len(rows) < 150
+    assert list(table) == rows
+    assert list(map(PatternRow.model_dump_json, table.each())) == list(map(PatternRow.model_dump_json, rows))
+    assert list(table.in_order()) == sorted(rows, key=PatternRow.model_dump_json)
+    assert [{1: True, 0: False, -1: None}[one] for one in table.genuine] == [row.genuine for row in rows]
+    some = table[5:50].select([3, 1])
+    assert (list(some), some.entity_ids, some[-1]) == (
+        [rows[8], rows[6]],
+        [rows[8].entity_id, rows[6].entity_id],
+        rows[6],
+    )
+    assert some.confidence.tolist() == [rows[8].confidence, rows[6].confidence]
 
 
 def test_reliability_bins_say_where_the_calibration_error_comes_from() -> None:
