@@ -1,7 +1,7 @@
 """Entities from the Data API over HTTP. The only module that imports httpx.
 
 The service has no cursor. A list as long as its limit is cut off; the rest is fetched domain by domain, and within a
-domain platform by platform. What cannot be reached even so is reported.
+domain platform by platform, devices by manufacturer or by area. What cannot be reached even so is reported.
 """
 
 from __future__ import annotations
@@ -12,10 +12,12 @@ import json
 import logging
 import socket
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, suppress
 from datetime import UTC, datetime
+from itertools import islice
 from typing import IO, Any, TypeGuard, cast
 
 import httpx
@@ -46,7 +48,7 @@ from data_sources.masking import message_of, remember, spellings, without_secret
 from data_sources.records import DEFAULT_HOME_ID, Home, R, plain, shorten
 from data_sources.time_limit import TimeLimit
 from home_assistant.domains import DOMAINS
-from home_assistant.entity_id import domain_of, normalized_entity_id
+from home_assistant.entity_id import domain_of, normalized_entity_id, object_id_of
 
 log = logging.getLogger("data_sources.data_api")
 logging.getLogger("httpx").setLevel(logging.WARNING)  # it logs every URL at INFO
@@ -54,6 +56,7 @@ logging.getLogger("httpx").setLevel(logging.WARNING)  # it logs every URL at INF
 ENTITY_LIMIT, DEVICE_LIMIT = 10_000, 1_000
 CONNECT_SECONDS, READ_SECONDS = 5.0, 30.0
 TOTAL_SECONDS = 600.0  # for everything that one read fetches, retries and waits included
+SECONDS_A_SLICE = 1.5  # more for each slice that is answered: at 100 requests a minute one takes 0.6
 ATTEMPTS = 6
 FIRST_WAIT_SECONDS = 0.5  # before the second attempt, then twice as long each time; and as much jitter at most
 CONCURRENT = 4  # the service allows bursts of 20 and 100 requests a minute
@@ -251,24 +254,41 @@ class DataApiSource(DataSource):
         )
 
     def _add_devices(self, session: _Session, entities: _Entities, builder: HomeBuilder) -> None:
-        devices: dict[str, Any] = {}
+        devices = _Devices(builder, entities)
         try:
-            cut = _add_devices(devices, session.get("/api/devices", {"limit": DEVICE_LIMIT}), builder)
+            cut = devices.add(session.get("/api/devices", {"limit": DEVICE_LIMIT}))
         except NotFoundError:
             self._note("the service has no list of devices: entities without an area of their own have none")
             return
-        if cut:
-            areas = entities.areas | {d["area_id"] for d in devices.values() if _can_be_asked(d["area_id"])}
-            slices = [{"limit": DEVICE_LIMIT, "area_id": area} for area in sorted(areas)]
-            for params, answer in session.get_all("/api/devices", slices):
-                if _add_devices(devices, answer, builder):
-                    self._cut_off(f"the list of the devices of area {params['area_id']!a} is cut off")
-            unknown = len(entities.without_area - devices.keys())
+        if cut and devices.missing:
+            asked = self._add_device_slices(session, devices)
+            unknown = len(devices.missing)
             self._note(
-                f"the list of all devices is cut off: {len(slices)} areas were asked for one by one; "
+                f"the list of all devices is cut off: {asked} were asked for one by one; "
                 f"{unknown} devices of entities without an area stay unknown"
             )
-        builder.add_places([], [devices[key] for key in sorted(devices)])
+        devices.add_places()
+
+    def _add_device_slices(self, session: _Session, devices: _Devices) -> str:
+        """Fetch slices of the devices while one is missing; what they were."""
+        asked: Counter[str] = Counter()
+
+        def add(slices: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+            """Those that are cut off."""
+            cut = []
+            for params, answer in session.get_all("/api/devices", devices.while_missing(slices)):
+                asked["areas" if "area_id" in params else "manufacturers and models"] += 1
+                if devices.add(answer, params):
+                    cut.append(params)
+            return cut
+
+        makers = devices.manufacturers()
+        if len(makers) < len(devices.areas):
+            cut = add({"limit": DEVICE_LIMIT, "manufacturer": maker} for maker in makers)
+            add({**params, "model": model} for params in cut for model in devices.models(params["manufacturer"]))
+        for params in add({"limit": DEVICE_LIMIT, "area_id": area} for area in devices.areas_by_need()):
+            self._cut_off(f"the list of the devices of area {params['area_id']!a} is cut off")
+        return " and ".join(f"{count} {what}" for what, count in sorted(asked.items()))
 
     def _note(self, text: str) -> None:
         log.warning("%s: %s", self._shown, text)
@@ -295,7 +315,8 @@ class _Entities:
         self.domains: set[str] = set()
         self.platforms: set[str] = set()
         self.areas: set[str] = set()
-        self.without_area: set[str] = set()  # device ids of entities that have no area of their own
+        self.without_area: dict[str, str] = {}  # device -> one of its entities that have no area of their own
+        self._areas_of_device: dict[str, str] = {}  # device -> the area of another of its entities
 
     def add(self, answer: _Answer, limit: int) -> bool:
         """Add an answer's entities; True where the list is cut off."""
@@ -317,8 +338,10 @@ class _Entities:
                 self.platforms.add(platform)
             if _can_be_asked(area):
                 self.areas.add(area)
+                if isinstance(device, str):
+                    self._areas_of_device.setdefault(device, area)
             elif isinstance(device, str) and not raw.get("disabled"):
-                self.without_area.add(device)
+                self.without_area.setdefault(device, entity_id)
             self._builder.add_entity(raw, where)
             if not self._builder.has(entity_id):
                 self._unusable.add(entity_id)
@@ -329,20 +352,81 @@ class _Entities:
         answers = session.get_all("/api/entities", slices)
         return [params for params, answer in answers if self.add(answer, ENTITY_LIMIT)]
 
+    def areas_like(self, device_id: str) -> set[str]:
+        """The ids of areas in which a device may be: that of another of its entities, and what an entity's name holds.
+
+        ``light.living_room_lamp`` may be in ``living_room``.
+        """
+        words = object_id_of(self.without_area[device_id]).split("_")
+        runs = {"_".join(words[i:j]) for i in range(len(words)) for j in range(i + 1, min(i + 4, len(words)) + 1)}
+        sibling = self._areas_of_device.get(device_id)
+        return runs if sibling is None else {*runs, sibling}
+
 
 def _can_be_asked(value: Any) -> TypeGuard[str]:
     """Whether this value of an answer, which may hold anything, can be a filter of a request."""
     return isinstance(value, str) and bool(value.strip()) and value.isprintable()
 
 
-def _add_devices(devices: dict[str, Any], answer: _Answer, builder: HomeBuilder) -> bool:
-    count = 0
-    for count, raw in enumerate(answer.items("devices"), start=1):  # noqa: B007 - used after the loop
-        if isinstance(raw, dict) and isinstance(raw.get("device_id"), str):
-            devices.setdefault(raw["device_id"], {k: raw.get(k) for k in ("device_id", "name", "area_id")})
-        else:
-            builder.add_places([], [raw])  # counts and explains it
-    return answer.is_cut(count, DEVICE_LIMIT)
+class _Devices:
+    """Collects devices from overlapping answers, and knows which of those that give an entity its area are missing."""
+
+    def __init__(self, builder: HomeBuilder, entities: _Entities) -> None:
+        self._builder, self._entities = builder, entities
+        self._devices: dict[str, dict[str, Any]] = {}
+        self._makers: Counter[str] = Counter()
+        self._models: dict[str, set[str]] = defaultdict(set)
+        self._model_is_ignored = False
+        self.missing = set(entities.without_area)
+        self.areas = set(entities.areas)
+
+    def add(self, answer: _Answer, asked: Mapping[str, Any] | None = None) -> bool:
+        """Add an answer's devices; True where the list is cut off."""
+        count = 0
+        for count, raw in enumerate(answer.items("devices"), start=1):  # noqa: B007 - used after the loop
+            if not isinstance(raw, dict) or not isinstance(raw.get("device_id"), str):
+                self._builder.add_places([], [raw])  # counts and explains it
+                continue
+            device_id, maker, model = raw["device_id"], raw.get("manufacturer"), raw.get("model")
+            self._model_is_ignored |= asked is not None and asked.get("model", model) != model
+            if device_id in self._devices:
+                continue
+            self._devices[device_id] = {key: raw.get(key) for key in ("device_id", "name", "area_id")}
+            self.missing.discard(device_id)
+            if _can_be_asked(raw.get("area_id")):
+                self.areas.add(raw["area_id"])
+            if _can_be_asked(maker):
+                self._makers[maker] += 1
+                if _can_be_asked(model):
+                    self._models[maker].add(model)
+        return answer.is_cut(count, DEVICE_LIMIT)
+
+    def while_missing(self, slices: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+        """The slices, as long as a device is missing, and without models where the service does not look at them."""
+        for params in slices:
+            if not self.missing:
+                return
+            if not (self._model_is_ignored and "model" in params):
+                yield params
+
+    def manufacturers(self) -> list[str]:
+        """Those of the devices so far, the most frequent first, without those whose list is certainly cut off."""
+        return [maker for maker, count in self._makers.most_common() if count < DEVICE_LIMIT]
+
+    def models(self, maker: str) -> list[str]:
+        """The models of a manufacturer so far."""
+        return sorted(self._models[maker])
+
+    def areas_by_need(self) -> list[str]:
+        """The areas, those first in which most of the missing devices seem to be."""
+        wanted: Counter[str] = Counter()
+        for device_id in self.missing:
+            wanted.update(self._entities.areas_like(device_id) & self.areas)
+        return sorted(self.areas, key=lambda area: (-wanted[area], area))
+
+    def add_places(self) -> None:
+        """Give the devices to the builder."""
+        self._builder.add_places([], [self._devices[key] for key in sorted(self._devices)])
 
 
 class _Answer:
@@ -432,16 +516,23 @@ class _Session:
     def __exit__(self, *_: object) -> None:
         self._open.close()
 
-    def get_all(self, path: str, slices: Sequence[dict[str, Any]]) -> Iterator[tuple[dict[str, Any], _Answer]]:
-        """Answers in the order of ``slices``. At most ``CONCURRENT`` are fetched or waiting to be read."""
+    def get_all(self, path: str, slices: Iterable[dict[str, Any]]) -> Iterator[tuple[dict[str, Any], _Answer]]:
+        """Answers in the order of ``slices``. At most ``CONCURRENT`` are fetched or waiting to be read.
+
+        Each answer puts the end of the time off: a service that lets few requests through is read to the end, one that
+        gives no more answers is given up.
+        """
         pending: list[tuple[dict[str, Any], Future[_Answer]]] = []
-        waiting = list(reversed(slices))
-        while waiting or pending:
-            while waiting and len(pending) < CONCURRENT:
-                params = waiting.pop()
+        waiting = iter(slices)
+        while True:
+            for params in islice(waiting, CONCURRENT - len(pending)):
                 pending.append((params, self._pool.submit(self.get, path, params)))
+            if not pending:
+                return
             params, future = pending.pop(0)
-            yield params, future.result()
+            answer = future.result()
+            self._limit.extend(SECONDS_A_SLICE)
+            yield params, answer
 
     def get(self, path: str, params: dict[str, Any]) -> _Answer:
         """One answer. Raises DataSourceError when it fails for good, or still fails at the end."""

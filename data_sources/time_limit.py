@@ -16,8 +16,7 @@ class TimeLimit:
         self.over = threading.Event()
         self._end = time.monotonic() + seconds
         self._connections: list[socket.socket] = []
-        self._timer = threading.Timer(seconds, self.end)
-        self._timer.daemon = True
+        self._set_timer(seconds)
 
     def __enter__(self) -> Self:
         self._timer.start()
@@ -30,6 +29,22 @@ class TimeLimit:
     def left(self) -> float:
         """Seconds."""
         return self._end - time.monotonic()
+
+    def extend(self, seconds: float) -> None:
+        """Put the end off."""
+        self._end += seconds
+
+    def _set_timer(self, seconds: float) -> None:
+        self._timer = threading.Timer(seconds, self._ring)
+        self._timer.daemon = True
+
+    def _ring(self) -> None:
+        left = self.left()
+        if left > 0 and not self.over.is_set():  # the end was put off
+            self._set_timer(left)
+            self._timer.start()
+        else:
+            self.end()
 
     def take(self, connection: socket.socket) -> None:
         """Shut this connection too when the time is over."""

@@ -11,7 +11,7 @@ import threading
 import time
 import tracemalloc
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from email.utils import formatdate
 from typing import Any
 
@@ -79,6 +79,7 @@ class Service:
         self.entities: list[Row] = []
         self.devices: list[Row] = []
         self.cap = 10_000
+        self.device_filters: tuple[str, ...] = ("area_id", "manufacturer")
         self.requests: list[Request] = []
         self.before: Callable[[Request], Response | None] = lambda request: None
         self.slow: Callable[[Request], Any] = lambda request: None  # waits
@@ -97,7 +98,7 @@ class Service:
         if request.path == "/api/entities":
             return self._list(request, "entities", self.entities, 10_000, ("domain", "platform", "device_id"))
         if request.path == "/api/devices":
-            return self._list(request, "devices", self.devices, 1_000, ("area_id", "manufacturer"))
+            return self._list(request, "devices", self.devices, 1_000, self.device_filters)
         return reply({"detail": "Not Found"}, 404)
 
     def _list(self, request: Request, key: str, rows: list[Row], cap: int, filters: tuple[str, ...]) -> Response:
@@ -370,11 +371,75 @@ def test_more_devices_than_one_answer_holds_are_reached_by_area(service: Service
 
 def test_an_area_with_too_many_devices_is_reported_and_fatal_when_strict(service: Service, api: Open) -> None:
     service.devices = [device(f"d{i}", "hall") for i in range(1_100)]
-    service.entities = [entity("light.a", device_id="d1")]
+    service.entities = [entity("light.a", device_id="d1050")]
     source = api()
-    assert read(source).entities[0].area_id == "hall"
+    assert read(source).entities[0].area_id is None
     assert source.report.notes[0] == "the list of the devices of area 'hall' is cut off"
     assert "area 'hall'" in refused(api(strict=True), FormatError)
+
+
+def many_devices(service: Service, areas: int, makers: int, wanted: Sequence[int], names: str = "light.l{}") -> None:
+    """3,000 devices in areas of two words, of makers with ten models each; entities of some have no area."""
+    service.devices = [
+        device(f"d{i}", f"area_{i % areas}", manufacturer=f"maker {i % makers}", model=f"m{i % (10 * makers)}")
+        for i in range(3_000)
+    ]
+    service.entities = [entity(names.format(i), device_id=f"d{i}") for i in wanted]
+    service.entities += [entity(f"sensor.s{i}", area_id=f"area_{i}") for i in range(areas)]
+
+
+def read_all(service: Service, source: DataApiSource) -> list[str]:
+    """What was asked for the devices; every entity has got its area."""
+    assert all(e.area_id is not None for e in read(source).entities)
+    return service.asked("/api/devices")
+
+
+def test_no_more_devices_are_asked_for_than_entities_need(service: Service, api: Open) -> None:
+    many_devices(service, 500, 600, range(900))
+    assert read_all(service, api()) == ["limit=1000"], "all are in the first list"
+    service.requests.clear()
+    many_devices(service, 500, 600, [2_444, 2_944], "light.{}_area_444_lamp")
+    assert len(read_all(service, api())) <= 1 + 2 + 4, "the areas that their names hold come first"
+    service.requests.clear()
+    many_devices(service, 500, 600, [2_444])
+    service.entities.append(entity("light.sibling", device_id="d2444", area_id="area_444"))
+    assert len(read_all(service, api())) <= 1 + 1 + 4, "the area of another entity of the device comes first"
+
+
+def test_devices_come_by_manufacturer_where_there_are_fewer_than_areas(service: Service, api: Open) -> None:
+    many_devices(service, 500, 12, range(2_000, 3_000))
+    assert len(read_all(service, api())) == 1 + 12
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_a_manufacturer_of_too_many_is_asked_for_by_model_where_the_service_knows_models(
+    service: Service, api: Open, known: bool
+) -> None:
+    many_devices(service, 100, 2, [2_999])
+    if known:
+        service.device_filters += ("model",)
+    asked = read_all(service, api())
+    assert "limit=1000&manufacturer=maker+0" in asked
+    assert any("model=" in query for query in asked)
+    by_area = sum("area_id=" in query for query in asked)
+    assert by_area == 0 if known else 0 < by_area <= 100
+    assert known or sum("model=" in query for query in asked) <= 2 * 4, "that it does not is seen at once"
+
+
+def test_the_time_follows_what_is_needed_while_answers_come(
+    service: Service, api: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "SECONDS_A_SLICE", 0.1)
+    many_devices(service, 20, 600, [2_999, 1])
+    service.entities.append(entity("light.gone", device_id="gone"))  # so that every area is asked for
+    service.slow = lambda request: time.sleep(0.06 if "area_id" in request.args else 0)
+    source = api(total_seconds=0.25)
+    assert len(read(source).entities) == 23
+    assert "20 areas were asked for one by one; 1 devices" in source.report.notes[0]
+    service.slow = lambda request: time.sleep(0.4 if "area_id" in request.args else 0)
+    started = time.monotonic()
+    refused(api(total_seconds=0.25))
+    assert time.monotonic() - started < 4, "no answers, no time"
 
 
 def test_devices_with_anything_for_an_id_or_area_are_counted(service: Service, api: Open) -> None:
