@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Sequence
 from typing import Any
 
 from retraining_manager.manager import RetrainingManager
+from retraining_manager.models import SPECS
 from retraining_manager.page import render_page
 from retraining_manager.summaries import ModelSummary
 from training.runs.artifacts import to_json, write_atomically
@@ -14,6 +16,7 @@ from training.runs.locks import user_at_host
 from training.runs.wording import utc_now
 
 PIPELINE_SUMMARY, PAGE = "pipeline_summary.json", "pipeline_report.html"
+log = logging.getLogger(__name__)
 _NOT_RUN = "not run: the run was interrupted before it"
 
 
@@ -30,7 +33,8 @@ def run_pipeline(
 ) -> dict[str, Any]:
     """Retrain ``models`` one after the other, each in its own process; what ``pipeline_summary.json`` then holds.
 
-    A model that fails does not stop the others. Raises Interrupted after both files are written.
+    A model that fails does not stop the others. Under ``skip_absent`` a database that has no table for any of them is a
+    failure of the run. Raises Interrupted after both files are written.
     """
     started, begun = utc_now(), time.monotonic()
     summaries: dict[str, ModelSummary] = {}
@@ -45,6 +49,10 @@ def run_pipeline(
             stopped = True
             summaries[model] = manager.summaries.last(model)
     summary = pipeline_summary(list(summaries.values()), started, time.monotonic() - begun)
+    trouble = _wrong_database(list(summaries.values())) if skip_absent else None
+    if trouble is not None:
+        log.error("%s", trouble)
+        summary |= {"status": "failed", "message": f"failed: {trouble}"}
     write_atomically(manager.summaries.folder / PIPELINE_SUMMARY, to_json(summary))
     plots = {model: _plots(manager, s) for model, s in summaries.items()}
     write_atomically(manager.summaries.folder / PAGE, render_page(summary, list(summaries.values()), plots).encode())
@@ -78,6 +86,13 @@ def pipeline_summary(summaries: Sequence[ModelSummary], started: str, seconds: f
         "training_time_seconds": round(seconds, 3),
         "models": {s.model_type: _short(s) for s in summaries},
     }
+
+
+def _wrong_database(summaries: Sequence[ModelSummary]) -> str | None:
+    """What is wrong where a database has no table for any model: the service that fills them makes them empty."""
+    if len(summaries) < len(SPECS) or not all(s.sufficiency.get("no_table") for s in summaries):
+        return None
+    return f"the database has no table for any model, so it is not the one that is meant: {summaries[0].message}"
 
 
 def _short(summary: ModelSummary) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from data_sources import RECORDS, DataSourceError, Home, NoRecordsError
+from data_sources.base import NoTableError
 from retraining_manager.models import SPECS, spec_of
 from training.runs.job import SourceChoice
 from training.runs.progress import Progress
@@ -58,6 +59,7 @@ class DataCount:
         rejected: The rows that cannot be used.
         error: Why the source cannot be read.
         absent: Whether the source can be read and has no data for this model: no file, no table, no rows.
+        no_table: Whether it is absent for the database has no table for it, not even an empty one.
         digest: Equal for equal records. Their order matters for a model that reads only so many of them.
     """
 
@@ -68,6 +70,7 @@ class DataCount:
     rejected: int = 0
     error: str | None = None
     absent: bool = False
+    no_table: bool = False
     digest: str = ""
 
     @property
@@ -108,6 +111,7 @@ class Sufficiency:
             "rejected": data.rejected,
             "error": data.error,
             "absent": data.absent,
+            "no_table": data.no_table,
             "warnings": self.warnings,
             "source": data.source,
         }
@@ -169,6 +173,7 @@ def count(model: str, source: SourceChoice) -> DataCount:
         # A folder without this model's file, a database without its table, or an empty one, is no fault; a folder or a
         # database that is gone is one.
         data.absent = isinstance(error, NoRecordsError)
+        data.no_table = isinstance(error, NoTableError)
     data.digest = content.digest
     data.distinct = {unit: len(texts) for unit, texts in seen.items()}
     return data

@@ -580,6 +580,41 @@ def test_a_database_without_the_table_of_a_model_skips_it_under_all(tmp_path: Pa
     assert run_pipeline(manager, ["pattern_detection"])["failed"] == ["pattern_detection"], "it was asked for by name"
 
 
+@pytest.mark.parametrize("table", ["CREATE TABLE users (id)", "CREATE TABLE ask_ai_queries (original_query)", ""])
+def test_a_database_of_something_else_is_told_apart_from_one_without_data(
+    tmp_path: Path, table: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    database = tmp_path / "some.db"
+    with closing(sqlite3.connect(database)) as connection:
+        connection.execute(table or "SELECT 1")
+        connection.commit()
+    database.touch()
+    monkeypatch.setenv("DATABASE_URL", f"sqlite:///{database}")
+    monkeypatch.setenv("DATA_API_URL", "http://127.0.0.1:9")
+    for source in ([], ["--data-source", f"sqlite:///{database}"]):
+        code, output, error = invoke("run", "--all", "--json", *source)
+        night = json.loads(output)
+        assert set(night["skipped"]) >= {GNN, "pattern_detection", "yaml_generation"}
+        if "ask_ai" not in table:
+            assert (code, night["status"]) == (1, "failed")
+            told = (
+                f"no table for any model, so it is not the one that is meant: sqlite:///{database}: no table synergy_"
+            )
+            assert f"ERROR the database has {told}" in error
+            assert night["message"].startswith(f"failed: the database has {told}")
+        else:
+            assert "no table for any model" not in error
+
+
+def test_a_database_with_empty_tables_has_no_data_yet(tmp_path: Path) -> None:
+    database = tmp_path / "new.db"
+    with closing(sqlite3.connect(database)) as connection:
+        connection.execute("CREATE TABLE ask_ai_queries (original_query, suggestions, created_at)")
+        connection.commit()
+    code, output, _ = invoke("run", "--all", "--json", "--data-source", f"sqlite:///{database}")
+    assert (code, json.loads(output)["message"]) == (0, "success, all skipped")
+
+
 USAGE = {
     "no model": (("run",), "Name the MODELs to train, or give --all"),
     "both": (("run", GNN, "--all"), "Name the MODELs to train, or give --all"),
