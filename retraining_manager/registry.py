@@ -37,6 +37,7 @@ from retraining_manager.production import ProductionPaths
 from training.runs.artifacts import (
     REGISTRY_LINK,
     RUN_FILE,
+    RUN_PAGE,
     flush_folder,
     interrupted_publication,
     is_described,
@@ -69,7 +70,7 @@ _DOOMED = ".removed-"
 ROLLBACK = "rollback"  # ``action`` of a move back
 # Documents of a version that its training did not leave, and words that differ from run to run: content is the rest.
 _TIMES = frozenset({"trained_at", "training_date", "run_directory", "run_id"})
-_CARD = "README.md"
+_FOR_PEOPLE = frozenset({"README.md", RUN_PAGE})  # they say when and where it was trained
 
 
 @dataclass(frozen=True)
@@ -581,13 +582,13 @@ class Registry:
             if self.artifact == "file":
                 return _hash_of({self.production.name: sha256_of(files[self.production.name])})
             hashes: dict[str, Any] = {
-                name: sha256_of(path) for name, path in files.items() if name not in (RUN_FILE, _CARD)
+                name: sha256_of(path) for name, path in files.items() if name not in {RUN_FILE, *_FOR_PEOPLE}
             }
             try:
                 run = json.loads(files[RUN_FILE].read_bytes())
                 hashes[RUN_FILE] = {key: value for key, value in run.items() if key not in _TIMES}
             except (KeyError, ValueError, AttributeError):
-                hashes |= {name: sha256_of(files[name]) for name in (RUN_FILE, _CARD) if name in files}
+                hashes |= {name: sha256_of(files[name]) for name in (RUN_FILE, *_FOR_PEOPLE) if name in files}
             return _hash_of(hashes)
 
     def _same(self, content: str) -> str | None:

@@ -10,7 +10,7 @@ from data_sources import YamlRow
 from home_assistant import parse_automation
 from training.automations.config import YamlConfig, YamlOptions
 from training.automations.linear import to_linear
-from training.automations.report import score_lines, verdict
+from training.automations.report import SCORED_BY, score_lines, verdict
 from training.text.adapter_job import AdapterJob
 
 if TYPE_CHECKING:
@@ -23,6 +23,7 @@ class YamlJob(AdapterJob):
     model_type = YamlRow.kind
     record = YamlRow
     config_type, options_type = YamlConfig, YamlOptions
+    scored_by = SCORED_BY
     title = "Request to Home Assistant automation"
     about = "a request in plain words, and the home's entities, give an automation"
 

@@ -6,11 +6,20 @@ from collections.abc import Mapping
 from typing import Any
 
 from home_assistant.automation import Structure
+from training.text.report import ScoredBy
 
 _COLUMNS = {
     "answered": "answered", "valid": "valid", "entities exist": "entities_exist", "triggers": "triggers_f1",
     "services": "services_f1", "entities": "entities_f1", "chrF": "chrf", "exact": "exact_match",
 }  # fmt: skip
+
+SCORED_BY = ScoredBy(
+    "structure F1",
+    1.0,
+    {key: title for title, key in _COLUMNS.items()},
+    ("triggers_f1", "services_f1", "entities_f1", "valid"),
+    {"nearest_request": "nearest request", "nearest_grounded": "nearest, grounded"},
+)
 
 
 def structure_score(scores: Mapping[str, float]) -> float:
@@ -39,8 +48,8 @@ def score_lines(metrics: dict[str, Any]) -> list[str]:
     title = "Held-out" if name == "test" else "In-sample (NOT held out)"
     lines = [f"{title} scores, {measured['rows']} rows; triggers, services and entities are F1"]
     lines.append(f"  {'':<20}" + "".join(f"{column:>{len(column) + 2}}" for column in _COLUMNS))
-    rows = {"this model": measured["model"], "nearest request": measured["baselines"]["nearest_request"]}
-    rows["nearest, grounded"] = measured["baselines"]["nearest_grounded"]
+    rows = {"this model": measured["model"]}
+    rows |= {title: measured["baselines"][name] for name, title in SCORED_BY.baselines.items()}
     for label, row in rows.items():
         cells = (_cell(row.get(key), key, len(column) + 2) for column, key in _COLUMNS.items())
         lines.append(f"  {label:<20}" + "".join(cells))

@@ -64,14 +64,39 @@ def expected_calibration_error(probability: Array, label: Array, weight: Array, 
     return float(np.abs(gap).sum() / total)
 
 
-def reliability(probability: Array, label: Array, bins: int = 10) -> list[dict[str, float]]:
-    """Mean probability, share of positives and number of rows of each non-empty bin of the calibration error."""
+def reliability(
+    probability: Array, label: Array, bins: int = 10, weight: Array | None = None
+) -> list[dict[str, float]]:
+    """Mean probability, share of positives and number of rows of each non-empty bin of the calibration error.
+
+    With weights, means and shares are weighted, and ``effective`` is how many rows of equal weight are worth as much
+    (Kish, 1965).
+    """
     bin_of = np.minimum((probability * bins).astype(int), bins - 1)
-    return [
-        {
-            "predicted": round(float(probability[bin_of == place].mean()), 6),
-            "observed": round(float(label[bin_of == place].mean()), 6),
-            "rows": int((bin_of == place).sum()),
+    found = []
+    for place in np.unique(bin_of):
+        rows = bin_of == place
+        own = np.ones(int(rows.sum())) if weight is None else weight[rows]
+        if not own.sum():
+            continue
+        one = {
+            "predicted": round(float(np.average(probability[rows], weights=own)), 6),
+            "observed": round(float(np.average(label[rows], weights=own)), 6),
+            "rows": len(own),
         }
-        for place in np.unique(bin_of)
+        found.append(one if weight is None else {**one, "effective": round(float(own.sum() ** 2 / (own**2).sum()), 3)})
+    return found
+
+
+def precision_recall(positive: Array, negative: Array, points: int = 50) -> list[tuple[float, float]]:
+    """(recall, precision) at falling thresholds, at most ``points``; tied scores share one. [] if either is empty."""
+    if not len(positive) or not len(negative):
+        return []
+    thresholds = np.unique(positive)[::-1]
+    thresholds = thresholds[np.unique(np.linspace(0, len(thresholds) - 1, points).round().astype(int))]
+    true = len(positive) - np.searchsorted(np.sort(positive), thresholds, side="left")
+    false = len(negative) - np.searchsorted(np.sort(negative), thresholds, side="left")
+    return [
+        (round(float(recall), 6), round(float(precision), 6))
+        for recall, precision in zip(true / len(positive), true / (true + false), strict=True)
     ]

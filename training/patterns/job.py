@@ -76,7 +76,9 @@ class PatternJob(TrainingJob[PatternRows, "TrainedPatterns"]):
         )
 
     def publish(self, trained: Trained[TrainedPatterns], summary: TrainingSummary) -> Published:
-        """Write the model file, its metadata and, if matplotlib is installed, a reliability plot."""
+        """Write the model file, its metadata, its page and, if matplotlib is installed, a reliability plot."""
+        from training.patterns.page import page_of
+
         result, path = trained.model, self.model_path
         model = replace(result.model, provenance=provenance(summary, result.split, result.trained_on))
         image = plot_reliability(result.metrics)
@@ -90,9 +92,10 @@ class PatternJob(TrainingJob[PatternRows, "TrainedPatterns"]):
             "metrics": summary.metrics,
             "notes": summary.notes,
         }
-        published = artifacts.publish(
-            path, model.to_bytes(), metadata, {} if image is None else {f"{path.stem}_reliability.png": image}
-        )
+        extras = {artifacts.page_path(path).name: page_of(result, summary, self.audited)}
+        if image is not None:
+            extras[f"{path.stem}_reliability.png"] = image
+        published = artifacts.publish(path, model.to_bytes(), metadata, extras)
         return Published(
             f"trained on {result.split['rows']['train']} rows ({model.chosen}), saved to {path}",
             [*(str(path.parent / name) for name in published["files"]), str(artifacts.metadata_path(path))],

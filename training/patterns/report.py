@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from training.judging.plots import png
+from training.pages.charts import FEW, wilson
 from training.patterns.audit import PatternAudit
 
-_NAMES = {"model": "this model", "base_rate": "base rate", "confidence": "detector's confidence"}
-_COLUMNS = {"brier": "Brier", "average_precision": "AP", "roc_auc": "AUC", "ece": "calib. error"}
+NAMES = {"model": "this model", "base_rate": "base rate", "confidence": "detector's confidence"}
+COLUMNS = {"brier": "Brier", "average_precision": "AP", "roc_auc": "AUC", "ece": "calib. error"}
 
 
 def audit_lines(audit: PatternAudit) -> Iterable[str]:
@@ -35,15 +35,15 @@ def score_lines(metrics: dict[str, Any]) -> Iterable[str]:
     title = "Held-out scores" if "test" in metrics else "In-sample scores (NOT held out)"
     yield f"{title}: {measured['rows']} rows of {measured['entities']} entities"
     yield from _table(
-        {_NAMES[name]: row for name, row in [("model", measured["model"]), *measured["baselines"].items()]}
+        {NAMES[name]: row for name, row in [("model", measured["model"]), *measured["baselines"].items()]}
     )
 
 
 def _table(rows: dict[str, dict[str, float | None]], chosen: str = "") -> Iterable[str]:
     width = max(map(len, rows))
-    yield f"  {'':<{width}}  " + "  ".join(f"{title:>12}" for title in _COLUMNS.values())
+    yield f"  {'':<{width}}  " + "  ".join(f"{title:>12}" for title in COLUMNS.values())
     for name, row in rows.items():
-        cells = "  ".join(f"{'-' if row[key] is None else format(row[key], '.3f'):>12}" for key in _COLUMNS)
+        cells = "  ".join(f"{'-' if row[key] is None else format(row[key], '.3f'):>12}" for key in COLUMNS)
         yield f"  {name:<{width}}  {cells}{'  <- chosen' * (name == chosen)}"
 
 
@@ -83,26 +83,30 @@ def plot_reliability(metrics: dict[str, Any]) -> bytes | None:
         return None
 
     def draw(figure: Any) -> None:
-        bins = measured["reliability"]
         axes, counts = figure.subplots(2, 1, height_ratios=(3, 1), sharex=True)
-        axes.plot([0, 1], [0, 1], color="grey", linestyle=":", label="perfectly calibrated")
-        predicted = [place["predicted"] for place in bins]
-        observed = [place["observed"] for place in bins]
-        ends = [_wilson(place["observed"], place["rows"]) for place in bins]
-        below = [share - low for share, (low, _) in zip(observed, ends, strict=True)]
-        above = [high - share for share, (_, high) in zip(observed, ends, strict=True)]
-        axes.errorbar(predicted, observed, yerr=[below, above], fmt="o", capsize=3, label="this model, 95 % interval")
+        draw_reliability(axes, counts, measured["reliability"])
         axes.set(ylabel="share that is genuine", ylim=(-0.05, 1.05))
         axes.set_title("Held-out patterns")
         axes.legend(loc="lower right", frameon=False, fontsize="small")
-        counts.bar(predicted, [place["rows"] for place in bins], width=0.06, color="tab:blue")
         counts.set(xlabel="predicted probability", ylabel="rows", xlim=(-0.05, 1.05))
 
     return png(draw, (5, 6))
 
 
-def _wilson(share: float, rows: float, z: float = 1.96) -> tuple[float, float]:
-    """Wilson score interval (Wilson, 1927) of a ``share`` of ``rows``, widened if needed to contain the share."""
-    middle = (share + z * z / (2 * rows)) / (1 + z * z / rows)
-    half = z / (1 + z * z / rows) * math.sqrt(share * (1 - share) / rows + z * z / (4 * rows * rows))
-    return min(share, middle - half), max(share, middle + half)
+def draw_reliability(axes: Any, counts: Any, bins: Sequence[dict[str, float]]) -> None:
+    """Draw the bins on ``axes`` and their rows on ``counts``; what rests on fewer than ``FEW`` rows is hollow."""
+    axes.plot([0, 1], [0, 1], color="grey", linestyle=":", label="perfectly calibrated")
+    looks: tuple[dict[str, Any], ...] = (
+        {"color": "tab:blue", "label": "this model, 95 % interval"},
+        {"color": "grey", "markerfacecolor": "white", "elinewidth": 0.7, "label": f"fewer than {FEW} rows"},
+    )
+    for few, look in enumerate(looks):
+        own = [b for b in bins if (b["rows"] < FEW) == bool(few)]
+        if not own:
+            continue
+        predicted, observed = [b["predicted"] for b in own], [b["observed"] for b in own]
+        ends = [wilson(b["observed"], b["rows"]) for b in own]
+        below = [share - low for share, (low, _) in zip(observed, ends, strict=True)]
+        above = [high - share for share, (_, high) in zip(observed, ends, strict=True)]
+        axes.errorbar(predicted, observed, yerr=[below, above], fmt="o", capsize=3, **look)
+        counts.bar(predicted, [b["rows"] for b in own], width=0.06, color=look["color"])

@@ -16,8 +16,17 @@ from sklearn.pipeline import Pipeline
 from threadpoolctl import threadpool_limits
 
 from data_sources import PatternRow
-from training.judging.metrics import Array, average_precision, expected_calibration_error, reliability, roc_auc
+from training.judging.intervals import interval_of, interval_of_mean
+from training.judging.metrics import (
+    Array,
+    average_precision,
+    expected_calibration_error,
+    precision_recall,
+    reliability,
+    roc_auc,
+)
 from training.judging.splits import MIN_ENTITIES, assign_parts, count_parts, unit_digests
+from training.patterns.effects import effects_of
 from training.patterns.model import (
     BASE_RATE,
     CANDIDATES,
@@ -38,8 +47,8 @@ class TrainedPatterns:
 
     Attributes:
         model: The model.
-        metrics: ``chosen``, ``cross_validation``, and the scores under ``test``, or under ``in_sample`` if nothing is
-            held out.
+        metrics: ``chosen``, ``cross_validation``, ``effects`` (``effects_of``), and the scores under ``test``, or under
+            ``in_sample`` if nothing is held out.
         split: How the entities were split, and why.
         trained_on: ``splits.unit_digests`` of the entities in the training part.
     """
@@ -64,11 +73,13 @@ def train_patterns(rows: Iterable[PatternRow], seed: int = 0) -> TrainedPatterns
     held_out = described["strategy"] != "none"
     train = labelled.select(~in_test)
     model, compared = fit(train, seed)
-    name, evaluated = ("test", labelled.select(in_test)) if held_out else ("in_sample", train)
+    name, judged = ("test", labelled.select(in_test)) if held_out else ("in_sample", train)
+    base_rate = float((train.genuine == 1).mean())
     metrics = {
         "chosen": model.chosen,
-        name: evaluate_patterns(model, evaluated, base_rate=float((train.genuine == 1).mean())),
+        name: {**evaluate_patterns(model, judged, base_rate), **curves_of(model, judged, base_rate)},
         "cross_validation": compared,
+        "effects": effects_of(model, train, seed),
     }
     trained_on = unit_digests(set(train.entity_ids))
     return TrainedPatterns(model, metrics, described, trained_on)
@@ -232,6 +243,37 @@ def evaluate_patterns(model: PatternModel, rows: Iterable[PatternRow], base_rate
             "confidence": scores_of(table.confidence, label),
         },
         "reliability": reliability(probability, label.astype(np.float64)),
+    }
+
+
+def curves_of(model: PatternModel, rows: PatternRows, base_rate: float) -> dict[str, Any]:
+    """What stands beside the scores of ``evaluate_patterns``, for the same arguments.
+
+    Returns:
+        ``intervals``: the model and each baseline -> ``brier`` and ``average_precision`` -> 95 % over entities.
+        ``precision_recall``: curves of the model and of the detector's confidence.
+    """
+    label, units = rows.genuine == 1, rows.entity_ids
+    scorers = {
+        "model": model.score(rows),
+        "base_rate": np.full(len(rows), base_rate),
+        "confidence": rows.confidence,
+    }
+
+    def intervals(probability: Array) -> dict[str, tuple[float, float] | None]:
+        squares = np.square(probability - label)
+
+        def precision(drawn: Any) -> float:
+            chosen, true = probability[drawn], label[drawn]
+            return average_precision(chosen[true], chosen[~true])
+
+        return {"brier": interval_of_mean(squares, units), "average_precision": interval_of(precision, units)}
+
+    return {
+        "intervals": {name: intervals(probability) for name, probability in scorers.items()},
+        "precision_recall": {
+            name: precision_recall(scorers[name][label], scorers[name][~label]) for name in ("model", "confidence")
+        },
     }
 
 

@@ -37,12 +37,18 @@ _PLAN, _BEFORE = "plan.json", "before"  # in a staging folder
 _PROBE = ".writable-"
 _READS = 5  # a reader's attempts to see a model and metadata of one training, where nothing can be locked
 RUN_FILE = "training_run.json"  # what a run directory says of its training
+RUN_PAGE = "report.html"  # the page of a training in its run directory, for a person
 REGISTRY_LINK = "live"  # the part of a link's target that only links of the manager's registry have
 
 
 def metadata_path(model_path: Path) -> Path:
     """The path of a model's metadata: ``<stem>_metadata.json`` beside it, where production looks for it."""
     return model_path.with_name(f"{model_path.stem}_metadata.json")
+
+
+def page_path(model_path: Path) -> Path:
+    """The path of the page of a model's training: ``<stem>_report.html``, for several models may share a folder."""
+    return model_path.with_name(f"{model_path.stem}_{RUN_PAGE}")
 
 
 def check_writable(path: Path) -> None:

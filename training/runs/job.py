@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, Generic, Protocol, TypeVar
@@ -123,12 +123,14 @@ class TrainingJob(ABC, Generic[Rows, Model]):
         log_file: A file in the working directory that gets every message, or None.
         config: The configuration, for the summary.
         model_path: Where the model is published.
+        audited: The lines of ``audit_lines``, once the records are audited.
     """
 
     model_type: ClassVar[KindName]
     log_file: ClassVar[str | None] = None
     config: dict[str, Any]
     model_path: Path
+    audited: Sequence[str] = ()
 
     @abstractmethod
     def __init__(self, source: SourceChoice, given: Mapping[str, Any]) -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from data_sources import DataSource, DataSourceError
-from training.runs.artifacts import check_output, check_paths_differ, metadata_path, to_json, write_output
+from training.runs.artifacts import check_output, check_paths_differ, metadata_path, page_path, to_json, write_output
 from training.runs.comparison import COMPARISON_VARIABLE, ComparisonRequest
 from training.runs.distributed import is_first
 from training.runs.errors import ArtifactError, TrainingError
@@ -174,8 +174,9 @@ class Training:
         model = job.model_path
         self.summary_taken = True  # until it is known to have a place of its own
         metadata = metadata_path(model) if model.name else None  # a folder is refused later, by name
+        page = page_path(model) if model.name else None
         read = {"data": self._choice.path, **job.other_inputs()}
-        check_paths_differ(**read, model=model, metadata=metadata, summary=self._summary_path)
+        check_paths_differ(**read, model=model, metadata=metadata, page=page, summary=self._summary_path)
         self.summary_taken = False
 
     def _perform(self) -> None:
@@ -195,7 +196,8 @@ class Training:
         audit = job.audit(rows)
         self.audit, self.notes = audit.model_dump(mode="json"), [*source.report.notes, *audit.cannot_show]
         log_source(source)
-        for line in job.audit_lines(audit):
+        job.audited = [*job.audit_lines(audit)]
+        for line in job.audited:
             log.info("%s", line)
         job.check_audit(audit, source.report.where)
         if self.dry_run:

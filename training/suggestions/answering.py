@@ -19,6 +19,7 @@ from home_assistant.entity_id import is_entity_id, normalized_entity_id
 from training.runs.errors import TrainingError
 from training.runs.wording import many
 from training.suggestions.config import FeedbackOptions
+from training.suggestions.page import offered_in
 from training.suggestions.writing import home_written_here, is_written_here
 from training.synergy.feedback import Answer, Feedback, Showing, Suggested, Verdict, answer_to, append, suggestion_id
 
@@ -154,6 +155,9 @@ def _offers_beside(folder: Path) -> Iterator[Offer]:
                 continue
             if path.suffix in (".yaml", ".yml") and is_written_here(path):
                 yield from _in_yaml(path.read_text(encoding="utf-8"))
+            elif path.suffix in (".html", ".htm"):
+                offered = offered_in(path.read_text(encoding="utf-8"))
+                yield from _in_json(json.loads(offered or "{}"))
             elif path.suffix == ".json":
                 with path.open("rb") as file:
                     if b'"known_pairs"' in file.read(_JSON_HEAD):

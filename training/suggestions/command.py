@@ -36,7 +36,9 @@ def suggest(json_input: str | None, data_source: str | None, strict: bool, verbo
         raise click.BadParameter("expected a file that ends in .yaml or .json", param_hint="--output")
     if given["install"] is not None and output is not None:
         raise click.BadParameter("writes a file of its own; leave --output out", param_hint="--install")
-    printed = output is None and given["install"] is None
+    if given["html"] is not None and Path(given["html"]).suffix not in (".html", ".htm"):
+        raise click.BadParameter("expected a file that ends in .html", param_hint="--html")
+    printed = output is None and given["install"] is None and given["html"] is None
     source = SourceChoice(json_input, data_source, strict)
     execute(
         lambda: suggest(source, read_config(SuggestOptions, given)),

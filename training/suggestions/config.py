@@ -38,6 +38,15 @@ class SuggestOptions(SynergyModelPath):
             metavar="FILE",
         ),
     ] = None
+    html: Annotated[
+        Path | None,
+        Setting(
+            "Write a page of the suggestions for a browser, .html: a card each, with why, the YAML to copy, and how to "
+            "answer. Without --output, nothing goes to standard output.",
+            default="no page",
+            metavar="FILE",
+        ),
+    ] = None
     install: Annotated[
         Path | None,
         Setting(

@@ -19,6 +19,7 @@ from training.runs.run import log_source
 from training.suggestions.config import SuggestOptions
 from training.suggestions.install import ConfigurationFolder
 from training.suggestions.memory import Memory
+from training.suggestions.page import Evidence, evidence_of, page_of
 from training.suggestions.ranking import HomeProposals, suggest_automations
 from training.suggestions.wishes import Filters
 from training.suggestions.writing import is_written_here, paths_of, published_yaml, to_dict
@@ -40,10 +41,11 @@ OF_SAMPLE = (
 def suggest(source: SourceChoice, options: SuggestOptions) -> None:
     """Load the model, read the homes, print or write suggestions. Raises DataSourceError or TrainingError."""
     path, output = options.model_path, options.output
-    if output is not None:
-        artifacts.check_output(output)
+    for file in (output, options.html):
+        if file is not None:
+            artifacts.check_output(file)
     memory = Memory(options)
-    artifacts.check_paths_differ(data=source.path, model=path, output=output, feedback=memory.path)
+    artifacts.check_paths_differ(data=source.path, model=path, output=output, html=options.html, feedback=memory.path)
     configuration = ConfigurationFolder(options.install) if options.install is not None else None
     opened = source.open(Home.kind)
     if output is not None:
@@ -62,32 +64,37 @@ def suggest(source: SourceChoice, options: SuggestOptions) -> None:
     origin = origin_of(path, model.provenance)
     if path != SHIPPED_BASE:
         log.info("Model: %s, trained %s", path, origin)
-    found = _suggest_all(model, opened, options, configuration, memory)
+    found, evidence = _suggest_all(model, opened, options, configuration, memory)
     if origin.stands_for_another(opened):
         log.warning("Note: %s", OF_SAMPLE)
         found = [replace(home, notes=(OF_SAMPLE, *home.notes)) for home in found]
+    if options.html is not None:
+        artifacts.write_output(options.html, page_of(found, evidence, memory.path))
     if configuration is not None:
         _install(found, configuration)
-        memory.write()
-        return
-    if output is None:
+    elif output is None and options.html is None:
         sys.stdout.write("---\n".join(_published(home, ascii_only=not _writes_unicode()) for home in found))
-        memory.write()
+    written = [*([] if output is None else _write(found, output)), *filter(None, [options.html])]
+    memory.write()
+    if not written:
         return
-    if output.suffix == ".json":
-        artifacts.write_output(output, artifacts.to_json({home.home_id: to_dict(home) for home in found}))
-        written = [output]
-    else:
-        written = paths_of(output, found)
-        texts = [_published(home) for home in found]  # all of them before the first file is replaced
-        for file, text in zip(written, texts, strict=True):
-            artifacts.write_output(file, text.encode("utf-8"))
     proposals = sum(len(home.proposals) for home in found)
     log.info("%d suggestions for %d home%s", proposals, len(found), "s" * (len(found) != 1))
     log.info("Saved: %s", ", ".join(map(str, written)))
-    memory.write()
     if proposals:
         log.info("Answer with: home-synergy feedback accept|dismiss ID --file %s", memory.path)
+
+
+def _write(found: Sequence[HomeProposals], output: Path) -> list[Path]:
+    """Write the suggestions to the file of ``--output``, or to one for each home; the files."""
+    if output.suffix == ".json":
+        artifacts.write_output(output, artifacts.to_json({home.home_id: to_dict(home) for home in found}))
+        return [output]
+    written = paths_of(output, found)
+    texts = [_published(home) for home in found]  # all of them before the first file is replaced
+    for file, text in zip(written, texts, strict=True):
+        artifacts.write_output(file, text.encode("utf-8"))
+    return written
 
 
 def _published(home: HomeProposals, *, ascii_only: bool = False) -> str:
@@ -127,8 +134,8 @@ def _suggest_all(
     options: SuggestOptions,
     configuration: ConfigurationFolder | None,
     memory: Memory,
-) -> list[HomeProposals]:
-    found, names, empty = [], [], []
+) -> tuple[list[HomeProposals], list[Evidence]]:
+    found, evidence, names, empty = [], [], [], []
     filters = Filters(options)
     for home in source.read(Home):
         names.append(home.home_id)
@@ -145,6 +152,8 @@ def _suggest_all(
         )
         memory.note(home, proposals)
         found.append(proposals)
+        if options.html is not None:
+            evidence.append(evidence_of(home, proposals))
     log_source(source)
     where = source.report.where
     if options.home is not None and options.home not in names:
@@ -156,7 +165,7 @@ def _suggest_all(
     filters.check()
     if empty:
         log.warning("Left out, for they have no entities: %s", _listed(empty))
-    return found
+    return found, evidence
 
 
 def _listed(names: Sequence[str]) -> str:

@@ -35,7 +35,7 @@ class Memory:
     """
 
     def __init__(self, options: SuggestOptions) -> None:
-        output = options.output
+        output = options.output or options.html
         beside = output is not None and (output.is_file() or not output.exists())  # not beside /dev/stdout
         self.path = options.feedback or (output.parent if output is not None and beside else Path()) / FILE_NAME
         self._is_named = options.feedback is not None or options.new

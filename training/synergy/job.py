@@ -155,6 +155,7 @@ class SynergyJob(TrainingJob[list[Home], "TrainingResult"]):
                 on_epoch=lambda epoch: _log_epoch(epoch, progress),
             )
         verdict = report.baseline_comparison(result.metrics)
+        self._homes = rows
         return Trained(
             model=result,
             metrics={**result.metrics, "best_epoch": result.best_epoch, "epochs_run": len(result.history) - 1},
@@ -164,7 +165,9 @@ class SynergyJob(TrainingJob[list[Home], "TrainingResult"]):
         )
 
     def publish(self, trained: Trained[TrainingResult], summary: TrainingSummary) -> Published:
-        """The model file, its metadata and, where matplotlib is installed, a plot."""
+        """The model file, its metadata, its page and, where matplotlib is installed, a plot."""
+        from training.synergy.page import page_of
+
         result, path = trained.model, self.model_path
         result.model.provenance = provenance(summary, result.split, result.trained_on)
         image = report.plot(result)
@@ -172,7 +175,10 @@ class SynergyJob(TrainingJob[list[Home], "TrainingResult"]):
             path,
             result.model.to_bytes(),
             _metadata(summary, result),
-            {} if image is None else {f"{path.stem}_training.png": image},
+            {
+                artifacts.page_path(path).name: page_of(result, self._homes, summary, self.audited),
+                **({} if image is None else {f"{path.stem}_training.png": image}),
+            },
         )
         return Published(
             f"trained on {summary.audit['distinct_pairs']} distinct pairs, saved to {path}",
@@ -202,6 +208,7 @@ def _metadata(summary: TrainingSummary, result: TrainingResult) -> dict[str, Any
         "config": summary.config,
         "split": result.split,
         "metrics": summary.metrics,
+        "validation_pairs": result.validation_pairs,
         "history": [
             {"epoch": epoch.number, "loss": _finite(epoch.loss), "validation_score": _finite(epoch.score)}
             for epoch in result.history

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from training.synergy.trainer import TrainingResult
 
 
-_TITLES = {
+TITLES = {
     "mrr": "MRR",
     "hits_at_10": "Hits@10",
     "auc_hard": "AUC hard",
@@ -24,13 +24,16 @@ _TITLES = {
     "auc_random": "AUC rand",
     "ap_random": "AP rand",
 }
-_SCORERS = {
+SCORERS = {
     "model": "this model",
     "domain_pair_prior": "domain-pair prior",
     "name_overlap": "name overlap",
     "prior_x_name_overlap": "prior x name overlap",
     "prior_x_same_area": "prior x same area",
 }
+LEAST_RANGE = 0.1  # of an axis of validation scores: less would make a drama of noise
+# Colour and hatch of the model and each baseline; they differ in lightness too (Okabe and Ito, 2008).
+_LOOKS = (("#0072b2", ""), ("#e69f00", "//"), ("#009e73", ".."), ("#cc79a7", "\\\\"), ("#555555", "xx"))
 _BELOW: dict[str, Any] = {"fontsize": "small", "loc": "upper center", "bbox_to_anchor": (0.5, -0.14), "frameon": False}
 
 
@@ -84,10 +87,10 @@ def score_lines(metrics: dict[str, Any]) -> Iterable[str]:
         ("In-sample scores (NOT held out: " if in_sample else "Held-out scores (")
         + f"{measured['pairs']} pairs in {measured['homes']} home{'s' * (measured['homes'] != 1)}, mean over homes)"
     )
-    width = max(map(len, _SCORERS.values()))
-    yield f"  {'':<{width}}  " + "  ".join(f"{_TITLES[name]:>8}" for name in METRICS)
+    width = max(map(len, SCORERS.values()))
+    yield f"  {'':<{width}}  " + "  ".join(f"{TITLES[name]:>8}" for name in METRICS)
     for name, row in [("model", measured["model"]), *measured["baselines"].items()]:
-        yield f"  {_SCORERS[name]:<{width}}  " + "  ".join(f"{_cell(row[metric]):>8}" for metric in METRICS)
+        yield f"  {SCORERS[name]:<{width}}  " + "  ".join(f"{_cell(row[metric]):>8}" for metric in METRICS)
     yield f"  calibration error of this model: {_cell(measured['model']['ece'])}"
     if measured["triggers_left_out"]:
         yield f"  {measured['triggers_left_out']} triggers of large homes were not ranked (a sample was)"
@@ -99,19 +102,19 @@ def evaluation_lines(setting: str, measured: Mapping[str, Any]) -> Iterable[str]
     """The table of one setting with intervals and thirds of homes, from ``evaluation.summarize_runs``."""
     runs = f", {measured['runs']} runs" if measured["runs"] > 1 else ""
     yield f"{setting}: {measured['pairs_a_run']:g} pairs in {measured['homes']} homes{runs}, mean over homes"
-    width = max(map(len, _SCORERS.values()))
-    yield f"  {'':<{width}}  " + "  ".join(f"{_TITLES[name]:>8}" for name in METRICS)
+    width = max(map(len, SCORERS.values()))
+    yield f"  {'':<{width}}  " + "  ".join(f"{TITLES[name]:>8}" for name in METRICS)
     for name, row in [("model", measured["model"]), *measured["baselines"].items()]:
-        yield f"  {_SCORERS[name]:<{width}}  " + "  ".join(f"{_cell(row[metric]):>8}" for metric in METRICS)
+        yield f"  {SCORERS[name]:<{width}}  " + "  ".join(f"{_cell(row[metric]):>8}" for metric in METRICS)
     between = measured["model"]["interval"]
     yield "  95 % of this model: " + ", ".join(
-        f"{_TITLES[metric]} {between[metric][0]:.3f} to {between[metric][1]:.3f}"
+        f"{TITLES[metric]} {between[metric][0]:.3f} to {between[metric][1]:.3f}"
         for metric in METRICS[:3]
         if between[metric] is not None
     )
     ratio = measured["mrr_ratio"]
     yield (
-        f"  MRR is {ratio['value']:.2f} times the best count, {_SCORERS[measured['best_count']]} "
+        f"  MRR is {ratio['value']:.2f} times the best count, {SCORERS[measured['best_count']]} "
         f"(95 %: {ratio['interval'][0]:.2f} to {ratio['interval'][1]:.2f}); "
         f"calibration error {_cell(measured['model']['ece'])}"
     )
@@ -130,11 +133,23 @@ def baseline_comparison(metrics: dict[str, Any]) -> str:
     if model is None or count is None:
         return "The test part is too small to compare with the baselines."
     beats = "beats" if model > count else "does NOT beat"
-    return f"The model {beats} the best baseline ({_SCORERS[name]}) on held-out MRR: {model:.3f} against {count:.3f}."
+    return f"The model {beats} the best baseline ({SCORERS[name]}) on held-out MRR: {model:.3f} against {count:.3f}."
 
 
 def _cell(value: float | None) -> str:
     return "-" if value is None or math.isnan(value) else f"{value:.3f}"
+
+
+def validation_noise(result: TrainingResult) -> float | None:
+    """Half of a 95 % interval around the validation score, at most; None where there is no such score.
+
+    A mean of ``n`` values from 0 to 1 with the mean ``m`` has a standard error of at most sqrt(m (1 - m) / n).
+    """
+    scores = [epoch.score for epoch in result.history if not math.isnan(epoch.score)]
+    if not scores or not result.validation_pairs:
+        return None
+    middle = sum(scores) / len(scores)
+    return 1.96 * math.sqrt(middle * (1 - middle) / result.validation_pairs)
 
 
 def plot(result: TrainingResult) -> bytes | None:
@@ -147,31 +162,47 @@ def plot(result: TrainingResult) -> bytes | None:
         return None
 
     def draw(figure: Any) -> None:
-        losses, scores = figure.subplots(1, 2, width_ratios=(1, 1.4))
-        _plot_history(losses, result)
-        _plot_scores(scores, result.metrics)
+        grid = figure.add_gridspec(2, 2, width_ratios=(1, 1.4))
+        loss = figure.add_subplot(grid[0, 0])
+        _plot_loss(loss, result)
+        _plot_validation(figure.add_subplot(grid[1, 0], sharex=loss), result)
+        _plot_scores(figure.add_subplot(grid[:, 1]), result.metrics)
 
-    return png(draw, (11, 5))
+    return png(draw, (11, 6))
 
 
-def _plot_history(axes: Any, result: TrainingResult) -> None:
+def _plot_loss(axes: Any, result: TrainingResult) -> None:
     epochs = [epoch.number for epoch in result.history]
-    axes.plot(epochs, [epoch.loss for epoch in result.history], color="tab:blue", marker=".", label="training loss")
-    axes.set(xlabel="epoch (0: evidence alone)", ylabel="training loss", title="Loss and validation score")
+    axes.plot(epochs, [epoch.loss for epoch in result.history], color="tab:blue", marker=".")
+    axes.set(ylabel="training loss", title="Loss and validation score")
+    axes.axvline(result.best_epoch, color="tab:red", linestyle=":")
     axes.xaxis.get_major_locator().set_params(integer=True)
-    axes.axvline(result.best_epoch, color="grey", linestyle=":", label=f"saved: epoch {result.best_epoch}")
-    handles, labels = axes.get_legend_handles_labels()
-    validation = [epoch.score for epoch in result.history]
-    if not all(map(math.isnan, validation)):
-        right = axes.twinx()
-        right.plot(epochs, validation, color="tab:orange", marker=".", label="validation (MRR + hard AUC) / 2")
-        right.set_ylabel("validation score")
-        more_handles, more_labels = right.get_legend_handles_labels()
-        handles, labels = handles + more_handles, labels + more_labels
-    axes.legend(handles, labels, **_BELOW, ncols=1)
+    axes.tick_params(labelbottom=False)
+
+
+def _plot_validation(axes: Any, result: TrainingResult) -> None:
+    """The validation score on an axis that shows noise as noise: a tenth wide at least, with the band of chance."""
+    epochs, scores = [epoch.number for epoch in result.history], [epoch.score for epoch in result.history]
+    axes.set(xlabel="epoch (0: evidence alone)", ylabel="(MRR + hard AUC) / 2")
+    axes.axvline(result.best_epoch, color="tab:red", linestyle=":", label=f"saved: epoch {result.best_epoch}")
+    noise = validation_noise(result)
+    if noise is None:
+        axes.set_yticks([])
+        axes.text(0.5, 0.5, "nothing is held out for validation", ha="center", transform=axes.transAxes)
+    else:
+        below, above = [score - noise for score in scores], [score + noise for score in scores]
+        label = f"95 % of chance, {result.validation_pairs} pairs"
+        axes.fill_between(epochs, below, above, color="tab:orange", alpha=0.2, linewidth=0, label=label)
+        axes.plot(epochs, scores, color="tab:orange", marker=".", label="validation score")
+        known = [score for score in scores if not math.isnan(score)]
+        middle = (min(known) + max(known)) / 2
+        half = max(LEAST_RANGE / 2, (max(known) - min(known)) / 2 + noise)
+        axes.set_ylim(middle - 1.05 * half, middle + 1.05 * half)
+    axes.legend(**(_BELOW | {"bbox_to_anchor": (0.5, -0.28)}), ncols=2)
 
 
 def _plot_scores(axes: Any, metrics: dict[str, Any]) -> None:
+    """Bars of model and baselines, told apart by colour and hatch; one that is not defined has no bar and says so."""
     measured = metrics["test"]
     if measured is None:
         axes.text(0.5, 0.5, "nothing could be ranked", ha="center")
@@ -180,12 +211,14 @@ def _plot_scores(axes: Any, metrics: dict[str, Any]) -> None:
     rows = [("model", measured["model"]), *measured["baselines"].items()]
     height = 0.8 / len(rows)
     for i, (name, row) in enumerate(rows):
-        values = [row[metric] or 0.0 for metric in drawn]
+        values = [row[metric] for metric in drawn]
         places = [k + (i - (len(rows) - 1) / 2) * height for k in range(len(drawn))]
-        color = "tab:blue" if name == "model" else f"{0.45 + 0.1 * i:.2f}"
-        bars = axes.barh(places, values, height, color=color, label=_SCORERS[name])
-        axes.bar_label(bars, fmt="%.2f", fontsize=7, padding=2)
-    axes.set_yticks(range(len(drawn)), [_TITLES[metric] for metric in drawn])
+        color, hatch = _LOOKS[i % len(_LOOKS)]
+        lengths = [0.0 if value is None else value for value in values]
+        bars = axes.barh(places, lengths, height, color=color, hatch=hatch, edgecolor="white", label=SCORERS[name])
+        labels = ["not defined" if value is None else f"{value:.2f}" for value in values]
+        axes.bar_label(bars, labels, fontsize=7, padding=2)
+    axes.set_yticks(range(len(drawn)), [TITLES[metric] for metric in drawn])
     axes.invert_yaxis()
     axes.set_xlim(0, 1.08)
     axes.set_title("Held-out pairs, mean over homes")

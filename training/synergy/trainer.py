@@ -20,6 +20,7 @@ from training.runs.errors import TrainingError
 from training.runs.progress import Progress
 from training.synergy.config import SynergyConfig
 from training.synergy.convolution import sage_convolution
+from training.synergy.curves import curves_of
 from training.synergy.encoded_home import EncodedHome
 from training.synergy.evaluation import (
     RankingTask,
@@ -78,15 +79,17 @@ class TrainingResult:
         model: The model.
         split: How the pairs were split (``splits.describe_split``). Models with an equal ``test_fingerprint`` were
             tested on the same pairs.
+        validation_pairs: Pairs that each validation score rests on.
         history: All epochs of the training that chose the epoch.
         best_epoch: Number of the chosen epoch.
-        metrics: ``split`` and ``held_out``, and ``test`` (``evaluation.macro_metrics``), which is ``in_sample`` where
-            nothing is held out.
+        metrics: ``split`` and ``held_out``, and ``test`` (``evaluation.macro_metrics`` and ``curves.curves_of``), which
+            is ``in_sample`` where nothing is held out.
         trained_on: ``judging.splits.unit_digests`` of the pairs that training and the choice of the epoch saw.
     """
 
     model: SynergyModel
     split: dict[str, Any]
+    validation_pairs: int
     history: tuple[Epoch, ...]
     best_epoch: int
     metrics: dict[str, Any]
@@ -137,6 +140,7 @@ def train_synergy_model(
     with Progress("Fitting the weights of the features"):
         trainer.fit_feature_weights()
     history, best_epoch = trainer.fit(config.epochs, on_epoch)
+    validation_pairs = trainer.validation_pairs
     if split.strategy == "home" and trainer.has_validation:
         trainer = SynergyTrainer(
             graphs, split.with_validation(), config, pretrained=pretrained, encoder=encoder, encoded=trainer.encoded
@@ -161,7 +165,8 @@ def train_synergy_model(
     with Progress("Evaluating"):
         metrics = {"split": split.strategy, "held_out": split.strategy != "none", **trainer.evaluate(calibration)}
     trained_on = unit_digests(pair_units(split, graphs, "train", "validation"))
-    return TrainingResult(model, describe_split(split, graphs), tuple(history), best_epoch, metrics, trained_on)
+    described = describe_split(split, graphs)
+    return TrainingResult(model, described, validation_pairs, tuple(history), best_epoch, metrics, trained_on)
 
 
 def pretrain(
@@ -276,6 +281,11 @@ class SynergyTrainer:
     def has_validation(self) -> bool:
         """Whether any pair of the validation part can be ranked."""
         return bool(self._validation)
+
+    @property
+    def validation_pairs(self) -> int:
+        """Pairs of the validation part that are ranked."""
+        return sum(int(task.positive.sum()) for task in self._validation)
 
     @property
     def home_ids(self) -> frozenset[str]:
@@ -424,7 +434,7 @@ class SynergyTrainer:
         return calibrate(scored)
 
     def evaluate(self, calibration: Calibration) -> dict[str, Any]:
-        """Score the test part: ``test`` -> ``evaluation.macro_metrics``, None where no pair can be ranked.
+        """Score the test part: ``test`` -> ``macro_metrics`` and ``curves_of``, None where no pair can be ranked.
 
         Where nothing is held out, the training part is scored as ``in_sample``.
         """
@@ -433,7 +443,9 @@ class SynergyTrainer:
         for task in self._tasks(range(len(self._graphs)), "train" if in_sample else "test"):
             scorer = HomeScorer(self.network, self.log_odds, self.encoded[task.home], task.known)
             scored.append(score_home(task, scorer, calibration))
-        return {"in_sample" if in_sample else "test": macro_metrics(scored) if scored else None}
+        return {
+            "in_sample" if in_sample else "test": {**macro_metrics(scored), **curves_of(scored)} if scored else None
+        }
 
 
 def _copy(network: SynergyNetwork) -> dict[str, Tensor]:

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from data_sources import DataSource
 from training.runs.artifacts import (
     RUN_FILE,
+    RUN_PAGE,
     check_writable,
     discard_tree,
     link_target,
@@ -40,6 +41,7 @@ from training.runs.summary import TrainingSummary
 from training.text.audit import PromptAudit, audit_prompts
 from training.text.base_cache import check_base, check_folder
 from training.text.config import CHECKPOINTS, SCRATCH, AdapterConfig, AdapterOptions
+from training.text.report import ScoredBy
 from training.text.unknown_tokens import UnknownShares, shares_of_local_base, spread
 
 if TYPE_CHECKING:
@@ -68,6 +70,7 @@ class AdapterJob(TrainingJob[list[Any], "TrainedAdapter"]):
         options_type: The class of the options.
         title: Title of the model card.
         about: What the model does, for the model card.
+        scored_by: How its scores are shown.
     """
 
     record: ClassVar[Any]
@@ -75,6 +78,7 @@ class AdapterJob(TrainingJob[list[Any], "TrainedAdapter"]):
     options_type: ClassVar[type[AdapterOptions]]
     title: ClassVar[str]
     about: ClassVar[str]
+    scored_by: ClassVar[ScoredBy]
 
     def __init__(self, source: SourceChoice, given: Mapping[str, Any]) -> None:
         self.source = source
@@ -216,6 +220,7 @@ class AdapterJob(TrainingJob[list[Any], "TrainedAdapter"]):
                 remove_tree(finished, self._partial)
                 trained.model.save(finished, self._base_for_readers())
                 (finished / "README.md").write_text(self._model_card(described), encoding="utf-8")
+                (finished / RUN_PAGE).write_bytes(self._page(trained.model, summary))
                 (finished / RUN_FILE).write_bytes(to_json(described))
                 publish_folder(finished, target)
         except BaseException:
@@ -364,6 +369,11 @@ class AdapterJob(TrainingJob[list[Any], "TrainedAdapter"]):
             "versions": summary.versions,
             "threads": summary.threads,
         }
+
+    def _page(self, result: TrainedAdapter, summary: TrainingSummary) -> bytes:
+        from training.text.page import page_of
+
+        return page_of(result, summary, self.title, self.audited, self.scored_by)
 
     def _model_card(self, described: Mapping[str, Any]) -> str:
         lines = "\n".join(self.score_lines(described["metrics"]))

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from data_sources import DataSource, PromptRow, sqlite_url
 from training.text.adapter_job import AdapterJob
 from training.text.config import SoftPromptConfig, SoftPromptOptions
-from training.text.report import score_lines, verdict
+from training.text.report import SCORED_BY, score_lines, verdict
 
 if TYPE_CHECKING:
     from training.text.trainer import TrainedAdapter
@@ -26,6 +26,7 @@ class SoftPromptJob(AdapterJob):
     record = PromptRow
     config_type, options_type = SoftPromptConfig, SoftPromptOptions
     options: SoftPromptOptions
+    scored_by = SCORED_BY
     title = "Request to suggested automation"
     about = "a request in plain words gives a suggested automation in plain words"
 

@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from peft import PeftModel
 
+from training.judging.intervals import SAMPLES, interval_of_mean
 from training.runs.artifacts import RUN_FILE, link_target
 from training.runs.errors import wrap_read_errors
 from training.runs.progress import Progress
@@ -76,13 +77,16 @@ def evaluate_adapter(
 
     Returns:
         ``rows`` (their number), ``model`` (loss and perplexity per target token, chrF, exact match), ``baselines``
-        (chrF and exact match of each) and a few ``examples``.
+        (chrF and exact match of each), ``intervals`` of these, a few ``examples``, and all ``answers``: what was
+        ``asked``, ``wanted`` and ``answered``, and the ``score`` of the one answer.
     """
     distinct = limit_rows(list(dict.fromkeys(held_out)))
     references = [pair.target for pair in distinct]
     answers = generate(model, tokenizer, [pair.source for pair in distinct], config)
     commonest = Counter(pair.target for pair in training).most_common(1)[0][0]
     loss = _mean_loss(model, tokenizer, distinct, config)
+    nearest = nearest_answers(training, [pair.source for pair in distinct])
+    looked_up = {"commonest_answer": [commonest] * len(references), "nearest_query": nearest}
     return {
         "rows": len(distinct),
         "model": {
@@ -90,13 +94,17 @@ def evaluate_adapter(
             "perplexity": round(math.exp(min(loss, 50.0)), 4),
             **text_scores(answers, references),
         },
-        "baselines": {
-            "commonest_answer": text_scores([commonest] * len(references), references),
-            "nearest_query": text_scores(nearest_answers(training, [p.source for p in distinct]), references),
+        "baselines": {name: text_scores(texts, references) for name, texts in looked_up.items()},
+        "intervals": {
+            name: text_intervals(texts, references) for name, texts in {"model": answers, **looked_up}.items()
         },
         "examples": [
             {"query": pair.source, "wanted": pair.target, "generated": answer}
             for pair, answer in list(zip(distinct, answers, strict=True))[:EXAMPLES]
+        ],
+        "answers": [
+            {"asked": pair.source, "wanted": pair.target, "answered": answer, "score": text_score(answer, pair.target)}
+            for pair, answer in zip(distinct, answers, strict=True)
         ],
     }
 
@@ -110,6 +118,26 @@ def text_scores(answers: Sequence[str], references: Sequence[str]) -> dict[str, 
         "chrf": round(sacrebleu.corpus_chrf(list(answers), [list(references)]).score, 4),
         "exact_match": round(exact, 6),
     }
+
+
+def text_score(answer: str, reference: str) -> float:
+    """ChrF of one answer, from 0 to 100."""
+    import sacrebleu
+
+    return round(float(sacrebleu.sentence_chrf(answer, [reference]).score), 4)
+
+
+def text_intervals(answers: Sequence[str], references: Sequence[str]) -> dict[str, tuple[float, float] | None]:
+    """95 % intervals of ``text_scores`` over rows; None where there are too few rows."""
+    from sacrebleu.metrics import CHRF
+
+    exact = np.array([answer == right for answer, right in zip(answers, references, strict=True)], dtype=np.float64)
+    of_exact = interval_of_mean(exact)
+    if of_exact is None:
+        return {"chrf": None, "exact_match": None}
+    scored = CHRF().corpus_score(list(answers), [list(references)], n_bootstrap=SAMPLES)
+    middle, half = float(scored._mean), float(scored._ci)
+    return {"chrf": (round(middle - half, 4), round(middle + half, 4)), "exact_match": of_exact}
 
 
 def limit_rows(rows: Sequence[Row]) -> list[Row]:

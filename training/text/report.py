@@ -2,7 +2,35 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+
+class ScoredBy(NamedTuple):
+    """How the scores of a text model are shown.
+
+    Attributes:
+        answer: What one answer is scored by.
+        best: Its greatest value.
+        titles: The scores of the table: key -> title. A score of 0 to 100 is ``chrf``.
+        charted: The keys of those that are drawn.
+        baselines: The baselines: key -> title.
+    """
+
+    answer: str
+    best: float
+    titles: Mapping[str, str]
+    charted: tuple[str, ...]
+    baselines: Mapping[str, str]
+
+
+SCORED_BY = ScoredBy(
+    "chrF",
+    100.0,
+    {"chrf": "chrF", "exact_match": "exact match"},
+    ("chrf", "exact_match"),
+    {"commonest_answer": "commonest answer", "nearest_query": "nearest query"},
+)
 
 
 def verdict(metrics: dict[str, Any]) -> str:
@@ -25,8 +53,8 @@ def score_lines(metrics: dict[str, Any]) -> list[str]:
     measured = metrics[name]
     title = "Held-out" if name == "test" else "In-sample (NOT held out)"
     lines = [f"{title} scores, {measured['rows']} distinct rows", f"  {'':<18}{'chrF':>8}{'exact':>8}"]
-    rows = {"this model": measured["model"], "commonest answer": measured["baselines"]["commonest_answer"]}
-    rows["nearest query"] = measured["baselines"]["nearest_query"]
+    rows = {"this model": measured["model"]}
+    rows |= {title: measured["baselines"][name] for name, title in SCORED_BY.baselines.items()}
     lines += [f"  {label:<18}{row['chrf']:>8.1f}{row['exact_match']:>8.3f}" for label, row in rows.items()]
     lines.append(f"  loss {measured['model']['loss']:.4f}, perplexity {measured['model']['perplexity']:.2f}")
     for example in measured["examples"]:

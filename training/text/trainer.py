@@ -82,6 +82,7 @@ class TrainedAdapter:
             processes evaluates; in the others this is empty.
         split: How the rows were split, and why.
         trained_on: ``splits.unit_digests`` of the queries in the training and validation parts.
+        answers: What the evaluated rows ``asked`` and ``wanted``, what was ``answered``, and the ``score`` of each.
     """
 
     model: Any
@@ -92,6 +93,7 @@ class TrainedAdapter:
     metrics: dict[str, Any]
     split: dict[str, Any]
     trained_on: str
+    answers: tuple[dict[str, Any], ...] = ()
 
     def save(self, folder: Path, base: str) -> None:
         """Write all that ``Suggester.load`` and plain transformers need to read the adapter, but ``training_run.json``.
@@ -159,15 +161,19 @@ def train_adapter(
             checkpoints=True,
             on_epoch=on_epoch,
         )
-    metrics = {}
+    metrics: dict[str, Any] = {}
+    answers: tuple[dict[str, Any], ...] = ()
     if is_first():
         evaluated = rows["test"] or rows["train"]
-        name = "test" if rows["test"] else "in_sample"
-        metrics = {name: evaluate(model, base.tokenizer, rows["train"], evaluated, config)}
+        measured = evaluate(model, base.tokenizer, rows["train"], evaluated, config)
+        answers = tuple(measured.pop("answers", ()))  # the page shows them; a summary would be mostly texts
+        metrics = {"test" if rows["test"] else "in_sample": measured}
     final_loss = next((row["loss"] for row in reversed(history) if "loss" in row), float("nan"))
     own_base = work / BASE_FOLDER if config.base_model == SCRATCH else None
     trained_on = unit_digests(normalized_query(pair.source) for pair in rows["train"] + rows["validation"])
-    return TrainedAdapter(model, base.tokenizer, own_base, final_loss, tuple(history), metrics, described, trained_on)
+    return TrainedAdapter(
+        model, base.tokenizer, own_base, final_loss, tuple(history), metrics, described, trained_on, answers
+    )
 
 
 def _base(

@@ -55,7 +55,7 @@ def test_a_bare_flag_trains_on_the_sample_from_inside_scripts(
     folder, done = sample
     assert done.returncode == 0, done.stderr
     assert done.stderr == ""
-    assert sorted(files(folder)) == ["m.pth", "m_metadata.json", "m_training.png", "s.json"]
+    assert sorted(files(folder)) == ["m.pth", "m_metadata.json", "m_report.html", "m_training.png", "s.json"]
     verify(folder / "m.pth")
     assert "Held-out scores" in done.stdout
     assert done.stdout.isascii()

@@ -1,0 +1,54 @@
+"""What stands beside the scores of the test part: intervals, how far scores can be trusted, precision over recall."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from training.judging.intervals import MIN_UNITS, interval_of_mean
+from training.judging.metrics import Array, mean_rank, precision_recall, reliability
+from training.synergy.evaluation import HomeScore, balanced_weights, intervals
+
+
+def curves_of(scored: Sequence[HomeScore]) -> dict[str, Any]:
+    """Of at least one home.
+
+    Returns:
+        ``intervals``: the model and each baseline -> metric -> 95 % interval, and ``intervals_over``, what it is over:
+        homes, or with fewer than ``MIN_UNITS`` of them the triggers, which only the model's MRR and Hits@10 have.
+        ``reliability``: as ``judging.metrics.reliability``, under the weights of the calibration. ``precision_recall``:
+        of the model against hard negatives, all homes together, and ``chance``, the precision of a guess.
+    """
+    if len(scored) >= MIN_UNITS:
+        over, found = "homes", {name: intervals([s.metrics[name] for s in scored]) for name in scored[0].metrics}
+    else:
+        over, found = "triggers", {"model": _over_triggers(scored)}
+    parts: list[tuple[Array, Array, Array]] = []
+    for one in scored:
+        compared = one.task.positive | one.task.negative
+        weights = balanced_weights(one.task)[compared]
+        parts.append((one.probability[compared], one.task.positive[compared].astype(np.float64), weights))
+    probability, label, weight = (np.concatenate(part) for part in zip(*parts, strict=True))
+    positive = np.concatenate([s.probability[s.task.positive] for s in scored])
+    hard = np.concatenate([s.probability[s.task.hard] for s in scored])
+    return {
+        "intervals": found,
+        "intervals_over": over,
+        "reliability": reliability(probability, label, weight=weight),
+        "precision_recall": precision_recall(positive, hard),
+        "chance": round(len(positive) / max(1, len(positive) + len(hard)), 6),
+    }
+
+
+def _over_triggers(scored: Sequence[HomeScore]) -> dict[str, tuple[float, float] | None]:
+    ranks: list[Array] = []
+    units: list[tuple[int, int]] = []
+    for h, one in enumerate(scored):
+        rows = zip(one.probability, one.task.positive, one.task.negative, strict=True)
+        for t, (row, true, false) in enumerate(rows):
+            ranks.append(mean_rank(row[true], row[false]))
+            units += [(h, t)] * len(ranks[-1])
+    rank = np.concatenate(ranks)
+    return {"mrr": interval_of_mean(1 / rank, units), "hits_at_10": interval_of_mean((rank <= 10).astype(float), units)}
