@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
+from retraining_manager.errors import ManagerError
 from retraining_manager.manager import RetrainingManager
 from retraining_manager.models import SPECS
-from retraining_manager.page import render_page
+from retraining_manager.page import past_of, render_page
 from retraining_manager.summaries import ModelSummary
 from training.runs.artifacts import to_json, write_atomically
 from training.runs.locks import user_at_host
 from training.runs.wording import utc_now
 
-PIPELINE_SUMMARY, PAGE = "pipeline_summary.json", "pipeline_report.html"
 log = logging.getLogger(__name__)
+
+PIPELINE_SUMMARY, PAGE = "pipeline_summary.json", "pipeline_report.html"
 _NOT_RUN = "not run: the run was interrupted before it"
 
 
@@ -54,8 +57,7 @@ def run_pipeline(
         log.error("%s", trouble)
         summary |= {"status": "failed", "message": f"failed: {trouble}"}
     write_atomically(manager.summaries.folder / PIPELINE_SUMMARY, to_json(summary))
-    plots = {model: _plots(manager, s) for model, s in summaries.items()}
-    write_atomically(manager.summaries.folder / PAGE, render_page(summary, list(summaries.values()), plots).encode())
+    write_atomically(manager.summaries.folder / PAGE, _page(manager, summary, summaries).encode())
     if stopped:
         raise Interrupted(summary)
     return summary
@@ -101,8 +103,17 @@ def _short(summary: ModelSummary) -> dict[str, Any]:
     return {**{key: whole[key] for key in keys}, "outcome": summary.outcome, "verdict": summary.verdict.get("verdict")}
 
 
-def _plots(manager: RetrainingManager, summary: ModelSummary) -> list[bytes]:
-    if summary.version is None:
-        return []
-    folder = manager.registry(summary.model_type).path(summary.version)
-    return [path.read_bytes() for path in sorted(folder.glob("*.png"))]
+def _page(manager: RetrainingManager, summary: dict[str, Any], summaries: Mapping[str, ModelSummary]) -> str:
+    """The page of this run, with the last run of each model that it left out."""
+    earlier = []
+    for model in SPECS.keys() - summaries.keys():
+        with suppress(OSError, ValueError):  # it never ran, or its summary is damaged
+            earlier.append(manager.summaries.last(model))
+    earlier.sort(key=lambda one: list(SPECS).index(one.model_type))
+    past = {}
+    for model in (*summaries, *(one.model_type for one in earlier)):
+        try:
+            past[model] = past_of(manager.registry(model))
+        except ManagerError as error:
+            log.warning("%s", error)
+    return render_page(summary, list(summaries.values()), past, earlier, manager.summaries.folder)

@@ -292,6 +292,19 @@ def wait_for(path: Path) -> None:
         time.sleep(0.02)
 
 
+def test_a_run_of_one_model_leaves_the_others_on_the_page_of_the_night(manager: RetrainingManager) -> None:
+    page = manager.summaries.folder / "pipeline_report.html"
+    run_pipeline(manager, [GNN, "soft_prompt"], force=True)
+    published = page.read_text()
+    run_pipeline(manager, [GNN], force=True)
+    again = page.read_text()
+    for content in (published, again):
+        assert 'id="gnn_synergy-title"' in content
+        assert 'id="soft_prompt-title"' in content
+    assert "Not in this run" not in published
+    assert again.count("Not in this run") == 1
+
+
 def test_two_managers_at_once_are_one_run_and_one_skip(tmp_path: Path) -> None:
     second, go_on = make_manager(tmp_path), tmp_path / "go on"
     command = [sys.executable, str(ROOT / "tests" / "retraining.py"), str(tmp_path), GNN]
