@@ -34,7 +34,7 @@ Mask = npt.NDArray[np.bool_]
 Habits = Mapping[tuple[str, str], tuple[Recipe, tuple[str, ...]]]
 """Pair -> the automation of what a person does by hand, and the entities that act in it."""
 
-POOL = 3000  # pairs of the model that are looked at, the best ones; more where more suggestions are wanted
+POOL = 1000  # pairs of the model that are looked at, the best ones; more where more suggestions are wanted
 # Weight of a pair's own score; the rest is the weight of its likeness to those chosen before it. Chosen by
 # benchmarks/suggestions.py: at 0.7 the list has a quarter fewer hits, at 1 fewer homes with any among the first ten.
 RELEVANCE = 0.98

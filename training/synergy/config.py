@@ -27,8 +27,13 @@ class SynergyConfig(Config):
     )
     batch_size: Annotated[Positive, Setting("Homes in an optimizer step.", ("GNN_BATCH_SIZE",), flag=False)] = 32
     epochs: Annotated[
-        Positive,
-        Setting("Passes over the homes at most; training stops earlier if it no longer improves.", ("GNN_EPOCHS",)),
+        int,
+        Field(ge=0),
+        Setting(
+            "Passes over the homes at most; training stops earlier if it no longer improves. With 0, the model is the "
+            "weighted sum of its features.",
+            ("GNN_EPOCHS",),
+        ),
     ] = 30
     patience: Annotated[
         Positive,

@@ -311,7 +311,7 @@ def test_wrong_usage_exits_2(train: Train) -> None:
     both = train("--json-input", "x", "--data-source", "y")
     assert both.returncode == 2
     assert "exclude each other" in both.stderr
-    assert train("--epochs", "0").returncode == 2
+    assert train("--epochs", "-1").returncode == 2
     assert train("--no-such-flag").returncode == 2
 
 
