@@ -265,7 +265,7 @@ def in_fresh_process(url: str, **options: Any) -> Outcome:
 
 
 @click.command()
-@click.option("--entities", default=100_000, show_default=True)
+@click.option("--entities", default=100_000, show_default=True, help="Entities of the large home.")
 @click.option("--quick", is_flag=True, help="Only the large home.")
 def main(entities: int, quick: bool) -> None:
     """Serve entities on loopback and measure reading them, first without and then with a fault of the service."""

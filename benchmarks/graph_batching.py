@@ -78,7 +78,13 @@ def step(how: Callable[..., GraphBatch], network: SynergyNetwork, homes: Any, kn
 
 
 @click.command()
-@click.option("--repeat", type=click.IntRange(1), default=15, show_default=True)
+@click.option(
+    "--repeat",
+    type=click.IntRange(1),
+    default=15,
+    show_default=True,
+    help="How often each is measured; the fastest counts.",
+)
 def main(repeat: int) -> None:
     """Compare both on generated homes: as many as in a training step, large ones, and one alone as it is scored."""
     torch.set_num_threads(1)

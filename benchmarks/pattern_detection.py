@@ -19,8 +19,14 @@ COLUMNS = ("brier", "average_precision", "roc_auc", "ece")
 
 @click.command()
 @click.argument("data", type=click.Path(exists=True, path_type=Path), default=SAMPLE)
-@click.option("--folds", type=click.IntRange(2), default=5, show_default=True)
-@click.option("--seeds", type=click.IntRange(1), default=5, show_default=True)
+@click.option("--folds", type=click.IntRange(2), default=5, show_default=True, help="Parts that are held out in turn.")
+@click.option(
+    "--seeds",
+    type=click.IntRange(1),
+    default=5,
+    show_default=True,
+    help="How often all of it is repeated, with other folds.",
+)
 def main(data: Path, folds: int, seeds: int) -> None:
     """Hold out every row of DATA that has a ground truth once per seed; folds differ between seeds.
 

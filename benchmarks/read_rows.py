@@ -26,7 +26,7 @@ Totals = dict[tuple[Any, ...], list[float]]
 
 
 @click.command()
-@click.option("--rows", default=1_000_000, show_default=True)
+@click.option("--rows", default=1_000_000, show_default=True, help="Rows of the file.")
 @click.option("--pairs", default=4_000, show_default=True, help="Distinct pairs among them.")
 @click.option("--turns", default=3, show_default=True, help="How often each is measured; the median counts.")
 @click.option("--read", "read_path", hidden=True, help="Read this file in this process.")

@@ -21,9 +21,21 @@ sys.path.insert(0, str(ROOT))
 
 @click.command()
 @click.argument("data", type=click.Path(exists=True, path_type=Path))
-@click.option("--folds", type=click.IntRange(2), default=5, show_default=True)
-@click.option("--seeds", type=click.IntRange(1), default=5, show_default=True)
-@click.option("--known", type=click.FloatRange(0, 1, min_open=True, max_open=True), default=0.7, show_default=True)
+@click.option("--folds", type=click.IntRange(2), default=5, show_default=True, help="Parts that are held out in turn.")
+@click.option(
+    "--seeds",
+    type=click.IntRange(1),
+    default=5,
+    show_default=True,
+    help="How often all of it is repeated, with other folds.",
+)
+@click.option(
+    "--known",
+    type=click.FloatRange(0, 1, min_open=True, max_open=True),
+    default=0.7,
+    show_default=True,
+    help="Share of a known home's automations that the model may read.",
+)
 @click.option("--learn-from", type=click.IntRange(1), help="Homes of the training part at most: what more homes bring.")
 @click.option("--epochs", type=click.IntRange(0), help="Of the network at most; 0 judges the features alone.")
 @click.option("--no-names", is_flag=True, help="Only without the names extra.")

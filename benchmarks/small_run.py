@@ -20,7 +20,13 @@ sys.path.insert(0, str(ROOT))
 
 @click.command()
 @click.argument("data", type=click.Path(exists=True, dir_okay=False, path_type=Path))
-@click.option("--repeat", type=click.IntRange(1), default=7, show_default=True)
+@click.option(
+    "--repeat",
+    type=click.IntRange(1),
+    default=7,
+    show_default=True,
+    help="How often each is measured; the median counts.",
+)
 def main(data: Path, repeat: int) -> None:
     """Train on the flat rows of DATA, REPEAT times."""
     script, imports, trainings, helps = ROOT / "scripts" / "train_gnn_synergy.py", [], [], []

@@ -19,7 +19,7 @@ BATCH = 8  # rows of all processes together
 
 @click.command()
 @click.argument("data", type=click.Path(exists=True, path_type=Path), required=False)
-@click.option("--epochs", default=5, show_default=True)
+@click.option("--epochs", default=5, show_default=True, help="Passes over the rows.")
 def main(data: Path | None, epochs: int) -> None:
     """Train on as many rows of DATA (default: the sample) as fill whole batches.
 

@@ -24,7 +24,7 @@ LIMIT = 384  # tokens of source and of target, production's defaults
 @click.command()
 @click.argument("data", type=click.Path(exists=True, path_type=Path))
 @click.option("--rows", default=2_000, show_default=True, help="Rows of DATA that each variant trains on, at most.")
-@click.option("--batch-size", default=16, show_default=True)
+@click.option("--batch-size", default=16, show_default=True, help="Rows of an update.")
 @click.option("--rounds", default=1, show_default=True, help="Rounds; the variants take turns and medians count.")
 @click.option("--variant", hidden=True, type=(bool, int, bool), default=None)
 def main(data: Path, rows: int, batch_size: int, rounds: int, variant: tuple[bool, int, bool] | None) -> None:

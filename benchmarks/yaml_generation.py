@@ -22,7 +22,7 @@ sys.path.insert(0, str(ROOT))
 @click.option("--homes", type=click.Path(exists=True, path_type=Path), help="Homes with the entities that DATA lacks.")
 @click.option("--folds", type=click.IntRange(0), default=0, show_default=True, help="0: the split of a training run.")
 @click.option("--fold", type=int, default=None, help="Number of the only fold to run, from 0.")
-@click.option("--seed", type=int, default=0, show_default=True)
+@click.option("--seed", type=int, default=0, show_default=True, help="Seed of all random numbers.")
 def main(data: Path, homes: Path | None, folds: int, fold: int | None, seed: int) -> None:
     """Train on DATA with whole homes held out. Prints the scores of each fold, and their mean weighted by rows."""
     from data_sources import Home, YamlRow, open_source

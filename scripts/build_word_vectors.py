@@ -75,9 +75,26 @@ SOURCE = "principal components of single words as read by all-MiniLM-L6-v2 (Apac
 
 
 @click.command(cls=Program)
-@click.option("--words", "kept", type=click.IntRange(1_000), default=10_000, show_default=True)
-@click.option("--dimensions", type=click.IntRange(2, 384), default=48, show_default=True)
-@click.option("--output", type=click.Path(dir_okay=False, path_type=Path), help="[default: the table that ships]")
+@click.option(
+    "--words",
+    "kept",
+    type=click.IntRange(1_000),
+    default=10_000,
+    show_default=True,
+    help="How many words the table has.",
+)
+@click.option(
+    "--dimensions",
+    type=click.IntRange(2, 384),
+    default=48,
+    show_default=True,
+    help="How many numbers a word has.",
+)
+@click.option(
+    "--output",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="The .safetensors file to write.  [default: the table that ships]",
+)
 def main(kept: int, dimensions: int, output: Path | None) -> None:
     """Write the table: principal components of the words' vectors, longer where a word is rarer, in int8."""
     from training.runs.process import execute

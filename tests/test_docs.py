@@ -197,7 +197,7 @@ def check_script(name: str, arguments: Sequence[str]) -> None:
         check_click(write_reference.script_commands()[path.name], arguments)
     elif path.parent.name == "benchmarks":
         # Read and not imported: some import the ML libraries at once.
-        known = set(re.findall(r'click\.option\("(--[\w-]+)"', path.read_text(encoding="utf-8")))
+        known = set(re.findall(r'click\.option\(\s*"(--[\w-]+)"', path.read_text(encoding="utf-8")))
         for flag in arguments:
             if flag.startswith("--") and flag.partition("=")[0] not in known:
                 raise NotThereError(f"{name} {flag}")
@@ -285,7 +285,7 @@ def test_every_flag_in_the_text_belongs_to_a_command() -> None:
         for name in (*parameter.opts, *parameter.secondary_opts)
     }
     for path in (ROOT / "benchmarks").glob("*.py"):
-        known |= set(re.findall(r'click\.option\("(--[\w-]+)"', path.read_text(encoding="utf-8")))
+        known |= set(re.findall(r'click\.option\(\s*"(--[\w-]+)"', path.read_text(encoding="utf-8")))
     known |= {"--help", "--version"}
     named = [Snippet(code.page, flag) for code in inline_code() for flag in re.findall(r"^--[\w-]+", code.text)]
     assert len(named) > 100
@@ -417,3 +417,91 @@ def test_every_variable_of_a_configuration_is_in_the_reference() -> None:
     }
     assert {"GNN_EPOCHS", "SOFT_PROMPT_BASE_MODEL"} <= variables
     assert not [name for name in variables if f"`{name}`" not in written]
+
+
+# -- Figures -----------------------------------------------------------------------------------------------------------
+
+BENCHMARKS = ROOT / "docs" / "reference" / "benchmarks.md"
+# A table with numbers in it, other than dates and versions, is one of figures.
+_FIGURES = re.compile(r"^\|.*\|\s*[\d.,]+(?: \([\d. x-]+\))? \|", re.MULTILINE)
+
+
+def sections(page: Path) -> Iterator[str]:
+    """A page cut at its headings of the second level."""
+    yield from re.split(r"^## ", page.read_text(encoding="utf-8"), flags=re.MULTILINE)
+
+
+def test_every_benchmark_is_in_the_list_of_benchmarks() -> None:
+    commands = {
+        f"benchmarks/{path.name}"
+        for path in (ROOT / "benchmarks").glob("*.py")
+        if "__main__" in path.read_text(encoding="utf-8")
+    }
+    assert commands == set(re.findall(r"^\| `(benchmarks/\w+\.py)`", BENCHMARKS.read_text(encoding="utf-8"), re.M))
+
+
+def test_every_file_that_a_benchmark_is_given_ships_or_is_said_to_be_from_elsewhere() -> None:
+    explained = set(re.findall(r"^\| `([\w.]+)` \|", BENCHMARKS.read_text(encoding="utf-8"), re.MULTILINE))
+    given = set()
+    for line in command_lines():
+        tokens = [token for token in shlex.split(line.text, comments=True) if not re.match(r"[A-Z_]+=", token)]
+        if len(tokens) > 1 and tokens[0] == "python" and tokens[1].startswith("benchmarks/"):
+            known = {token for token in tokens[2:] if (ROOT / token).exists()}
+            given |= {token for token in tokens[2:] if re.fullmatch(r"[a-z]\w*(\.\w+)?", token)} - known
+    assert "homes.jsonl" in given
+    assert given <= explained
+
+
+def test_every_section_with_a_table_of_figures_shows_the_command_that_prints_them() -> None:
+    checked = 0
+    for page in (*(ROOT / "docs" / "explanation").glob("*.md"), ROOT / "docs" / "reference" / "sources.md"):
+        for section in sections(page):
+            if len(_FIGURES.findall(section)) < 3:
+                continue
+            checked += 1
+            assert re.search(r"^(?:\w+=\w+ )?(?:python|home-synergy) ", section, re.MULTILINE), (
+                page.name,
+                section[:60],
+            )
+    assert checked > 4
+
+
+# -- Help --------------------------------------------------------------------------------------------------------------
+
+
+def options_of_benchmarks() -> Iterator[tuple[str, set[str | None]]]:
+    """Each option of a benchmark with the keywords that it is made with; read and not imported."""
+    for path in sorted((ROOT / "benchmarks").glob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "option":
+                yield f"{path.name} {ast.unparse(node.args[0])}", {keyword.arg for keyword in node.keywords}
+
+
+def test_every_option_says_in_words_what_it_does() -> None:
+    wordless = [
+        f"{described.path} {option.opts}"
+        for described in write_reference.described()
+        for option in described.command.params
+        if isinstance(option, click.Option)
+        and not option.hidden
+        and not re.sub(r"\[default: .*\]", "", option.help or "").strip()
+    ]
+    wordless += [name for name, keywords in options_of_benchmarks() if keywords.isdisjoint({"help", "hidden"})]
+    assert not wordless
+
+
+def test_the_file_that_a_command_writes_has_one_name_in_all_of_them() -> None:
+    """``--output`` is what a command is called for, ``--summary-path`` tells how a run of a training went."""
+    names = {
+        name
+        for described in write_reference.described()
+        for option in described.command.params
+        if isinstance(option, click.Option)
+        for name in option.opts
+        if re.search("output|report|result|summary|scores", name)
+    }
+    assert names - {"--report"} == {"--output", "--output-dir", "--summary-path", "--scores"} & names
+    former = [
+        setting.former for config in write_reference.configurations() for _, setting in settings_of(config).values()
+    ]
+    assert ("--report",) in former

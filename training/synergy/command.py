@@ -50,5 +50,5 @@ def evaluate(json_input: str | None, data_source: str | None, strict: bool, verb
     execute(
         lambda: evaluate(source, read_config(EvaluationOptions, given)),
         verbose=verbose,
-        result="file" if given["report"] else "messages",
+        result="file" if given["output"] else "messages",
     )

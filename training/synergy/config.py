@@ -95,7 +95,10 @@ class EvaluationOptions(Config):
         ),
     ] = 0.7
     seed: Annotated[int, Field(ge=0, lt=2**32), Setting("Seed of the choice of automations that the model reads.")] = 0
-    report: Annotated[
-        Path | None, Setting("Also write the scores to this file, as JSON.", default="nowhere", metavar="FILE")
+    output: Annotated[
+        Path | None,
+        Setting(
+            "Also write the scores to this file, as JSON.", default="nowhere", metavar="FILE", former=("--report",)
+        ),
     ] = None
     no_names: Annotated[bool, Setting(NO_NAMES_HELP)] = False

@@ -227,9 +227,9 @@ def evaluate(source: SourceChoice, options: EvaluationOptions) -> None:
     from training.synergy.evaluation import summarize_runs
     from training.synergy.model import SynergyModel
 
-    if options.report is not None:
-        artifacts.check_output(options.report)
-        artifacts.check_paths_differ(data=source.path, model=options.model_path, report=options.report)
+    if options.output is not None:
+        artifacts.check_output(options.output)
+        artifacts.check_paths_differ(data=source.path, model=options.model_path, output=options.output)
     model = SynergyModel.load(options.model_path, sentences=not options.no_names)
     log.info("Model: %s, trained %s", options.model_path, origin_of(options.model_path, model.provenance))
     opened = source.open(Home.kind)
@@ -259,7 +259,7 @@ def evaluate(source: SourceChoice, options: EvaluationOptions) -> None:
     for title, measured in zip(titles, settings.values(), strict=True):
         for line in report.evaluation_lines(title, measured):
             log.info("%s", line)
-    if options.report is not None:
+    if options.output is not None:
         content = {
             "model_path": str(options.model_path),
             "source": described_source(opened),
@@ -270,8 +270,8 @@ def evaluate(source: SourceChoice, options: EvaluationOptions) -> None:
             "names": None if model.encoder is None else model.encoder.kind,
             **settings,
         }
-        artifacts.write_output(options.report, artifacts.to_json(content))
-        log.info("Saved: %s", options.report)
+        artifacts.write_output(options.output, artifacts.to_json(content))
+        log.info("Saved: %s", options.output)
 
 
 def _log_epoch(epoch: Epoch, progress: Progress) -> None:

@@ -174,7 +174,7 @@ def test_a_model_that_knows_names_says_once_that_it_does_without_where_the_extra
     data = tmp_path / "homes.json"
     rows = [row(*pair, automation_id=i) for i, pair in enumerate(asked)]
     data.write_text(json.dumps([{"home_id": "x", "entities": entities, "synergies": rows}]))
-    evaluate(SourceChoice(str(data)), EvaluationOptions(model_path=path, report=report, no_names=True))
+    evaluate(SourceChoice(str(data)), EvaluationOptions(model_path=path, output=report, no_names=True))
     assert json.loads(report.read_text())["names"] is None
     assert caplog.text.count("scores without") == 1, "who switched names off knows"
     monkeypatch.setattr(training.synergy.model, "encoder_of", lambda kind: STAND_IN)

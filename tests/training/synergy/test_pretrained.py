@@ -114,7 +114,7 @@ def test_evaluating_judges_both_settings_and_says_what_flatters(
     homes[0]["home_id"] = min(PretrainedSynergy.load(SHIPPED_BASE).home_ids)
     data, report = tmp_path / "homes.json", tmp_path / "r.json"
     data.write_text(json.dumps(homes))
-    evaluate(SourceChoice(str(data)), EvaluationOptions(model_path=SHIPPED_BASE, report=report))
+    evaluate(SourceChoice(str(data)), EvaluationOptions(model_path=SHIPPED_BASE, output=report))
     content = json.loads(report.read_text())
     assert content["new_home"]["pairs_a_run"] == 27
     assert 0 < content["known_home"]["pairs_a_run"] < 14
