@@ -83,6 +83,16 @@ class JsonSource(DataSource):
             if row is not None:
                 yield row
 
+    def add_entities(self, builder: HomeBuilder) -> None:
+        """Add the entities of a file that lists them, at the top or under ``entities``, as the Data API gives them."""
+        for where, raw in self._items(Home):
+            listed = raw.get("entities") if isinstance(raw, dict) else None
+            if not isinstance(listed, list):
+                builder.add_entity(raw, where)
+                continue
+            for number, entity in enumerate(listed, start=1):
+                builder.add_entity(entity, f"{where}, entity {number}")
+
     def _homes(self) -> Iterator[Home]:
         """Whole homes in the order of the file, then those that flat rows with one ``home_id`` make up."""
         flat: dict[str | None, HomeBuilder | None] = {}  # None: another shard has the home

@@ -5,11 +5,12 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Callable
+from functools import partial
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from types import MappingProxyType
 
-from data_sources.base import WHOLE, DataSource, DataSourceError, Shard
+from data_sources.base import WHOLE, DataSource, DataSourceError, Shard, sqlite_url
 from data_sources.masking import MESSAGE_LENGTH, class_and_message, message_of, without_secrets
 from data_sources.records import Home, KindName
 
@@ -48,15 +49,26 @@ def _open_production(
 ) -> DataSource:
     """Production's services; an address as ``spec`` stands in for DATA_API_URL, which has entities only."""
     from data_sources.data_api import DataApiSource
+    from data_sources.json_file import JsonSource
     from data_sources.production import ProductionSource
-    from data_sources.settings import production_settings
+    from data_sources.settings import SimulationSettings, production_settings, simulation_settings
     from data_sources.sql import SqlSource
 
     settings = production_settings()
-    database = SqlSource(settings.database, strict=strict, max_samples=max_samples)
-    address = spec or settings.data_api_url
-    api = DataApiSource(address, key=settings.key, strict=strict) if kind == Home.kind else None
-    return ProductionSource(api, database, strict=strict, address_given=bool(spec))
+    simulated = SimulationSettings.model_construct() if spec or kind != Home.kind else simulation_settings()
+    opened = partial(SqlSource, strict=strict, max_samples=max_samples)
+    if simulated.simulation_synergy_db:
+        advice = "SIMULATION_SYNERGY_DB names it; unset the variable to read production's database"
+        database = opened(sqlite_url(simulated.simulation_synergy_db), advice=advice)
+    else:
+        database = opened(settings.database)
+    entities: DataApiSource | JsonSource | None = None
+    if simulated.simulation_entities_json:
+        hint = "SIMULATION_ENTITIES_JSON names it; unset the variable to read the Data API"
+        entities = JsonSource(simulated.simulation_entities_json, strict=strict, hint=hint)
+    elif kind == Home.kind:
+        entities = DataApiSource(spec or settings.data_api_url, key=settings.key, strict=strict)
+    return ProductionSource(entities, database, strict=strict, address_given=bool(spec), notice=simulated.notice)
 
 
 def _open_sql(spec: str, *, strict: bool, max_samples: int | None = None) -> DataSource:

@@ -8,7 +8,7 @@ from pydantic import SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from data_sources.base import DataSourceError, sqlite_url
-from data_sources.masking import message_of
+from data_sources.masking import message_of, without_secrets
 
 DEFAULT_DATABASE = "data/ai_automation.db"
 
@@ -55,6 +55,28 @@ class ProductionSettings(_Settings):
         return self.postgres_url or sqlite_url(DEFAULT_DATABASE)
 
 
+class SimulationSettings(_Settings):
+    """The variables by which production's trainer of the synergy model was led to simulated data.
+
+    Attributes:
+        simulation_entities_json: A JSON file of entities, read in place of the Data API.
+        simulation_synergy_db: A SQLite file with the table of synergies, read in place of production's database.
+    """
+
+    simulation_entities_json: str | None = None
+    simulation_synergy_db: str | None = None
+
+    @property
+    def notice(self) -> str:
+        """One sentence for each variable that is set."""
+        instead = {
+            "SIMULATION_ENTITIES_JSON": (self.simulation_entities_json, "entities are read from it, not the Data API"),
+            "SIMULATION_SYNERGY_DB": (self.simulation_synergy_db, "synergies are read from it, not the database"),
+        }
+        told = [f"{name} is set to {without_secrets(path)}: {what}" for name, (path, what) in instead.items() if path]
+        return f"{'; '.join(told)}. Unset it, or give --json-input FILE or --data-source SPEC instead" if told else ""
+
+
 class HomeAssistantSettings(_Settings):
     """The tokens for Home Assistant's API: a long-lived one, and the one that an add-on is given."""
 
@@ -65,6 +87,11 @@ class HomeAssistantSettings(_Settings):
 def production_settings() -> ProductionSettings:
     """Raises SettingsError that names the variable, never its value: it may be a key."""
     return _settings(ProductionSettings)
+
+
+def simulation_settings() -> SimulationSettings:
+    """Raises SettingsError as ``production_settings`` does."""
+    return _settings(SimulationSettings)
 
 
 def home_assistant_settings() -> HomeAssistantSettings:

@@ -48,6 +48,16 @@ PRODUCTION = {
     "postgres_url": "The database as a PostgreSQL URL. It is read where neither of the two is set.",
 }
 OTHER_VARIABLES = (
+    (
+        "SIMULATION_ENTITIES_JSON",
+        "none",
+        "JSON file of entities that stands in for the Data API, where no flag is given.",
+    ),
+    (
+        "SIMULATION_SYNERGY_DB",
+        "none",
+        "SQLite file whose synergies stand in for the database's, where no flag is given.",
+    ),
     (DATA_DIRECTORY_VARIABLE, "`simulation/training_data/`", "Folder that `--json-input` without a path reads."),
     ("HOME_ASSISTANT_TOKEN", "none", "Long-lived access token for `homeassistant+http(s)://`. `.env` may hold it."),
     ("SUPERVISOR_TOKEN", "none", "The same inside an add-on, for `homeassistant+http://supervisor/core` alone."),
@@ -279,7 +289,7 @@ def _variables() -> list[str]:
     return [
         "## Variables of the sources",
         "",
-        "The first seven are read from the environment or `.env`, the others from the environment alone. None is",
+        "The first nine are read from the environment or `.env`, the others from the environment alone. None is",
         "required.",
         "",
         *_table(("variable", "default", "meaning"), rows),

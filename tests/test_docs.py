@@ -10,14 +10,16 @@ import re
 import shlex
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, get_args
 
 import click
 import pytest
 from support import ROOT
 
 from home_synergy.cli import main as home_synergy
+from retraining_manager.summaries import ModelSummary
 from training.runs.settings import settings_of
+from training.runs.summary import Status
 
 
 def _loaded(path: Path) -> Any:
@@ -185,7 +187,7 @@ def check_line(line: str) -> None:
             raise NotThereError(f"make {arguments[0]}")
     elif program == "pip":
         check_pip(arguments)
-    elif program not in (".", "crontab", "systemctl", "docker", "mkdir", "chown", "useradd"):
+    elif program not in (*". chown cp crontab docker fuser mkdir mv rm sqlite3 systemctl useradd".split(),):
         raise NotThereError(f"{program}: no known program")
 
 
@@ -505,3 +507,36 @@ def test_the_file_that_a_command_writes_has_one_name_in_all_of_them() -> None:
         setting.former for config in write_reference.configurations() for _, setting in settings_of(config).values()
     ]
     assert ("--report",) in former
+
+
+# -- Operation ---------------------------------------------------------------------------------------------------------
+
+OPERATE = ROOT / "docs" / "how-to" / "operate.md"
+
+
+def section_of(page: Path, heading: str) -> str:
+    return next(section for section in sections(page) if section.startswith(f"{heading}\n"))
+
+
+def test_every_message_that_the_operator_is_told_of_is_one_of_the_code() -> None:
+    told = re.findall(r"^\| (`[^|]+) \|", section_of(OPERATE, "When a training fails"), re.MULTILINE)
+    messages = [message for cell in told for message in re.findall(r"`([^`]+)`", cell)]
+    code = "\n".join(
+        path.read_text(encoding="utf-8") for package in PACKAGES for path in (ROOT / package).rglob("*.py")
+    )
+    assert len(messages) > 8
+    assert not [message for message in messages if message not in code]
+
+
+def test_every_outcome_of_a_model_is_explained_to_the_operator() -> None:
+    explained = set(re.findall(r"^\| ([a-z ()]+) \|", section_of(OPERATE, "Read the outcome"), re.MULTILINE))
+    outcomes = {
+        ModelSummary.of(
+            "gnn_synergy", status, "", promoted=promoted, version=version, champion="a", optional=optional
+        ).outcome
+        for status in get_args(Status)
+        for promoted in (True, False)
+        for version in ("a", "b")
+        for optional in (True, False)
+    }
+    assert explained - {"outcome"} == outcomes
