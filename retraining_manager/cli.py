@@ -194,6 +194,9 @@ def run(
 @_common
 def list_versions(models: tuple[str, ...], as_json: bool, **options: Any) -> None:
     """List the versions of models, newest first."""
+    from retraining_manager.models import spec_of
+    from training.runs.wording import many
+
     manager = _manager(options)
     found: dict[str, Any] = {}
     for model in _chosen(models):
@@ -206,12 +209,20 @@ def list_versions(models: tuple[str, ...], as_json: bool, **options: Any) -> Non
     if as_json:
         _print_json(found)
         return
-    rows = [
-        (model, state["version"], state["name"] or "", state["verdict"] or "-", state["score"] or "")
-        for model, versions in found.items()
-        for state in versions
-    ]
-    _print_table(("model", "version", "name", "verdict", "score"), rows)
+    for model, versions in found.items():
+        click.echo(f"{model}: {many(len(versions), 'version')}")
+        metric = spec_of(model).metric
+        rows = [
+            (
+                version["version"],
+                version["name"] or "-",
+                version["verdict"] or "-",
+                (version["score"] or "-").removeprefix(f"{metric} "),
+            )
+            for version in versions
+        ]
+        if rows:
+            _print_table(("version", "name", "verdict", metric), rows)
 
 
 @main.command()
@@ -360,9 +371,10 @@ def _print_json(content: Any) -> None:
 
 
 def _print_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    widths = [max(map(len, column)) for column in zip(head, *rows, strict=True)]
-    for row in (head, *rows):
-        click.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+    from training.runs.wording import table_lines
+
+    for line in table_lines([head, *rows], indent="", numbers=False):
+        click.echo(line)
 
 
 @contextmanager

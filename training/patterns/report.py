@@ -8,6 +8,7 @@ from typing import Any
 from training.judging.plots import png
 from training.pages.charts import FEW, wilson
 from training.patterns.audit import PatternAudit
+from training.runs.wording import table_lines
 
 NAMES = {"model": "this model", "base_rate": "base rate", "confidence": "detector's confidence"}
 COLUMNS = {"brier": "Brier", "average_precision": "AP", "roc_auc": "AUC", "ece": "calib. error"}
@@ -17,9 +18,9 @@ def audit_lines(audit: PatternAudit) -> Iterable[str]:
     """The counts on two lines, then one line for each thing that they cannot show."""
     share = "" if audit.genuine_share is None else f" ({audit.genuine_share:.1%} genuine)"
     yield (
-        f"Data: {audit.rows} rows, {audit.judged_rows} with a ground truth{share}, {audit.entities} entities, "
-        f"{audit.homes} named homes, {audit.duplicate_rows} repeated rows"
+        f"Data: {audit.rows} rows, {audit.judged_rows} with a ground truth{share}, {audit.duplicate_rows} repeated rows"
     )
+    yield f"      {audit.entities} entities, {audit.homes} named homes"
     yield "      " + ", ".join(f"{name} {count}" for name, count in audit.pattern_types.items())
     for line in audit.cannot_show:
         yield f"Note: {line}"
@@ -40,11 +41,15 @@ def score_lines(metrics: dict[str, Any]) -> Iterable[str]:
 
 
 def _table(rows: dict[str, dict[str, float | None]], chosen: str = "") -> Iterable[str]:
-    width = max(map(len, rows))
-    yield f"  {'':<{width}}  " + "  ".join(f"{title:>12}" for title in COLUMNS.values())
-    for name, row in rows.items():
-        cells = "  ".join(f"{'-' if row[key] is None else format(row[key], '.3f'):>12}" for key in COLUMNS)
-        yield f"  {name:<{width}}  {cells}{'  <- chosen' * (name == chosen)}"
+    cells = {
+        name: ["-" if row[key] is None else format(row[key], ".3f") for key in COLUMNS] for name, row in rows.items()
+    }
+    yield from table_lines(
+        [
+            ["", *COLUMNS.values(), ""],
+            *([name, *row, "<- chosen" if name == chosen else ""] for name, row in cells.items()),
+        ]
+    )
 
 
 def verdict(metrics: dict[str, Any]) -> str:

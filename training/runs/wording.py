@@ -2,9 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 
 from data_sources import message_of
+
+COLUMNS = 80  # of a terminal
+
+
+def table_lines(rows: Sequence[Sequence[str]], *, indent: str = "  ", numbers: bool = True) -> Iterator[str]:
+    """A table in lines, of which the first row is the head.
+
+    The first column stands to the left; the others to the right where they hold ``numbers``. Columns are two spaces
+    apart, or one where the table would be wider than a terminal.
+    """
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    fits = len(indent) + sum(widths) + 2 * (len(widths) - 1) <= COLUMNS
+    for row in rows:
+        cells = [
+            cell.rjust(width) if numbers and number else cell.ljust(width)
+            for number, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ]
+        yield (indent + ("  " if fits else " ").join(cells)).rstrip()
 
 
 def one_line(error: BaseException | None) -> str:

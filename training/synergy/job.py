@@ -233,7 +233,8 @@ def evaluate(source: SourceChoice, options: EvaluationOptions) -> None:
     model = SynergyModel.load(options.model_path, sentences=not options.no_names)
     log.info("Model: %s, trained %s", options.model_path, origin_of(options.model_path, model.provenance))
     opened = source.open(Home.kind)
-    homes = sorted(opened.read(Home), key=lambda home: home.home_id)
+    with Progress("Reading", unit="row", counted=lambda: sum(opened.report.read.values())):
+        homes = sorted(opened.read(Home), key=lambda home: home.home_id)
     log_source(opened)
     seen = sorted({home.home_id for home in homes} & model.trained_on)
     if seen:
@@ -248,10 +249,10 @@ def evaluate(source: SourceChoice, options: EvaluationOptions) -> None:
             many(len(renamed), "home"),
             told,
         )
-    settings = {
-        "new_home": summarize_runs([model.evaluate(homes)]),
-        "known_home": summarize_runs([model.evaluate(homes, options.known_share, options.seed)]),
-    }
+    with Progress("Evaluating", 2, "setting") as progress:
+        settings = {"new_home": summarize_runs([model.evaluate(homes)])}
+        progress.advance()
+        settings["known_home"] = summarize_runs([model.evaluate(homes, options.known_share, options.seed)])
     titles = (
         "New home (nothing known)",
         f"Known home ({options.known_share:.0%} of the automations known)",

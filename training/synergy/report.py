@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from training.judging.metrics import METRICS
 from training.judging.plots import png
-from training.runs.wording import many
+from training.runs.wording import many, table_lines
 from training.synergy.audit import AnsweredAudit, SynergyAudit
 from training.synergy.feedback import FeedbackAudit
 
@@ -38,15 +38,18 @@ _BELOW: dict[str, Any] = {"fontsize": "small", "loc": "upper center", "bbox_to_a
 
 
 def audit_lines(audit: SynergyAudit) -> Iterable[str]:
-    """The counts on two lines, then a note for each thing that they cannot show."""
+    """The counts on three lines, then a note for each thing that they cannot show."""
     yield (
         f"Data: {audit.rows} rows, {audit.distinct_pairs} distinct pairs ({audit.directed_pairs} directed), "
-        f"{audit.automations} automations, {audit.duplicate_rows} repeated rows"
+        f"{audit.duplicate_rows} repeated rows"
     )
     yield (
-        f"      {audit.homes} home{'s' * (audit.homes != 1)} ({audit.homes_with_pairs} with pairs), "
-        f"{audit.enabled_entities} entities ({audit.implied_entities} named by synergies only, "
-        f"{audit.disabled_entities} disabled left out), {audit.entities_with_area} with an area"
+        f"      {audit.automations} automations, {many(audit.homes, 'home')} ({audit.homes_with_pairs} with pairs), "
+        f"{audit.enabled_entities} entities"
+    )
+    yield (
+        f"      {audit.entities_with_area} of these with an area, {audit.implied_entities} named by synergies only; "
+        f"{audit.disabled_entities} disabled left out"
     )
     if isinstance(audit, AnsweredAudit):
         yield _feedback_line(audit.feedback)
@@ -73,7 +76,8 @@ def split_lines(result: TrainingResult) -> Iterable[str]:
     units = ", ".join(f"{part} {count}" for part, count in split["units"].items())
     pairs = ", ".join(f"{part} {count}" for part, count in split["directed_pairs"].items())
     yield f"Split: {split['reason']}"
-    yield f"       units: {units}; directed pairs: {pairs}"
+    yield f"       units: {units}"
+    yield f"       directed pairs: {pairs}"
 
 
 def score_lines(metrics: dict[str, Any]) -> Iterable[str]:
@@ -87,10 +91,7 @@ def score_lines(metrics: dict[str, Any]) -> Iterable[str]:
         ("In-sample scores (NOT held out: " if in_sample else "Held-out scores (")
         + f"{measured['pairs']} pairs in {measured['homes']} home{'s' * (measured['homes'] != 1)}, mean over homes)"
     )
-    width = max(map(len, SCORERS.values()))
-    yield f"  {'':<{width}}  " + "  ".join(f"{TITLES[name]:>8}" for name in METRICS)
-    for name, row in [("model", measured["model"]), *measured["baselines"].items()]:
-        yield f"  {SCORERS[name]:<{width}}  " + "  ".join(f"{_cell(row[metric]):>8}" for metric in METRICS)
+    yield from _table(measured)
     yield f"  calibration error of this model: {_cell(measured['model']['ece'])}"
     if measured["triggers_left_out"]:
         yield f"  {measured['triggers_left_out']} triggers of large homes were not ranked (a sample was)"
@@ -102,10 +103,7 @@ def evaluation_lines(setting: str, measured: Mapping[str, Any]) -> Iterable[str]
     """The table of one setting with intervals and thirds of homes, from ``evaluation.summarize_runs``."""
     runs = f", {measured['runs']} runs" if measured["runs"] > 1 else ""
     yield f"{setting}: {measured['pairs_a_run']:g} pairs in {measured['homes']} homes{runs}, mean over homes"
-    width = max(map(len, SCORERS.values()))
-    yield f"  {'':<{width}}  " + "  ".join(f"{TITLES[name]:>8}" for name in METRICS)
-    for name, row in [("model", measured["model"]), *measured["baselines"].items()]:
-        yield f"  {SCORERS[name]:<{width}}  " + "  ".join(f"{_cell(row[metric]):>8}" for metric in METRICS)
+    yield from _table(measured)
     between = measured["model"]["interval"]
     yield "  95 % of this model: " + ", ".join(
         f"{TITLES[metric]} {between[metric][0]:.3f} to {between[metric][1]:.3f}"
@@ -120,6 +118,16 @@ def evaluation_lines(setting: str, measured: Mapping[str, Any]) -> Iterable[str]
     )
     yield "  MRR by size of home, against that count: " + ", ".join(
         f"{name} {_cell(third['model'])} ({_cell(third['count'])})" for name, third in measured["thirds"].items()
+    )
+
+
+def _table(measured: Mapping[str, Any]) -> Iterable[str]:
+    rows = [("model", measured["model"]), *measured["baselines"].items()]
+    yield from table_lines(
+        [
+            ["", *(TITLES[metric] for metric in METRICS)],
+            *([SCORERS[name], *(_cell(row[metric]) for metric in METRICS)] for name, row in rows),
+        ]
     )
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+from training.runs.wording import table_lines
+
 
 class ScoredBy(NamedTuple):
     """How the scores of a text model are shown.
@@ -52,10 +54,11 @@ def score_lines(metrics: dict[str, Any]) -> list[str]:
     name = "test" if "test" in metrics else "in_sample"
     measured = metrics[name]
     title = "Held-out" if name == "test" else "In-sample (NOT held out)"
-    lines = [f"{title} scores, {measured['rows']} distinct rows", f"  {'':<18}{'chrF':>8}{'exact':>8}"]
+    lines = [f"{title} scores, {measured['rows']} distinct rows"]
     rows = {"this model": measured["model"]}
     rows |= {title: measured["baselines"][name] for name, title in SCORED_BY.baselines.items()}
-    lines += [f"  {label:<18}{row['chrf']:>8.1f}{row['exact_match']:>8.3f}" for label, row in rows.items()]
+    cells = [[label, f"{row['chrf']:.1f}", f"{row['exact_match']:.3f}"] for label, row in rows.items()]
+    lines += table_lines([["", "chrF", "exact"], *cells])
     lines.append(f"  loss {measured['model']['loss']:.4f}, perplexity {measured['model']['perplexity']:.2f}")
     for example in measured["examples"]:
         lines += [f"  request:   {example['query']}", f"  reference: {example['wanted']}"]
