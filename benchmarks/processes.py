@@ -50,7 +50,7 @@ def commands(synergies: Path, patterns: Path) -> Mapping[str, list[str]]:
 @click.argument("synergies", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.argument("patterns", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option("--before", type=click.Path(exists=True, file_okay=False, path_type=Path), help="Another checkout.")
-@click.option("--repeat", type=click.IntRange(1), default=3, show_default=True)
+@click.option("--repeat", type=click.IntRange(1), default=3, show_default=True, help="How often each is measured.")
 def main(synergies: Path, patterns: Path, before: Path | None, repeat: int) -> None:
     """Run each command REPEAT times on the rows of SYNERGIES and PATTERNS, and print the medians."""
     from simulation.homes import simulate_home

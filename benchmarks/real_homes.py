@@ -22,13 +22,7 @@ sys.path.insert(0, str(ROOT))
 @click.command()
 @click.argument("data", type=click.Path(exists=True, path_type=Path))
 @click.option("--folds", type=click.IntRange(2), default=5, show_default=True, help="Parts that are held out in turn.")
-@click.option(
-    "--seeds",
-    type=click.IntRange(1),
-    default=5,
-    show_default=True,
-    help="How often all of it is repeated, with other folds.",
-)
+@click.option("--seeds", type=click.IntRange(1), default=5, show_default=True, help="How often all of it is repeated.")
 @click.option(
     "--known",
     type=click.FloatRange(0, 1, min_open=True, max_open=True),

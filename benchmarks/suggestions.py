@@ -26,10 +26,16 @@ Row = dict[str, float]
 
 @click.command()
 @click.argument("data", type=click.Path(exists=True, path_type=Path))
-@click.option("--folds", type=click.IntRange(2), default=5, show_default=True)
-@click.option("--seeds", type=click.IntRange(1), default=5, show_default=True)
+@click.option("--folds", type=click.IntRange(2), default=5, show_default=True, help="Parts that are held out in turn.")
+@click.option("--seeds", type=click.IntRange(1), default=5, show_default=True, help="How often all of it is repeated.")
 @click.option("--draws", type=click.IntRange(1), default=10, show_default=True, help="Of what is hidden in each home.")
-@click.option("--known", type=click.FloatRange(0, 1, min_open=True, max_open=True), default=0.7, show_default=True)
+@click.option(
+    "--known",
+    type=click.FloatRange(0, 1, min_open=True, max_open=True),
+    default=0.7,
+    show_default=True,
+    help="Share of a known home's automations that the model may read.",
+)
 @click.option("--epochs", type=click.IntRange(0), help="Of the network at most; 0 judges the features alone.")
 @click.option("--jobs", type=click.IntRange(1), default=1, show_default=True, help="Folds at a time.")
 @click.option("--report", type=click.Path(dir_okay=False, path_type=Path), help="Also write the table as JSON.")

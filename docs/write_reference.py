@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
-"""Write docs/reference/commands.md from the click commands and the typed configurations.
+"""Write docs/reference/commands.md from the click commands and the typed configurations, and docs/schemas/ from the
+records.
 
-Run it after a flag, a variable or a default has changed; tests/test_docs.py compares the page with what it writes.
+Run it after a flag, a variable, a default or a record has changed; tests compare the files with what it writes.
 """
 
 from __future__ import annotations
@@ -14,12 +15,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from importlib import import_module
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import click
-from pydantic import BaseModel
+from pydantic import AliasChoices, AliasPath, BaseModel
 from pydantic.fields import FieldInfo
 
+from data_sources.records import Area, Device, Entity, PatternRow, PromptRow, Synergy, YamlRow
 from data_sources.resolve import DATA_DIRECTORY_VARIABLE
 from data_sources.settings import ProductionSettings
 from home_synergy.cli import main as home_synergy
@@ -27,10 +29,14 @@ from retraining_manager.gate import Thresholds
 from retraining_manager.models import SPECS
 from retraining_manager.settings import ModelSettings
 from training.runs.settings import Config, Setting, settings_of
+from training.runs.summary import TrainingSummary
 
 ROOT = Path(__file__).resolve().parent.parent
 PROGRAM = "home-synergy"
 PAGE = ROOT / "docs" / "reference" / "commands.md"
+SCHEMAS = ROOT / "docs" / "schemas"
+ID_NUMBER = r"^-?\d+$"  # the pattern of an id that is written as a number
+DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
 # Flags that several commands share. They are described once, from the first command.
 SHARED = {
@@ -362,5 +368,111 @@ def _code(names: Sequence[str]) -> str:
     return ", ".join(f"`{name}`" for name in names)
 
 
+def schemas() -> Mapping[str, dict[str, Any]]:
+    """File name -> the JSON Schema of a record as a file holds it, and of a training's summary.
+
+    They describe the plain form. What is read beside it (a number for the text of an id, a text of JSON for an object,
+    rows in columns) is on the page of the data formats.
+    """
+    entity, area, device, synergy = map(_record_schema, (Entity, Area, Device, Synergy))
+    home = {
+        "type": "object",
+        "title": "Home",
+        "description": "A whole home.",
+        "properties": {
+            "home_id": {"type": "string", "description": "an id; a file with one home may leave it out"},
+            "areas": {"type": "array", "items": {"anyOf": [area, {"type": "string"}]}},
+            "devices": {"type": "array", "items": device},
+            "entities": {"type": "array", "items": entity},
+            "synergies": {"type": "array", "items": synergy},
+        },
+        "anyOf": [{"required": ["entities"]}, {"required": ["synergies"]}],
+    }
+    prompt = _record_schema(PromptRow)
+    text = {"type": "string", "minLength": 1}
+    described = {"type": "object", "anyOf": [{"required": ["description"]}, {"required": ["text"]}]}
+    prompt["properties"]["suggestion"] = {
+        "description": "the answer, as a text or in an object",
+        "anyOf": [text, {**described, "properties": {"description": text, "text": text}}],
+    }
+    automation = _record_schema(YamlRow)
+    automation["properties"]["entities"]["items"] = {
+        "anyOf": [automation["properties"]["entities"]["items"], {"type": "object", "required": ["entity_id"]}]
+    }
+    found = {
+        "gnn_synergy": home,
+        "gnn_synergy_flat": synergy,
+        "soft_prompt": prompt,
+        "pattern_detection": _record_schema(PatternRow),
+        "yaml_generation": automation,
+        "training_summary": {
+            **TrainingSummary.model_json_schema(),
+            "description": "What --summary-path writes; the retraining manager's has more keys.",
+            "additionalProperties": True,
+        },
+    }
+    return {f"{name}.schema.json": {"$schema": DIALECT, **_portable(schema)} for name, schema in found.items()}
+
+
+def _portable(schema: Any) -> Any:
+    """The schema without what not every validator knows: classes of characters, and words beyond ASCII."""
+    if isinstance(schema, list):
+        kept = [_portable(item) for item in schema]
+        return [item for number, item in enumerate(kept) if item not in kept[:number]]
+    if not isinstance(schema, dict):
+        return schema
+    if schema.get("pattern") == ID_NUMBER:
+        return {"type": "integer"}
+    found = {key: _portable(value) for key, value in schema.items()}
+    if isinstance(pattern := found.get("pattern"), str):
+        found["pattern"] = pattern.replace("[\\w\\-]", "[^\\s.]")
+        if "\\p" in pattern:
+            del found["pattern"]
+    return found
+
+
+def _record_schema(record: type[BaseModel]) -> dict[str, Any]:
+    """The schema of a record under every spelling that is read, each at its place in a row."""
+    plain = record.model_json_schema(by_alias=False)["properties"]
+    properties: dict[str, Any] = {}
+    needed = []
+    for name, field in record.model_fields.items():
+        alias = field.validation_alias
+        if field.exclude:  # set by the loader
+            continue
+        # What stands inside a wrapper repeats the row; the plain form has none.
+        wrapper = getattr(record, "wrapper", None)
+        spellings = [
+            tuple(map(str, choice.path)) if isinstance(choice, AliasPath) else (str(choice),)
+            for choice in (alias.choices if isinstance(alias, AliasChoices) else [alias or name])
+        ]
+        spellings = [path for path in spellings if path[0] != wrapper]
+        for path in spellings:
+            inside = properties
+            for key in path[:-1]:
+                inside = inside.setdefault(key, {"type": "object", "properties": {}})["properties"]
+            shown = {key: value for key, value in plain[name].items() if key not in ("title", "default")}
+            inside[path[-1]] = shown
+        if field.is_required():
+            needed.append([path[0] for path in spellings])
+    schema = {
+        "type": "object",
+        "title": record.__name__,
+        "description": inspect.cleandoc(record.__doc__ or "").split("\n\n", maxsplit=1)[0].replace("\n", " "),
+        "properties": properties,
+    }
+    always = [names[0] for names in needed if len(names) == 1]
+    either = [{"anyOf": [{"required": [name]} for name in names]} for names in needed if len(names) > 1]
+    return {**schema, **({"required": always} if always else {}), **({"allOf": either} if either else {})}
+
+
+def schema_text(schema: Mapping[str, Any]) -> str:
+    """A schema as its file has it."""
+    return json.dumps(schema, indent=2, ensure_ascii=True) + "\n"
+
+
 if __name__ == "__main__":
     PAGE.write_text(page(), encoding="utf-8")
+    SCHEMAS.mkdir(exist_ok=True)
+    for file_name, content in schemas().items():
+        (SCHEMAS / file_name).write_text(schema_text(content), encoding="utf-8")

@@ -199,7 +199,13 @@ def check_script(name: str, arguments: Sequence[str]) -> None:
         check_click(write_reference.script_commands()[path.name], arguments)
     elif path.parent.name == "benchmarks":
         # Read and not imported: some import the ML libraries at once.
-        known = set(re.findall(r'click\.option\(\s*"(--[\w-]+)"', path.read_text(encoding="utf-8")))
+        code = path.read_text(encoding="utf-8")
+        known = set(re.findall(r'click\.option\(\s*"(--[\w-]+)"', code))
+        files = [word for word in arguments if re.fullmatch(r"[a-z]\w*(\.\w+|/\w+)?", word)]
+        if "nargs=-1" not in code and len(files) > len(re.findall(r"click\.argument\(", code)) + code.count(
+            "click.Path("
+        ):
+            raise NotThereError(f"{name} {' '.join(files)}: takes fewer")
         for flag in arguments:
             if flag.startswith("--") and flag.partition("=")[0] not in known:
                 raise NotThereError(f"{name} {flag}")

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import gzip
+import importlib.util
+import json
 import re
 import sqlite3
 from pathlib import Path
+from typing import Any
 
 import pytest
 from support import ROOT
 
 from data_sources import RECORDS, DataSourceError, Home, open_source
-from data_sources.records import PatternRow, PromptRow, YamlRow
+from data_sources.records import Entity, PatternRow, PromptRow, Synergy, YamlRow
 
 _FENCE = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 FORMATS = ROOT / "docs" / "reference" / "data-formats.md"
@@ -110,3 +113,146 @@ def test_a_row_of_the_page_that_cannot_be_used_is_told_in_the_words_of_the_page(
     with pytest.raises(DataSourceError, match=told):
         list(open_source(data_source=f"sqlite:///{broken}", strict=True).read(Home))
     assert told in TABLES.read_text(encoding="utf-8")
+
+
+# -- Schemas -----------------------------------------------------------------------------------------------------------
+
+SCHEMAS = ROOT / "docs" / "schemas"
+EXAMPLES = sorted((SCHEMAS / "examples").glob("*.json"))
+UNREAD = ("rows",)  # fields that the loader sets
+
+
+@pytest.fixture(scope="module")
+def schemas() -> dict[str, Any]:
+    """What docs/write_reference.py makes of the records."""
+    spec = importlib.util.spec_from_file_location("write_reference", ROOT / "docs" / "write_reference.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return {name: (schema, module.schema_text(schema)) for name, schema in module.schemas().items()}
+
+
+def test_the_schemas_are_those_of_the_records(schemas: dict[str, Any]) -> None:
+    written = {path.name: path.read_text(encoding="utf-8") for path in SCHEMAS.glob("*.json")}
+    assert written == {name: text for name, (_, text) in schemas.items()}, "run: python docs/write_reference.py"
+
+
+def test_every_pattern_of_a_schema_is_one_that_plain_regular_expressions_know(schemas: dict[str, Any]) -> None:
+    found = [pattern for _, text in schemas.values() for pattern in re.findall(r'"pattern": (".*")', text)]
+    assert found
+    for pattern in found:
+        re.compile(json.loads(pattern))
+
+
+def faults(schema: dict[str, Any], value: Any) -> list[str]:
+    """What of a value the schema does not allow or know: types, required keys, keys that it does not name."""
+    if "anyOf" in schema and "properties" not in schema:
+        tried = [faults(branch, value) for branch in schema["anyOf"]]
+        return min(tried, key=len)
+    types = {"string": str, "integer": int, "number": (int, float), "boolean": bool, "array": list, "object": dict}
+    if schema.get("type") == "null":
+        return [] if value is None else [f"{value!r} is not null"]
+    if "type" in schema and not isinstance(value, types[schema["type"]]):
+        return [f"{value!r} is no {schema['type']}"]
+    if "enum" in schema and value not in schema["enum"]:
+        return [f"{value!r} is not listed"]
+    if isinstance(value, list):
+        return [fault for item in value for fault in faults(schema["items"], item)]
+    if not isinstance(value, dict) or "properties" not in schema:
+        return []
+    found = [f"{key} is required" for key in schema.get("required", ()) if key not in value]
+    either = [*schema.get("allOf", ()), *([schema] if "anyOf" in schema else ())]
+    for choice in either:
+        if not any(set(branch["required"]) <= value.keys() for branch in choice["anyOf"]):
+            found.append(f"one of {choice['anyOf']} is required")
+    for key, inner in value.items():
+        known = schema["properties"].get(key)
+        found += [f"{key} is not in the schema"] if known is None else faults(known, inner)
+    return found
+
+
+def test_every_kind_has_a_smallest_and_a_rich_example() -> None:
+    kinds = {*RECORDS, "gnn_synergy_flat"}
+    assert {path.name for path in EXAMPLES} == {
+        f"{kind}.{size}.json" for kind in kinds for size in ("smallest", "rich")
+    }
+
+
+@pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
+def test_an_example_is_read_as_its_kind_and_follows_its_schema(path: Path, schemas: dict[str, Any]) -> None:
+    name = path.name.split(".")[0]
+    assert kinds_that_read(path) == {name.removesuffix("_flat")}
+    schema, _ = schemas[f"{name}.schema.json"]
+    assert faults(schema, json.loads(path.read_text(encoding="utf-8"))) == []
+
+
+@pytest.mark.parametrize("path", [path for path in EXAMPLES if ".smallest" in path.name], ids=lambda path: path.stem)
+def test_nothing_can_be_left_out_of_a_smallest_example(path: Path, tmp_path: Path, schemas: dict[str, Any]) -> None:
+    row = json.loads(path.read_text(encoding="utf-8"))
+    schema, _ = schemas[f"{path.name.split('.')[0]}.schema.json"]
+    for key in row:
+        less = {other: value for other, value in row.items() if other != key}
+        (tmp_path / "less.json").write_text(json.dumps(less), encoding="utf-8")
+        assert path.name.split(".")[0].removesuffix("_flat") not in kinds_that_read(tmp_path / "less.json")
+        assert faults(schema, less) != []
+
+
+@pytest.mark.parametrize("kind", [PromptRow, PatternRow, YamlRow], ids=lambda kind: kind.kind)
+def test_a_rich_example_fills_every_field(kind: type[PromptRow | PatternRow | YamlRow]) -> None:
+    [read] = open_source(json_input=str(SCHEMAS / "examples" / f"{kind.kind}.rich.json"), kind=kind.kind).read(kind)
+    assert [name for name, field in kind.model_fields.items() if getattr(read, name) == field.default] == []
+
+
+def test_the_rich_home_fills_every_field_of_its_records() -> None:
+    path = SCHEMAS / "examples" / "gnn_synergy.rich.json"
+    raw = json.loads(path.read_text(encoding="utf-8"))
+    entities = [Entity.model_validate(entity) for entity in raw["entities"]]
+    synergies = [Synergy.model_validate(synergy) for synergy in raw["synergies"]]
+    for record, found in ((Entity, entities), (Synergy, synergies)):
+        for name, field in record.model_fields.items():
+            assert name in UNREAD or any(getattr(one, name) != field.default for one in found), name
+    [home] = open_source(json_input=str(path)).read(Home)
+    assert (len(home.areas), home.disabled, home.home_id) == (2, 1, "a")
+
+
+# -- Errors ------------------------------------------------------------------------------------------------------------
+
+PAIR = {"entity_1": "binary_sensor.a", "entity_2": "light.b", "confidence": 0.8}
+PATTERN = {"entity_id": "light.hall", "pattern_type": "time_of_day", "confidence": 0.8, "occurrences": 31}
+YAML_WITHOUT_TRIGGERS = {"input": "x", "output": "actions:\n- action: light.turn_on\n"}
+WRONG: list[tuple[str, str, Any]] = [
+    ("missing - expected", Home.kind, {"entity_1": "binary_sensor.a", "confidence": 0.8}),
+    ("expected an entity id such as light.kitchen", Home.kind, {**PAIR, "entity_2": "Kitchen light"}),
+    ("expected another entity than entity_1", Home.kind, {**PAIR, "entity_2": "binary_sensor.a"}),
+    ("expected a number from 0 to 1", Home.kind, {**PAIR, "confidence": 80}),
+    ("expected a whole number from 0 up", PatternRow.kind, {**PATTERN, "occurrences": 1.5}),
+    ("expected a pattern type such as time_of_day", PatternRow.kind, {**PATTERN, "pattern_type": "sometimes"}),
+    ("expected a text that is not empty", PromptRow.kind, {"query": " ", "suggestion": "x"}),
+    ("expected an object", PatternRow.kind, {**PATTERN, "ground_truth": 3}),
+    ("expected a list", Home.kind, {"entities": 3, "synergies": []}),
+    ("expected an id not used before", Home.kind, [{"home_id": "a", "synergies": [PAIR]}] * 2),
+    ("has no trigger", YamlRow.kind, YAML_WITHOUT_TRIGGERS),
+    ("one row a line belongs in a .jsonl file", Home.kind, b'{"entity_1": 1}\n{"entity_1": 2}\n'),
+    ("not JSON", Home.kind, b"[{'entity_1': 1}]"),
+    ("the file is cut off here", Home.kind, b'[{"entity_1": "light.a"'),
+    ("is empty", Home.kind, b""),
+    ("is not UTF-8 text", Home.kind, b'[{"entity_1": "\xff\xfe"}]'),
+    ("more than a tenth", Home.kind, [PAIR, {"entity_1": 1}]),
+]
+
+
+@pytest.mark.parametrize(("told", "kind", "content"), WRONG, ids=[told for told, _, _ in WRONG])
+def test_an_error_on_the_page_is_what_such_a_file_gives(told: str, kind: str, content: Any, tmp_path: Path) -> None:
+    path = tmp_path / "x.json"
+    path.write_bytes(content if isinstance(content, bytes) else json.dumps(content).encode())
+    strict = told != "more than a tenth"
+    with pytest.raises(DataSourceError) as caught:
+        list(open_source(json_input=str(path), kind=kind, strict=strict).read(RECORDS[kind]))
+    assert told in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_every_error_on_the_page_is_tried() -> None:
+    section = FORMATS.read_text(encoding="utf-8").split("## What each error means")[1].split("\n## ")[0]
+    assert re.findall(r"^\| `([^`]+)` \|", section, re.MULTILINE) == [told for told, _, _ in WRONG]

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+_EPOCHS_SHOWN = 5
 SHIPPED_BASE = Path(__file__).resolve().parent / "base" / "synergy.safetensors"
 # Of so many homes that it knows, a training learns as much by itself, and the base would count them twice: the features
 # of a training pair would come from the pair itself.
@@ -276,9 +277,9 @@ def evaluate(source: SourceChoice, options: EvaluationOptions) -> None:
 
 
 def _log_epoch(epoch: Epoch, progress: Progress) -> None:
-    """One line an epoch, for the log file alone where a bar shows the epochs."""
+    """One line an epoch in the log file; on the console the first few and every fifth, none where a bar shows them."""
     score = "" if epoch.score != epoch.score else f", validation score {epoch.score:.4f}"
-    only = {"file_only": progress.has_bar}
+    only = {"file_only": progress.has_bar or (epoch.number > _EPOCHS_SHOWN and epoch.number % _EPOCHS_SHOWN != 0)}
     if epoch.number == 0:
         log.info("Epoch 0: features alone%s", score, extra=only)
         return
