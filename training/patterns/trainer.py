@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from scipy import sparse
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import log_loss
 from sklearn.model_selection import StratifiedGroupKFold
@@ -39,6 +40,8 @@ from training.patterns.model import (
 )
 from training.patterns.rows import PatternRows
 from training.runs.errors import TrainingError
+
+ENCODED_AT_ONCE = 50_000  # rows: DictVectorizer holds several times what it gives
 
 
 @dataclass(frozen=True)
@@ -186,8 +189,14 @@ class _Encoded:
         """``[n, d]`` the columns for a linear classifier, or for trees, of ``self.encoder``, fitted."""
         if self._linear is not linear:
             self._columns, self._linear, self.encoder = None, linear, make_encoder(linear=linear)
-            self._columns = self.encoder.fit_transform(columns_of(self._rows, linear=linear))
-            if not linear:
+            if linear:
+                self.encoder.fit(columns_of(self._rows, linear=True))
+                starts = range(0, len(self._rows), ENCODED_AT_ONCE)
+                parts = (self._rows[start : start + ENCODED_AT_ONCE] for start in starts)
+                encoded = [self.encoder.transform(columns_of(part, linear=True)) for part in parts]
+                self._columns = sparse.vstack(encoded, format="csr")
+            else:
+                self._columns = self.encoder.fit_transform(columns_of(self._rows, linear=False))
                 _share(self._columns)
         return self._columns
 
