@@ -374,7 +374,8 @@ def schemas() -> Mapping[str, dict[str, Any]]:
     They describe the plain form. What is read beside it (a number for the text of an id, a text of JSON for an object,
     rows in columns) is on the page of the data formats.
     """
-    entity, area, device, synergy = map(_record_schema, (Entity, Area, Device, Synergy))
+    records: tuple[type[BaseModel], ...] = (Entity, Area, Device, Synergy)
+    entity, area, device, synergy = map(_record_schema, records)
     home = {
         "type": "object",
         "title": "Home",
