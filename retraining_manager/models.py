@@ -72,7 +72,7 @@ _SPECS = (
         metric="mrr",
         metric_title="MRR",
         best=1.0,
-        companions=("_metadata.json", "_training.png", "_report.html"),
+        companions=("_metadata.json", "_training.png", "_report.html", "_card.md"),
         place_variable="GNN_MODEL_PATH",
         supports_force=True,
     ),
@@ -94,7 +94,7 @@ _SPECS = (
         metric="average_precision",
         metric_title="average precision",
         best=1.0,
-        companions=("_metadata.json", "_reliability.png", "_report.html"),
+        companions=("_metadata.json", "_reliability.png", "_report.html", "_card.md"),
     ),
     ModelSpec(
         model="yaml_generation",

@@ -546,3 +546,13 @@ def test_every_outcome_of_a_model_is_explained_to_the_operator() -> None:
         for optional in (True, False)
     }
     assert explained - {"outcome"} == outcomes
+
+
+def test_every_picture_is_there() -> None:
+    pictures = [
+        page.parent / target
+        for page in PAGES
+        for target in re.findall(r"!\[[^\]]*\]\(([^)\s]+)\)", page.read_text(encoding="utf-8"))
+    ]
+    assert pictures
+    assert [picture for picture in pictures if not picture.is_file()] == []

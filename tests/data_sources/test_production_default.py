@@ -70,9 +70,9 @@ def test_the_weekly_call_trains_and_writes_where_it_always_did(
         "data/ai_automation.db",
         "gnn_training.log",
         "models/gnn_synergy.pth",
+        "models/gnn_synergy_card.md",
         "models/gnn_synergy_metadata.json",
         "models/gnn_synergy_report.html",
-        "models/gnn_synergy_training.png",
     ]
     log = (tmp_path / "gnn_training.log").read_text()
     assert all(line in log for line in done.stdout.splitlines())

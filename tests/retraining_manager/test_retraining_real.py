@@ -53,7 +53,7 @@ def test_from_nothing_to_live_a_worse_one_refused_and_a_rollback_to_the_same_sco
     assert SynergyModel.load(model).provenance["trained_on"]
     before = {p.name: p.read_bytes() for p in model.parent.iterdir() if p.is_file()}
     assert set(before) == {
-        *("gnn_synergy.pth", "gnn_synergy_metadata.json"),
+        *("gnn_synergy.pth", "gnn_synergy_metadata.json", "gnn_synergy_card.md"),
         *("gnn_synergy_report.html", "gnn_synergy_training.png"),
     }
     measured = scores(tmp_path)

@@ -14,6 +14,7 @@ from training.patterns.rows import PatternRows
 from training.runs import artifacts
 from training.runs.errors import TrainingError
 from training.runs.job import Published, SourceChoice, Trained, TrainingJob
+from training.runs.model_card import model_card
 from training.runs.run import provenance
 from training.runs.settings import read_config
 from training.runs.summary import TrainingSummary
@@ -76,7 +77,7 @@ class PatternJob(TrainingJob[PatternRows, "TrainedPatterns"]):
         )
 
     def publish(self, trained: Trained[TrainedPatterns], summary: TrainingSummary) -> Published:
-        """Write the model file, its metadata, its page and, if matplotlib is installed, a reliability plot."""
+        """Write the model file, its metadata, page and card and, if matplotlib is installed, a reliability plot."""
         from training.patterns.page import page_of
 
         result, path = trained.model, self.model_path
@@ -92,7 +93,18 @@ class PatternJob(TrainingJob[PatternRows, "TrainedPatterns"]):
             "metrics": summary.metrics,
             "notes": summary.notes,
         }
-        extras = {artifacts.page_path(path).name: page_of(result, summary, self.audited)}
+        card = model_card(
+            summary,
+            "Pattern detection",
+            "It says whether a usage pattern that was detected is genuine, as a calibrated probability "
+            f"({model.chosen}).",
+            score_lines(result.metrics),
+            library_name="sklearn",
+        )
+        extras = {
+            artifacts.page_path(path).name: page_of(result, summary, self.audited),
+            artifacts.card_path(path).name: card.encode(),
+        }
         if image is not None:
             extras[f"{path.stem}_reliability.png"] = image
         published = artifacts.publish(path, model.to_bytes(), metadata, extras)

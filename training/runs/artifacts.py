@@ -51,6 +51,11 @@ def page_path(model_path: Path) -> Path:
     return model_path.with_name(f"{model_path.stem}_{RUN_PAGE}")
 
 
+def card_path(model_path: Path) -> Path:
+    """The path of the card of a model file: ``<stem>_card.md``. That of a run directory is its ``README.md``."""
+    return model_path.with_name(f"{model_path.stem}_card.md")
+
+
 def check_writable(path: Path) -> None:
     """Check that a file can be written, so that a run fails before training rather than after it; make its folder.
 

@@ -13,7 +13,15 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from data_sources import DataSource, DataSourceError
-from training.runs.artifacts import check_output, check_paths_differ, metadata_path, page_path, to_json, write_output
+from training.runs.artifacts import (
+    card_path,
+    check_output,
+    check_paths_differ,
+    metadata_path,
+    page_path,
+    to_json,
+    write_output,
+)
 from training.runs.comparison import COMPARISON_VARIABLE, ComparisonRequest
 from training.runs.distributed import is_first
 from training.runs.errors import ArtifactError, TrainingError
@@ -174,9 +182,9 @@ class Training:
         model = job.model_path
         self.summary_taken = True  # until it is known to have a place of its own
         metadata = metadata_path(model) if model.name else None  # a folder is refused later, by name
-        page = page_path(model) if model.name else None
+        page, card = (page_path(model), card_path(model)) if model.name else (None, None)
         read = {"data": self._choice.path, **job.other_inputs()}
-        check_paths_differ(**read, model=model, metadata=metadata, page=page, summary=self._summary_path)
+        check_paths_differ(**read, model=model, metadata=metadata, page=page, card=card, summary=self._summary_path)
         self.summary_taken = False
 
     def _perform(self) -> None:

@@ -12,6 +12,7 @@ from training.judging.same_units import listed
 from training.runs import artifacts
 from training.runs.errors import ModelFileError
 from training.runs.job import Published, SourceChoice, Trained, TrainingJob
+from training.runs.model_card import model_card
 from training.runs.process import check_address_space
 from training.runs.progress import Progress
 from training.runs.run import described_source, log_source, provenance
@@ -166,18 +167,27 @@ class SynergyJob(TrainingJob[list[Home], "TrainingResult"]):
         )
 
     def publish(self, trained: Trained[TrainingResult], summary: TrainingSummary) -> Published:
-        """The model file, its metadata, its page and, where matplotlib is installed, a plot."""
+        """The model file, its metadata, its page, its card and, where matplotlib is installed, a plot."""
         from training.synergy.page import page_of
 
         result, path = trained.model, self.model_path
         result.model.provenance = provenance(summary, result.split, result.trained_on)
         image = report.plot(result)
+        card = model_card(
+            summary,
+            "Synergy model",
+            "It says which entity of a home should act when another one triggers: directed link prediction over the "
+            "graph of the home.",
+            report.score_lines(result.metrics),
+            library_name="pytorch",
+        )
         published = artifacts.publish(
             path,
             result.model.to_bytes(),
             _metadata(summary, result),
             {
                 artifacts.page_path(path).name: page_of(result, self._homes, summary, self.audited),
+                artifacts.card_path(path).name: card.encode(),
                 **({} if image is None else {f"{path.stem}_training.png": image}),
             },
         )

@@ -35,6 +35,7 @@ from training.runs.distributed import first_says, is_first
 from training.runs.errors import ArtifactError, TrainingError, wrap_read_errors
 from training.runs.job import Published, SourceChoice, Trained, TrainingJob
 from training.runs.locks import HeldError, hold
+from training.runs.model_card import model_card
 from training.runs.run import versions
 from training.runs.settings import flag_of, read_config
 from training.runs.summary import TrainingSummary
@@ -219,7 +220,7 @@ class AdapterJob(TrainingJob[list[Any], "TrainedAdapter"]):
                 finished = self._partial / target.name
                 remove_tree(finished, self._partial)
                 trained.model.save(finished, self._base_for_readers())
-                (finished / "README.md").write_text(self._model_card(described), encoding="utf-8")
+                (finished / "README.md").write_text(self._model_card(described, summary), encoding="utf-8")
                 (finished / RUN_PAGE).write_bytes(self._page(trained.model, summary))
                 (finished / RUN_FILE).write_bytes(to_json(described))
                 publish_folder(finished, target)
@@ -375,30 +376,17 @@ class AdapterJob(TrainingJob[list[Any], "TrainedAdapter"]):
 
         return page_of(result, summary, self.title, self.audited, self.scored_by)
 
-    def _model_card(self, described: Mapping[str, Any]) -> str:
-        lines = "\n".join(self.score_lines(described["metrics"]))
-        notes = "\n".join(f"- {note}" for note in described["notes"])
-        return f"""---
-base_model: {described["base_model"]}
-library_name: peft
-tags: [{described["method"]}, home-assistant]
----
-
-# {self.title}
-
-A {described["method"]} adapter over `{described["base_model"]}`: {self.about}.
-Trained {described["trained_at"]} on {described["samples_used"]} rows.
-
-## Scores
-
-```
-{lines}
-```
-
-## What the data cannot show
-
-{notes}
-"""
+    def _model_card(self, described: Mapping[str, Any], summary: TrainingSummary) -> str:
+        method, base = described["method"], described["base_model"]
+        return model_card(
+            summary,
+            self.title,
+            f"A {method} adapter over `{base}`: {self.about}. It learnt from {described['samples_used']} rows.",
+            self.score_lines(described["metrics"]),
+            base_model=str(base),
+            library_name="peft",
+            tags=[method],
+        )
 
 
 def samples_of(run: Path, options_type: type[AdapterOptions]) -> int:

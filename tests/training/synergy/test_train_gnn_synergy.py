@@ -55,7 +55,8 @@ def test_a_bare_flag_trains_on_the_sample_from_inside_scripts(
     folder, done = sample
     assert done.returncode == 0, done.stderr
     assert done.stderr == ""
-    assert sorted(files(folder)) == ["m.pth", "m_metadata.json", "m_report.html", "m_training.png", "s.json"]
+    beside = ("m_card.md", "m_metadata.json", "m_report.html", "m_training.png")
+    assert sorted(files(folder)) == ["m.pth", *beside, "s.json"]
     verify(folder / "m.pth")
     assert "Held-out scores" in done.stdout
     assert done.stdout.isascii()
@@ -104,7 +105,7 @@ def test_four_pairs_train_and_the_summary_says_that_nothing_was_held_out(train: 
     assert any("4 distinct pairs allow no held-out score" in note for note in summary["notes"])
     assert "in_sample" in summary["metrics"]
     assert "test" not in summary["metrics"]
-    published = {"gnn_synergy.pth", "gnn_synergy_metadata.json"}
+    published = {f"gnn_synergy{end}" for end in (".pth", "_metadata.json", "_report.html", "_card.md")}
     assert published == {p.name for p in (path.parent / "models").iterdir()}, "a plot would show in-sample scores alone"
     assert (path.parent / "gnn_training.log").read_text().count(" INFO Epoch ") == 31
 
