@@ -11,10 +11,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from click import shell_completion
 from support import ROOT
 
 from data_sources import RECORDS, DataSourceError, Home, open_source
 from data_sources.records import Entity, PatternRow, PromptRow, Synergy, YamlRow
+from home_synergy.cli import main as home_synergy
+from training.runs.summary import TrainingSummary
 
 _FENCE = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 FORMATS = ROOT / "docs" / "reference" / "data-formats.md"
@@ -256,3 +259,39 @@ def test_an_error_on_the_page_is_what_such_a_file_gives(told: str, kind: str, co
 def test_every_error_on_the_page_is_tried() -> None:
     section = FORMATS.read_text(encoding="utf-8").split("## What each error means")[1].split("\n## ")[0]
     assert re.findall(r"^\| `([^`]+)` \|", section, re.MULTILINE) == [told for told, _, _ in WRONG]
+
+
+# -- What other programs do with it ------------------------------------------------------------------------------------
+
+
+def test_the_block_for_pandas_makes_a_row_of_each_summary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tmp_path / "simulation_results" / "pipeline_summaries"
+    folder.mkdir(parents=True)
+    for number, model in enumerate(("gnn_synergy", "soft_prompt")):
+        summary = TrainingSummary(
+            timestamp="2026-11-26T03:17:00+00:00",
+            model_type=model,
+            status="success",
+            metrics={"test": {"model": {"mrr": 0.5 + number}}},
+        )
+        (folder / f"training_summary_{model}.json").write_text(summary.model_dump_json(), encoding="utf-8")
+    [block] = [block for block in blocks(ROOT / "docs" / "reference" / "outputs.md", "python") if "pandas" in block]
+    monkeypatch.chdir(tmp_path)
+    found: dict[str, Any] = {}
+    exec(block, found)
+    rows = found["rows"]
+    assert dict(zip(rows["model_type"], rows["metrics.test.model.mrr"], strict=True)) == {
+        "gnn_synergy": 0.5,
+        "soft_prompt": 1.5,
+    }
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_a_shell_can_complete_commands_and_flags(shell: str) -> None:
+    kind = shell_completion.get_completion_class(shell)
+    assert kind is not None
+    completion = kind(home_synergy, {}, "home-synergy", "_HOME_SYNERGY_COMPLETE")
+    assert "_HOME_SYNERGY_COMPLETE" in completion.source_vars().values()
+    assert [item.value for item in completion.get_completions(["train"], "so")] == ["soft-prompt"]
+    assert "--json-input" in [item.value for item in completion.get_completions(["train", "gnn-synergy"], "--js")]
+    assert f"{shell}_source" in (ROOT / "docs" / "start.md").read_text(encoding="utf-8")
