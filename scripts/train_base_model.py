@@ -24,7 +24,9 @@ GENERATED_SEED = 2026  # not the sample's, so that the sample is new to the base
 @click.option("--licences", default="", help="Under which licences the real homes are published, for the card.")
 @click.option("--generated", type=click.IntRange(0), default=20, show_default=True, help="Number of generated homes.")
 @click.option("--generated-weight", default=0.1, show_default=True, help="What a generated home counts beside a real.")
-@click.option("--epochs", type=click.IntRange(1), default=6, show_default=True, help="Passes over the homes.")
+@click.option(
+    "--epochs", type=click.IntRange(0), default=0, show_default=True, help="Passes of the network over the homes."
+)
 @click.option(
     "--seed", type=click.IntRange(0, 2**32 - 1), default=0, show_default=True, help="Seed of all random numbers."
 )

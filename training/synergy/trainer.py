@@ -18,7 +18,7 @@ from training.judging.metrics import Array
 from training.judging.splits import Part, unit_digests
 from training.runs.errors import TrainingError
 from training.runs.progress import Progress
-from training.synergy.config import SynergyConfig
+from training.synergy.config import NETWORK_EPOCHS, NETWORK_HOMES, NETWORK_PAIRS, SynergyConfig
 from training.synergy.convolution import sage_convolution
 from training.synergy.curves import curves_of
 from training.synergy.encoded_home import EncodedHome
@@ -136,10 +136,11 @@ def train_synergy_model(
     split = split or split_pairs(graphs)
     if split.strategy == "none" and encoder is not None:
         encoder = None if pretrained is None else encoder_of(pretrained.encoder_kind)
+    config = config.model_copy(update={"epochs": epochs_for(graphs, config)})
     trainer = SynergyTrainer(graphs, split, config, pretrained=pretrained, encoder=encoder)
     with Progress("Fitting the weights of the features"):
         trainer.fit_feature_weights()
-    history, best_epoch = trainer.fit(config.epochs, on_epoch)
+    history, best_epoch = trainer.fit(config.epochs or 0, on_epoch)
     validation_pairs = trainer.validation_pairs
     if split.strategy == "home" and trainer.has_validation:
         trainer = SynergyTrainer(
@@ -169,6 +170,14 @@ def train_synergy_model(
     return TrainingResult(model, described, validation_pairs, tuple(history), best_epoch, metrics, trained_on)
 
 
+def epochs_for(graphs: Sequence[HomeGraph], config: SynergyConfig) -> int:
+    """How many epochs the network is trained at most: those that are asked for, else none of few homes."""
+    if config.epochs is not None:
+        return config.epochs
+    homes, pairs = sum(len(graph.pairs) > 0 for graph in graphs), sum(len(graph.pairs) for graph in graphs)
+    return NETWORK_EPOCHS if homes >= NETWORK_HOMES or pairs >= NETWORK_PAIRS else 0
+
+
 def pretrain(
     homes: Sequence[Home], weights: Sequence[float], config: SynergyConfig, card: Mapping[str, Any]
 ) -> PretrainedSynergy:
@@ -191,7 +200,7 @@ def pretrain(
         graphs, everything_trains(graphs), config, weights=weights, min_homes=MIN_HOMES, encoder=encoder_of(WORDS)
     )
     trainer.fit_feature_weights()
-    trainer.fit(config.epochs)
+    trainer.fit(epochs_for(graphs, config))
     return PretrainedSynergy(
         name=str(card["name"]),
         hidden_dim=config.hidden_dim,
