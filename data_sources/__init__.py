@@ -1,6 +1,7 @@
 """Training data behind one interface: ``open_source(...).read(Home)`` streams records from any source."""
 
 from data_sources.base import (
+    WHOLE,
     DataSource,
     DataSourceError,
     FormatError,
@@ -50,6 +51,7 @@ __all__ = [
     "PATTERN_TYPES",
     "RECORDS",
     "VARIABLE_PREFIX",
+    "WHOLE",
     "Area",
     "DataSource",
     "DataSourceError",

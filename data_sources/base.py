@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any, ClassVar, TypeVar
@@ -210,6 +210,21 @@ class DataSource(ABC):
         self.report.check()
         if not any_record:
             raise NoRowsError(f"{where}: holds no {record.kind} rows; there is nothing to train on")
+
+    def check_together(self, reports: Iterable[LoadReport]) -> None:
+        """Take the reports of all parts, in their order, for this part's, and check the whole as ``read`` does.
+
+        Raises:
+            UnusableRowsError: More than a tenth of any unit was rejected.
+            NoRowsError: No part has a record.
+        """
+        whole = LoadReport(where=self.report.where, strict=self.strict)
+        for report in reports:
+            whole.add(report)
+        self.report = whole
+        whole.check()
+        if not whole.read:
+            raise NoRowsError(f"{whole.where}: holds no rows; there is nothing to train on")
 
     def _checked(self, record: type[R], where: str) -> Iterator[R]:
         for item in self.records(record):

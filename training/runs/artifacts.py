@@ -29,7 +29,7 @@ from pathlib import Path
 from typing import Any
 
 from training.runs.errors import ArtifactError, MixedFilesError, wrap_read_errors
-from training.runs.locks import FOLDER_SECONDS, HeldError, folder_lock
+from training.runs.locks import FOLDER_SECONDS, HeldError, file_lock, folder_lock
 from training.runs.wording import one_line
 
 STAGING, PUBLISHING, RESTORING = "staging", "publishing", "restoring"
@@ -72,6 +72,33 @@ def check_writable(path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         with _held(path.parent), tempfile.TemporaryFile(dir=path.parent, prefix=_PROBE):
             pass
+
+
+@contextmanager
+def training_of(model_path: Path) -> Iterator[None]:
+    """Hold a model path while a model is trained for it: of two trainings, the one that ends last would win.
+
+    Raises:
+        ArtifactError: Another process trains for it.
+    """
+    lock = model_path.with_name(f".{model_path.name}.training")
+    with ExitStack() as stack:
+        try:
+            stack.enter_context(file_lock(lock))
+        except HeldError:
+            raise ArtifactError(
+                f"{model_path}: another process is training it; wait until it ends, or give another --model-path"
+            ) from None
+        except OSError:
+            pass  # not every file system has locks
+        else:
+            stack.callback(_remove_quietly, lock)
+        yield
+
+
+def _remove_quietly(path: Path) -> None:
+    with suppress(OSError):
+        path.unlink()
 
 
 def publish(model_path: Path, model: bytes, metadata: Mapping[str, Any], extras: Mapping[str, bytes]) -> dict[str, Any]:

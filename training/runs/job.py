@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, Generic, Protocol, TypeVar
 
-from data_sources import HOME_ASSISTANT, DataSource, KindName, expand_variable, open_source
-from training.runs.artifacts import is_special
+from data_sources import HOME_ASSISTANT, WHOLE, DataSource, KindName, Shard, expand_variable, open_source
+from training.runs.artifacts import is_special, training_of
 from training.runs.summary import TrainingSummary
 
 STDIN = "-"
@@ -71,8 +72,8 @@ class SourceChoice:
                 return path
         return None
 
-    def open(self, kind: KindName, max_samples: int | None = None) -> DataSource:
-        """Open the source for one kind of records, of which at most ``max_samples`` are read.
+    def open(self, kind: KindName, max_samples: int | None = None, shard: Shard = WHOLE) -> DataSource:
+        """Open one part of the source for one kind of records, of which at most ``max_samples`` are read.
 
         Raises:
             DataSourceError: There is no such source, or it cannot be reached.
@@ -83,6 +84,7 @@ class SourceChoice:
             strict=self.strict,
             kind=kind,
             max_samples=max_samples,
+            shard=shard,
         )
 
 
@@ -121,6 +123,7 @@ class TrainingJob(ABC, Generic[Rows, Model]):
     Attributes:
         model_type: The model's name, as the manager and production know it.
         log_file: A file in the working directory that gets every message, or None.
+        shares_work: Whether processes that torchrun starts train together; else the first trains alone.
         config: The configuration, for the summary.
         model_path: Where the model is published.
         audited: The lines of ``audit_lines``, once the records are audited.
@@ -128,6 +131,7 @@ class TrainingJob(ABC, Generic[Rows, Model]):
 
     model_type: ClassVar[KindName]
     log_file: ClassVar[str | None] = None
+    shares_work: ClassVar[bool] = False
     config: dict[str, Any]
     model_path: Path
     audited: Sequence[str] = ()
@@ -147,6 +151,10 @@ class TrainingJob(ABC, Generic[Rows, Model]):
         Returns:
             Why there is nothing to do, in which case the run ends as skipped; else None.
         """
+
+    def alone(self) -> AbstractContextManager[None]:
+        """Keep other processes from training the same model meanwhile. Raises ArtifactError where one does."""
+        return training_of(self.model_path)
 
     def other_inputs(self) -> Mapping[str, Path | None]:
         """The files beside the data that the job reads, by what they are; nothing may be written over them."""

@@ -17,7 +17,7 @@ from types import FrameType
 from typing import Literal, NoReturn, TextIO
 
 from data_sources import DataSourceError, masked, message_of, single_line
-from training.runs.distributed import is_first
+from training.runs.distributed import SharedError, is_first, run_alone, world_size
 from training.runs.errors import TrainingError
 from training.runs.models import MODELS
 from training.runs.progress import ConsoleHandler, Progress
@@ -48,6 +48,7 @@ def execute(
     log_file: str | None = None,
     result: Literal["file", "messages", "stdout"] = "file",
     memory_hint: str = "",
+    shares_work: bool = False,
 ) -> NoReturn:
     """Run ``body`` and exit: 0, or 1 with one line on standard error.
 
@@ -58,7 +59,11 @@ def execute(
         result: Where the command's result is: in a ``file``, in the ``messages`` themselves, or printed on ``stdout``,
             so that messages go to standard error. If it is in a file, no stream that is closed or full is a failure.
         memory_hint: What to do if memory runs out.
+        shares_work: Whether processes that torchrun starts together share the work. Else the first does it alone, so
+            that nothing is done or written twice.
     """
+    if not shares_work and not is_first():
+        sys.exit(0)
     # Imports make a million objects that stay. The collector, which by default runs after every 700 new ones, takes a
     # tenth of a small run's time.
     gc.set_threshold(50_000, 10, 10)
@@ -68,18 +73,31 @@ def execute(
         result_is_kept()
     if not is_first():  # one of several processes logs for all
         logging.getLogger().setLevel(logging.ERROR)
+    if world_size() > 1 and not shares_work:
+        log.warning("Note: %d processes were started; this command does not share its work, and uses one", world_size())
+        run_alone()
     code = 0
     try:
         with _stop_signals(), Progress("Working"):
             body()
     except (Exception, KeyboardInterrupt, Stopped) as error:
         code = FAILED
-        log.error("%s", failure_line(error, memory_hint))
+        if is_first() or not _is_told_by_first(error):
+            log.error("%s", failure_line(error, memory_hint))
         if verbose:
             log.error("traceback", exc_info=error)
         if is_out_of_memory(error):
             leave_at_once()
     sys.exit(code)
+
+
+def _is_told_by_first(error: BaseException | None) -> bool:
+    """Whether the first of several processes says it too: what all fail of, or that torchrun stops them."""
+    while error is not None:
+        if isinstance(error, SharedError | Stopped | KeyboardInterrupt):
+            return True
+        error = error.__cause__
+    return False
 
 
 def _end_with_parent() -> None:

@@ -8,6 +8,7 @@ import platform
 import sys
 import time
 from collections.abc import Mapping
+from contextlib import ExitStack
 from importlib import import_module, metadata
 from pathlib import Path
 from typing import Any, NoReturn
@@ -23,7 +24,7 @@ from training.runs.artifacts import (
     write_output,
 )
 from training.runs.comparison import COMPARISON_VARIABLE, ComparisonRequest
-from training.runs.distributed import is_first
+from training.runs.distributed import all_do, first_says, is_first
 from training.runs.errors import ArtifactError, TrainingError
 from training.runs.job import SourceChoice, TrainingJob
 from training.runs.models import MODELS
@@ -103,6 +104,7 @@ def run_training(
         log_file=job_type.log_file,
         result="messages" if dry_run and path is None else "file",
         memory_hint=MODELS[job_type.model_type].memory_hint,
+        shares_work=job_type.shares_work,
     )
 
 
@@ -194,11 +196,17 @@ class Training:
         self.config = job.config
         source = self.source = job.open()
         self._check_paths_differ(job)
-        skipped = job.check_target(self.dry_run)
+        skipped = first_says(all_do(lambda: job.check_target(self.dry_run)))
         if skipped is not None:
             self.status, self.message = "skipped", skipped
             log.info("%s", skipped)
             return
+        with ExitStack() as stack:
+            if not self.dry_run:  # of several processes, the first holds the model for all
+                all_do(lambda: stack.enter_context(job.alone()) if is_first() else None)
+            self._train_and_publish(job, source)
+
+    def _train_and_publish(self, job: TrainingJob[Any, Any], source: DataSource) -> None:
         with Progress("Reading", unit="row", counted=lambda: sum(source.report.read.values())):
             rows = job.read(source)
         audit = job.audit(rows)
@@ -212,7 +220,7 @@ class Training:
             self.message = "dry run: the data was read and audited, nothing was trained"
             log.info("Dry run: nothing was trained.")
             return
-        kept = job.keep_model(audit)
+        kept = first_says(all_do(lambda: job.keep_model(audit)))
         if kept is not None:
             self.status, self.message = "skipped", kept
             log.warning("%s", kept)

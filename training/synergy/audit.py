@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from pydantic import BaseModel, ConfigDict
 
 from data_sources import Home
 from home_assistant.domains import READ_ONLY_DOMAINS
+from training.runs.distributed import all_say
 from training.runs.wording import many
 from training.synergy.feedback import FeedbackAudit
 from training.synergy.graph import ACTING_SHARE
-from training.synergy.same_homes import find_same_homes, notes_on
+from training.synergy.same_homes import HomeContent, content_of, find_same_homes, notes_on
 from training.synergy.splits import MIN_GROUPS, MIN_HOMES
 
 FEW_PAIRS = 100  # below it a held-out score rests on a dozen pairs
@@ -86,16 +88,30 @@ class AnsweredAudit(SynergyAudit):
     feedback: FeedbackAudit
 
 
-def audit_homes(homes: Sequence[Home]) -> SynergyAudit:
-    """The audit of homes. It does not depend on their order or source."""
-    totals: Counter[str] = Counter()
-    types: Counter[str] = Counter()
-    confidences: set[float] = set()
-    read_only_actions = actions = 0
-    same = find_same_homes(homes)
-    groups: dict[str, set[tuple[str, ...]]] = {"automation": set(), "pair": set()}
-    for home in homes:
-        unit = same.first.get(home.home_id, home.home_id)
+@dataclass
+class _Tally:
+    """What is counted on some homes. Tallies of other homes can be added.
+
+    Attributes:
+        totals: The counts of ``SynergyAudit`` that add up.
+        types: Type of synergy -> rows.
+        confidences: All that occur.
+        directed: Directed pairs, and those of them that act on sensors and the like.
+        groups: ``automation`` or ``pair`` -> home and name of each.
+        contents: What ``find_same_homes`` compares, of each home.
+        fingerprints: Of each home.
+    """
+
+    totals: Counter[str] = field(default_factory=Counter)
+    types: Counter[str] = field(default_factory=Counter)
+    confidences: set[float] = field(default_factory=set)
+    directed: Counter[str] = field(default_factory=Counter)
+    groups: dict[str, set[tuple[str, ...]]] = field(default_factory=lambda: {"automation": set(), "pair": set()})
+    contents: list[HomeContent] = field(default_factory=list)
+    fingerprints: list[str] = field(default_factory=list)
+
+    def add(self, home: Home) -> None:
+        """Count one home."""
         values: dict[tuple[str, str], dict[str, set[str | None]]] = defaultdict(lambda: defaultdict(set))
         directed: set[tuple[str, str]] = set()
         automations: set[str] = set()
@@ -107,15 +123,16 @@ def audit_homes(homes: Sequence[Home]) -> SynergyAudit:
             values[pair]["direction"].add(s.direction)
             values[pair]["relationship"].add(s.relationship_type)
             values[pair]["synergy_type"].add(s.synergy_type)
-            types[s.synergy_type or "none"] += s.rows
-            confidences.add(s.confidence)
+            self.types[s.synergy_type or "none"] += s.rows
+            self.confidences.add(s.confidence)
             if s.automation_id is not None:
                 automations.add(s.automation_id)
-        groups["automation"].update((unit, automation) for automation in automations)
-        groups["pair"].update((unit, *pair) for pair in values)
+        self.groups["automation"].update((home.home_id, automation) for automation in automations)
+        self.groups["pair"].update((home.home_id, *pair) for pair in values)
         areas = {e.area_id for e in home.entities if e.area_id is not None}
         rows = sum(s.rows for s in home.synergies)
-        totals.update(
+        self.totals.update(
+            homes=1,
             rows=home.rows,
             distinct_pairs=len(values),
             directed_pairs=len(directed),
@@ -137,24 +154,54 @@ def audit_homes(homes: Sequence[Home]) -> SynergyAudit:
             },
         )
         domains = [action.partition(".")[0] for _, action in directed]
-        actions += len(domains)
-        read_only_actions += sum(domain in READ_ONLY_DOMAINS for domain in domains)
-    counts: dict[str, Any] = {name: totals[name] for name in SynergyAudit.model_fields if name in totals}
-    counts["homes"] = len(homes)
-    units = _Units(len(set(same.first.values())), len(groups["automation"] or groups["pair"]))
-    one_class = {"synergy_type": next(iter(types))} if len(types) == 1 else {}
-    if len(confidences) == 1 and totals["distinct_pairs"] > 1:
-        one_class["confidence"] = repr(next(iter(confidences)))
-    return SynergyAudit(
-        **{**dict.fromkeys(_COUNTS, 0), **counts},
-        synergy_types=dict(sorted(types.items())),
-        one_class=one_class,
-        fingerprint=fingerprint(homes),
-        cannot_show=(
-            *notes_on(same),
-            *_cannot_show(Counter(counts), one_class, read_only_actions, actions, units),
-        ),
-    )
+        self.directed.update(all=len(domains), read_only=sum(domain in READ_ONLY_DOMAINS for domain in domains))
+        self.contents.append(content_of(home))
+        self.fingerprints.append(home.fingerprint())
+
+    def plus(self, other: _Tally) -> None:
+        """Add what was counted on other homes."""
+        for own, more in ((self.totals, other.totals), (self.types, other.types), (self.directed, other.directed)):
+            own.update(more)
+        self.confidences |= other.confidences
+        for name, found in other.groups.items():
+            self.groups[name] |= found
+        self.contents += other.contents
+        self.fingerprints += other.fingerprints
+
+    def audit(self) -> SynergyAudit:
+        """The audit of all homes that were counted."""
+        totals, types = self.totals, self.types
+        same = find_same_homes(self.contents)
+        groups = {
+            kind: {(same.first.get(home_id, home_id), *name) for home_id, *name in found}
+            for kind, found in self.groups.items()
+        }
+        counts: dict[str, Any] = {name: totals[name] for name in SynergyAudit.model_fields if name in totals}
+        units = _Units(len(set(same.first.values())), len(groups["automation"] or groups["pair"]))
+        one_class = {"synergy_type": next(iter(types))} if len(types) == 1 else {}
+        if len(self.confidences) == 1 and totals["distinct_pairs"] > 1:
+            one_class["confidence"] = repr(next(iter(self.confidences)))
+        return SynergyAudit(
+            **{**dict.fromkeys(_COUNTS, 0), **counts},
+            synergy_types=dict(sorted(types.items())),
+            one_class=one_class,
+            fingerprint=digest_of(self.fingerprints),
+            cannot_show=(
+                *notes_on(same),
+                *_cannot_show(Counter(counts), one_class, self.directed, units),
+            ),
+        )
+
+
+def audit_homes(homes: Iterable[Home]) -> SynergyAudit:
+    """The audit of homes, those of all processes. It does not depend on their order or source."""
+    own = _Tally()
+    for home in homes:
+        own.add(home)
+    tally = _Tally()
+    for part in all_say(own):
+        tally.plus(part)
+    return tally.audit()
 
 
 _COUNTS = tuple(name for name, info in SynergyAudit.model_fields.items() if info.annotation is int)
@@ -162,8 +209,13 @@ _COUNTS = tuple(name for name, info in SynergyAudit.model_fields.items() if info
 
 def fingerprint(homes: Iterable[Home]) -> str:
     """SHA-256 of the homes' fingerprints, sorted."""
+    return digest_of(home.fingerprint() for home in homes)
+
+
+def digest_of(fingerprints: Iterable[str]) -> str:
+    """SHA-256 of the fingerprints of homes, sorted."""
     digest = hashlib.sha256()
-    for value in sorted(home.fingerprint() for home in homes):
+    for value in sorted(fingerprints):
         digest.update(value.encode())
     return digest.hexdigest()
 
@@ -176,9 +228,9 @@ class _Units(NamedTuple):
 
 
 def _cannot_show(
-    n: Counter[str], one_class: dict[str, str], read_only: int, actions: int, units: _Units
+    n: Counter[str], one_class: dict[str, str], directed: Mapping[str, int], units: _Units
 ) -> Iterable[str]:
-    pairs = n["distinct_pairs"]
+    pairs, read_only, actions = n["distinct_pairs"], directed["read_only"], directed["all"]
     if n["generated_pairs"]:
         yield (
             f"{n['generated_pairs']} pairs were generated from rules, for no synergy is known yet: nobody has "

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from data_sources import (
+    WHOLE,
     DataSource,
     DataSourceError,
     Entity,
@@ -24,6 +25,7 @@ from data_sources import (
     HomeBuilder,
     KindName,
     LoadReport,
+    Shard,
     Synergy,
     class_and_message,
 )
@@ -472,7 +474,12 @@ class _Choice(SourceChoice):
 
     opened: DataSource
 
-    def open(self, kind: KindName, max_samples: int | None = None) -> DataSource:  # noqa: ARG002 - there is one
+    def open(
+        self,
+        kind: KindName,  # noqa: ARG002 - there is one
+        max_samples: int | None = None,  # noqa: ARG002
+        shard: Shard = WHOLE,  # noqa: ARG002
+    ) -> DataSource:
         """That source."""
         return self.opened
 

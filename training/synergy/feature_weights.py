@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from training.runs.distributed import add_up
 from training.synergy.encoded_home import EncodedHome
 from training.synergy.features import FEATURES, column
 from training.synergy.network import SynergyNetwork
@@ -75,26 +76,31 @@ def fit_feature_weights(
     fitted: list[tuple[EncodedHome, Block]] = []  # without their features, which take most of the memory
 
     def blocks() -> Iterator[Block]:
-        for h in chosen:
+        for h in homes.own(chosen):
             for view in (views.new_home(h), *(views.partly_known(h) for _ in range(KNOWN_VIEWS))):
                 for block in views.blocks(h, view, max_rows[h], FIT_ACTIONS):
                     block = block._replace(weight=block.weight / KNOWN_VIEWS if len(view.known) else block.weight)
-                    fitted.append((homes.encoded[h], block._replace(features=torch.empty(0))))
+                    fitted.append((homes.home(h), block._replace(features=torch.empty(0))))
                     shown[h] = shown.get(h, torch.zeros(len(FEATURES), dtype=torch.bool)) | (
                         block.features != 0
                     ).flatten(0, 1).any(0)
                     yield block
 
     pairs = ComparedPairs.of(blocks())
-    free = (torch.stack(list(shown.values())).sum(0) >= min(MIN_HOMES_OF_FEATURE, len(chosen))).float()
+    homes_showing = torch.stack([torch.zeros(len(FEATURES), dtype=torch.bool), *shown.values()]).sum(0).float()
+    whole = pairs.positive_weight
+    add_up(homes_showing, whole)
+    free = (homes_showing >= min(MIN_HOMES_OF_FEATURE, len(chosen))).float()
     sizes = ((block, int(block.compared.sum())) for _, block in fitted)
-    share = torch.cat([torch.full((size,), block.weight / size) for block, size in sizes])
-    share /= share.sum()
+    share = torch.cat([torch.zeros(0), *(torch.full((size,), block.weight / size) for block, size in sizes)])
+    sum_of_shares = share.sum()
+    add_up(sum_of_shares)
+    share /= sum_of_shares
     scale = _set_moments(network, pairs.features, share)
 
     weight, meaning = start.features.clone().requires_grad_(), start.meaning.clone().requires_grad_()
     bias = torch.full((), STARTING_BIAS, requires_grad=True)
-    vectors, cell = trigger_vectors(fitted, start.meaning.shape[1])
+    vectors, cell = trigger_vectors(fitted, *start.meaning.shape)
     l2 = min(1.0, L2_PAIRS / sum(len(rows) for rows in homes.positives.values()))
     optimizer = torch.optim.LBFGS([weight, bias, meaning], max_iter=50, line_search_fn="strong_wolfe")
 
@@ -105,12 +111,15 @@ def fit_feature_weights(
         optimizer.zero_grad()
         penalty = FEATURE_L2 * ((weight - start.features) * scale).square().sum()
         penalty = penalty + MEANING_L2 * (meaning - start.meaning).square().sum()
-        logit = pairs.features @ weight + bias + trigger_meaning()
-        value = pairs.loss(logit) + l2 * penalty + BIAS_L2 * bias.square()
+        penalty = l2 * penalty + BIAS_L2 * bias.square()
+        value = pairs.loss(pairs.features @ weight + bias + trigger_meaning(), whole)
         value.backward()  # type: ignore[no-untyped-call]
+        value = value.detach()
+        add_up(value, *(gradient_of(part) for part in (weight, bias, meaning)))  # of all processes' homes
+        penalty.backward()  # type: ignore[no-untyped-call]
         assert weight.grad is not None
         weight.grad *= free
-        return value
+        return value + penalty.detach()
 
     optimizer.step(loss)  # type: ignore[no-untyped-call]
     with torch.no_grad():
@@ -119,6 +128,13 @@ def fit_feature_weights(
         column(pairs.features, "trigger_meaning").copy_(trigger_meaning())
     statistics.set_meaning(meaning.detach())
     _set_moments(network, pairs.features, share)
+
+
+def gradient_of(parameter: Tensor) -> Tensor:
+    """The gradient of a parameter, zeros where nothing has set it."""
+    if parameter.grad is None:
+        parameter.grad = torch.zeros_like(parameter)
+    return parameter.grad
 
 
 def rows_within_memory(homes: TrainingHomes, chosen: Sequence[int]) -> dict[int, int]:
@@ -133,7 +149,7 @@ def rows_within_memory(homes: TrainingHomes, chosen: Sequence[int]) -> dict[int,
     actions = {h: len(np.unique(pairs[:, 1])) for h, pairs in driven.items()}
 
     def pairs_of(h: int, rows: int) -> float:
-        return rows * min(len(homes.encoded[h].candidates), rows * actions[h] / triggers[h] + FIT_ACTIONS)
+        return rows * min(homes.candidates[h], rows * actions[h] / triggers[h] + FIT_ACTIONS)
 
     left, max_rows = FIT_PAIRS / (1 + KNOWN_VIEWS), {}
     for place, h in enumerate(sorted(chosen, key=lambda h: pairs_of(h, min(most, triggers[h])))):
@@ -148,11 +164,13 @@ def rows_within_memory(homes: TrainingHomes, chosen: Sequence[int]) -> dict[int,
 def _set_moments(network: SynergyNetwork, features: Tensor, share: Tensor) -> Tensor:
     """Set the network's mean and standard deviation of each feature, and return the ``[f]`` standard deviations.
 
-    ``share`` are ``[k]`` weights of the pairs whose features are ``[k, f]``, with a sum of 1.
+    They are those of the pairs of all processes. ``share`` are ``[k]`` weights of the pairs of this one, whose features
+    are ``[k, f]``; those of all have a sum of 1.
     """
     parts = list(zip(torch.split(features, MOMENT_ROWS), torch.split(share, MOMENT_ROWS), strict=True))
     mean = torch.stack([part @ rows for rows, part in parts]).sum(0)
     square = torch.stack([part @ rows.square() for rows, part in parts]).sum(0)
+    add_up(mean, square)
     scale = (square - mean.square()).clamp_min(0).sqrt()
     network.evidence_mean.copy_(mean)
     network.evidence_scale.copy_(scale.clamp_min(MIN_SCALE))

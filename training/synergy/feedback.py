@@ -343,6 +343,16 @@ class FeedbackAudit(BaseModel):
     other_homes: int = 0
     damaged_lines: int = 0
 
+    @classmethod
+    def of_parts(cls, parts: Sequence[FeedbackAudit]) -> FeedbackAudit:
+        """What the answers are to the homes of all parts, each of which was compared with the whole file."""
+        whole = parts[0].model_dump()
+        for part in parts[1:]:
+            for name in ("accepted", "accepted_automated", "dismissed", "dismissed_automated", "unknown_entities"):
+                whole[name] += getattr(part, name)
+            whole["other_homes"] -= part.accepted + part.dismissed + part.unknown_entities
+        return cls(**whole)
+
 
 def labelled(homes: Sequence[Home], feedback: Feedback) -> tuple[list[Home], FeedbackAudit]:
     """The homes with the answers as labels.

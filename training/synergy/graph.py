@@ -87,6 +87,21 @@ class HomeGraph:
         """The same home without its pairs: all that a model may see of a home beside what is known of it."""
         return replace(self, pairs=self.pairs[:0], weight=self.weight[:0], groups=(), dismissed=self.dismissed[:0])
 
+    def outline(self) -> HomeGraph:
+        """The same home without names, hubs and edges: what other processes need to know that train with this one."""
+        nothing, no_tokens = self.area[:0], ((),) * self.size
+        return replace(
+            self,
+            names=("",) * self.size,
+            id_tokens=no_tokens,
+            name_tokens=no_tokens,
+            word_count=nothing,
+            area=nothing,
+            device=nothing,
+            edges={},
+            hubs={},
+        )
+
     def pair_keys(self, pairs: Ints) -> Ints:
         """``[k]`` numbers that identify ``[k, 2]`` pairs: equal pairs have equal numbers."""
         return pairs[:, 0] * self.size + pairs[:, 1]

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Mapping
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from data_sources import DataSource, Home
+from data_sources import DataSource, Home, Shard
 from training.judging.same_units import listed
 from training.runs import artifacts
-from training.runs.errors import ModelFileError
+from training.runs.distributed import all_do, all_say, first_hears, process_number, world_size
+from training.runs.errors import ModelFileError, TrainingError
 from training.runs.job import Published, SourceChoice, Trained, TrainingJob
 from training.runs.model_card import model_card
 from training.runs.process import check_address_space
@@ -20,9 +22,9 @@ from training.runs.settings import read_config
 from training.runs.summary import TrainingSummary
 from training.runs.wording import many
 from training.synergy import name_encoders, report
-from training.synergy.audit import AnsweredAudit, SynergyAudit, audit_homes, fingerprint
+from training.synergy.audit import AnsweredAudit, SynergyAudit, audit_homes, digest_of
 from training.synergy.config import FORMAT_VERSION, NO_BASE, EvaluationOptions, SynergyConfig, SynergyOptions
-from training.synergy.feedback import labelled, read_for_training
+from training.synergy.feedback import FeedbackAudit, labelled, read_for_training
 from training.synergy.origin import is_whole, origin_of
 
 if TYPE_CHECKING:
@@ -42,6 +44,7 @@ class SynergyJob(TrainingJob[list[Home], "TrainingResult"]):
 
     model_type = Home.kind
     log_file = "gnn_training.log"
+    shares_work = True
 
     def __init__(self, source: SourceChoice, given: Mapping[str, Any]) -> None:
         self.source = source
@@ -54,7 +57,12 @@ class SynergyJob(TrainingJob[list[Home], "TrainingResult"]):
 
     def open(self) -> DataSource:
         """The source that the flags name."""
-        self._opened = self.source.open(self.model_type)
+        if world_size() > 1 and self.source.readable_once is not None:
+            raise TrainingError(
+                f"{self.source.readable_once}: only one process can read it, and {world_size()} train together; "
+                "give a file, a folder or a database"
+            )
+        self._opened = self.source.open(self.model_type, shard=Shard(process_number(), world_size()))
         return self._opened
 
     def check_target(self, dry_run: bool) -> str | None:
@@ -86,15 +94,23 @@ class SynergyJob(TrainingJob[list[Home], "TrainingResult"]):
             raise ModelFileError(f"{error}; --force trains a new model and replaces this file") from error
 
     def read(self, source: DataSource) -> list[Home]:
-        """The homes by their ids, for no source promises an order, with the answers to suggestions as labels."""
+        """The homes by their ids, for no source promises an order, with the answers to suggestions as labels.
+
+        Where several processes train together, each reads those of its own shard.
+        """
         feedback = None if self.options.feedback is None else read_for_training(self.options.feedback)
-        homes = sorted(source.read(Home), key=lambda home: home.home_id)
+        homes = all_do(lambda: sorted(source.read(Home), key=lambda home: home.home_id))
+        if world_size() > 1:
+            source.check_together(all_say(source.report))
         if feedback is None:
             return homes
         if feedback.trouble is not None:
             log.warning("Note: %s", feedback.trouble)
         found, answers = labelled(homes, feedback)
-        self._answers = {"feedback": answers, "fingerprint": fingerprint(homes)}
+        self._answers = {
+            "feedback": FeedbackAudit.of_parts(all_say(answers)),
+            "fingerprint": digest_of(chain.from_iterable(all_say([home.fingerprint() for home in homes]))),
+        }
         return found
 
     def other_inputs(self) -> Mapping[str, Path | None]:
@@ -127,12 +143,14 @@ class SynergyJob(TrainingJob[list[Home], "TrainingResult"]):
 
     def train(self, rows: list[Home]) -> Trained[TrainingResult]:
         """Train from the pretrained model, where one is named, and judge on the pairs that are held out."""
+        from training.synergy.page import largest_homes
         from training.synergy.pretrained import PretrainedSynergy
         from training.synergy.trainer import train_synergy_model
 
         base = None if self.base_path is None else PretrainedSynergy.load(self.base_path)
         notes = []
-        shared = {home.home_id for home in rows} & base.home_ids if base is not None else set()
+        shared = set() if base is None else base.home_ids.intersection(home.home_id for home in rows)
+        shared = set(chain.from_iterable(all_say(shared)))
         if len(shared) >= MANY_SHARED_HOMES and self.options.base_model is None:
             base = None
             notes.append(
@@ -157,7 +175,7 @@ class SynergyJob(TrainingJob[list[Home], "TrainingResult"]):
                 on_epoch=lambda epoch: _log_epoch(epoch, progress),
             )
         verdict = report.baseline_comparison(result.metrics)
-        self._homes = rows
+        self._homes = rows if world_size() == 1 else [*chain.from_iterable(first_hears(largest_homes(rows)))]
         return Trained(
             model=result,
             metrics={**result.metrics, "best_epoch": result.best_epoch, "epochs_run": len(result.history) - 1},

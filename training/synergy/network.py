@@ -129,14 +129,17 @@ class _Layer(nn.Module):
         self.gather = nn.ModuleDict({hub: convolution(dim) for hub in HUBS})
         self.spread = nn.ModuleDict({source: convolution(dim) for source in (*HUBS, *KNOWN)})
         self.norm = nn.LayerNorm(dim)
-        self.dropout = nn.Dropout(DROPOUT)
 
-    def forward(self, nodes: dict[str, Tensor], edges: dict[str, Tensor]) -> dict[str, Tensor]:
+    def forward(
+        self, nodes: dict[str, Tensor], edges: dict[str, Tensor], kept: Tensor | None = None
+    ) -> dict[str, Tensor]:
         entity = nodes["entity"]
         hubs = {hub: nodes[hub] + torch.relu(self.gather[hub]((entity, nodes[hub]), edges[hub])) for hub in HUBS}
         messages = [self.spread[hub]((hubs[hub], entity), edges[hub].flip(0)) for hub in HUBS]
         messages += [self.spread[name](entity, edges[name]) for name in KNOWN]
-        update = self.dropout(torch.relu(torch.stack(messages).mean(0)))
+        update = torch.relu(torch.stack(messages).mean(0))
+        if kept is not None:
+            update = update * kept
         return {**hubs, "entity": self.norm(entity + update)}
 
 
@@ -191,22 +194,33 @@ class SynergyNetwork(nn.Module):
         self.from_action = nn.Linear(hidden_dim, hidden_dim, bias=False)
         self.from_product = nn.Linear(hidden_dim, hidden_dim, bias=False)
         self.from_evidence = nn.Linear(len(FEATURES), hidden_dim, bias=False)
-        self.dropout = nn.Dropout(DROPOUT)
         self.correction = nn.Linear(hidden_dim, 1, bias=False)
         nn.init.zeros_(self.correction.weight)
 
-    def encode(self, batch: GraphBatch) -> Tensor:
-        """``[n, hidden_dim]`` vectors of the entities of a batch."""
+    def dropout_masks(self, sizes: Sequence[int], generators: Sequence[torch.Generator]) -> Tensor:
+        """``[layers, n, hidden_dim]`` masks for ``encode``: of each home ``sizes`` entities by its own generator."""
+        layers, dim = len(self.layers), self.trigger.in_features
+        return torch.cat([_kept((layers, size, dim), own) for size, own in zip(sizes, generators, strict=True)], dim=1)
+
+    def encode(self, batch: GraphBatch, kept: Tensor | None = None) -> Tensor:
+        """``[n, hidden_dim]`` vectors of the entities of a batch. ``kept`` are ``dropout_masks``, for training."""
         nodes = {hub: self.hubs[hub](torch.log1p(batch.degrees[hub]).unsqueeze(1)) for hub in HUBS}
         nodes["entity"] = (
             self.domain(batch.domain) + self.entity_class(batch.entity_class) + self.numbers(batch.numbers)
         )
-        for layer in self.layers:
-            nodes = layer(nodes, batch.edges)
+        for number, layer in enumerate(self.layers):
+            nodes = layer(nodes, batch.edges, None if kept is None else kept[number])
         entity: Tensor = nodes["entity"]
         return entity
 
-    def forward(self, entity: Tensor, triggers: Tensor, actions: Tensor, features: Tensor) -> Tensor:
+    def forward(
+        self,
+        entity: Tensor,
+        triggers: Tensor,
+        actions: Tensor,
+        features: Tensor,
+        generator: torch.Generator | None = None,
+    ) -> Tensor:
         """Logits of a block of pairs.
 
         Args:
@@ -214,6 +228,7 @@ class SynergyNetwork(nn.Module):
             triggers: ``[t]`` indexes into ``entity``.
             actions: ``[a]`` indexes into ``entity``.
             features: ``[t, a, f]``.
+            generator: Draws what is dropped, in training.
 
         Returns:
             ``[t, a]`` logits.
@@ -223,14 +238,16 @@ class SynergyNetwork(nn.Module):
             return logit
         trigger, action = self.trigger(entity[triggers]), self.action(entity[actions])
         if self.training:
-            return logit + self._correction(trigger, action, features)
+            return logit + self._correction(trigger, action, features, generator)
         # A few triggers at a time, so that intermediate results stay in the processor's cache.
         step = max(1, CACHED_PAIRS // max(1, len(actions)))
         starts = range(0, len(trigger), step)
         parts = [self._correction(trigger[i : i + step], action, features[i : i + step]) for i in starts]
         return logit + torch.cat(parts) if parts else logit
 
-    def _correction(self, trigger: Tensor, action: Tensor, features: Tensor) -> Tensor:
+    def _correction(
+        self, trigger: Tensor, action: Tensor, features: Tensor, generator: torch.Generator | None = None
+    ) -> Tensor:
         """``[t, a]`` from ``[t, hidden_dim]``, ``[a, hidden_dim]`` and ``[t, a, f]``.
 
         Standardising the features is folded into their weights, and the product of trigger and action into a matrix for
@@ -241,8 +258,16 @@ class SynergyNetwork(nn.Module):
         by_trigger = trigger.unsqueeze(2) * self.from_product.weight.t() + self.from_action.weight.t()
         hidden = functional.linear(features, weight) + of_trigger.unsqueeze(1)
         hidden = torch.baddbmm(hidden, action.expand(len(trigger), -1, -1), by_trigger)
-        correction: Tensor = self.correction(self.dropout(torch.relu(hidden))).squeeze(2)
+        hidden = torch.relu(hidden)
+        if self.training:
+            hidden = hidden * _kept(hidden.shape, generator)
+        correction: Tensor = self.correction(hidden).squeeze(2)
         return correction
+
+
+def _kept(shape: Sequence[int], generator: torch.Generator | None) -> Tensor:
+    """A mask for dropout that keeps the mean: 0, or 1 over the share that is kept."""
+    return torch.empty(*shape).bernoulli_(1 - DROPOUT, generator=generator).div_(1 - DROPOUT)
 
 
 def network_of(vocabulary: Vocabulary, hidden_dim: int, num_layers: int, state: Mapping[str, Tensor]) -> SynergyNetwork:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from data_sources import Home
@@ -29,8 +29,9 @@ CHARTED = METRICS[:4]
 
 
 def page_of(result: TrainingResult, homes: Sequence[Home], summary: TrainingSummary, audited: Sequence[str]) -> bytes:
-    """The page of a training on ``homes``."""
-    sections = [split_section(result.split), _training(result), *_scores(result.metrics), _homes(result.model, homes)]
+    """The page of a training; ``homes`` are its homes, or ``largest_homes`` of them."""
+    sections = [split_section(result.split), _training(result), *_scores(result.metrics)]
+    sections.append(_homes(result.model, homes, summary.audit["homes"]))
     return run_page(summary, "Synergies: which entity acts when another one triggers", audited, sections)
 
 
@@ -109,19 +110,23 @@ def _scores(metrics: dict[str, Any]) -> list[Section]:
     ]
 
 
-def _homes(model: SynergyModel, homes: Sequence[Home]) -> Section:
-    pictures: list[HomePicture] = []
-    drawn = 0
-    ordered = sorted(homes, key=lambda home: (-len(home.synergies), home.home_id))
-    for home in ordered:
-        if len(pictures) < PICTURES and home.entities and drawn + len(home.entities) <= PICTURED:
-            drawn += len(home.entities)
-            pictures.append(_picture(model, home))
-    left = len(homes) - len(pictures)
+def largest_homes(homes: Iterable[Home]) -> list[Home]:
+    """The homes of the most pairs that fit one page."""
+    found: list[Home] = []
+    for home in sorted(homes, key=lambda home: (-len(home.synergies), home.home_id)):
+        drawn = sum(len(other.entities) for other in found)
+        if len(found) < PICTURES and home.entities and drawn + len(home.entities) <= PICTURED:
+            found.append(home)
+    return found
+
+
+def _homes(model: SynergyModel, homes: Sequence[Home], number: int) -> Section:
+    pictures = [_picture(model, home) for home in largest_homes(homes)]
+    left = number - len(pictures)
     lead = "What the model would suggest, over what is automated. The command home-synergy suggest writes automations."
     if left:
-        lead += f" {many(left, 'home')} of {len(homes)} {'is' if left == 1 else 'are'} not drawn."
-    return Section("A picture of the home" if len(homes) == 1 else "Pictures of homes", lead, homes=pictures)
+        lead += f" {many(left, 'home')} of {number} {'is' if left == 1 else 'are'} not drawn."
+    return Section("A picture of the home" if number == 1 else "Pictures of homes", lead, homes=pictures)
 
 
 def _picture(model: SynergyModel, home: Home) -> HomePicture:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from data_sources import Home
 from training.judging.same_units import SameUnits, find_same_units, listed
@@ -25,19 +25,24 @@ FEW_IDS = 10  # shared ids: of fewer, such as light.kitchen, two homes may have 
 MANY_IDS = 40
 
 
-class _Content(NamedTuple):
+class HomeContent(NamedTuple):
+    """What is compared of a home: its entity ids, and its directed pairs of them."""
+
+    home_id: str
     entity_ids: frozenset[str]
     pairs: frozenset[tuple[str, str]]
 
 
-def find_same_homes(homes: Iterable[Home | HomeGraph]) -> SameUnits:
+def find_same_homes(homes: Iterable[Home | HomeGraph | HomeContent]) -> SameUnits:
     """Which of the homes with pairs are one."""
-    equal: dict[_Content, list[str]] = defaultdict(list)
+    equal: dict[tuple[frozenset[Any], ...], list[str]] = defaultdict(list)
+    contents: dict[str, HomeContent] = {}
     for home in homes:
-        content = _content_of(home)
+        content = home if isinstance(home, HomeContent) else content_of(home)
         if content.pairs:
-            equal[content].append(home.home_id)
-    contents = {min(ids): content for content, ids in equal.items()}
+            equal[content[1:]].append(content.home_id)
+            contents[content.home_id] = content
+    contents = {min(ids): contents[min(ids)] for ids in equal.values()}
     copies = {min(ids): ids for ids in equal.values()}
 
     def are_one(one: str, other: str) -> bool | None:
@@ -47,16 +52,17 @@ def find_same_homes(homes: Iterable[Home | HomeGraph]) -> SameUnits:
     return SameUnits({copy: first for name, first in found.first.items() for copy in copies[name]}, found.alike)
 
 
-def _content_of(home: Home | HomeGraph) -> _Content:
+def content_of(home: Home | HomeGraph) -> HomeContent:
+    """What ``find_same_homes`` compares of a home."""
     if isinstance(home, HomeGraph):
         ids = home.entity_ids
-        return _Content(frozenset(ids), frozenset((ids[t], ids[a]) for t, a in home.pairs.tolist()))
+        return HomeContent(home.home_id, frozenset(ids), frozenset((ids[t], ids[a]) for t, a in home.pairs.tolist()))
     pairs = {(s.trigger, s.action) for s in home.synergies}
     pairs |= {(s.action, s.trigger) for s in home.synergies if s.bidirectional}
-    return _Content(frozenset(e.entity_id for e in home.entities), frozenset(pairs))
+    return HomeContent(home.home_id, frozenset(e.entity_id for e in home.entities), frozenset(pairs))
 
 
-def _are_one(one: _Content, other: _Content) -> bool | None:
+def _are_one(one: HomeContent, other: HomeContent) -> bool | None:
     """Whether two homes are one; None if they may be."""
     shared = len(one.entity_ids & other.entity_ids)
     if shared < FEW_IDS or shared < SHARED_IDS * len(one.entity_ids | other.entity_ids):

@@ -6,6 +6,7 @@ import math
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -16,6 +17,7 @@ from data_sources import Home
 from training.judging.calibration import Calibration
 from training.judging.metrics import Array
 from training.judging.splits import Part, unit_digests
+from training.runs.distributed import add_up, all_say, first_hears, first_says, process_number, world_size
 from training.runs.errors import TrainingError
 from training.runs.progress import Progress
 from training.synergy.config import NETWORK_EPOCHS, NETWORK_HOMES, NETWORK_PAIRS, SynergyConfig
@@ -30,7 +32,7 @@ from training.synergy.evaluation import (
     ranking_task,
     score_home,
 )
-from training.synergy.feature_weights import InitialWeights, fit_feature_weights
+from training.synergy.feature_weights import InitialWeights, fit_feature_weights, gradient_of
 from training.synergy.features import STARTING_WEIGHTS, pair_features
 from training.synergy.graph import HomeGraph, acting_domains, build_graph
 from training.synergy.known_pairs import KnownPairs
@@ -112,7 +114,7 @@ def train_synergy_model(
     the training and validation homes together. The test part is scored once, after that.
 
     Args:
-        homes: The homes.
+        homes: The homes; where several processes train together, those of this one, and each gets the same result.
         config: How to train.
         split: Which pairs are held out; ``split_pairs`` if not given.
         pretrained: A model to start from.
@@ -125,7 +127,7 @@ def train_synergy_model(
         TrainingError: No home has a pair to learn from, no pair acts on an entity that can act, or the loss is no
             number.
     """
-    graphs = [build_graph(home) for home in homes]
+    graphs, own = share_graphs([build_graph(home) for home in homes])
     if not any(len(graph.pairs) for graph in graphs):
         entities = sum(graph.size for graph in graphs)
         raise TrainingError(
@@ -137,14 +139,20 @@ def train_synergy_model(
     if split.strategy == "none" and encoder is not None:
         encoder = None if pretrained is None else encoder_of(pretrained.encoder_kind)
     config = config.model_copy(update={"epochs": epochs_for(graphs, config)})
-    trainer = SynergyTrainer(graphs, split, config, pretrained=pretrained, encoder=encoder)
+    trainer = SynergyTrainer(graphs, split, config, pretrained=pretrained, encoder=encoder, own=own)
     with Progress("Fitting the weights of the features"):
         trainer.fit_feature_weights()
     history, best_epoch = trainer.fit(config.epochs or 0, on_epoch)
     validation_pairs = trainer.validation_pairs
     if split.strategy == "home" and trainer.has_validation:
         trainer = SynergyTrainer(
-            graphs, split.with_validation(), config, pretrained=pretrained, encoder=encoder, encoded=trainer.encoded
+            graphs,
+            split.with_validation(),
+            config,
+            pretrained=pretrained,
+            encoder=encoder,
+            own=own,
+            encoded=trainer.encoded,
         )
         with Progress("Training on the training and validation homes", best_epoch, "epoch") as again:
             trainer.fit_feature_weights()
@@ -176,6 +184,22 @@ def epochs_for(graphs: Sequence[HomeGraph], config: SynergyConfig) -> int:
         return config.epochs
     homes, pairs = sum(len(graph.pairs) > 0 for graph in graphs), sum(len(graph.pairs) for graph in graphs)
     return NETWORK_EPOCHS if homes >= NETWORK_HOMES or pairs >= NETWORK_PAIRS else 0
+
+
+def share_graphs(own: Sequence[HomeGraph]) -> tuple[list[HomeGraph], frozenset[int]]:
+    """The homes of all processes, and the indexes of those of this process.
+
+    Others' homes have no names, edges or hubs: a process knows of them what decides the split, the vocabulary and the
+    order of training (``HomeGraph.outline``). With one process they are ``own`` as they are.
+    """
+    if world_size() == 1:
+        return list(own), frozenset(range(len(own)))
+    found: list[tuple[str, bool, HomeGraph]] = []
+    for number, outlines in enumerate(all_say([graph.outline() for graph in own])):
+        mine = number == process_number()
+        found += [(graph.home_id, mine, graph) for graph in (own if mine else outlines)]
+    found.sort(key=lambda one: one[0])
+    return [graph for _, _, graph in found], frozenset(i for i, (_, mine, _) in enumerate(found) if mine)
 
 
 def pretrain(
@@ -226,12 +250,14 @@ class SynergyTrainer:
         weights: What each home counts; all alike if not given.
         min_homes: The vocabulary holds no text that fewer homes use.
         encoder: Reads names.
+        own: Indexes of the homes that this process encodes and draws pairs from; all if not given. Other processes of
+            the same training have the others.
         encoded: The same homes, encoded by another trainer with the same encoder, which saves encoding them again.
 
     Attributes:
         vocabulary: The texts of the training homes and of the pretrained model.
         acting_domains: Read-only domains that act in the training homes.
-        encoded: The homes as the model reads them.
+        encoded: The homes as the model reads them; None for those of other processes.
         homes: The training homes.
         statistics: What was counted on them.
         views: Draws views and blocks of them.
@@ -249,7 +275,8 @@ class SynergyTrainer:
         weights: Sequence[float] | None = None,
         min_homes: int = 1,
         encoder: Encoder | None = None,
-        encoded: Sequence[EncodedHome] | None = None,
+        own: frozenset[int] | None = None,
+        encoded: Sequence[EncodedHome | None] | None = None,
     ) -> None:
         self._graphs, self._split, self._config, self._pretrained = graphs, split, config, pretrained
         self._rng = np.random.default_rng(config.seed)
@@ -260,18 +287,24 @@ class SynergyTrainer:
         if pretrained is not None:
             self.vocabulary = self.vocabulary.plus(pretrained.vocabulary)
         self.acting_domains = acting_domains(training_graphs)
-        if encoded is None:
-            self.encoded = [EncodedHome(graph, self.vocabulary, self.acting_domains, encoder) for graph in graphs]
-        else:
-            self.encoded = [home.reindexed(self.vocabulary, self.acting_domains) for home in encoded]
-        self.homes = TrainingHomes.of(graphs, self.encoded, split, weights)
+        self._own = range(len(graphs)) if own is None else sorted(own)
+        vocabulary, acting = self.vocabulary, self.acting_domains
+        self.encoded: list[EncodedHome | None] = [None] * len(graphs)
+        for h in self._own:
+            known = None if encoded is None else encoded[h]
+            self.encoded[h] = (
+                EncodedHome(graphs[h], vocabulary, acting, encoder)
+                if known is None
+                else known.reindexed(vocabulary, acting)
+            )
+        self.homes = TrainingHomes.of(graphs, self.encoded, split, acting, weights)
         counts = None if pretrained is None else pretrained.statistics
         self.statistics = FoldStatistics(self.homes, self.vocabulary, counts)
-        self.views = ViewSampler(self.homes, self.statistics, self._rng)
+        self.views = ViewSampler(self.homes, self.statistics, config.seed)
         domains, classes = len(self.vocabulary.domains) + 1, len(self.vocabulary.classes) + 1
         self.network = SynergyNetwork(domains, classes, config.hidden_dim, config.num_layers, sage_convolution)
-        vectors = (home.name_vectors for home in self.encoded if home.name_vectors is not None)
-        dimensions = next((own.rows.shape[1] for own in vectors), 0)
+        vectors = (home.name_vectors for home in self.encoded if home is not None and home.name_vectors is not None)
+        dimensions = max(all_say(next((found.rows.shape[1] for found in vectors), 0)))
         weight, meaning = torch.tensor(list(STARTING_WEIGHTS.values())), torch.zeros(dimensions, domains)
         if pretrained is not None:
             weight = pretrained.network["evidence_weight"]
@@ -282,6 +315,7 @@ class SynergyTrainer:
                 self.network.load_state_dict(state)
         self.start = InitialWeights(weight, meaning)
         self._validation = [] if split.strategy == "none" else self._sampled_tasks("validation")
+        self._validation_pairs = sum(all_say(sum(int(task.positive.sum()) for task in self._validation)))
         self._validation_features: dict[int, Tensor] = {}
         self._kept: dict[int, list[tuple[Block, Block]]] = {}
         self._room = KEPT_PAIRS
@@ -289,12 +323,12 @@ class SynergyTrainer:
     @property
     def has_validation(self) -> bool:
         """Whether any pair of the validation part can be ranked."""
-        return bool(self._validation)
+        return self._validation_pairs > 0
 
     @property
     def validation_pairs(self) -> int:
         """Pairs of the validation part that are ranked."""
-        return sum(int(task.positive.sum()) for task in self._validation)
+        return self._validation_pairs
 
     @property
     def home_ids(self) -> frozenset[str]:
@@ -353,27 +387,47 @@ class SynergyTrainer:
         return float(np.mean(losses))
 
     def _step(self, optimizer: torch.optim.Optimizer, homes: Sequence[int]) -> float:
-        blocks = [self._blocks(h) for h in homes]
-        graph = collate([self.encoded[h] for h in homes], [own[0].known for own in blocks])
-        entity = self.network.encode(graph)
-        logits = []
-        for offset, block in (
-            (offset, block) for offset, own in zip(graph.offsets, blocks, strict=True) for block in own
-        ):
-            triggers, actions = torch.from_numpy(block.triggers + offset), torch.from_numpy(block.actions + offset)
-            logits.append(self.network(entity, triggers, actions, block.features)[block.compared])
-        loss = ComparedPairs.of(block for own in blocks for block in own).loss(torch.cat(logits))
+        """One step on some homes, of which this process computes the gradients of its own."""
+        own = self.homes.own(homes)
+        blocks = [self._blocks(h) for h in own]
+        pairs = ComparedPairs.of(block for of_home in blocks for block in of_home)
+        whole = pairs.positive_weight
+        add_up(whole)
         optimizer.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss = torch.zeros(())
+        if own:
+            loss = pairs.loss(self._logits(own, blocks), whole)
+            loss.backward()  # type: ignore[no-untyped-call]
+            loss = loss.detach()
+        add_up(loss, *(gradient_of(parameter) for parameter in self.network.parameters()))
         torch.nn.utils.clip_grad_norm_(self.network.parameters(), MAX_GRADIENT)
         optimizer.step()
-        return float(loss.detach())
+        return float(loss)
+
+    def _logits(self, homes: Sequence[int], blocks: Sequence[Sequence[Block]]) -> Tensor:
+        """``[k]`` logits of the compared pairs of the blocks of each home."""
+        generators = [self._dropout(h) for h in homes]
+        encoded = [self.homes.home(h) for h in homes]
+        graph = collate(encoded, [own[0].known for own in blocks])
+        sizes = [home.graph.size for home in encoded]
+        entity = self.network.encode(graph, self.network.dropout_masks(sizes, generators))
+        logits = []
+        for offset, own, generator in zip(graph.offsets, blocks, generators, strict=True):
+            for block in own:
+                triggers, actions = torch.from_numpy(block.triggers + offset), torch.from_numpy(block.actions + offset)
+                logit = self.network(entity, triggers, actions, block.features, generator)
+                logits.append(logit[block.compared])
+        return torch.cat(logits)
+
+    def _dropout(self, h: int) -> torch.Generator:
+        """Decides what is dropped of a home in one step, whatever other homes this process trains on."""
+        return torch.Generator().manual_seed(int(self.views.rng(h).integers(2**63)))
 
     def _blocks(self, h: int) -> tuple[Block, Block]:
         """The blocks of a view of one home for one step, new or kept."""
         kept = self._kept.setdefault(h, [])
         if len(kept) == KEPT_BLOCKS:
-            return kept[int(self._rng.integers(KEPT_BLOCKS))]
+            return kept[int(self.views.rng(h).integers(KEPT_BLOCKS))]
         blocks = self.views.blocks(h, self.views.draw(h), STEP_ROWS, STEP_ACTIONS)
         pairs = sum(block.positive.numel() for block in blocks)
         if self._room >= pairs:
@@ -386,13 +440,14 @@ class SynergyTrainer:
         for number, task in enumerate(self._validation):
             measured = rank(task, self._validation_logits(number, task))
             values = [measured[name] for name in ("mrr", "auc_hard") if not math.isnan(measured[name])]
-            scores.append(sum(values) / len(values))
-        return sum(scores) / len(scores) if scores else float("nan")
+            scores.append((task.home, sum(values) / len(values)))
+        scores = sorted(chain.from_iterable(all_say(scores)))
+        return sum(score for _, score in scores) / len(scores) if scores else float("nan")
 
     @torch.no_grad()
     def _validation_logits(self, number: int, task: RankingTask) -> Array:
         """``[t, a]`` logits of a validation task. Its features are read once for all epochs."""
-        home = self.encoded[task.home]
+        home = self.homes.home(task.home)
         if number not in self._validation_features:
             known = KnownPairs(home, task.known)
             features = pair_features(self.log_odds, home, known, task.triggers, task.actions)
@@ -414,12 +469,12 @@ class SynergyTrainer:
         self, homes: Sequence[int], part: Part, *limits: int, known_share: float | None = None
     ) -> Iterator[RankingTask]:
         """The tasks of ``part``. With ``known_share`` some of its automations are known, and the others are ranked."""
-        for h in homes:
+        for h in self.homes.own(homes):
             held_out, known = self._split.select(h, part), self._split.known(h, part)
             if known_share is not None:
                 inner = known_home_split([self._graphs[h]], known_share, self._config.seed)
                 held_out, known = held_out & inner.select(0, "test"), held_out & inner.select(0, "train")
-            task = ranking_task(self.encoded[h], self._graphs[h], h, held_out, known, *limits)
+            task = ranking_task(self.homes.home(h), self._graphs[h], h, held_out, known, *limits)
             if task is not None:
                 yield task
 
@@ -432,15 +487,23 @@ class SynergyTrainer:
         """
         if self._pretrained is not None and self._split.strategy == "none":
             return self._pretrained.calibration
-        scored = [(task, self._validation_logits(number, task)) for number, task in enumerate(self._validation)]
-        for task in (*self._sampled_tasks("train"), *self._sampled_tasks("train", 1 - HIDDEN_SHARE)):
+        validated = [(task, self._validation_logits(number, task)) for number, task in enumerate(self._validation)]
+        scored = [
+            _in_order(validated),
+            *(_in_order(self._scored_training(share)) for share in (None, 1 - HIDDEN_SHARE)),
+        ]
+        return calibrate(chain.from_iterable(scored))
+
+    def _scored_training(self, known_share: float | None) -> list[tuple[RankingTask, Array]]:
+        scored = []
+        for task in self._sampled_tasks("train", known_share):
             log_odds = self.log_odds
             if self._split.strategy == "home":  # so all pairs of a home are in one fold
                 log_odds = self.statistics.without_fold[self.homes.fold[task.home][0]]
-            scorer = HomeScorer(self.network, log_odds, self.encoded[task.home], task.known)
+            scorer = HomeScorer(self.network, log_odds, self.homes.home(task.home), task.known)
             logits = [block.logits.double().numpy() for block in scorer.blocks(task.triggers, task.actions)]
             scored.append((task, np.concatenate(logits)))
-        return calibrate(scored)
+        return scored
 
     def evaluate(self, calibration: Calibration) -> dict[str, Any]:
         """Score the test part: ``test`` -> ``macro_metrics`` and ``curves_of``, None where no pair can be ranked.
@@ -450,11 +513,16 @@ class SynergyTrainer:
         in_sample = self._split.strategy == "none"
         scored = []
         for task in self._tasks(range(len(self._graphs)), "train" if in_sample else "test"):
-            scorer = HomeScorer(self.network, self.log_odds, self.encoded[task.home], task.known)
+            scorer = HomeScorer(self.network, self.log_odds, self.homes.home(task.home), task.known)
             scored.append(score_home(task, scorer, calibration))
-        return {
-            "in_sample" if in_sample else "test": {**macro_metrics(scored), **curves_of(scored)} if scored else None
-        }
+        heard = sorted(chain.from_iterable(first_hears(scored)), key=lambda score: score.task.home)
+        measured = first_says({**macro_metrics(heard), **curves_of(heard)} if heard else None)
+        return {"in_sample" if in_sample else "test": measured}
+
+
+def _in_order(scored: list[tuple[RankingTask, Array]]) -> list[tuple[RankingTask, Array]]:
+    """The scored tasks of all processes, by home."""
+    return sorted(chain.from_iterable(all_say(scored)), key=lambda one: one[0].home)
 
 
 def _copy(network: SynergyNetwork) -> dict[str, Tensor]:

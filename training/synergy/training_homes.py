@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 from torch import Tensor
 
+from training.runs.distributed import add_up
 from training.runs.errors import TrainingError
 from training.synergy.encoded_home import EncodedHome
 from training.synergy.graph import HomeGraph, Ints
@@ -23,8 +24,9 @@ class TrainingHomes:
 
     Attributes:
         graphs: All homes, with their pairs.
-        encoded: The same homes as the model reads them.
+        encoded: The same homes as the model reads them; None for those of other processes.
         split: Which pairs train.
+        candidates: Home -> number of its entities that can act, for the homes of ``positives``.
         positives: Home -> indexes into ``graphs[home].pairs`` of the training pairs whose action can act, for the homes
             that have any.
         weight: Home -> what each of its pairs counts: 1 / sqrt(number of its training pairs), times a given weight.
@@ -34,8 +36,9 @@ class TrainingHomes:
     """
 
     graphs: Sequence[HomeGraph]
-    encoded: Sequence[EncodedHome]
+    encoded: Sequence[EncodedHome | None]
     split: Split
+    candidates: dict[int, int]
     positives: dict[int, Ints]
     weight: dict[int, float]
     fold: dict[int, Ints]
@@ -45,26 +48,29 @@ class TrainingHomes:
     def of(
         cls,
         graphs: Sequence[HomeGraph],
-        encoded: Sequence[EncodedHome],
+        encoded: Sequence[EncodedHome | None],
         split: Split,
+        acting_domains: Sequence[str],
         weights: Sequence[float] | None = None,
     ) -> TrainingHomes:
         """Find the training pairs of homes.
 
         Args:
             graphs: All homes, with their pairs.
-            encoded: The same homes as the model reads them.
+            encoded: The same homes as the model reads them; None for those of other processes.
             split: Which pairs train.
+            acting_domains: Read-only domains whose entities count as able to act.
             weights: What each home counts; all alike if not given.
 
         Raises:
             TrainingError: There is no training pair whose action can act.
         """
-        positives = {}
-        for h, (graph, home) in enumerate(zip(graphs, encoded, strict=True)):
-            rows = np.flatnonzero(split.select(h, "train") & home.can_act[graph.pairs[:, 1]])
+        positives, can_act = {}, {}
+        for h, graph in enumerate(graphs):
+            acting = graph.acting(acting_domains)
+            rows = np.flatnonzero(split.select(h, "train") & acting[graph.pairs[:, 1]])
             if len(rows):
-                positives[h] = rows
+                positives[h], can_act[h] = rows, acting
         if not positives:
             raise TrainingError("no training pair acts on an entity that can act: check which way the pairs point")
         weight = {h: (1.0 if weights is None else weights[h]) / math.sqrt(len(rows)) for h, rows in positives.items()}
@@ -72,15 +78,26 @@ class TrainingHomes:
         dismissed = {}
         for h in positives:
             pairs = graphs[h].dismissed[split.dismissed(h, graphs[h])]
-            pairs = pairs[encoded[h].can_act[pairs[:, 1]]]
+            pairs = pairs[can_act[h][pairs[:, 1]]]
             if len(pairs):
                 own = np.full(len(pairs), fold[h][0]) if split.strategy == "home" else np.arange(len(pairs)) % FOLDS
                 dismissed[h] = np.column_stack([own, pairs])
-        return cls(graphs, encoded, split, positives, weight, fold, dismissed)
+        candidates = {h: int(acting.sum()) for h, acting in can_act.items()}
+        return cls(graphs, encoded, split, candidates, positives, weight, fold, dismissed)
+
+    def own(self, homes: Iterable[int]) -> list[int]:
+        """Those of ``homes`` that this process has encoded."""
+        return [h for h in homes if self.encoded[h] is not None]
+
+    def home(self, h: int) -> EncodedHome:
+        """A home that this process has encoded."""
+        home = self.encoded[h]
+        assert home is not None
+        return home
 
 
 class FoldStatistics:
-    """Counts of all training pairs, and log-odds with and without each fold.
+    """Counts of all training pairs, those of all processes, and log-odds with and without each fold.
 
     The features of a training pair are looked up in the log-odds without its fold, so they never come from the pair
     itself.
@@ -98,10 +115,13 @@ class FoldStatistics:
 
     def __init__(self, homes: TrainingHomes, vocabulary: Vocabulary, pretrained: PairStatistics | None) -> None:
         by_fold = [PairStatistics(vocabulary) for _ in range(FOLDS)]
-        for h, rows in homes.positives.items():
+        for h in homes.own(homes.positives):
+            rows = homes.positives[h]
             folds = homes.fold[h][rows]
             for f in np.unique(folds).tolist():
-                by_fold[f].add(homes.encoded[h], homes.graphs[h].pairs[rows[folds == f]], homes.weight[h])
+                by_fold[f].add(homes.home(h), homes.graphs[h].pairs[rows[folds == f]], homes.weight[h])
+        for statistics in by_fold:
+            add_up(*statistics.counts.values())
         total = PairStatistics(vocabulary)
         for statistics in by_fold:
             total = total.plus(statistics)

@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from data_sources import Shard
 from training.synergy.encoded_home import EncodedHome
 from training.synergy.features import FEATURES, pair_features
 from training.synergy.graph import Ints, pair_mask
@@ -122,10 +123,21 @@ class ComparedPairs(NamedTuple):
                     torch.full((len(row),), block.weight),
                 )
             )
+        if not parts:
+            none, no_index = torch.zeros(0), torch.zeros(0, dtype=torch.long)
+            return cls(torch.zeros(0, len(FEATURES)), none, none, none, no_index, no_index, none)
         return cls(*(torch.cat(part) for part in zip(*parts, strict=True)))
 
-    def loss(self, logit: Tensor) -> Tensor:
+    @property
+    def positive_weight(self) -> Tensor:
+        """What the supervised pairs count together."""
+        return (self.weight * self.positive).sum()
+
+    def loss(self, logit: Tensor, whole: Tensor | None = None) -> Tensor:
         """The loss of ``[k]`` logits, for a unit of positive weight.
+
+        These pairs may be a part of those of a step, the others being in other processes: ``whole`` is the positive
+        weight of all then, and the losses of the parts add up to that of all.
 
         It is the sum of three: the softmax cross-entropy of each supervised pair against the negatives of its row, the
         same against those of its whole home, and the logistic loss of every pair of a ranked row. The first ranks the
@@ -135,11 +147,13 @@ class ComparedPairs(NamedTuple):
         for group, negative in ((self.row, self.negative), (self.view, self.of_home)):
             of_positive = of_positive + functional.softplus(_log_sum(logit, group, negative) - logit)
         losses = self.positive * of_positive + self.negative * functional.softplus(logit)
-        return (self.weight * losses).sum() / (self.weight * self.positive).sum()
+        return (self.weight * losses).sum() / (self.positive_weight if whole is None else whole)
 
 
 def _log_sum(logit: Tensor, group: Tensor, count: Tensor) -> Tensor:
     """``[k]``: log of the sum of ``count`` times e to the ``logit`` over all of the same group; groups ascend."""
+    if not len(logit):
+        return logit
     top = logit.detach().max()
     sums = torch.zeros(int(group[-1]) + 1).index_add(0, group, count * (logit - top).exp())
     return (sums.clamp_min(1e-30).log() + top)[group]
@@ -148,18 +162,28 @@ def _log_sum(logit: Tensor, group: Tensor, count: Tensor) -> Tensor:
 class ViewSampler:
     """Draws views and blocks of training homes.
 
+    Each home has random numbers of its own, so what is drawn of it does not depend on which other homes this process
+    trains on.
+
     Args:
         homes: The homes.
         statistics: Where the features of a training pair are looked up.
-        rng: Random numbers.
+        seed: Settles all random numbers.
     """
 
-    def __init__(self, homes: TrainingHomes, statistics: FoldStatistics, rng: np.random.Generator) -> None:
-        self._homes, self._statistics, self._rng = homes, statistics, rng
+    def __init__(self, homes: TrainingHomes, statistics: FoldStatistics, seed: int) -> None:
+        self._homes, self._statistics, self._seed = homes, statistics, seed
+        self._rng: dict[int, np.random.Generator] = {}
+
+    def rng(self, h: int) -> np.random.Generator:
+        """The random numbers of one home."""
+        if h not in self._rng:
+            self._rng[h] = np.random.default_rng([self._seed, Shard.hash_of(self._homes.graphs[h].home_id)])
+        return self._rng[h]
 
     def draw(self, h: int) -> View:
         """A view of one home, either as a new or as a partly known home."""
-        if self._rng.random() < NEW_HOME_SHARE:
+        if self.rng(h).random() < NEW_HOME_SHARE:
             return self.new_home(h)
         return self.partly_known(h)
 
@@ -175,7 +199,7 @@ class ViewSampler:
         graph, rows = self._homes.graphs[h], self._homes.positives[h]
         train = self._homes.split.select(h, "train")
         automations = sorted({group for i in np.flatnonzero(train) for group in graph.groups[i]})
-        is_hidden = self._rng.random(len(automations)) < HIDDEN_SHARE
+        is_hidden = self.rng(h).random(len(automations)) < HIDDEN_SHARE
         known = {name for name, hidden in zip(automations, is_hidden, strict=True) if not hidden}
         supervised = np.array([known.isdisjoint(groups) for groups in graph.groups])
         keys = graph.pair_keys(graph.pairs)
@@ -198,17 +222,17 @@ class ViewSampler:
             Both blocks. None of the negatives is a training pair. A dismissed pair counts as much as all candidates of
             its trigger together: it is known to be none, where they are only not known to be one.
         """
-        known = KnownPairs(self._homes.encoded[h], view.known)
+        known = KnownPairs(self._homes.home(h), view.known)
         return self._supervised(h, view, known, max_rows, max_actions), self._of_home(h, view, known)
 
     def _supervised(self, h: int, view: View, known: KnownPairs, max_rows: int, max_actions: int) -> Block:
-        graph, home = self._homes.graphs[h], self._homes.encoded[h]
+        graph, home = self._homes.graphs[h], self._homes.home(h)
         supervised = view.supervised
         pairs, fold = graph.pairs[supervised], self._homes.fold[h][supervised]
         rows, row = np.unique(np.stack([fold, pairs[:, 0]], axis=1), axis=0, return_inverse=True)
         row = row.ravel()
         if len(rows) > max_rows:
-            drawn = np.sort(self._rng.choice(len(rows), max_rows, replace=False))
+            drawn = np.sort(self.rng(h).choice(len(rows), max_rows, replace=False))
             inside = np.isin(row, drawn)
             pairs, supervised = pairs[inside], supervised[inside]
             row, rows = np.searchsorted(drawn, row[inside]), rows[drawn]
@@ -221,7 +245,7 @@ class ViewSampler:
         needed = np.unique(np.concatenate([pairs[:, 1], dismissed[:, 2]]))
         rest = np.setdiff1d(actions, needed)
         if len(rest) > max_actions:
-            drawn = self._rng.choice(rest, max_actions, replace=False)
+            drawn = self.rng(h).choice(rest, max_actions, replace=False)
             actions = np.union1d(needed, drawn)
             log_multiplicity = np.where(np.isin(actions, drawn), math.log(len(rest) / max_actions), 0.0)
         triggers = rows[:, 1]
@@ -248,12 +272,12 @@ class ViewSampler:
 
     def _of_home(self, h: int, view: View, known: KnownPairs) -> Block:
         """Some of the triggers of a home by some of its actions; those are left out that nobody automates."""
-        graph, home = self._homes.graphs[h], self._homes.encoded[h]
+        graph, home = self._homes.graphs[h], self._homes.home(h)
         automated = ~graph.set_aside
         all_triggers, all_actions = np.flatnonzero(automated), home.candidates[automated[home.candidates]]
-        triggers = self._some(all_triggers, HOME_TRIGGERS)
-        actions = self._some(all_actions, HOME_ACTIONS)
-        folds = self._rng.choice(self._homes.fold[h][self._homes.positives[h]], len(triggers))
+        triggers = self._some(h, all_triggers, HOME_TRIGGERS)
+        actions = self._some(h, all_actions, HOME_ACTIONS)
+        folds = self.rng(h).choice(self._homes.fold[h][self._homes.positives[h]], len(triggers))
         rows = np.stack([folds, triggers], axis=1)[np.argsort(folds, kind="stable")]
         triggers = rows[:, 1]
         distinct, place = np.unique(triggers, return_inverse=True)
@@ -273,8 +297,8 @@ class ViewSampler:
             triggers_each=max(1.0, len(all_triggers) / HOME_TRIGGERS),
         )
 
-    def _some(self, entities: Ints, most: int) -> Ints:
-        return entities if len(entities) <= most else np.sort(self._rng.choice(entities, most, replace=False))
+    def _some(self, h: int, entities: Ints, most: int) -> Ints:
+        return entities if len(entities) <= most else np.sort(self.rng(h).choice(entities, most, replace=False))
 
     def _features(self, home: EncodedHome, known: KnownPairs, rows: Ints, actions: Ints) -> Tensor:
         """``[t, a, f]`` features of ``[t, 2]`` folds and triggers, sorted by fold, looked up without that fold."""
@@ -290,14 +314,17 @@ class ViewSampler:
         dismissed = self._homes.dismissed.get(h, np.empty((0, 3), dtype=np.int64))
         if len(dismissed) <= max_rows:
             return dismissed
-        return dismissed[np.sort(self._rng.choice(len(dismissed), max_rows, replace=False))]
+        return dismissed[np.sort(self.rng(h).choice(len(dismissed), max_rows, replace=False))]
 
 
-def trigger_vectors(blocks: Sequence[tuple[EncodedHome, Block]], domains: int) -> tuple[Tensor, Tensor]:
+def trigger_vectors(
+    blocks: Sequence[tuple[EncodedHome, Block]], dimensions: int, domains: int
+) -> tuple[Tensor, Tensor]:
     """The name vectors of the blocks' triggers, for features that depend on the vector and the action's domain.
 
     Args:
         blocks: Home and block; blocks of one home must be neighbours, and share the vectors of their triggers.
+        dimensions: Of a name vector.
         domains: Number of domains in the vocabulary, and one for unknown domains.
 
     Returns:
@@ -318,4 +345,6 @@ def trigger_vectors(blocks: Sequence[tuple[EncodedHome, Block]], domains: int) -
             place = torch.from_numpy(first + np.searchsorted(triggers, block.triggers))
             cells.append(place[row] * domains + torch.from_numpy(home.domain[block.actions])[column])
         first += len(triggers)
+    if not vectors:
+        return torch.zeros(0, dimensions), torch.zeros(0, dtype=torch.long)
     return torch.from_numpy(np.concatenate(vectors)), torch.cat(cells)

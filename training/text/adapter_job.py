@@ -10,6 +10,7 @@ import logging
 import os
 from abc import abstractmethod
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -78,6 +79,7 @@ class AdapterJob(TrainingJob[list[Any], "TrainedAdapter"]):
     config_type: ClassVar[type[AdapterConfig]]
     options_type: ClassVar[type[AdapterOptions]]
     title: ClassVar[str]
+    shares_work = True
     about: ClassVar[str]
     scored_by: ClassVar[ScoredBy]
 
@@ -152,6 +154,10 @@ class AdapterJob(TrainingJob[list[Any], "TrainedAdapter"]):
             check_writable(self.options.output_dir / f".{LATEST}")
             check_writable(target)
         check_folder(self.adapter.base_model)
+
+    def alone(self) -> AbstractContextManager[None]:
+        """The unfinished run is held instead (``_take_partial``)."""
+        return nullcontext()
 
     def read(self, source: DataSource) -> list[Any]:
         """The rows in the source's order; a database yields the newest first."""

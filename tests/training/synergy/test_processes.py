@@ -1,0 +1,222 @@
+"""Several processes train one synergy model together: what they draw, add up and publish."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import click
+import pytest
+import torch
+from support import SCRIPT, as_home, call, call_process, environment, home
+
+from data_sources import NoRecordsError, Shard, UnusableRowsError, open_source
+from training.patterns.command import train as train_patterns
+from training.runs.artifacts import training_of
+from training.runs.distributed import MISSING_SECONDS, Watched
+from training.synergy.audit import audit_homes
+from training.synergy.command import train as train_synergy
+from training.synergy.config import SynergyConfig
+from training.synergy.feedback import FeedbackAudit
+from training.synergy.graph import HomeGraph, build_graph
+from training.synergy.splits import split_pairs
+from training.synergy.trainer import SynergyTrainer
+from training.synergy.views import ComparedPairs
+
+QUICK = SynergyConfig(epochs=2)
+TORCHRUN = ["-m", "torch.distributed.run", "--nproc-per-node", "2"]
+
+
+@pytest.fixture(scope="module")
+def graphs() -> list[HomeGraph]:
+    return [build_graph(as_home(home(f"h{i}", rooms=tuple(f"room{j}" for j in range(4 + i))))) for i in range(6)]
+
+
+def test_a_process_draws_of_its_homes_what_one_alone_draws_of_them(graphs: list[HomeGraph]) -> None:
+    split = split_pairs(graphs)
+    alone = SynergyTrainer(graphs, split, QUICK)
+    first, *_, last = alone.homes.positives
+    shared = [graph if h == last else graph.outline() for h, graph in enumerate(graphs)]
+    process = SynergyTrainer(shared, split, QUICK, own=frozenset({last}))
+    assert process.homes.own(process.homes.positives) == [last]
+    assert process.vocabulary == alone.vocabulary
+    assert process.acting_domains == alone.acting_domains
+    assert {h: rows.tolist() for h, rows in process.homes.positives.items()} == {
+        h: rows.tolist() for h, rows in alone.homes.positives.items()
+    }
+    alone.views.draw(first)  # another home's numbers are its own
+    for _ in range(3):
+        one, other = (trainer.views.blocks(last, trainer.views.draw(last), 3, 4)[0] for trainer in (alone, process))
+        assert one.triggers.tolist() == other.triggers.tolist()
+        assert one.actions.tolist() == other.actions.tolist()
+        assert one.known.tolist() == other.known.tolist()
+
+
+def test_losses_and_gradients_of_parts_add_up_to_those_of_the_whole(graphs: list[HomeGraph]) -> None:
+    trainer = SynergyTrainer(graphs, split_pairs(graphs), QUICK)
+    homes = list(trainer.homes.positives)
+    blocks = {h: trainer.views.blocks(h, trainer.views.draw(h), 8, 20) for h in homes}
+
+    def pairs_of(part: list[int]) -> ComparedPairs:
+        return ComparedPairs.of(block for h in part for block in blocks[h])
+
+    weight = trainer.network.evidence_weight
+    whole = pairs_of(homes)
+    loss = whole.loss(whole.features @ weight)
+    loss.backward()  # type: ignore[no-untyped-call]
+    assert weight.grad is not None
+    expected, weight.grad = weight.grad, None
+    added = 0.0
+    for part in (homes[:1], homes[1:], []):
+        pairs = pairs_of(part)
+        of_part = pairs.loss(pairs.features @ weight, whole.positive_weight)
+        of_part.backward()  # type: ignore[no-untyped-call]
+        added += float(of_part.detach())
+    assert added == pytest.approx(float(loss.detach()), rel=1e-5)
+    assert torch.allclose(weight.grad, expected, rtol=1e-4, atol=1e-5)
+
+
+def test_dropout_of_a_home_does_not_depend_on_the_homes_of_the_step(graphs: list[HomeGraph]) -> None:
+    network = SynergyTrainer(graphs, split_pairs(graphs), QUICK).network
+
+    def masks(*seeds: int) -> torch.Tensor:
+        return network.dropout_masks([5] * len(seeds), [torch.Generator().manual_seed(seed) for seed in seeds])
+
+    both, second = masks(1, 2), masks(2)
+    assert torch.equal(both[:, 5:], second)
+    assert not torch.equal(both[:, :5], second)
+    assert float(both.mean()) == pytest.approx(1.0, abs=0.1)
+
+
+def test_the_parts_of_a_source_are_checked_as_one(tmp_path: Path) -> None:
+    path = tmp_path / "homes.jsonl"
+    path.write_text("\n".join(json.dumps({"home_id": f"h{i}", **home(f"h{i}")}) for i in range(4)) + "\nno json\n")
+    sources = [open_source(json_input=str(path), shard=Shard(i, 2)) for i in range(2)]
+    for source in sources:
+        list(source.read(type(as_home(home("a")))))
+    with pytest.raises(UnusableRowsError, match="1 of 1 rows"):
+        sources[0].check_together([source.report for source in sources])
+    with pytest.raises(NoRecordsError):
+        sources[0].check_together([])
+
+
+def test_answers_count_once_however_many_processes_compare_them() -> None:
+    parts = [
+        FeedbackAudit(fingerprint="f", accepted=2, dismissed=1, other_homes=5, damaged_lines=1),
+        FeedbackAudit(fingerprint="f", dismissed=1, unknown_entities=1, other_homes=6, damaged_lines=1),
+    ]
+    whole = FeedbackAudit.of_parts(parts)
+    assert whole == FeedbackAudit(
+        fingerprint="f", accepted=2, dismissed=2, unknown_entities=1, other_homes=3, damaged_lines=1
+    )
+
+
+def test_a_process_is_missing_where_it_says_nothing_new_and_did_not_leave() -> None:
+    watched = Watched(3, own=0)
+    assert watched.missing({1: b"1", 2: b"1"}, 0.0) == []
+    assert watched.missing({1: b"2", 2: b"1"}, MISSING_SECONDS) == []
+    assert watched.missing({1: b"3", 2: b"1"}, MISSING_SECONDS + 1) == [2]
+    assert watched.missing({1: Watched.LEFT, 2: b"2"}, MISSING_SECONDS + 2) == []
+    assert watched.missing({1: Watched.LEFT, 2: b"3"}, 3 * MISSING_SECONDS) == []
+
+
+@pytest.fixture
+def homes(tmp_path: Path) -> Path:
+    path = tmp_path / "homes.json"
+    rooms = [tuple(f"room{j}" for j in range(3 + i % 4)) for i in range(8)]
+    path.write_text(json.dumps([home(f"h{i}", rooms=own) for i, own in enumerate(rooms)]))
+    return path
+
+
+def own_lines(errors: str) -> list[str]:
+    """The errors of the script, without those of torchrun."""
+    return [line for line in errors.splitlines() if line.startswith("Error: ")]
+
+
+@pytest.mark.slow
+def test_two_processes_train_the_model_that_one_does(homes: Path) -> None:
+    found: dict[str, Any] = {}
+    for name, launch in (("one", []), ("two", TORCHRUN)):
+        arguments = ["--json-input", homes.name, "--model-path", f"{name}/m.pth", "--summary-path", f"{name}.json"]
+        done = call_process(*launch, str(SCRIPT), *arguments, "--epochs", "3", cwd=homes.parent)
+        assert done.returncode == 0, done.stderr
+        assert done.stdout.count("Epoch 1:") == done.stdout.count("Saved:") == 1, "one process speaks for both"
+        summary = json.loads((homes.parent / f"{name}.json").read_text())
+        model = torch.load(homes.parent / name / "m.pth", weights_only=True)
+        found[name] = summary, json.loads((homes.parent / name / "m_metadata.json").read_text()), model
+    (one, one_metadata, one_model), (two, two_metadata, two_model) = found["one"], found["two"]
+    for equal in ("audit", "data_fingerprint", "load_report"):
+        assert one[equal] == two[equal]
+    assert one_metadata["split"] == two_metadata["split"]
+    for before, after in zip(one_metadata["history"][1:], two_metadata["history"][1:], strict=True):
+        assert after["loss"] == pytest.approx(before["loss"], rel=1e-3)
+    for name, value in one["metrics"]["test"]["model"].items():
+        assert two["metrics"]["test"]["model"][name] == pytest.approx(value, abs=0.01), name
+    for name, counted in one_model["log_odds"].items():
+        if name != "meaning":  # that is fitted and not counted
+            assert torch.allclose(counted, two_model["log_odds"][name], atol=1e-5), name
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("how", ["SIGKILL", "SIGSTOP"])
+def test_a_lost_process_ends_the_run_within_a_minute_with_one_line(homes: Path, how: str) -> None:
+    arguments = ["--json-input", homes.name, "--model-path", "m/m.pth", "--epochs", "9999"]
+    with subprocess.Popen(
+        [sys.executable, *TORCHRUN, str(SCRIPT), *arguments],
+        cwd=homes.parent,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=environment(GNN_EARLY_STOPPING_PATIENCE="9999"),
+    ) as launched:
+        assert launched.stdout is not None
+        for line in launched.stdout:
+            if line.startswith("Epoch 1:"):
+                break
+        children = Path(f"/proc/{launched.pid}/task/{launched.pid}/children").read_text().split()
+        second = [int(child) for child in children if b"\0RANK=1\0" in Path(f"/proc/{child}/environ").read_bytes()]
+        started = time.monotonic()
+        os.kill(second[0], getattr(signal, how))
+        _, errors = launched.communicate(timeout=90)
+        assert time.monotonic() - started < 60
+    assert launched.returncode == 1
+    assert len(own_lines(errors)) == 1, errors
+    assert not (homes.parent / "m" / "m.pth").exists()
+
+
+@pytest.mark.slow
+def test_what_stops_every_process_is_said_once(tmp_path: Path) -> None:
+    (tmp_path / "broken.json").write_text('{"entities": [')
+    done = call_process(*TORCHRUN, str(SCRIPT), "--json-input", "broken.json", cwd=tmp_path)
+    assert done.returncode == 1
+    (line,) = own_lines(done.stderr)
+    assert "broken.json" in line
+
+
+@pytest.mark.slow
+def test_a_command_that_does_not_share_its_work_runs_once(tmp_path: Path) -> None:
+    script = SCRIPT.with_name("train_pattern_detection.py")
+    done = call_process(*TORCHRUN, str(script), "--json-input", "--model-path", "m.skops", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("2 processes were started") == done.stdout.count("Saved:") == 1
+
+
+@pytest.mark.parametrize("command", [train_synergy, train_patterns])
+def test_a_model_that_another_process_trains_is_left_alone(tmp_path: Path, command: click.Command) -> None:
+    with training_of(tmp_path / "m.pth"):
+        done = call(command, "--json-input", "--model-path", "m.pth", cwd=tmp_path)
+    assert done.returncode == 1
+    assert done.stderr == (
+        "Error: m.pth: another process is training it; wait until it ends, or give another --model-path\n"
+    )
+    assert not [path for path in tmp_path.iterdir() if path.suffix != ".log"]
+
+
+def test_the_audit_of_no_home_counts_nothing() -> None:
+    assert audit_homes([]).homes == 0
