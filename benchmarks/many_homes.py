@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import pickle
 import sys
 import tempfile
 from pathlib import Path
@@ -23,7 +24,9 @@ def main(homes: str, processes: str, epochs: int) -> None:
 
     The peak is that of the largest process. The wall time says little where processes share the cores.
     """
+    from data_sources import Home, open_source
     from simulation.homes import simulate_home
+    from training.synergy.graph import build_graph
 
     columns = {
         "homes": 7,
@@ -42,6 +45,10 @@ def main(homes: str, processes: str, epochs: int) -> None:
             data = folder / "homes.jsonl"
             with data.open("w") as file:
                 file.writelines(json.dumps(simulate_home(1, index)) + "\n" for index in range(count))
+            outlines = [build_graph(home).outline() for home in open_source(json_input=str(data)).read(Home)]
+            entities = sum(outline.size for outline in outlines) / count
+            known = len(pickle.dumps(outlines)) / count / 1e3
+            print(f"a home: {entities:.0f} entities, and {known:.1f} KB that every process knows of it", flush=True)
             for number in map(int, processes.split(",")):
                 launch = ["-m", "torch.distributed.run", "--nproc-per-node", number] if number > 1 else []
                 options = ["--json-input", data.name, "--epochs", epochs, "--force"]

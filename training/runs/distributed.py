@@ -117,7 +117,7 @@ def add_up(*tensors: Tensor) -> None:
     import torch
 
     with torch.no_grad(), _together() as group:
-        together = torch.cat([tensor.reshape(-1) for tensor in tensors])
+        together = torch.cat([tensor.reshape(-1).cpu() for tensor in tensors])
         group.all_reduce(together)
         parts = torch.split(together, [tensor.numel() for tensor in tensors])
         for tensor, part in zip(tensors, parts, strict=True):

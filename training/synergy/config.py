@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field
 
 from training.runs.models import MODELS
 from training.runs.settings import Config, Positive, PositiveFloat, Seed, Setting
 
+CPU, CUDA, AUTO = "cpu", "cuda", "auto"
 FORMAT_VERSION = 6  # of model files
 NO_BASE = "none"
 # The network is trained where there is as much to learn from. On 53 real homes (4,705 pairs) and on 40 generated ones
@@ -76,6 +77,13 @@ class SynergyOptions(SynergyModelPath):
         ),
     ] = None
     no_names: Annotated[bool, Setting(NO_NAMES_HELP)] = False
+    device: Annotated[
+        Literal["cpu", "cuda", "auto"],
+        Setting(
+            "Where the network is trained: on the CPU, on a GPU (cuda), or on a GPU if there is one (auto). The models "
+            "of both differ by rounding and by what dropout draws."
+        ),
+    ] = "cpu"
     force: Annotated[bool, Setting("Train even if the model file exists, and replace it.")] = False
     accept_cold_start: Annotated[
         bool,

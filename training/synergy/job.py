@@ -23,7 +23,7 @@ from training.runs.summary import TrainingSummary
 from training.runs.wording import many
 from training.synergy import name_encoders, report
 from training.synergy.audit import AnsweredAudit, SynergyAudit, audit_homes, digest_of
-from training.synergy.config import FORMAT_VERSION, NO_BASE, EvaluationOptions, SynergyConfig, SynergyOptions
+from training.synergy.config import CPU, FORMAT_VERSION, NO_BASE, EvaluationOptions, SynergyConfig, SynergyOptions
 from training.synergy.feedback import FeedbackAudit, labelled, read_for_training
 from training.synergy.origin import is_whole, origin_of
 
@@ -53,7 +53,12 @@ class SynergyJob(TrainingJob[list[Home], "TrainingResult"]):
         self.base_path = _base_path(self.options.base_model)
         self.encoder = name_encoders.best_encoder(sentences=not self.options.no_names)
         self._answers: dict[str, Any] = {}  # what the audit says of them
-        self.config = {**self.synergy.model_dump(), "base_model": None, "names": self.encoder.kind}
+        self.config = {
+            **self.synergy.model_dump(),
+            "base_model": None,
+            "names": self.encoder.kind,
+            "device": self.options.device,
+        }
 
     def open(self) -> DataSource:
         """The source that the flags name."""
@@ -145,8 +150,9 @@ class SynergyJob(TrainingJob[list[Home], "TrainingResult"]):
         """Train from the pretrained model, where one is named, and judge on the pairs that are held out."""
         from training.synergy.page import largest_homes
         from training.synergy.pretrained import PretrainedSynergy
-        from training.synergy.trainer import train_synergy_model
+        from training.synergy.trainer import device_of, train_synergy_model
 
+        device = device_of(self.options.device)  # before the long work, not after it
         base = None if self.base_path is None else PretrainedSynergy.load(self.base_path)
         notes = []
         shared = set() if base is None else base.home_ids.intersection(home.home_id for home in rows)
@@ -159,6 +165,8 @@ class SynergyJob(TrainingJob[list[Home], "TrainingResult"]):
             )
             log.info("Note: %s", notes[-1])
         described = None if base is None else base.describe()
+        if device != CPU:
+            log.info("Device: %s", device)
         log.info("Base model: %s", NO_BASE if base is None else f"{self.base_path} ({len(base.home_ids)} real homes)")
         if shared and base is not None:
             notes.append(
@@ -172,6 +180,7 @@ class SynergyJob(TrainingJob[list[Home], "TrainingResult"]):
                 self.synergy,
                 pretrained=base,
                 encoder=self.encoder,
+                device=device,
                 on_epoch=lambda epoch: _log_epoch(epoch, progress),
             )
         verdict = report.baseline_comparison(result.metrics)

@@ -7,7 +7,7 @@ small homes 1.3 to 1.5 times as long, and save little code (benchmarks/graph_bat
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -49,6 +49,17 @@ class GraphBatch:
     edges: dict[str, Tensor]
     degrees: dict[str, Tensor]
     offsets: tuple[int, ...]
+
+    def to(self, device: torch.device) -> GraphBatch:
+        """The same on another device."""
+        return replace(
+            self,
+            domain=self.domain.to(device),
+            entity_class=self.entity_class.to(device),
+            numbers=self.numbers.to(device),
+            edges={name: edges.to(device) for name, edges in self.edges.items()},
+            degrees={hub: degrees.to(device) for hub, degrees in self.degrees.items()},
+        )
 
 
 def collate(homes: Sequence[EncodedHome], known: Sequence[Ints]) -> GraphBatch:
@@ -267,7 +278,8 @@ class SynergyNetwork(nn.Module):
 
 def _kept(shape: Sequence[int], generator: torch.Generator | None) -> Tensor:
     """A mask for dropout that keeps the mean: 0, or 1 over the share that is kept."""
-    return torch.empty(*shape).bernoulli_(1 - DROPOUT, generator=generator).div_(1 - DROPOUT)
+    device = None if generator is None else generator.device
+    return torch.empty(*shape, device=device).bernoulli_(1 - DROPOUT, generator=generator).div_(1 - DROPOUT)
 
 
 def network_of(vocabulary: Vocabulary, hidden_dim: int, num_layers: int, state: Mapping[str, Tensor]) -> SynergyNetwork:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -20,7 +21,7 @@ from training.judging.splits import Part, unit_digests
 from training.runs.distributed import add_up, all_say, first_hears, first_says, process_number, world_size
 from training.runs.errors import TrainingError
 from training.runs.progress import Progress
-from training.synergy.config import NETWORK_EPOCHS, NETWORK_HOMES, NETWORK_PAIRS, SynergyConfig
+from training.synergy.config import AUTO, CPU, CUDA, NETWORK_EPOCHS, NETWORK_HOMES, NETWORK_PAIRS, SynergyConfig
 from training.synergy.convolution import sage_convolution
 from training.synergy.curves import curves_of
 from training.synergy.encoded_home import EncodedHome
@@ -105,6 +106,7 @@ def train_synergy_model(
     split: Split | None = None,
     pretrained: PretrainedSynergy | None = None,
     encoder: Encoder | None = None,
+    device: str = CPU,
     provenance: Mapping[str, Any] | None = None,
     on_epoch: Callable[[Epoch], None] = lambda _: None,
 ) -> TrainingResult:
@@ -120,6 +122,7 @@ def train_synergy_model(
         pretrained: A model to start from.
         encoder: Reads names. Where nothing can be held out, the pairs are too few to weigh what it says, and names are
             read by the pretrained model's encoder instead, or not at all without one.
+        device: Where the epochs of the network run: ``cpu``, ``cuda``, or ``auto`` for the first GPU that is there.
         provenance: Goes into the model file.
         on_epoch: Called after each epoch of the training that chooses the epoch.
 
@@ -135,11 +138,13 @@ def train_synergy_model(
             f"entit{'ies' if entities != 1 else 'y'}: there is nothing to learn from; "
             "collect synergies (entity_1, entity_2, confidence) first"
         )
+    device = device_of(device)
+    device = device_of(device)
     split = split or split_pairs(graphs)
     if split.strategy == "none" and encoder is not None:
         encoder = None if pretrained is None else encoder_of(pretrained.encoder_kind)
     config = config.model_copy(update={"epochs": epochs_for(graphs, config)})
-    trainer = SynergyTrainer(graphs, split, config, pretrained=pretrained, encoder=encoder, own=own)
+    trainer = SynergyTrainer(graphs, split, config, pretrained=pretrained, encoder=encoder, own=own, device=device)
     with Progress("Fitting the weights of the features"):
         trainer.fit_feature_weights()
     history, best_epoch = trainer.fit(config.epochs or 0, on_epoch)
@@ -153,6 +158,7 @@ def train_synergy_model(
             encoder=encoder,
             own=own,
             encoded=trainer.encoded,
+            device=device,
         )
         with Progress("Training on the training and validation homes", best_epoch, "epoch") as again:
             trainer.fit_feature_weights()
@@ -184,6 +190,23 @@ def epochs_for(graphs: Sequence[HomeGraph], config: SynergyConfig) -> int:
         return config.epochs
     homes, pairs = sum(len(graph.pairs) > 0 for graph in graphs), sum(len(graph.pairs) for graph in graphs)
     return NETWORK_EPOCHS if homes >= NETWORK_HOMES or pairs >= NETWORK_PAIRS else 0
+
+
+def device_of(asked: str) -> str:
+    """The device of this process: ``cpu``, or ``cuda`` with a number, its own where several processes train.
+
+    Raises:
+        TrainingError: ``cuda`` was asked for, and torch finds none.
+    """
+    if asked == CPU:
+        return CPU
+    if not torch.cuda.is_available():
+        if asked == AUTO:
+            return CPU
+        raise TrainingError(
+            f"--device {asked}: this torch {torch.__version__} finds no GPU; leave --device out, or give auto"
+        )
+    return f"{CUDA}:{int(os.environ.get('LOCAL_RANK', '0')) % torch.cuda.device_count()}"
 
 
 def share_graphs(own: Sequence[HomeGraph]) -> tuple[list[HomeGraph], frozenset[int]]:
@@ -253,6 +276,7 @@ class SynergyTrainer:
         own: Indexes of the homes that this process encodes and draws pairs from; all if not given. Other processes of
             the same training have the others.
         encoded: The same homes, encoded by another trainer with the same encoder, which saves encoding them again.
+        device: Where the epochs of the network run; all else runs on the CPU.
 
     Attributes:
         vocabulary: The texts of the training homes and of the pretrained model.
@@ -277,6 +301,7 @@ class SynergyTrainer:
         encoder: Encoder | None = None,
         own: frozenset[int] | None = None,
         encoded: Sequence[EncodedHome | None] | None = None,
+        device: str = CPU,
     ) -> None:
         self._graphs, self._split, self._config, self._pretrained = graphs, split, config, pretrained
         self._rng = np.random.default_rng(config.seed)
@@ -287,6 +312,7 @@ class SynergyTrainer:
         if pretrained is not None:
             self.vocabulary = self.vocabulary.plus(pretrained.vocabulary)
         self.acting_domains = acting_domains(training_graphs)
+        self._device = torch.device(device)
         self._own = range(len(graphs)) if own is None else sorted(own)
         vocabulary, acting = self.vocabulary, self.acting_domains
         self.encoded: list[EncodedHome | None] = [None] * len(graphs)
@@ -357,6 +383,7 @@ class SynergyTrainer:
         Raises:
             TrainingError: The loss is no number.
         """
+        self.network.to(self._device)
         optimizer = torch.optim.AdamW(
             self.network.parameters(), lr=self._config.learning_rate, weight_decay=WEIGHT_DECAY
         )
@@ -374,7 +401,7 @@ class SynergyTrainer:
             elif number - best.number >= self._config.patience:
                 break
         self.network.load_state_dict(best_state)
-        self.network.eval()
+        self.network.cpu().eval()
         self._kept, self._room = {}, KEPT_PAIRS  # no later call needs them
         return history, best.number
 
@@ -396,7 +423,7 @@ class SynergyTrainer:
         optimizer.zero_grad()
         loss = torch.zeros(())
         if own:
-            loss = pairs.loss(self._logits(own, blocks), whole)
+            loss = pairs.to(self._device).loss(self._logits(own, blocks), whole.to(self._device))
             loss.backward()  # type: ignore[no-untyped-call]
             loss = loss.detach()
         add_up(loss, *(gradient_of(parameter) for parameter in self.network.parameters()))
@@ -410,18 +437,19 @@ class SynergyTrainer:
         encoded = [self.homes.home(h) for h in homes]
         graph = collate(encoded, [own[0].known for own in blocks])
         sizes = [home.graph.size for home in encoded]
-        entity = self.network.encode(graph, self.network.dropout_masks(sizes, generators))
+        entity = self.network.encode(graph.to(self._device), self.network.dropout_masks(sizes, generators))
         logits = []
         for offset, own, generator in zip(graph.offsets, blocks, generators, strict=True):
             for block in own:
                 triggers, actions = torch.from_numpy(block.triggers + offset), torch.from_numpy(block.actions + offset)
-                logit = self.network(entity, triggers, actions, block.features, generator)
-                logits.append(logit[block.compared])
+                features = block.features.to(self._device)
+                logit = self.network(entity, triggers, actions, features, generator)
+                logits.append(logit[block.compared.to(self._device)])
         return torch.cat(logits)
 
     def _dropout(self, h: int) -> torch.Generator:
         """Decides what is dropped of a home in one step, whatever other homes this process trains on."""
-        return torch.Generator().manual_seed(int(self.views.rng(h).integers(2**63)))
+        return torch.Generator(self._device).manual_seed(int(self.views.rng(h).integers(2**63)))
 
     def _blocks(self, h: int) -> tuple[Block, Block]:
         """The blocks of a view of one home for one step, new or kept."""
@@ -452,10 +480,11 @@ class SynergyTrainer:
             known = KnownPairs(home, task.known)
             features = pair_features(self.log_odds, home, known, task.triggers, task.actions)
             self._validation_features[number] = features
-        entity = self.network.eval().encode(collate([home], [task.known]))
-        block = torch.from_numpy(task.triggers), torch.from_numpy(task.actions), self._validation_features[number]
-        logits: Tensor = self.network(entity, *block)
-        return logits.double().numpy()
+        device = self.network.bias.device
+        entity = self.network.eval().encode(collate([home], [task.known]).to(device))
+        triggers, actions = torch.from_numpy(task.triggers), torch.from_numpy(task.actions)
+        logits: Tensor = self.network(entity, triggers, actions, self._validation_features[number].to(device))
+        return logits.double().cpu().numpy()
 
     def _sampled_tasks(self, part: Part, known_share: float | None = None) -> list[RankingTask]:
         """Tasks of ``part`` that take bounded time: samples of triggers and candidates, and of training homes."""

@@ -128,6 +128,10 @@ class ComparedPairs(NamedTuple):
             return cls(torch.zeros(0, len(FEATURES)), none, none, none, no_index, no_index, none)
         return cls(*(torch.cat(part) for part in zip(*parts, strict=True)))
 
+    def to(self, device: torch.device) -> ComparedPairs:
+        """The same on another device."""
+        return ComparedPairs(*(values.to(device) for values in self))
+
     @property
     def positive_weight(self) -> Tensor:
         """What the supervised pairs count together."""
@@ -155,7 +159,7 @@ def _log_sum(logit: Tensor, group: Tensor, count: Tensor) -> Tensor:
     if not len(logit):
         return logit
     top = logit.detach().max()
-    sums = torch.zeros(int(group[-1]) + 1).index_add(0, group, count * (logit - top).exp())
+    sums = logit.new_zeros(int(group[-1]) + 1).index_add(0, group, count * (logit - top).exp())
     return (sums.clamp_min(1e-30).log() + top)[group]
 
 

@@ -26,7 +26,7 @@ from training.synergy.config import SynergyConfig
 from training.synergy.feedback import FeedbackAudit
 from training.synergy.graph import HomeGraph, build_graph
 from training.synergy.splits import split_pairs
-from training.synergy.trainer import SynergyTrainer
+from training.synergy.trainer import SynergyTrainer, device_of
 from training.synergy.views import ComparedPairs
 
 QUICK = SynergyConfig(epochs=2)
@@ -216,6 +216,18 @@ def test_a_model_that_another_process_trains_is_left_alone(tmp_path: Path, comma
         "Error: m.pth: another process is training it; wait until it ends, or give another --model-path\n"
     )
     assert not [path for path in tmp_path.iterdir() if path.suffix != ".log"]
+
+
+def test_a_gpu_that_is_not_there_is_one_line_and_auto_goes_on_without(
+    homes: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    arguments = ["--json-input", homes.name, "--model-path", "m.pth", "--device", "cuda"]
+    done = call(train_synergy, *arguments, cwd=homes.parent)
+    assert done.returncode == 1
+    assert done.stderr.startswith("Error: --device cuda: this torch ")
+    assert done.stderr.endswith(" finds no GPU; leave --device out, or give auto\n")
+    assert device_of("auto") == "cpu"
 
 
 def test_the_audit_of_no_home_counts_nothing() -> None:
