@@ -407,7 +407,7 @@ def test_every_module_in_the_text_exists() -> None:
 def test_the_reference_says_what_the_code_says() -> None:
     written = write_reference.PAGE.read_text(encoding="utf-8")
     assert written == write_reference.page(), "run: python docs/write_reference.py"
-    assert "| `--epochs` `INTEGER` (x >= 0) | `GNN_EPOCHS` | `30` |" in written
+    assert "| `--epochs` `INTEGER` (x >= 0) | `GNN_EPOCHS` | 30 from 100 homes" in written
 
 
 def test_every_configuration_is_in_the_reference() -> None:

@@ -31,7 +31,8 @@ class SynergyConfig(Config):
     )
     batch_size: Annotated[Positive, Setting("Homes in an optimizer step.", ("GNN_BATCH_SIZE",), flag=False)] = 32
     epochs: Annotated[
-        Annotated[int, Field(ge=0)] | None,
+        int | None,
+        Field(ge=0),
         Setting(
             "Passes of the graph network over the homes at most; training stops earlier if it no longer improves. With "
             "0, the model is the weighted sum of its features.",

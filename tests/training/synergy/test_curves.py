@@ -76,7 +76,7 @@ def test_weighted_bins_say_how_many_rows_they_are_worth() -> None:
 def result(scores: list[float], pairs: int, auc: float | None) -> TrainingResult:
     row = {"mrr": 1.0, "hits_at_10": 1.0, "auc_hard": auc, "ap_hard": auc, "ece": 0.1}
     history = tuple(Epoch(i, 3.0, score) for i, score in enumerate(scores))
-    metrics = {"in_sample": {"model": row, "baselines": {"name_overlap": row}}}
+    metrics = {"test": {"model": row, "baselines": {"name_overlap": row}}}
     return TrainingResult(None, {}, pairs, history, 1, metrics, "")  # type: ignore[arg-type]
 
 
