@@ -18,7 +18,7 @@ sys.path.insert(0, str(ROOT))
 @click.command()
 @click.option("--homes", default="40,200", show_default=True, help="Numbers of homes.")
 @click.option("--processes", default="1,2", show_default=True, help="Numbers of processes, which torchrun starts.")
-@click.option("--epochs", default=2, show_default=True, help="Passes over the homes.")
+@click.option("--epochs", default=2, show_default=True, help="Epochs of the network.")
 def main(homes: str, processes: str, epochs: int) -> None:
     """Generate homes, train on them, and print one table.
 
