@@ -150,7 +150,7 @@ class _Layer(nn.Module):
         messages += [self.spread[name](entity, edges[name]) for name in KNOWN]
         update = torch.relu(torch.stack(messages).mean(0))
         if kept is not None:
-            update = update * kept
+            update = update * kept / (1 - DROPOUT)
         return {**hubs, "entity": self.norm(entity + update)}
 
 
@@ -273,13 +273,15 @@ class SynergyNetwork(nn.Module):
         if self.training:
             hidden = hidden * _kept(hidden.shape, generator)
         correction: Tensor = self.correction(hidden).squeeze(2)
+        if self.training:
+            correction = correction / (1 - DROPOUT)
         return correction
 
 
 def _kept(shape: Sequence[int], generator: torch.Generator | None) -> Tensor:
-    """A mask for dropout that keeps the mean: 0, or 1 over the share that is kept."""
+    """A mask of what dropout keeps. It is of bytes, for a step holds those of all its pairs."""
     device = None if generator is None else generator.device
-    return torch.empty(*shape, device=device).bernoulli_(1 - DROPOUT, generator=generator).div_(1 - DROPOUT)
+    return torch.empty(*shape, dtype=torch.bool, device=device).bernoulli_(1 - DROPOUT, generator=generator)
 
 
 def network_of(vocabulary: Vocabulary, hidden_dim: int, num_layers: int, state: Mapping[str, Tensor]) -> SynergyNetwork:
