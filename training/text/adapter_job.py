@@ -5,6 +5,7 @@ The soft prompt and the YAML generator are such jobs. They implement the abstrac
 
 from __future__ import annotations
 
+import hashlib
 import json
 import logging
 import os
@@ -54,6 +55,7 @@ log = logging.getLogger(__name__)
 _NO_OPTIONS, _START_ANEW = "its options cannot be used", "start a new run"
 LATEST = "latest"
 HERE = "."
+EARLIER_RUNS = 5  # newest runs whose scratch base may be taken
 STARTED_FILE = "started.json"  # the options of an unfinished run
 # Options that a resumed run takes from the stopped one.
 _RESUMED = ("output_dir", "run_directory", "run_id", "resume_from", "max_samples")
@@ -116,7 +118,7 @@ class AdapterJob(TrainingJob[list[Any], "TrainedAdapter"]):
         Args:
             rows: Records of the class ``record``.
             work: The folder for the checkpoints, from which a stopped run is resumed.
-            options: ``resume_from`` and ``on_epoch`` of ``training.text.trainer.train_adapter``.
+            options: ``resume_from``, ``on_epoch`` and ``earlier_runs`` of ``training.text.trainer.train_adapter``.
         """
 
     @abstractmethod
@@ -206,6 +208,7 @@ class AdapterJob(TrainingJob[list[Any], "TrainedAdapter"]):
                 self._partial,
                 resume_from=None if resume_from is None else link_target(resume_from),
                 on_epoch=_log_epoch,
+                earlier_runs=self._earlier_runs(),
             )
         except BaseException:
             self._discard_partial()
@@ -217,6 +220,13 @@ class AdapterJob(TrainingJob[list[Any], "TrainedAdapter"]):
         return Trained(
             result, metrics, self.config, notes=[sentence], lines=[*self.score_lines(result.metrics), sentence]
         )
+
+    def _earlier_runs(self) -> list[Path]:
+        """The newest finished runs beside this one."""
+        if not self.options.output_dir.is_dir():
+            return []
+        runs = [one for one in self.options.output_dir.iterdir() if (one / RUN_FILE).is_file() and not one.is_symlink()]
+        return sorted(runs, key=lambda one: (one / RUN_FILE).stat().st_mtime, reverse=True)[:EARLIER_RUNS]
 
     def publish(self, trained: Trained[TrainedAdapter], summary: TrainingSummary) -> Published:
         """Write the run directory under a temporary name and rename it once it is complete."""
@@ -372,6 +382,8 @@ class AdapterJob(TrainingJob[list[Any], "TrainedAdapter"]):
             "metrics": summary.metrics,
             "history": list(result.history),
             "trained_on": result.trained_on,
+            **({"base_fingerprint": result.base_fingerprint} if result.base_fingerprint else {}),
+            "files": {name: hashlib.sha256(content).hexdigest() for name, content in result.files.items()},
             "notes": summary.notes,
             "versions": summary.versions,
             "threads": summary.threads,

@@ -132,7 +132,11 @@ def _without_special(tokenizer: Any) -> Any:
 
 
 def scratch_base(
-    rows: Sequence[TextPair], seed: int, pieces: Pieces = "unigram", alphabet_of: Iterable[TextPair] = ()
+    rows: Sequence[TextPair],
+    seed: int,
+    pieces: Pieces = "unigram",
+    alphabet_of: Iterable[TextPair] = (),
+    dropout: float = 0.1,
 ) -> Base:
     """A small T5 with random weights, and a tokenizer trained on ``rows``.
 
@@ -144,6 +148,7 @@ def scratch_base(
         seed: Seed of the weights.
         pieces: The tokenizer's algorithm.
         alphabet_of: More texts, whose characters the vocabulary holds too.
+        dropout: Its share, in training.
     """
     from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
 
@@ -186,6 +191,7 @@ def scratch_base(
         num_decoder_layers=SCRATCH_LAYERS,
         num_heads=SCRATCH_HEADS,
         feed_forward_proj="gated-gelu",
+        dropout_rate=dropout,
         pad_token_id=0,
         eos_token_id=1,
         decoder_start_token_id=0,

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import logging
 import shutil
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -25,9 +27,11 @@ from peft.utils.save_and_load import load_peft_weights
 
 from data_sources import normalized_query
 from training.judging.splits import PARTS, Part, unit_digests
-from training.runs.artifacts import publish_folder, remove_tree
+from training.runs.artifacts import RUN_FILE, publish_folder, remove_tree
 from training.runs.distributed import first_says, is_first
-from training.runs.errors import TrainingError, wrap_read_errors
+from training.runs.errors import ArtifactError, TrainingError, wrap_read_errors
+from training.runs.run import versions
+from training.runs.wording import one_line
 from training.text.backbone import (
     BASE_FILES,
     BASE_FOLDER,
@@ -51,6 +55,7 @@ log = logging.getLogger(__name__)
 
 VIRTUAL_TOKENS = 20
 SCRATCH_EPOCHS, SCRATCH_BATCH, SCRATCH_LEARNING_RATE = 30, 16, 3e-3
+BASE_RECIPE = 1  # a change of how a scratch base is made that no other part of the fingerprint shows raises it
 SCRATCH_ROWS = 40_000  # over all epochs, so that large data takes fewer epochs
 
 
@@ -61,11 +66,13 @@ class Scratch(NamedTuple):
         pieces: The kind of tokenizer.
         epochs: Passes over the rows, at most.
         rows: Rows over all epochs, at most, so that large data takes fewer epochs.
+        dropout: Its share. Less of it learns a small and regular language in fewer epochs, and each costs less.
     """
 
     pieces: Pieces = "unigram"
     epochs: int = SCRATCH_EPOCHS
     rows: int = SCRATCH_ROWS
+    dropout: float = 0.1
 
 
 @dataclass(frozen=True)
@@ -83,6 +90,8 @@ class TrainedAdapter:
         split: How the rows were split, and why.
         trained_on: ``splits.unit_digests`` of the queries in the training and validation parts.
         answers: What the evaluated rows ``asked`` and ``wanted``, what was ``answered``, and the ``score`` of each.
+        base_fingerprint: ``base_fingerprint`` of a scratch base; "" for any other base, or one that was taken over.
+        files: Further files of the run, by name.
     """
 
     model: Any
@@ -94,6 +103,8 @@ class TrainedAdapter:
     split: dict[str, Any]
     trained_on: str
     answers: tuple[dict[str, Any], ...] = ()
+    base_fingerprint: str = ""
+    files: Mapping[str, bytes] = field(default_factory=dict)
 
     def save(self, folder: Path, base: str) -> None:
         """Write all that ``Suggester.load`` and plain transformers need to read the adapter, but ``training_run.json``.
@@ -113,6 +124,8 @@ class TrainedAdapter:
             shutil.copytree(self.own_base, folder / BASE_FOLDER)
             for name in BASE_FILES:
                 shutil.copyfile(self.own_base / name, folder / name)
+        for name, content in self.files.items():
+            (folder / name).write_bytes(content)
 
 
 def train_adapter(
@@ -125,6 +138,7 @@ def train_adapter(
     split: Split | None = None,
     evaluate: Callable[..., dict[str, Any]] = evaluate_adapter,
     scratch: Scratch | None = None,
+    earlier_runs: Sequence[Path] = (),
 ) -> TrainedAdapter:
     """Split the pairs, train an adapter over the base, and evaluate it on the held-out pairs.
 
@@ -141,13 +155,18 @@ def train_adapter(
         evaluate: Called with the model, its tokenizer, the training pairs, the held-out pairs and the config. If
             nothing is held out, the training pairs are evaluated.
         scratch: How a scratch base is trained.
+        earlier_runs: Finished runs; the scratch base of one that was trained on the same data is taken.
 
     Raises:
         TrainingError: The base, or the adapter to resume from, cannot be used.
     """
     parts, described = split or split_by_query(pairs)
     rows = {part: [pair for pair, its in zip(pairs, parts, strict=True) if its == part] for part in PARTS}
-    base = _base(config, rows, work, resume_from, scratch or Scratch())
+    scratch = scratch or Scratch()
+    fingerprint = (
+        base_fingerprint(rows, config, scratch) if config.base_model == SCRATCH and resume_from is None else ""
+    )
+    base = _base(config, rows, work, resume_from, scratch, earlier_runs, fingerprint)
     model = adapted(base, config, resume_from)
     with tokenized(rows, base.tokenizer, config.limits, work) as tables:
         _log_memory(model, tables["train"], config.fit_settings)
@@ -172,7 +191,16 @@ def train_adapter(
     own_base = work / BASE_FOLDER if config.base_model == SCRATCH else None
     trained_on = unit_digests(normalized_query(pair.source) for pair in rows["train"] + rows["validation"])
     return TrainedAdapter(
-        model, base.tokenizer, own_base, final_loss, tuple(history), metrics, described, trained_on, answers
+        model,
+        base.tokenizer,
+        own_base,
+        final_loss,
+        tuple(history),
+        metrics,
+        described,
+        trained_on,
+        answers,
+        fingerprint,
     )
 
 
@@ -182,8 +210,13 @@ def _base(
     work: Path,
     resume_from: Path | None,
     scratch: Scratch,
+    earlier_runs: Sequence[Path],
+    fingerprint: str,
 ) -> Base:
-    """The base to adapt. A scratch base is trained once and kept in ``work``: its adapter cannot be used without it."""
+    """The base to adapt. A scratch base is trained once and kept in ``work``: its adapter cannot be used without it.
+
+    One of ``earlier_runs`` that was trained on the same data spares the work.
+    """
     if config.base_model != SCRATCH:
         base = load_base(config.base_model)
         _check_vocabulary(base, [pair for part in rows.values() for pair in part])
@@ -191,11 +224,13 @@ def _base(
     kept = work / BASE_FOLDER
     if first_says(kept.is_dir()):
         return load_base(str(kept))
+    if resume_from is None and first_says(is_first() and _base_of_earlier(earlier_runs, fingerprint, kept)):
+        return load_base(str(kept))
     if resume_from is not None:
         base = load_base(str(resume_from / BASE_FOLDER))
     else:
         others = rows["validation"] + rows["test"]
-        base = scratch_base(rows["train"], config.seed, scratch.pieces, alphabet_of=others)
+        base = scratch_base(rows["train"], config.seed, scratch.pieces, alphabet_of=others, dropout=scratch.dropout)
         epochs = max(1, min(scratch.epochs, scratch.rows // len(rows["train"])))
         log.info("Scratch base: training a small T5 on %d rows, %d epochs", len(rows["train"]), epochs)
         settings = FitSettings(epochs, SCRATCH_LEARNING_RATE, SCRATCH_BATCH, config.seed, warmup=0.1)
@@ -209,6 +244,35 @@ def _base(
         publish_folder(staged, kept)
     first_says(None)
     return base
+
+
+def _base_of_earlier(runs: Sequence[Path], fingerprint: str, kept: Path) -> bool:
+    """Whether one of the runs has a base that was trained on the same data, which now lies in ``kept`` too."""
+    for run in runs:
+        try:
+            described = json.loads((run / RUN_FILE).read_text(encoding="utf-8"))
+            if described.get("base_fingerprint") != fingerprint:
+                continue
+            load_base(str(run / BASE_FOLDER))
+            staged = kept.with_name(f".{kept.name}")
+            remove_tree(staged, kept.parent)
+            shutil.copytree(run / BASE_FOLDER, staged)
+            publish_folder(staged, kept)
+        except (OSError, ValueError, AttributeError, ArtifactError, TrainingError) as error:
+            log.debug("%s: its base cannot be used: %s", run, one_line(error))
+            continue
+        log.info("Scratch base: that of %s is used, which was trained on the same data", run)
+        return True
+    return False
+
+
+def base_fingerprint(rows: Mapping[Part, Sequence[TextPair]], config: AdapterConfig, scratch: Scratch) -> str:
+    """SHA-256 of all that the weights of a scratch base come from: the data, the settings, the program's versions."""
+    recipe = [
+        BASE_RECIPE, scratch, SCRATCH_BATCH, SCRATCH_LEARNING_RATE, config.seed, config.limits, torch.get_num_threads(),
+        versions(), {part: rows.get(part, []) for part in PARTS},
+    ]  # fmt: skip
+    return hashlib.sha256(json.dumps(recipe, ensure_ascii=True).encode()).hexdigest()
 
 
 def _check_vocabulary(base: Base, pairs: Sequence[TextPair]) -> None:
