@@ -22,7 +22,8 @@ from home_assistant.automation import (
     with_renamed_entities,
 )
 from home_assistant.automation_schema import check_automation
-from training.automations.grounding import Grounding, HomeIndex
+from training.automations.grounding import Grounding
+from training.automations.home_index import HomeIndex
 from training.automations.linear import from_linear, to_linear
 from training.judging.metrics import f1
 

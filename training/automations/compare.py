@@ -8,7 +8,7 @@ from data_sources import DataSource, YamlRow
 from training.automations.config import YamlOptions
 from training.automations.evaluation import evaluate_generator
 from training.automations.model import YamlGenerator, examples
-from training.automations.report import structure_score
+from training.automations.report import deciding_score
 from training.automations.trainer import row_units, split_by_home
 from training.judging.comparison import Comparer, EvaluationRows, Measured, unseen_rows
 from training.text.adapter_job import samples_of
@@ -30,7 +30,7 @@ def _score(models: Sequence[YamlGenerator], evaluation: EvaluationRows[YamlRow])
     tables = [evaluate_generator(model, training, rows) for model in models]
     for table in tables:
         for scores in (table["model"], *table["baselines"].values()):
-            scores["structure_f1"] = structure_score(scores)
+            scores["structure_f1"] = deciding_score(scores)
     return [Measured.of(table) for table in tables]
 
 

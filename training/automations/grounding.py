@@ -9,93 +9,31 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
-from typing import Any, NamedTuple
-
-import numpy as np
-from sklearn.feature_extraction.text import TfidfVectorizer
+from collections.abc import Callable, Mapping
+from typing import Any
 
 from home_assistant import AutomationError
 from home_assistant.automation import steps, structure, with_current_keys, with_renamed_entities
-from home_assistant.domains import DOMAINS, ENTITIES_IN_EVERY_HOME, READ_ONLY_DOMAINS
-from home_assistant.entity_id import domain_of, listed_ids, object_id_of
-from home_assistant.foreign import Known
+from home_assistant.domains import READ_ONLY_DOMAINS
+from home_assistant.entity_id import domain_of, listed_ids
+from training.automations.home_index import HomeIndex
 
 HINTS = 6  # placeholders of the likeliest entities, shown after the request
-SEARCHED_CHARACTERS = 300  # of a request, for names
-_WORD = re.compile(r"\w+")
 _NUMBER = re.compile(r"(?<![\w.:])(?:(\d{1,2}:\d{2})(?!:)|(\d{1,6}(?:\.\d{1,4})?))(?![\w:]|\.\d)")
 _MINUTES = re.compile(r"(-?)00:(\d{2}):00")  # a duration in whole minutes
 _HIDDEN_MINUTES = re.compile(r"(-?)00:(n\d+):00")
 _PLACEHOLDER = re.compile(r"[nt]\d+")
-# Words that are also object ids somewhere, and mean no entity where they stand alone in a request. "radio" is not among
-# them, although there is a domain radio_frequency: a radio is a media player.
-_DOMAIN_WORDS = {word for domain in DOMAINS for word in domain.split("_")} - {"radio"}
-_COMMON = _DOMAIN_WORDS.union(
-    "home house all on off the and door window temperature motion humidity battery power mode night day".split()
-)
-
-
-class Mention(NamedTuple):
-    """Where a request holds the whole name of an entity, or of several of the same name."""
-
-    start: int
-    end: int
-    entity_ids: list[str]
-
-
-class HomeIndex:
-    """The entities of one home, to be looked up by the words of a request."""
-
-    def __init__(self, home: Known) -> None:
-        self.known = home
-        self._ids = sorted(home.entities - ENTITIES_IN_EVERY_HOME)  # those keep their names
-        names = [_name(entity_id) for entity_id in self._ids]
-        self._vectorizer = TfidfVectorizer(analyzer="char_wb", ngram_range=(2, 5), sublinear_tf=True)
-        self._vectors = self._vectorizer.fit_transform(names) if names else None
-        self._ids_of_name: dict[tuple[str, ...], list[str]] = {}
-        for entity_id, name in zip(self._ids, names, strict=True):
-            words = tuple(name.split())
-            if len(words) > 1 or (words and words[0] not in _COMMON and len(words[0]) > 2):
-                self._ids_of_name.setdefault(words, []).append(entity_id)
-        self._longest = max(map(len, self._ids_of_name), default=0)
-
-    @classmethod
-    def of(cls, entities: Iterable[Any]) -> HomeIndex:
-        """The home with these entities: ids or records. Raises ValueError for anything else."""
-        return cls(Known.of(entities))
-
-    def mentions(self, request: str) -> list[Mention]:
-        """The entities whose whole name the request holds, in its order; of names that overlap the longest."""
-        words = [
-            (found[0], found.start(), found.end()) for found in _WORD.finditer(request.lower()[:SEARCHED_CHARACTERS])
-        ]
-        taken = [False] * len(words)
-        found = []
-        for length in range(min(self._longest, len(words)), 0, -1):
-            for at in range(len(words) - length + 1):
-                ids = self._ids_of_name.get(tuple(word for word, _, _ in words[at : at + length]))
-                if ids and not any(taken[at : at + length]):
-                    taken[at : at + length] = [True] * length
-                    found.append(Mention(words[at][1], words[at + length - 1][2], ids))
-        return sorted(found)
-
-    def nearest(self, request: str) -> list[tuple[str, float]]:
-        """Every entity with the cosine of its name to the request (character n-grams), the nearest first."""
-        if self._vectors is None:
-            return []
-        score = np.asarray((self._vectorizer.transform([request.lower()]) @ self._vectors.T).todense()).ravel()
-        return [(self._ids[i], float(score[i])) for i in np.argsort(-score, kind="stable").tolist()]
 
 
 class Grounding:
-    """One request in one home, or without one.
+    """One ``request`` in one ``home``, or without one.
 
     ``source`` is the text that the model reads. ``hide`` puts placeholders into an automation, ``restore`` takes them
     out again.
     """
 
     def __init__(self, request: str, home: HomeIndex | None) -> None:
+        self.request, self.home = request, home
         mentions = home.mentions(request) if home is not None else []
         nearest = home.nearest(request) if home is not None else []
         mentioned = [entity_id for mention in mentions for entity_id in mention.entity_ids]
@@ -200,7 +138,3 @@ def _with_values(value: Any, change: Callable[[Any], Any]) -> Any:
     if isinstance(value, list):
         return [_with_values(item, change) for item in value]
     return change(value)
-
-
-def _name(entity_id: str) -> str:
-    return " ".join(_WORD.findall(object_id_of(entity_id).replace("_", " ").lower()))

@@ -10,14 +10,16 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from data_sources import YamlRow, normalized_query
+from training.automations.confidence import Confidence, is_right
 from training.automations.evaluation import evaluate_generator
-from training.automations.model import Example, YamlGenerator, examples
+from training.automations.model import KNOWLEDGE_FILE, Example, Knowledge, YamlGenerator, examples
+from training.automations.ranking import Asked, Remembered, StructureRanker
 from training.judging.same_units import find_same_units
 from training.judging.splits import PARTS, Part, unit_digests
 from training.runs.errors import TrainingError
 from training.text.backbone import TextPair
 from training.text.config import AdapterConfig
-from training.text.model import Suggester
+from training.text.model import Suggester, limit_rows
 from training.text.splits import MIN_GROUPS, Split, split_by_query, split_by_unit
 from training.text.trainer import Scratch, TrainedAdapter, train_adapter
 
@@ -25,7 +27,7 @@ log = logging.getLogger(__name__)
 SHARED_ROWS = 0.8  # Jaccard index of the rows from which two homes are one
 FEW_ROWS = 3  # shared rows: of fewer, two homes may have the same by chance
 CHARACTERS_A_TOKEN = 3  # at least; a line that is cut at the limit would teach the model to stop anywhere
-SCRATCH = Scratch(pieces="bpe", epochs=60, rows=20_000)
+SCRATCH = Scratch(pieces="bpe", epochs=30, rows=20_000, dropout=0.05)
 
 
 def split_by_home(rows: Sequence[YamlRow]) -> Split:
@@ -67,7 +69,7 @@ def train_generator(
         config: Sizes, base model and hyperparameters.
         work: The folder that the run writes into.
         split: A part for each row, and its description; without it, ``split_by_home``.
-        options: ``resume_from`` and ``on_epoch`` of ``training.text.trainer.train_adapter``.
+        options: ``resume_from``, ``on_epoch`` and ``earlier_runs`` of ``training.text.trainer.train_adapter``.
 
     Raises:
         TrainingError: The base, or the adapter to resume from, cannot be used.
@@ -92,14 +94,59 @@ def train_generator(
         )
     by_part = {part: [one.example for one in kept if one.part == part] for part in PARTS}
 
+    learnt: dict[str, Knowledge] = {}
+
     def evaluate(model: Any, tokenizer: Any, _training: Any, _held_out: Any, config: AdapterConfig) -> dict[str, Any]:
-        generator = YamlGenerator(Suggester(model, tokenizer, config))
+        suggester = Suggester(model, tokenizer, config)
+        knowledge = learn(by_part["train"], by_part["validation"], suggester)
+        learnt[KNOWLEDGE_FILE] = knowledge
+        generator = YamlGenerator(suggester, knowledge)
         return evaluate_generator(generator, by_part["train"], by_part["test"] or by_part["train"])
 
     pairs, kept_split = [one.pair for one in kept], ([one.part for one in kept], described)
     result = train_adapter(pairs, config, work, split=kept_split, evaluate=evaluate, scratch=SCRATCH, **options)
     seen = [one.row for one in kept if one.part != "test"]
-    return replace(result, trained_on=unit_digests(unit for row in seen for unit in row_units(row)))
+    return replace(
+        result,
+        trained_on=unit_digests(unit for row in seen for unit in row_units(row)),
+        files={name: knowledge.to_bytes() for name, knowledge in learnt.items()},
+    )
+
+
+def learn(training: Sequence[Example], validation: Sequence[Example], suggester: Suggester | None) -> Knowledge:
+    """What is learnt beside the network: the ranking from the training rows, how sure each is from the validation rows.
+
+    The rule is fixed in advance and the same for both: what the ranking or the network answers is given from the
+    probability on above which nine of ten answers for validation homes are right, and never where there is none.
+
+    Args:
+        training: Rows of training homes.
+        validation: Rows of other homes; at most ``MAX_EVALUATED`` are answered.
+        suggester: The network; None if there is none.
+    """
+    rows = [
+        (
+            Remembered.of(one.request, one.structure, one.home_id),
+            Asked.of(one.request, one.home),
+            one.structure,
+        )
+        for one in training
+        if one.home is not None
+    ]
+    ranker = StructureRanker.fit(rows) if rows else None
+    known = [one for one in limit_rows(validation) if one.home is not None]
+    generator = YamlGenerator(suggester, Knowledge(ranker))
+    groundings = [one.grounding for one in known]
+    found = []
+    for answers in (map(generator.ranked, groundings), generator.written(groundings)):
+        answered = [(a, one) for a, one in zip(answers, known, strict=True) if a.automation is not None]
+        found.append(
+            Confidence.fit(
+                [a.confidence for a, _ in answered],  # of a Confidence that was not fitted: the raw score
+                [is_right(a.automation or {}, one.automation) for a, one in answered],
+            )
+        )
+    return Knowledge(ranker, *found)
 
 
 class _PreparedRow(NamedTuple):

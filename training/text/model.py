@@ -7,7 +7,7 @@ import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 import torch
@@ -28,16 +28,23 @@ Row = TypeVar("Row")
 
 def generate(model: Any, tokenizer: Any, sources: Sequence[str], config: AdapterConfig) -> list[str]:
     """One answer for each source, by greedy decoding."""
-    return [best for (best,) in candidates(model, tokenizer, sources, config, 1)]
+    return [best.text for (best,) in candidates(model, tokenizer, sources, config, 1)]
+
+
+class Candidate(NamedTuple):
+    """An answer, and the geometric mean of the probabilities of its tokens."""
+
+    text: str
+    probability: float
 
 
 def candidates(
     model: Any, tokenizer: Any, sources: Sequence[str], config: AdapterConfig, beams: int
-) -> list[list[str]]:
+) -> list[list[Candidate]]:
     """Beam search: for each source a list of ``beams`` answers, the likeliest first."""
     model.eval()
     batch = max(1, GENERATED_AT_ONCE // beams)
-    answers: list[str] = []
+    answers: list[Candidate] = []
     with Progress("Generating", len(sources), "answer") as progress:
         for start in range(0, len(sources), batch):
             encoded = encode(
@@ -56,10 +63,23 @@ def candidates(
                     num_beams=beams,
                     num_return_sequences=beams,
                     do_sample=False,
+                    return_dict_in_generate=True,
+                    output_scores=True,
                 )
-            answers += [text.strip() for text in tokenizer.batch_decode(output, skip_special_tokens=True)]
+            texts = tokenizer.batch_decode(output.sequences, skip_special_tokens=True)
+            probabilities = _mean_probabilities(model, output).tolist()
+            answers += [Candidate(text.strip(), p) for text, p in zip(texts, probabilities, strict=True)]
             progress.advance(min(batch, len(sources) - start))
     return [answers[start : start + beams] for start in range(0, len(answers), beams)]
+
+
+def _mean_probabilities(model: Any, output: Any) -> torch.Tensor:
+    """The geometric mean of the probabilities of the tokens of each generated answer, its end included."""
+    if getattr(output, "sequences_scores", None) is not None:  # of beams, which are normalized by length
+        return torch.exp(output.sequences_scores)
+    scores = model.compute_transition_scores(output.sequences, output.scores, normalize_logits=True)
+    real = torch.isfinite(scores) & (output.sequences[:, 1:] != model.config.pad_token_id)
+    return torch.exp((scores.masked_fill(~real, 0.0)).sum(1) / real.sum(1).clamp(min=1))
 
 
 def evaluate_adapter(
@@ -148,19 +168,26 @@ def limit_rows(rows: Sequence[Row]) -> list[Row]:
     return [rows[i] for i in sorted(chosen.tolist())]
 
 
-def nearest_texts(known: Sequence[str], texts: Sequence[str]) -> list[int]:
-    """For each text, the index of the nearest ``known`` text: cosine of TF-IDF vectors over words and word pairs."""
+class Near(NamedTuple):
+    """The nearest of some texts: its number, and the cosine of the two."""
+
+    number: int
+    cosine: float
+
+
+def nearest_texts(known: Sequence[str], texts: Sequence[str]) -> list[Near]:
+    """For each text, the nearest ``known`` text: cosine of TF-IDF vectors over words and word pairs."""
     from sklearn.feature_extraction.text import TfidfVectorizer
 
     vectorizer = TfidfVectorizer(token_pattern=r"\w+", ngram_range=(1, 2))
     vectors = vectorizer.fit_transform([text or "-" for text in known])
-    nearest: list[int] = np.asarray((vectorizer.transform(list(texts)) @ vectors.T).argmax(axis=1)).ravel().tolist()
-    return nearest
+    cosines = np.asarray((vectorizer.transform(list(texts)) @ vectors.T).todense())
+    return [Near(int(row.argmax()), float(row.max())) for row in cosines]
 
 
 def nearest_answers(training: Sequence[TextPair], queries: Sequence[str]) -> list[str]:
     """For each query, the answer of the nearest training query."""
-    return [training[i].target for i in nearest_texts([pair.source for pair in training], queries)]
+    return [training[i].target for i, _ in nearest_texts([pair.source for pair in training], queries)]
 
 
 def _mean_loss(model: Any, tokenizer: Any, pairs: Sequence[TextPair], config: AdapterConfig) -> float:
@@ -213,7 +240,7 @@ class Suggester:
             with peft_warnings_ignored():
                 return cls(PeftModel.from_pretrained(base.model, str(folder)), base.tokenizer, config, run)
 
-    def candidates(self, texts: Sequence[str], beams: int) -> list[list[str]]:
+    def candidates(self, texts: Sequence[str], beams: int) -> list[list[Candidate]]:
         """For each text a list of ``beams`` answers, the likeliest first."""
         return candidates(self._model, self._tokenizer, texts, self._config, beams)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 from support import ROOT, call, call_process
@@ -27,6 +27,7 @@ from training.compare import compare, comparer_of
 from training.runs.job import SourceChoice
 from training.runs.run import Training
 from training.text.config import AdapterConfig
+from training.text.model import Candidate
 from training.text.trainer import Scratch
 
 SCRIPT = ROOT / "scripts" / "train_yaml_generation.py"
@@ -58,13 +59,15 @@ def run_script(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str
 
 
 class Lines:
-    """A model with fixed candidates, the likeliest first."""
+    """A network with fixed candidates, the likeliest first."""
+
+    described: ClassVar[dict[str, Any]] = {}
 
     def __init__(self, *lines: str) -> None:
         self._lines = list(lines)
 
-    def candidates(self, sources: list[str], beams: int) -> list[list[str]]:
-        return [self._lines[:beams] for _ in sources]
+    def candidates(self, sources: list[str], beams: int) -> list[list[Candidate]]:
+        return [[Candidate(line, 0.9) for line in self._lines[:beams]] for _ in sources]
 
 
 GOOD = (
@@ -88,7 +91,7 @@ GOOD = (
 )
 def test_only_what_passes_the_schema_and_names_the_home_s_entities_is_answered(wrong: str) -> None:
     entities = ["light.hall_lamp", "binary_sensor.hall_motion"]
-    request = "hall lamp on at hall motion"
+    request = "hall lamp for hall motion, thanks"  # which is not understood word by word
     assert YamlGenerator(Lines(wrong)).generate(request, entities) is None  # type: ignore[arg-type]
     text = YamlGenerator(Lines(wrong, GOOD)).generate(request, entities)  # type: ignore[arg-type]
     assert text is not None
@@ -103,7 +106,7 @@ def test_only_what_passes_the_schema_and_names_the_home_s_entities_is_answered(w
 
 def test_an_answer_that_leaves_out_what_the_request_names_is_none() -> None:
     entities = ["light.hall_lamp", "light.attic_lamp", "binary_sensor.hall_motion"]
-    request = "hall lamp on at hall motion"
+    request = "hall lamp for hall motion, thanks"
     for wrong in (GOOD.replace("light.1", "light.2"), GOOD.replace("binary_sensor.1", "sun.sun")):
         assert YamlGenerator(Lines(wrong)).generate(request, entities) is None  # type: ignore[arg-type]
 
@@ -113,11 +116,11 @@ def test_of_usable_answers_the_one_that_leaves_the_request_least_is_given() -> N
     both = GOOD.replace("light.1", "[ light.1 light.2 ]")
     dimmed = f"{GOOD} |2 data |3 brightness_pct n1"
     generator = YamlGenerator(Lines(both, GOOD, dimmed))  # type: ignore[arg-type]
-    one = parse_automation(generator.generate("hall lamp on at hall motion", entities) or "")
+    one = parse_automation(generator.generate("hall lamp for hall motion, thanks", entities) or "")
     assert one["actions"][0]["target"] == {"entity_id": "light.hall_lamp"}
-    percent = parse_automation(generator.generate("hall lamp to 30% at hall motion", entities) or "")
+    percent = parse_automation(generator.generate("hall lamp 30% for hall motion, thanks", entities) or "")
     assert percent["actions"][0]["data"] == {"brightness_pct": 30}
-    unnamed = parse_automation(generator.generate("light on at hall motion", entities) or "")
+    unnamed = parse_automation(generator.generate("light for hall motion, thanks", entities) or "")
     assert len(unnamed["actions"][0]["target"]["entity_id"]) == 2, "nothing says which, so the likeliest"
 
 
@@ -158,7 +161,7 @@ def test_scores_count_a_missing_answer_as_wrong_and_compare_structure() -> None:
     references = examples([YamlRow.model_validate(raw) for raw in ROWS[:2]])
     right, other = (example.automation for example in references)
     assert automation_scores([right, other], references) == {
-        "answered": 1.0, "valid": 1.0, "triggers_f1": 1.0, "services_f1": 1.0, "entities_f1": 1.0,
+        "answered": 1.0, "valid": 1.0, "right": 1.0, "triggers_f1": 1.0, "services_f1": 1.0, "entities_f1": 1.0,
         "entities_exist": 1.0, "chrf": 100.0, "exact_match": 1.0,
     }  # fmt: skip
     scores = automation_scores([other, None], references)
