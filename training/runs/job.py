@@ -98,6 +98,7 @@ class Trained(Generic[Model]):
         config: The configuration that was used, for the summary and the metadata.
         notes: Sentences for the summary, such as the verdict.
         lines: The last lines of the log: the split, the table of scores, the verdict.
+        history: What was measured in each epoch; [] where there are none.
     """
 
     model: Model
@@ -105,6 +106,7 @@ class Trained(Generic[Model]):
     config: dict[str, Any]
     notes: list[str] = field(default_factory=list)
     lines: list[str] = field(default_factory=list)
+    history: Sequence[Mapping[str, float]] = ()
 
 
 @dataclass(frozen=True)

@@ -51,7 +51,7 @@ verbose_option = click.option("--verbose", is_flag=True, help="Log debug message
 
 
 def run_options(command: F) -> F:
-    """``--summary-path``, ``--dry-run`` and ``--verbose``."""
+    """``--summary-path``, ``--tensorboard``, ``--dry-run`` and ``--verbose``."""
     for option in (
         verbose_option,
         click.option("--dry-run", is_flag=True, help="Read and audit the data, but train and write nothing."),
@@ -60,6 +60,12 @@ def run_options(command: F) -> F:
             type=click.Path(dir_okay=False),
             default=None,
             help="Also write a summary of the run to this file, as JSON, whether it succeeds or fails.",
+        ),
+        click.option(
+            "--tensorboard",
+            type=click.Path(file_okay=False),
+            default=None,
+            help="Also write losses and scores to this folder, for TensorBoard; a folder for each run compares them.",
         ),
     ):
         command = option(command)

@@ -31,6 +31,7 @@ from training.runs.models import MODELS
 from training.runs.process import PARENT, Stopped, check_address_space, execute, failure_line
 from training.runs.progress import Progress
 from training.runs.summary import Status, TrainingSummary
+from training.runs.tensorboard import check_tensorboard, write_events
 from training.runs.wording import utc_now
 
 log = logging.getLogger("training")
@@ -56,6 +57,7 @@ def run_training(
     data_source: str | None = None,
     strict: bool = False,
     summary_path: str | None = None,
+    tensorboard: str | None = None,
     dry_run: bool = False,
     verbose: bool = False,
     **given: Any,
@@ -68,13 +70,15 @@ def run_training(
         data_source: The value of ``--data-source``.
         strict: Whether the first unusable row is an error.
         summary_path: A file for the summary, which is written whether the run succeeds or fails.
+        tensorboard: A folder for the losses and scores, as TensorBoard reads them.
         dry_run: Read and audit the data only.
         verbose: Log debug messages, and the traceback of a failure.
         given: The job's own flags by name; None means that a flag was not given.
     """
     path = Path(summary_path) if summary_path and is_first() else None
     source = SourceChoice(json_input, data_source, strict)
-    training = Training(job_type, source, given, dry_run=dry_run, summary_path=path)
+    events = Path(tensorboard) if tensorboard and is_first() else None
+    training = Training(job_type, source, given, dry_run=dry_run, summary_path=path, events=events)
 
     def body() -> None:
         if path is not None:
@@ -133,6 +137,8 @@ class Training:
         source: Where the data is.
         given: The job's own flags by name.
         dry_run: Read and audit the data only.
+        summary_path: Where the summary will be written.
+        events: A folder for TensorBoard.
 
     Attributes:
         status: ``success`` until the run fails or is skipped.
@@ -148,10 +154,11 @@ class Training:
         *,
         dry_run: bool = False,
         summary_path: Path | None = None,
+        events: Path | None = None,
     ) -> None:
         self.job_type = job_type
         self.summary_taken = False
-        self._summary_path = summary_path
+        self._summary_path, self._events = summary_path, events
         self.job: TrainingJob[Any, Any] | None = None
         self.dry_run = dry_run
         self._choice, self._given = source, given
@@ -192,6 +199,8 @@ class Training:
     def _perform(self) -> None:
         if not self.dry_run:
             check_address_space(self.job_type.model_type)
+        if self._events is not None:
+            check_tensorboard(self._events)
         job = self.job = self.job_type(self._choice, self._given)
         self.config = job.config
         source = self.source = job.open()
@@ -233,6 +242,8 @@ class Training:
         self.notes += trained.notes
         published = job.publish(trained, self.summary())
         self.saved, self.message = True, published.message
+        if self._events is not None:
+            write_events(self._events, trained.history, trained.metrics)
         job.move_names()
         for line in trained.lines:
             log.info("%s", line)

@@ -191,6 +191,9 @@ class SynergyJob(TrainingJob[list[Home], "TrainingResult"]):
             config={**self.config, "base_model": described, "names": result.model.encoder_kind},
             notes=[*notes, verdict],
             lines=[*report.split_lines(result), *report.score_lines(result.metrics), verdict],
+            history=[
+                {"epoch": epoch.number, "loss": epoch.loss, "validation_score": epoch.score} for epoch in result.history
+            ],
         )
 
     def publish(self, trained: Trained[TrainingResult], summary: TrainingSummary) -> Published:

@@ -215,10 +215,15 @@ class AdapterJob(TrainingJob[list[Any], "TrainedAdapter"]):
             raise
         metrics = {**result.metrics, "final_loss": result.final_loss, "split": result.split}
         if not is_first():
-            return Trained(result, metrics, self.config)
+            return Trained(result, metrics, self.config, history=result.history)
         sentence = self.verdict(result.metrics)
         return Trained(
-            result, metrics, self.config, notes=[sentence], lines=[*self.score_lines(result.metrics), sentence]
+            result,
+            metrics,
+            self.config,
+            notes=[sentence],
+            lines=[*self.score_lines(result.metrics), sentence],
+            history=result.history,
         )
 
     def _earlier_runs(self) -> list[Path]:

@@ -182,6 +182,7 @@ def test_a_model_that_knows_names_says_once_that_it_does_without_where_the_extra
     assert right > wrong + 0.2
 
 
+@pytest.mark.slow
 def test_what_a_base_makes_of_words_is_where_words_start_and_no_other_encoder() -> None:
     base = PretrainedSynergy.load(SHIPPED_BASE)
     assert base.encoder_kind == WORDS

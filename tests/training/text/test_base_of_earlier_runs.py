@@ -27,6 +27,7 @@ def train(work: Path, *earlier: Path, **changes: Any) -> Any:
     return result
 
 
+@pytest.mark.slow
 def test_a_training_on_the_same_data_takes_the_base_of_an_earlier_run_and_ends_the_same(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
