@@ -62,7 +62,11 @@ def _network(rows: Sequence[Any], seed: int) -> None:
         least = learnt[name]["least"]
         print(
             f"{name}: "
-            + ("never given: too often wrong in validation homes" if least is None else f"given from {least:.3f}")
+            + (
+                "never given: too few in validation homes, or too often wrong"
+                if least is None
+                else f"given from {least:.3f}"
+            )
         )
     print("\n".join(score_lines(result.metrics)), flush=True)
     print(json.dumps(result.metrics["test"]["model"]), file=sys.stderr)

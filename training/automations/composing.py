@@ -48,7 +48,7 @@ def compose(guess: Guess, asked: Asked) -> dict[Any, Any] | None:
                 if one not in named and domain_of(one) in _SWITCHED
             ]
             conditions = {"conditions": limits} if limits else {}
-            return {"triggers": [trigger], **conditions, "actions": actions, "mode": "single"}
+            return {"triggers": [trigger], **conditions, "actions": actions}
     return None
 
 

@@ -42,6 +42,7 @@ FORMAT = 1  # of KNOWLEDGE_FILE
 KNOWLEDGE_FILE = "requests.json"
 INDEXES_KEPT = 64  # of homes, while rows are prepared
 _LABELS = ("id", "alias", "description")  # keys that say nothing of what the automation does
+_DEFAULT_MODE = ("mode", "single")  # which Home Assistant takes where there is none
 
 
 class Example(NamedTuple):
@@ -65,7 +66,9 @@ class Example(NamedTuple):
 
 
 def examples(rows: Iterable[YamlRow], homes: Mapping[str, HomeIndex] | None = None) -> list[Example]:
-    """The rows as the model sees them; automations have today's keys and no id, alias or description.
+    """The rows as the model sees them.
+
+    Their automations have today's keys, no id, alias or description, and no mode that is the default.
 
     Args:
         rows: Requests with their automations.
@@ -81,7 +84,8 @@ def examples(rows: Iterable[YamlRow], homes: Mapping[str, HomeIndex] | None = No
 
 
 def _without_labels(automation: Mapping[Any, Any]) -> dict[Any, Any]:
-    return {key: value for key, value in with_current_keys(automation).items() if key not in _LABELS}
+    current = with_current_keys(automation)
+    return {key: value for key, value in current.items() if key not in _LABELS and (key, value) != _DEFAULT_MODE}
 
 
 class Answer(NamedTuple):
@@ -222,20 +226,20 @@ class YamlGenerator:
 
         What is read word by word comes first; then an answer that is given; of others the surest.
         """
-        found = [self._read(one) or Answer(None) for one in requests]
+        found = [self.read(one) for one in requests]
         unread = [i for i, one in enumerate(found) if one.automation is None]
         for i, written in zip(unread, self.written([requests[i] for i in unread]), strict=True):
             found[i] = max(self.ranked(requests[i]), written, key=lambda one: (one.automation is not None, *one.order))
         return found
 
     @staticmethod
-    def _read(request: Grounding) -> Answer | None:
+    def read(request: Grounding) -> Answer:
         """What the words of the request say."""
         if request.home is None:
-            return None
+            return Answer(None)
         automation = read_request(request.request, request.home)
         if automation is None or _refusals(automation, request.home.known):
-            return None
+            return Answer(None)
         return Answer(automation, 1.0, given=True, source="read")
 
     def ranked(self, request: Grounding) -> Answer:

@@ -96,7 +96,7 @@ class _Reader:
         if conditions:
             automation["conditions"] = conditions
         automation["actions"] = actions
-        return {**automation, "mode": "single"}
+        return automation
 
     # Conditions
 
