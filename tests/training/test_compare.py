@@ -243,21 +243,19 @@ def test_damaged_data_shows_on_the_rows_saved_before(tmp_path: Path) -> None:
     assert found.on_champion_rows.candidate.scores["mrr"] < 0.9 * found.on_champion_rows.champion.scores["mrr"]  # type: ignore[operator]
 
 
-@pytest.mark.parametrize(
-    "content", [b"", b"no gzip", *(gzip.compress(text, mtime=0) for text in (b"{}", b'{"format": 1}'))]
-)
-def test_saved_rows_that_cannot_be_read_are_an_error_in_one_line(tmp_path: Path, content: bytes) -> None:
+def test_saved_rows_that_cannot_be_read_are_an_error_in_one_line(tmp_path: Path) -> None:
     data = write(tmp_path / "homes.json", HOMES)
     model(tmp_path / "m.pth", data)
-    (tmp_path / "saved").write_bytes(content)
-    with pytest.raises(TrainingError, match="saved: holds no evaluation rows that can be read"):
-        compare(
-            comparer_of("gnn_synergy"),
-            tmp_path / "m.pth",
-            None,
-            open_source(json_input=str(data)),
-            champion_rows=tmp_path / "saved",
-        )
+    for content in (b"", b"no gzip", *(gzip.compress(text, mtime=0) for text in (b"{}", b'{"format": 1}'))):
+        (tmp_path / "saved").write_bytes(content)
+        with pytest.raises(TrainingError, match="saved: holds no evaluation rows that can be read"):
+            compare(
+                comparer_of("gnn_synergy"),
+                tmp_path / "m.pth",
+                None,
+                open_source(json_input=str(data)),
+                champion_rows=tmp_path / "saved",
+            )
 
 
 def test_another_kind_is_an_error_in_one_line(tmp_path: Path) -> None:

@@ -101,6 +101,7 @@ def test_a_loss_that_is_no_number_names_the_flag(base_folder: Path, tmp_path: Pa
         fitted(base, tmp_path, "lora", FitSettings(1, 1e-3, 4, 0))
 
 
+@pytest.mark.slow
 def test_an_update_is_the_same_however_many_rows_are_computed_together(base_folder: Path, tmp_path: Path) -> None:
     plain = load_base(str(base_folder))
     plain.model.config.dropout_rate = 0.0
