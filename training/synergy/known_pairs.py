@@ -52,9 +52,10 @@ class KnownPairs:
         action_rate = (known.sum(0) + PSEUDO_PAIRS) / (len(self._sources) * actions + PSEUDO_PAIRS / rate)
         pair_rate = (known + PSEUDO_PAIRS) / (np.outer(triggers, actions) + PSEUDO_PAIRS / action_rate)
         self._action_odds, self._pair_odds = np.log(action_rate / rate), np.log(pair_rate / action_rate)
-        self._class_pair_odds = self._of_class_pairs(home)
-        self._of_entities = self._about_entities(home)
-        self._repeated = RepeatedPairs(home.graph, self.pairs) if len(self.pairs) else None
+        if len(self.pairs):  # else no feature is read off it
+            self._class_pair_odds = self._of_class_pairs(home)
+            self._of_entities = self._about_entities(home)
+            self._repeated = RepeatedPairs(home.graph, self.pairs)
 
     def _of_class_pairs(self, home: EncodedHome) -> Floats:
         """``[classes * classes, BINS]``: log-odds of the pairs of a source, by classes and bin of name overlap.
@@ -124,7 +125,6 @@ class KnownPairs:
         be scored may be among the known ones.
         """
         domain, sources, repeated = home.home_domain, self._sources, self._repeated
-        assert repeated is not None
         sources_of_action = self._drives_of_sources[:, actions].T.tocsr()  # [a, sources]
         other_source = (triggers[:, None] != sources).astype(np.float32)
 

@@ -139,7 +139,6 @@ def train_synergy_model(
             "collect synergies (entity_1, entity_2, confidence) first"
         )
     device = device_of(device)
-    device = device_of(device)
     split = split or split_pairs(graphs)
     if split.strategy == "none" and encoder is not None:
         encoder = None if pretrained is None else encoder_of(pretrained.encoder_kind)

@@ -83,7 +83,7 @@ def test_a_long_text_is_cut_and_says_how_long_it_was() -> None:
 @pytest.mark.parametrize(
     ("text", "parts"),
     [
-        ("/work/data/my_homes.json", ["/", "work/", "data/", "my_", "homes.", "json"]),
+        ("/srv/data/my_homes.json", ["/", "srv/", "data/", "my_", "homes.", "json"]),
         ("at sqlite:///data/my-homes.db now", ["at sqlite:///", "data/", "my-", "homes.", "db now"]),
         ("<b>light.a</b>", ["&lt;b&gt;light.a&lt;/b&gt;"]),
         ("plain words, and a - dash", ["plain words, and a - dash"]),
