@@ -22,13 +22,16 @@ OUTPUT = ROOT / "simulation" / "training_data"
 @click.option("--seed", type=int, default=7, help="The same seed gives the same files, byte for byte.")
 @click.option("--homes", type=click.IntRange(min=1), default=HOMES, help="Number of homes; rows grow with them.")
 @click.option(
+    "--registry", is_flag=True, help="Homes with all that their registries would hold, for the most part settings."
+)
+@click.option(
     "--output",
     type=click.Path(file_okay=False, path_type=Path),
     default=OUTPUT,
     show_default="simulation/training_data of the project",
     help="Folder for the four files.",
 )
-def main(seed: int, homes: int, output: Path) -> None:
+def main(seed: int, homes: int, registry: bool, output: Path) -> None:
     """Write gnn_synergy, soft_prompt, pattern_detection and yaml_generation data of simulated homes.
 
     Each file is a JSON array with one home or row a line, ready for the training scripts' --json-input.
@@ -36,13 +39,14 @@ def main(seed: int, homes: int, output: Path) -> None:
     from simulation.automations import simulate_automations
     from simulation.homes import simulate_home
     from simulation.patterns import simulate_patterns
+    from simulation.registry import add_registry
     from simulation.requests import simulate_requests
 
     result_is_kept()
     counts = {model: max(1, rows * homes // HOMES) for model, rows in ROWS.items()}
     simulated = [simulate_home(seed, index) for index in range(homes)]
     files: dict[str, list[dict[str, Any]]] = {
-        "gnn_synergy": simulated,
+        "gnn_synergy": [add_registry(home, seed) for home in simulated] if registry else simulated,
         "soft_prompt": simulate_requests(seed, counts["soft_prompt"]),
         "pattern_detection": simulate_patterns(seed, simulated, counts["pattern_detection"]),
         "yaml_generation": simulate_automations(seed, simulated, counts["yaml_generation"]),

@@ -58,6 +58,7 @@ def build(
     """Read the homes, train, and write both files. Raises DataSourceError or TrainingError."""
     from data_sources import Home, HomeBuilder, LoadReport, open_source
     from simulation.homes import simulate_home
+    from simulation.registry import add_registry
     from training.runs.errors import TrainingError
     from training.synergy.config import SynergyConfig
     from training.synergy.job import SHIPPED_BASE
@@ -68,7 +69,7 @@ def build(
     real = [home for home in read if home.synergies]
     made = []
     for index in range(generated):
-        raw = simulate_home(GENERATED_SEED, index)
+        raw = add_registry(simulate_home(GENERATED_SEED, index), GENERATED_SEED)
         builder = HomeBuilder(LoadReport(where="generated"), f"generated_{index:03d}")
         builder.add_places(raw["areas"], raw["devices"])
         for entity in raw["entities"]:

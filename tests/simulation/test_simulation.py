@@ -218,3 +218,24 @@ def test_help_needs_no_more_than_click() -> None:
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True, capture_output=True, text=True)
     assert "--homes" in done.stdout
     assert done.stdout.endswith("[]\n")
+
+
+def test_a_registry_adds_what_nobody_automates_and_no_pair(tmp_path: Path) -> None:
+    write(tmp_path / "plain", "--homes", "4")
+    write(tmp_path / "whole", "--homes", "4", "--registry")
+    plain, whole = (json.loads((tmp_path / n / "gnn_synergy_data.json").read_text("utf-8")) for n in ("plain", "whole"))
+    assert [home["synergies"] for home in whole] == [home["synergies"] for home in plain]
+    for before, after in zip(plain, whole, strict=True):
+        old = ids_of(before)
+        assert [entity["entity_id"] for entity in after["entities"]][: len(old)] == [
+            entity["entity_id"] for entity in before["entities"]
+        ]
+        assert len(ids_of(after)) == len(after["entities"]) > 2 * len(old)
+        aside = [e for e in after["entities"] if e.get("entity_category") or e.get("hidden") or e.get("mirrors")]
+        assert len(aside) > len(after["entities"]) / 3
+        paired = {end for pair in pairs_of(after) for end in pair}
+        assert paired.isdisjoint(entity["entity_id"] for entity in aside)
+        names = {device["device_id"]: device["name"] for device in after["devices"]}
+        assert all(e["name"].startswith(names[e["device_id"]]) for e in aside if "device_id" in e)
+    homes = open_source(json_input=str(tmp_path / "whole" / "gnn_synergy_data.json")).read(Home)
+    assert sum(bool(entity.mirrors) for home in homes for entity in home.entities) > 0

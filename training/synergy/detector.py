@@ -91,6 +91,8 @@ EVIDENCE_OF_FEATURE = {
     "trigger_name_length": "the length of the trigger's name",
     "trigger_name_commonness": "how common the trigger's name is in this home",
     "trigger_can_act": "whether the trigger can act itself",
+    "set_aside": "whether the action is a setting, hidden, or only shows others",
+    "trigger_set_aside": "whether the trigger is a diagnostic, hidden, or only shows others",
     "driven": "how many triggers act on it already",
     "driven_by_domain": "how many triggers of this domain act on it already",
     "driven_by_namesakes": "the names of the triggers that act on it already",

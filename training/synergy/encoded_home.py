@@ -42,6 +42,9 @@ class EncodedHome:
         words: ``[n, WORDS_PER_ENTITY]`` indexes of the words of each entity's name in the vocabulary.
         can_act: ``[n]`` mask of the entities that can act.
         candidates: ``[c]`` indexes of the entities that can act.
+        counted: ``[n]`` mask of the entities that count in all that describes the home as a whole: those that are not
+            set aside, or all where all are.
+        usual_candidates: ``[u]`` the counted ones among the candidates, or all of these.
         home_domain: ``[n]`` index of each entity's domain among the home's own domains.
         home_class: ``[n]`` index of each entity's class among the home's own classes.
         word_vectors: ``[n, *]`` sparse rows of length 1: the idf of the rarest words of each name.
@@ -50,22 +53,28 @@ class EncodedHome:
         places: ``[n]`` bit sets of the places, such as kitchen, that each name tells.
         prominence: Feature -> ``[n]`` values: how much each entity's name stands out in the home.
         name_vectors: The vectors of the names; None without an encoder.
+
+    The settings and diagnostics of devices, which only a registry tells, change nothing between the other entities.
     """
 
     def __init__(
         self, graph: HomeGraph, vocabulary: Vocabulary, acting_domains: Sequence[str], encoder: Encoder | None = None
     ) -> None:
         self.graph = graph.without_pairs()
+        self.counted = ~graph.set_aside if not graph.set_aside.all() else np.ones(graph.size, dtype=bool)
         rare_words = ([graph.words[w] for w in row if w < len(graph.words)] for row in graph.rare_words.tolist())
-        self.word_vectors = _idf_rows(list(rare_words))
+        self.word_vectors = _idf_rows(list(rare_words), self.counted)
         tokens = [own_id + name for own_id, name in zip(graph.id_tokens, graph.name_tokens, strict=True)]
-        self.token_vectors = _idf_rows(tokens)
+        self.token_vectors = _idf_rows(tokens, self.counted)
         ids = (entity_id.partition(".")[2] for entity_id in graph.entity_ids)
-        self.ngram_vectors = _idf_rows([_ngrams(own_id, name) for own_id, name in zip(ids, graph.names, strict=True)])
+        ngrams = [_ngrams(own_id, name) for own_id, name in zip(ids, graph.names, strict=True)]
+        self.ngram_vectors = _idf_rows(ngrams, self.counted)
         self.places = np.array([places_of(own) for own in tokens], dtype=np.int64)
         self.home_domain = np.unique(np.array(graph.domains, dtype=object), return_inverse=True)[1].ravel()
         self.home_class = np.unique(np.array(graph.classes, dtype=object), return_inverse=True)[1].ravel()
-        self._centred = None if encoder is None or not graph.size else _centred(encoder(display_names(graph)))
+        self._centred = (
+            None if encoder is None or not graph.size else _centred(encoder(display_names(graph)), self.counted)
+        )
         self._index(vocabulary, acting_domains)
 
     def reindexed(self, vocabulary: Vocabulary, acting_domains: Sequence[str]) -> EncodedHome:
@@ -85,25 +94,32 @@ class EncodedHome:
         self.words = words[graph.rare_words]
         self.can_act = graph.acting(acting_domains)
         self.candidates = np.flatnonzero(self.can_act)
-        self.prominence = self._prominence()
-        self.name_vectors = None if self._centred is None else NameVectors(self._centred, self.candidates)
+        usual = self.candidates[self.counted[self.candidates]]
+        self.usual_candidates = usual if len(usual) else self.candidates
+        self.prominence = self._prominence(self.usual_candidates)
+        self.name_vectors = None if self._centred is None else NameVectors(self._centred, self.usual_candidates)
 
-    def _prominence(self) -> dict[str, npt.NDArray[np.float64]]:
+    def _prominence(self, candidates: Ints) -> dict[str, npt.NDArray[np.float64]]:
         first = [own_id[0] if own_id else "" for own_id in self.graph.id_tokens]
-        same_first = Counter(first)
-        same_domain = np.bincount(self.home_domain)[self.home_domain]
+        same_first = Counter(token for token, counted in zip(first, self.counted.tolist(), strict=True) if counted)
+        same_domain = np.bincount(self.home_domain, weights=self.counted)[self.home_domain]
         ngrams = self.ngram_vectors
-        mean_ngrams = ngrams[self.candidates].mean(0) if len(self.candidates) else np.zeros(ngrams.shape[1])
+        mean_ngrams = ngrams[candidates].mean(0) if len(candidates) else np.zeros(ngrams.shape[1])
         return {
-            "domain_crowd": np.log(same_domain / self.graph.size),
-            "name_crowd": np.log([same_first[token] for token in first]),
+            "domain_crowd": np.log(same_domain.clip(1) / self.counted.sum()),
+            "name_crowd": np.log([max(1, same_first[token]) for token in first]),
             "name_length": np.log1p(self.graph.word_count),
             "name_commonness": 10 * np.asarray(ngrams @ mean_ngrams),
         }
 
     def name_overlap(self, triggers: Ints, actions: Ints) -> Array:
-        """``[t, a]`` cosines, 0 to 1, of the ``word_vectors``."""
-        return cosine(self.word_vectors, triggers, actions)
+        """``[t, a]`` cosines, 0 to 1, of the ``word_vectors``; 0 within one device, whose name all have."""
+        return cosine(self.word_vectors, triggers, actions) * ~self.same_device(triggers, actions)
+
+    def same_device(self, triggers: Ints, actions: Ints) -> npt.NDArray[np.bool_]:
+        """``[t, a]`` mask of the pairs within one device."""
+        device = self.graph.device[triggers][:, None]
+        return np.asarray((device == self.graph.device[actions]) & (device >= 0))
 
     def compare_places(self, triggers: Ints, actions: Ints) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_]]:
         """``[t, a]`` masks: pairs in the same place, and pairs in different places.
@@ -159,9 +175,12 @@ def display_names(graph: HomeGraph) -> list[str]:
     return [name or own_id for name, own_id in zip(graph.names, ids, strict=True)]
 
 
-def _centred(vectors: Array) -> Array:
-    """``[n, dimensions]`` vectors without their mean, scaled to length 1: what all names share tells nothing."""
-    centred = vectors - vectors.mean(0)
+def _centred(vectors: Array, counted: npt.NDArray[np.bool_]) -> Array:
+    """``[n, dimensions]`` vectors without their mean, scaled to length 1: what all names share tells nothing.
+
+    The mean is that of the ``counted``.
+    """
+    centred = vectors - vectors[counted].mean(0)
     return np.asarray(centred / np.linalg.norm(centred, axis=1, keepdims=True).clip(LENGTH_FLOOR))
 
 
@@ -174,14 +193,14 @@ def _ngrams(own_id: str, name: str) -> list[str]:
     return parts
 
 
-def _idf_rows(documents: Sequence[Sequence[str]]) -> Any:
-    """``[n, terms]`` sparse rows of length 1: the idf of each distinct term of each document."""
+def _idf_rows(documents: Sequence[Sequence[str]], counted: npt.NDArray[np.bool_]) -> Any:
+    """``[n, terms]`` sparse rows of length 1: the idf among the ``counted`` of each distinct term of each document."""
     frequency: Counter[str] = Counter()
     distinct = [sorted(set(document)) for document in documents]
-    for document in distinct:
-        frequency.update(document)
+    for document, once in zip(distinct, counted.tolist(), strict=True):
+        frequency.update(dict.fromkeys(document, int(once)))
     index = {term: i for i, term in enumerate(frequency)}
-    idf = np.log((len(documents) + 1) / (np.array([*frequency.values(), 0.5]) + 0.5))[:-1].clip(0.01)
+    idf = np.log((counted.sum() + 1) / (np.array([*frequency.values(), 0.5]) + 0.5))[:-1].clip(0.01)
     columns = np.array([index[term] for document in distinct for term in document], dtype=np.int64)
     starts = np.concatenate([[0], np.cumsum([len(document) for document in distinct])])
     rows = csr_array((idf[columns].astype(np.float32), columns, starts), shape=(len(documents), max(1, len(index))))

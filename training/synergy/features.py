@@ -53,7 +53,7 @@ STARTING_WEIGHTS: dict[str, float] = {
     "same_place": 0.5,
     "other_place": -0.5,  # different areas; else each name tells a place that the other does not
     "same_area": 0.5,  # beside what the place says: 1 in the same area, -1 in different ones
-    "same_device": 0.0,
+    "same_device": 1.0,  # what the names of one device share counts for nothing
     "same_domain": 0.0,
     # How much the action's name stands out in its home.
     "domain_crowd": 0.0,  # log of the share of entities of its domain
@@ -66,6 +66,9 @@ STARTING_WEIGHTS: dict[str, float] = {
     "trigger_name_length": 0.0,
     "trigger_name_commonness": 0.0,
     "trigger_can_act": 0.0,
+    # Whether it is one that nobody automates (``HomeGraph.set_aside``).
+    "set_aside": -3.0,
+    "trigger_set_aside": -2.0,
     # The home's known pairs; all 0 where none is known.
     "driven": 0.0,  # how many triggers drive the action
     "driven_by_domain": 0.2,  # how many of the trigger's domain do
@@ -121,25 +124,27 @@ def pair_features(log_odds: LogOdds, home: EncodedHome, known: KnownPairs, trigg
 def _home_features(home: EncodedHome, overlap: Array, triggers: Ints, actions: Ints) -> dict[str, npt.ArrayLike]:
     """What trigger and action have in common, and how much the action's name stands out."""
     area, other_area = home.graph.area[triggers][:, None], home.graph.area[actions]
-    device = home.graph.device[triggers][:, None]
+    device = home.same_device(triggers, actions)
     names = home.name_vectors
     both_areas_known = (area >= 0) & (other_area >= 0)
     same_place, other_place = home.compare_places(triggers, actions)
     return {
         "name_overlap": overlap,
         "log_name_overlap": log_share(overlap),
-        "token_overlap": cosine(home.token_vectors, triggers, actions),
-        "letter_overlap": cosine(home.ngram_vectors, triggers, actions),
+        "token_overlap": cosine(home.token_vectors, triggers, actions) * ~device,
+        "letter_overlap": cosine(home.ngram_vectors, triggers, actions) * ~device,
         "same_name": overlap > 0.999,
-        "meaning": 0.0 if names is None else names.standardized_cosine(triggers, actions),
+        "meaning": 0.0 if names is None else names.standardized_cosine(triggers, actions) * ~device,
         "same_place": same_place,
         "other_place": other_place,
         "same_area": ((area == other_area) & both_areas_known) * 1.0 - (both_areas_known & (area != other_area)),
-        "same_device": (device == home.graph.device[actions]) & (device >= 0),
+        "same_device": device,
         "same_domain": home.home_domain[triggers][:, None] == home.home_domain[actions],
         **{name: values[actions] for name, values in home.prominence.items()},
         **{f"trigger_{name}": values[triggers][:, None] for name, values in home.prominence.items()},
         "trigger_can_act": home.can_act[triggers][:, None],
+        "set_aside": home.graph.set_aside[actions],
+        "trigger_set_aside": home.graph.set_aside[triggers][:, None],
     }
 
 

@@ -138,7 +138,10 @@ def build_graph(home: Home) -> HomeGraph:
     ids = [e.entity_id.partition(".")[2] for e in home.entities]
     spelt = [words_of(own_id) + words_of(e.name or "") for own_id, e in zip(ids, home.entities, strict=True)]
     names = [[canonical_word(word) for word in name] for name in spelt]
-    frequency = Counter(word for name in names for word in set(name))
+    set_aside = np.array([bool(e.hidden or e.entity_category or e.mirrors) for e in home.entities], dtype=bool)
+    frequency: Counter[str] = Counter()  # among the entities that are not set aside
+    for name, aside in zip(names, set_aside.tolist(), strict=True):
+        frequency.update(dict.fromkeys(name, int(not aside)))
     words = sorted(frequency)
     word_index = {word: i for i, word in enumerate(words)}
     n = len(home.entities)
@@ -176,7 +179,7 @@ def build_graph(home: Home) -> HomeGraph:
         rare_words=rare_words,
         area=area,
         device=device,
-        set_aside=np.array([bool(e.hidden or e.entity_category or e.mirrors) for e in home.entities], dtype=bool),
+        set_aside=set_aside,
         edges=edges,
         hubs={"area": areas, "device": devices, "token": len(words)},
         pairs=pairs,

@@ -47,8 +47,8 @@ class KnownPairs:
         known = np.zeros((domains, domains))
         np.add.at(known, (domain[trigger], domain[action]), 1)
         triggers = np.bincount(domain[self._sources], minlength=domains)
-        actions = np.bincount(domain[home.candidates], minlength=domains)
-        rate = max(len(self.pairs), 1) / max(len(self._sources) * len(home.candidates), 1)
+        actions = np.bincount(domain[home.usual_candidates], minlength=domains)
+        rate = max(len(self.pairs), 1) / max(len(self._sources) * len(home.usual_candidates), 1)
         action_rate = (known.sum(0) + PSEUDO_PAIRS) / (len(self._sources) * actions + PSEUDO_PAIRS / rate)
         pair_rate = (known + PSEUDO_PAIRS) / (np.outer(triggers, actions) + PSEUDO_PAIRS / action_rate)
         self._action_odds, self._pair_odds = np.log(action_rate / rate), np.log(pair_rate / action_rate)
@@ -62,7 +62,7 @@ class KnownPairs:
 
         They are shrunk towards those of the classes, and these towards the rate of all pairs of a source.
         """
-        classes, sources, candidates = int(home.home_class.max(initial=0)) + 1, self._sources, home.candidates
+        classes, sources, candidates = int(home.home_class.max(initial=0)) + 1, self._sources, home.usual_candidates
         counts = np.zeros((2, classes * classes * BINS))
         step = max(1, SOURCE_PAIRS // max(1, len(candidates)))
         for start in range(0, len(sources), step):
@@ -91,8 +91,10 @@ class KnownPairs:
 
         def rate_of(kind: Ints, found: npt.NDArray[np.float64]) -> Floats:
             """Log of the share of the others of its kind that are found, relative to that of all entities."""
-            rate = max(float(found.mean()), 1e-3) if n else 1e-3
-            of_kind, all_of_kind = np.bincount(kind, weights=found)[kind] - found, np.bincount(kind)[kind] - 1
+            found = found * home.counted
+            rate = max(float(found.sum() / home.counted.sum()), 1e-3) if n else 1e-3
+            of_kind = np.bincount(kind, weights=found)[kind] - found
+            all_of_kind = np.bincount(kind, weights=home.counted)[kind] - home.counted
             share = (of_kind + PSEUDO_PAIRS * rate) / (all_of_kind + PSEUDO_PAIRS)
             return np.asarray(np.log(share / rate), dtype=np.float32)
 

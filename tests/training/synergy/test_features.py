@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
 from support import as_home, home
 
+from simulation.homes import simulate_home
+from simulation.registry import add_registry
 from training.synergy.encoded_home import EncodedHome
 from training.synergy.features import FEATURES, column, pair_features, stack_features
-from training.synergy.graph import build_graph
+from training.synergy.graph import Ints, build_graph
 from training.synergy.known_pairs import KnownPairs
 from training.synergy.name_encoders import WORDS, encoder_of
 from training.synergy.pair_statistics import PairStatistics
@@ -75,3 +79,56 @@ def test_a_reindexed_home_is_as_one_encoded_anew() -> None:
         for one in (again, anew)
     ]
     assert torch.equal(*blocks)
+
+
+def encoded(rows: dict[str, Any]) -> tuple[EncodedHome, PairStatistics]:
+    graph = build_graph(as_home(rows))
+    vocabulary = Vocabulary.of([graph], [np.ones(len(graph.pairs), dtype=bool)])
+    one = EncodedHome(graph, vocabulary, (), encoder_of(WORDS))
+    statistics = PairStatistics(vocabulary)
+    statistics.add(one, graph.pairs, 1.0)
+    return one, statistics
+
+
+@pytest.mark.parametrize("share", [0.0, 0.5])
+def test_settings_diagnostics_and_groups_change_nothing_between_other_entities(share: float) -> None:
+    plain = simulate_home(1, 0)
+    old = {entity["entity_id"] for entity in plain["entities"]}
+    full = add_registry(plain, 1)
+    marked = ("entity_category", "hidden", "mirrors")
+    added = [e for e in full["entities"] if e["entity_id"] not in old and any(map(e.get, marked))]
+    assert len(added) > len(old)
+    home, statistics = encoded(plain)
+    odds, known = statistics.log_odds(), home_pairs(plain, share)
+    one, _ = encoded({**plain, "devices": full["devices"], "entities": plain["entities"] + added})
+    places = [one.graph.entity_ids.index(entity_id) for entity_id in home.graph.entity_ids]
+    blocks = []
+    for which, at in ((home, list(range(home.graph.size))), (one.reindexed(statistics.vocabulary, ()), places)):
+        index = np.array(at)
+        pairs = KnownPairs(which, index[known])
+        blocks.append(pair_features(odds, which, pairs, index, index[home.candidates]))
+    np.testing.assert_allclose(blocks[0], blocks[1], atol=1e-5)
+
+
+def test_what_the_entities_of_one_device_share_in_their_names_says_nothing() -> None:
+    entities = [
+        {"entity_id": "sensor.attic_plug_power", "name": "Attic Plug Power", "device_id": "d1"},
+        {"entity_id": "switch.attic_plug", "name": "Attic Plug", "device_id": "d1"},
+        {"entity_id": "binary_sensor.attic_motion", "name": "Attic Motion", "device_id": "d2"},
+        {"entity_id": "light.hall", "name": "Hall"},
+        {"entity_id": "light.porch", "name": "Porch"},
+    ]
+    one, statistics = encoded({"home_id": "h", "entities": entities, "synergies": []})
+    at = {entity_id: i for i, entity_id in enumerate(one.graph.entity_ids)}
+    triggers = np.array([at["sensor.attic_plug_power"], at["binary_sensor.attic_motion"]])
+    nothing = KnownPairs(one, np.empty((0, 2), dtype=np.int64))
+    block = pair_features(statistics.log_odds(), one, nothing, triggers, np.array([at["switch.attic_plug"]]))
+    for name in ("name_overlap", "log_name_overlap", "token_overlap", "letter_overlap", "same_name", "meaning"):
+        assert float(column(block, name)[0, 0]) == pytest.approx(0, abs=1e-6), name
+    assert all(column(block, name)[1, 0] > 0 for name in ("name_overlap", "token_overlap", "letter_overlap"))
+    assert column(block, "same_device")[:, 0].tolist() == [1, 0]
+
+
+def home_pairs(rows: dict[str, Any], share: float) -> Ints:
+    pairs = build_graph(as_home(rows)).pairs
+    return pairs[: int(share * len(pairs))]
