@@ -201,7 +201,11 @@ def suggest_automations(
 
 
 def _raised(score: float, by_hand: bool) -> float:
-    """A score; that of a pair that a person does by hand is halfway from it to 1, so never below ``MIN_SCORE``."""
+    """A score; that of a pair that a person does by hand is halfway from it to 1, so never below ``MIN_SCORE``.
+
+    Of the pairs seen in simulated homes all are habits (``benchmarks/recorder.py``). Real people are less regular, and
+    how many habits they want automated is not known, so half of that is taken.
+    """
     return (1 + score) / 2 if by_hand else score
 
 
