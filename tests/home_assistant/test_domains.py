@@ -25,6 +25,7 @@ from home_assistant.domains import (
     READ_ONLY_DOMAINS,
     SENSOR_DOMAINS,
     class_of,
+    is_internal,
 )
 from home_assistant.entity_id import (
     LOOSE_PATTERN,
@@ -151,3 +152,24 @@ def test_entity_ids_are_found_in_templates_and_not_in_addresses_or_calls(text: s
     assert replace_entity_ids(text, lambda entity_id: entity_id) == text
     renamed = replace_entity_ids(text, lambda entity_id: f"{domain_of(entity_id)}.new")
     assert list(entity_ids_in(renamed)) == [f"{domain_of(entity_id)}.new" for entity_id in ids]
+
+
+@pytest.mark.parametrize(
+    ("entity_id", "internal"),
+    [
+        ("switch.washer_child_lock", True),
+        ("switch.child_lock", True),
+        ("select.plug_indicator_mode", True),
+        ("light.camera_status_led", True),
+        ("sensor.hall_motion_linkquality", True),
+        ("binary_sensor.phone_update_available", True),
+        ("light.child_room", False),
+        ("switch.child_lock_reminder", False),
+        ("sensor.attic_recalibration", False),
+        ("sensor.pump_child_lock", False),  # what a switch sets, a sensor only tells
+        ("input_boolean.window_detection", False),  # a helper is a person's own
+        ("lock.auto_lock", False),
+    ],
+)
+def test_settings_and_diagnostics_are_told_by_their_names(entity_id: str, internal: bool) -> None:
+    assert is_internal(entity_id) is internal

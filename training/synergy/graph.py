@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from data_sources import Home
-from home_assistant.domains import READ_ONLY_DOMAINS, class_of
+from home_assistant.domains import READ_ONLY_DOMAINS, class_of, is_internal
 from home_assistant.household_words import canonical_word, tokens_of, words_of
 
 Ints = npt.NDArray[np.int64]
@@ -53,7 +53,8 @@ class HomeGraph:
         pairs: ``[p, 2]`` distinct (trigger, action) in ascending order. A bidirectional row gives two.
         weight: ``[p]`` confidence times 1 + ln(number of rows), scaled to a mean of 1 over the home.
         set_aside: ``[n]`` mask of the entities that nobody automates: those of a device's own settings and diagnostics,
-            hidden ones, and those that only show others again. A pair of one is still learnt from.
+            by their category or name, hidden ones, and those that only show others again. A pair of one is still learnt
+            from.
         groups: The automations of each pair. A pair without an automation is a group of its own, with its reverse.
         dismissed: ``[d, 2]`` distinct (trigger, action) in ascending order that a person refused; none is in ``pairs``.
     """
@@ -138,7 +139,10 @@ def build_graph(home: Home) -> HomeGraph:
     ids = [e.entity_id.partition(".")[2] for e in home.entities]
     spelt = [words_of(own_id) + words_of(e.name or "") for own_id, e in zip(ids, home.entities, strict=True)]
     names = [[canonical_word(word) for word in name] for name in spelt]
-    set_aside = np.array([bool(e.hidden or e.entity_category or e.mirrors) for e in home.entities], dtype=bool)
+    set_aside = np.array(
+        [bool(e.hidden or e.entity_category or e.mirrors or is_internal(e.entity_id)) for e in home.entities],
+        dtype=bool,
+    )
     frequency: Counter[str] = Counter()  # among the entities that are not set aside
     for name, aside in zip(names, set_aside.tolist(), strict=True):
         frequency.update(dict.fromkeys(name, int(not aside)))
