@@ -43,7 +43,7 @@ class EncodedHome:
         can_act: ``[n]`` mask of the entities that can act.
         candidates: ``[c]`` indexes of the entities that can act.
         counted: ``[n]`` mask of the entities that count in all that describes the home as a whole: those that are not
-            set aside, or all where all are.
+            internal, or all where all are.
         usual_candidates: ``[u]`` the counted ones among the candidates, or all of these.
         home_domain: ``[n]`` index of each entity's domain among the home's own domains.
         home_class: ``[n]`` index of each entity's class among the home's own classes.
@@ -61,7 +61,7 @@ class EncodedHome:
         self, graph: HomeGraph, vocabulary: Vocabulary, acting_domains: Sequence[str], encoder: Encoder | None = None
     ) -> None:
         self.graph = graph.without_pairs()
-        self.counted = ~graph.set_aside if not graph.set_aside.all() else np.ones(graph.size, dtype=bool)
+        self.counted = ~graph.internal if not graph.internal.all() else np.ones(graph.size, dtype=bool)
         rare_words = ([graph.words[w] for w in row if w < len(graph.words)] for row in graph.rare_words.tolist())
         self.word_vectors = _idf_rows(list(rare_words), self.counted)
         tokens = [own_id + name for own_id, name in zip(graph.id_tokens, graph.name_tokens, strict=True)]

@@ -66,9 +66,9 @@ STARTING_WEIGHTS: dict[str, float] = {
     "trigger_name_length": 0.0,
     "trigger_name_commonness": 0.0,
     "trigger_can_act": 0.0,
-    # Whether it is one that nobody automates (``HomeGraph.set_aside``).
-    "set_aside": -3.0,
-    "trigger_set_aside": -2.0,
+    # Whether it is hidden, or a setting or diagnostic of its device (``HomeGraph.internal``).
+    "internal": -2.0,
+    "trigger_internal": -2.0,
     # The home's known pairs; all 0 where none is known.
     "driven": 0.0,  # how many triggers drive the action
     "driven_by_domain": 0.2,  # how many of the trigger's domain do
@@ -143,8 +143,8 @@ def _home_features(home: EncodedHome, overlap: Array, triggers: Ints, actions: I
         **{name: values[actions] for name, values in home.prominence.items()},
         **{f"trigger_{name}": values[triggers][:, None] for name, values in home.prominence.items()},
         "trigger_can_act": home.can_act[triggers][:, None],
-        "set_aside": home.graph.set_aside[actions],
-        "trigger_set_aside": home.graph.set_aside[triggers][:, None],
+        "internal": home.graph.internal[actions],
+        "trigger_internal": home.graph.internal[triggers][:, None],
     }
 
 

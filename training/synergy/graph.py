@@ -52,9 +52,9 @@ class HomeGraph:
         hubs: Hub type -> number of hubs.
         pairs: ``[p, 2]`` distinct (trigger, action) in ascending order. A bidirectional row gives two.
         weight: ``[p]`` confidence times 1 + ln(number of rows), scaled to a mean of 1 over the home.
-        set_aside: ``[n]`` mask of the entities that nobody automates: those of a device's own settings and diagnostics,
-            by their category or name, hidden ones, and those that only show others again. A pair of one is still learnt
-            from.
+        internal: ``[n]`` mask of hidden entities, and of a device's own settings and diagnostics, by category or name.
+        set_aside: ``[n]`` mask of the entities that are not suggested: the internal ones, and those that only show
+            others again. A pair of one is still learnt from.
         groups: The automations of each pair. A pair without an automation is a group of its own, with its reverse.
         dismissed: ``[d, 2]`` distinct (trigger, action) in ascending order that a person refused; none is in ``pairs``.
     """
@@ -71,6 +71,7 @@ class HomeGraph:
     rare_words: Ints
     area: Ints
     device: Ints
+    internal: npt.NDArray[np.bool_]
     set_aside: npt.NDArray[np.bool_]
     edges: dict[str, Ints]
     hubs: dict[str, int]
@@ -139,13 +140,10 @@ def build_graph(home: Home) -> HomeGraph:
     ids = [e.entity_id.partition(".")[2] for e in home.entities]
     spelt = [words_of(own_id) + words_of(e.name or "") for own_id, e in zip(ids, home.entities, strict=True)]
     names = [[canonical_word(word) for word in name] for name in spelt]
-    set_aside = np.array(
-        [bool(e.hidden or e.entity_category or e.mirrors or is_internal(e.entity_id)) for e in home.entities],
-        dtype=bool,
-    )
-    frequency: Counter[str] = Counter()  # among the entities that are not set aside
-    for name, aside in zip(names, set_aside.tolist(), strict=True):
-        frequency.update(dict.fromkeys(name, int(not aside)))
+    internal = _mask(e.hidden or e.entity_category or is_internal(e.entity_id) for e in home.entities)
+    frequency: Counter[str] = Counter()  # among the entities that are not internal
+    for name, own in zip(names, internal.tolist(), strict=True):
+        frequency.update(dict.fromkeys(name, int(not own)))
     words = sorted(frequency)
     word_index = {word: i for i, word in enumerate(words)}
     n = len(home.entities)
@@ -183,7 +181,8 @@ def build_graph(home: Home) -> HomeGraph:
         rare_words=rare_words,
         area=area,
         device=device,
-        set_aside=set_aside,
+        internal=internal,
+        set_aside=internal | _mask(e.mirrors for e in home.entities),
         edges=edges,
         hubs={"area": areas, "device": devices, "token": len(words)},
         pairs=pairs,
@@ -191,6 +190,10 @@ def build_graph(home: Home) -> HomeGraph:
         groups=groups,
         dismissed=np.array(sorted(refused - set(map(tuple, pairs.tolist()))), dtype=np.int64).reshape(-1, 2),
     )
+
+
+def _mask(values: Iterable[object]) -> npt.NDArray[np.bool_]:
+    return np.array([bool(value) for value in values], dtype=bool)
 
 
 def _tokens(text: str) -> tuple[str, ...]:
