@@ -61,10 +61,10 @@ def main(data: Path, rows: int, batch_size: int, rounds: int, variant: tuple[boo
 
 def _measured(data: Path, rows: int, padded: bool, batch_size: int, alone: bool) -> dict[str, float]:
     from data_sources import PromptRow, open_source
+    from training.runs.memory import resident_bytes
     from training.text.backbone import TextPair, scratch_base
     from training.text.config import AdapterConfig
     from training.text.fit import Limits, fit, tokenized
-    from training.text.memory_forecast import resident_bytes
     from training.text.trainer import adapted, forecast
 
     read = open_source(json_input=str(data)).read(PromptRow)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import ByteSize, Field
 
 from training.runs.models import MODELS
 from training.runs.settings import Config, Positive, PositiveFloat, Seed, Setting
@@ -85,6 +85,16 @@ class SynergyOptions(SynergyModelPath):
             "of both differ by rounding and by what dropout draws."
         ),
     ] = "cpu"
+    memory: Annotated[
+        ByteSize | None,
+        Setting(
+            "Memory for the homes and for what is drawn from them, such as 64MB or 2GB; the others wait in a temporary "
+            "file. It changes no model. Libraries and the training itself take about 600 MB more.",
+            ("GNN_MEMORY",),
+            default="64MB, or a sixteenth of what is free if that is less",
+            metavar="SIZE",
+        ),
+    ] = None
     force: Annotated[bool, Setting("Train even if the model file exists, and replace it.")] = False
     accept_cold_start: Annotated[
         bool,

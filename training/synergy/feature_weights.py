@@ -7,14 +7,15 @@ action, are fitted together with those of the features, and their sum then becom
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from training.runs.distributed import add_up
+from training.runs.stored import Room, Stored
 from training.synergy.encoded_home import EncodedHome
 from training.synergy.features import FEATURES, column
 from training.synergy.network import SynergyNetwork
@@ -26,7 +27,7 @@ KNOWN_VIEWS = 4  # of each home as a partly known one, beside one as a new home
 # Rows of all homes together; a home gets at least MIN_ROWS. Candidates of one row, beside supervised actions.
 FIT_ROWS, MIN_ROWS, FIT_ACTIONS = 6_000, 32, 400
 FIT_PAIRS = 1_000_000  # of all views, 230 bytes each: bounds memory where one home drives thousands of actions
-MOMENT_ROWS = 65_536  # pairs whose squared features are in memory at a time
+CHUNK_PAIRS = 16_384  # whose features are in memory at a time where those of all do not fit
 # L2 strengths towards the starting weights of features and of name vectors. Above L2_PAIRS training pairs they shrink
 # as L2_PAIRS / number of pairs.
 FEATURE_L2, MEANING_L2, BIAS_L2 = 0.2, 0.02, 1e-4
@@ -57,6 +58,7 @@ def fit_feature_weights(
     views: ViewSampler,
     start: InitialWeights,
     rng: np.random.Generator,
+    room: Room,
 ) -> None:
     """Fit the weights of features and name vectors; set those of ``network`` and of ``statistics``.
 
@@ -67,26 +69,33 @@ def fit_feature_weights(
         views: Draws the views.
         start: The weights to start from.
         rng: Draws homes where there are more than ``FIT_HOMES``.
+        room: Memory for the features of the pairs.
     """
     chosen = list(homes.positives)
     if len(chosen) > FIT_HOMES:
         chosen = sorted(rng.choice(chosen, FIT_HOMES, replace=False).tolist())
     max_rows = rows_within_memory(homes, chosen)
     shown: dict[int, Tensor] = {}  # home -> [f] mask of the features that differ from 0 in it
-    fitted: list[tuple[EncodedHome, Block]] = []  # without their features, which take most of the memory
+    fitted: list[tuple[EncodedHome, Block]] = []  # of each block, which of its pairs are compared
+    features = ChunkedFeatures(room)
 
     def blocks() -> Iterator[Block]:
         for h in homes.own(chosen):
+            home = homes.home(h)
             for view in (views.new_home(h), *(views.partly_known(h) for _ in range(KNOWN_VIEWS))):
                 for block in views.blocks(h, view, max_rows[h], FIT_ACTIONS):
                     block = block._replace(weight=block.weight / KNOWN_VIEWS if len(view.known) else block.weight)
-                    fitted.append((homes.home(h), block._replace(features=torch.empty(0))))
+                    compared, none = block.compared, torch.zeros(())
+                    features.add(block.features[compared])
+                    kept = block._replace(positive=none, negative=compared, dismissed=none, features=none)
+                    fitted.append((home, kept))
                     shown[h] = shown.get(h, torch.zeros(len(FEATURES), dtype=torch.bool)) | (
                         block.features != 0
                     ).flatten(0, 1).any(0)
                     yield block
 
     pairs = ComparedPairs.of(blocks())
+    features.end()
     homes_showing = torch.stack([torch.zeros(len(FEATURES), dtype=torch.bool), *shown.values()]).sum(0).float()
     whole = pairs.positive_weight
     add_up(homes_showing, whole)
@@ -96,7 +105,7 @@ def fit_feature_weights(
     sum_of_shares = share.sum()
     add_up(sum_of_shares)
     share /= sum_of_shares
-    scale = _set_moments(network, pairs.features, share)
+    scale = _set_moments(network, features, share)
 
     weight, meaning = start.features.clone().requires_grad_(), start.meaning.clone().requires_grad_()
     bias = torch.full((), STARTING_BIAS, requires_grad=True)
@@ -112,7 +121,7 @@ def fit_feature_weights(
         penalty = FEATURE_L2 * ((weight - start.features) * scale).square().sum()
         penalty = penalty + MEANING_L2 * (meaning - start.meaning).square().sum()
         penalty = l2 * penalty + BIAS_L2 * bias.square()
-        value = pairs.loss(pairs.features @ weight + bias + trigger_meaning(), whole)
+        value = pairs.loss(features.weighted(weight) + bias + trigger_meaning(), whole)
         value.backward()  # type: ignore[no-untyped-call]
         value = value.detach()
         add_up(value, *(gradient_of(part) for part in (weight, bias, meaning)))  # of all processes' homes
@@ -125,9 +134,9 @@ def fit_feature_weights(
     with torch.no_grad():
         network.evidence_weight.copy_(weight)
         network.bias.copy_(bias)
-        column(pairs.features, "trigger_meaning").copy_(trigger_meaning())
+        fitted_meaning = trigger_meaning()
     statistics.set_meaning(meaning.detach())
-    _set_moments(network, pairs.features, share)
+    _set_moments(network, features, share, fitted_meaning)
 
 
 def gradient_of(parameter: Tensor) -> Tensor:
@@ -161,15 +170,77 @@ def rows_within_memory(homes: TrainingHomes, chosen: Sequence[int]) -> dict[int,
     return max_rows
 
 
-def _set_moments(network: SynergyNetwork, features: Tensor, share: Tensor) -> Tensor:
+class ChunkedFeatures:
+    """The features of ``k`` pairs, ``[CHUNK_PAIRS, f]`` at a time, of which a ``Room`` holds as many as it can.
+
+    Sums over pairs are sums of the chunks', whether they fit in memory or not: so the result is the same.
+    """
+
+    def __init__(self, room: Room) -> None:
+        self._chunks: Stored[Tensor] = Stored(room, lambda chunk: chunk.nbytes)
+        self._waiting: list[Tensor] = []  # less than a chunk
+        self._pairs = 0
+
+    def add(self, features: Tensor) -> None:
+        """Add the ``[*, f]`` features of more pairs."""
+        self._waiting.append(features)
+        self._pairs += len(features)
+        if self._pairs >= CHUNK_PAIRS:
+            *whole, rest = torch.split(torch.cat(self._waiting), CHUNK_PAIRS)
+            if len(rest) == CHUNK_PAIRS:
+                whole, rest = [*whole, rest], rest[:0]
+            for chunk in whole:
+                self._chunks.put(len(self._chunks), chunk.clone())
+            self._waiting, self._pairs = [rest.clone()], len(rest)
+
+    def end(self) -> None:
+        """Say that all pairs are added."""
+        if self._pairs or not self._chunks:
+            self._chunks.put(len(self._chunks), torch.cat([torch.zeros(0, len(FEATURES)), *self._waiting]))
+        self._waiting = []
+
+    def weighted(self, weight: Tensor) -> Tensor:
+        """``[k]`` sums of the features times their ``[f]`` weights."""
+        values: Tensor = _Weighted.apply(weight, self._chunks)  # type: ignore[no-untyped-call]
+        return values
+
+    def parts(self, values: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
+        """The features of each chunk, and those of ``[k]`` values that are its pairs'."""
+        yield from zip(self._chunks.values(), torch.split(values, CHUNK_PAIRS), strict=True)
+
+
+class _Weighted(torch.autograd.Function):
+    """Features times weights, a chunk at a time in both directions; autograd by itself would keep all chunks."""
+
+    @staticmethod
+    def forward(ctx: Any, weight: Tensor, chunks: Mapping[int, Tensor]) -> Tensor:
+        ctx.chunks = chunks
+        return torch.cat([chunk @ weight for chunk in chunks.values()])
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
+        parts = zip(ctx.chunks.values(), torch.split(gradients[0], CHUNK_PAIRS), strict=True)
+        return torch.stack([chunk.T @ gradient for chunk, gradient in parts]).sum(0), None
+
+
+def _set_moments(
+    network: SynergyNetwork, features: ChunkedFeatures, share: Tensor, meaning: Tensor | None = None
+) -> Tensor:
     """Set the network's mean and standard deviation of each feature, and return the ``[f]`` standard deviations.
 
-    They are those of the pairs of all processes. ``share`` are ``[k]`` weights of the pairs of this one, whose features
-    are ``[k, f]``; those of all have a sum of 1.
+    They are those of the pairs of all processes. ``share`` are ``[k]`` weights of the pairs of this one; those of all
+    have a sum of 1. ``meaning`` are the ``[k]`` values of ``trigger_meaning``, which are fitted.
     """
-    parts = list(zip(torch.split(features, MOMENT_ROWS), torch.split(share, MOMENT_ROWS), strict=True))
-    mean = torch.stack([part @ rows for rows, part in parts]).sum(0)
-    square = torch.stack([part @ rows.square() for rows, part in parts]).sum(0)
+    means, squares, first = [], [], 0
+    for rows, part in features.parts(share):
+        if meaning is not None:
+            own = meaning if meaning.dim() == 0 else meaning[first : first + len(rows)]
+            rows = rows.clone()
+            column(rows, "trigger_meaning").copy_(own)
+        means.append(part @ rows)
+        squares.append(part @ rows.square())
+        first += len(rows)
+    mean, square = torch.stack(means).sum(0), torch.stack(squares).sum(0)
     add_up(mean, square)
     scale = (square - mean.square()).clamp_min(0).sqrt()
     network.evidence_mean.copy_(mean)

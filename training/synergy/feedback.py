@@ -354,8 +354,8 @@ class FeedbackAudit(BaseModel):
         return cls(**whole)
 
 
-def labelled(homes: Sequence[Home], feedback: Feedback) -> tuple[list[Home], FeedbackAudit]:
-    """The homes with the answers as labels.
+def relabelled(homes: Iterable[Home], feedback: Feedback) -> tuple[dict[int, Home], FeedbackAudit]:
+    """The homes that get answers as labels.
 
     An accepted pair becomes a known pair with confidence 1 and the type ``accepted``, unless it is known. A dismissed
     one goes into ``Home.dismissed`` and out of the known pairs, unless an automation of the home does it: then the
@@ -366,12 +366,13 @@ def labelled(homes: Sequence[Home], feedback: Feedback) -> tuple[list[Home], Fee
         feedback: The answers.
 
     Returns:
-        The homes in their order, and what was found. An answer of which no pair can be used counts as one of unknown
-        entities.
+        Place among the homes -> the home with its labels, for those that get any; and what was found. An answer of
+        which no pair can be used counts as one of unknown entities.
     """
     counts: Counter[str] = Counter(damaged_lines=len(feedback.damaged) + feedback.cut_off)
-    found = []
-    for home in homes:
+    found, here = {}, set()
+    for place, home in enumerate(homes):
+        here.add(home.home_id)
         known = set(directed_pairs(home.synergies))
         automated = set(directed_pairs(s for s in home.synergies if s.automation_id is not None))
         entities = {entity.entity_id for entity in home.entities}
@@ -383,8 +384,8 @@ def labelled(homes: Sequence[Home], feedback: Feedback) -> tuple[list[Home], Fee
             counts[answer.answer if usable else "unknown_entities"] += 1
             counts[f"{answer.answer}_automated"] += bool(usable) and usable <= held
             (accepted if answer.answer == ACCEPTED else dismissed).update(usable - held)
-        found.append(_with_labels(home, accepted, dismissed) if accepted or dismissed else home)
-    here = {home.home_id for home in homes}
+        if accepted or dismissed:
+            found[place] = _with_labels(home, accepted, dismissed)
     others = (own for home_id, own in feedback.answers.items() if home_id not in here)
     counts["other_homes"] = sum(1 for own in others for _ in _by_answer(own))
     return found, FeedbackAudit(fingerprint=feedback.fingerprint(), **counts)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,17 +14,19 @@ from training.runs import artifacts
 from training.runs.distributed import all_do, all_say, first_hears, process_number, world_size
 from training.runs.errors import ModelFileError, TrainingError
 from training.runs.job import Published, SourceChoice, Trained, TrainingJob
+from training.runs.memory import default_room, give_back_freed
 from training.runs.model_card import model_card
 from training.runs.process import check_address_space
 from training.runs.progress import Progress
 from training.runs.run import described_source, log_source, provenance
 from training.runs.settings import read_config
+from training.runs.stored import InOrder, Room, Stored
 from training.runs.summary import TrainingSummary
 from training.runs.wording import many
 from training.synergy import name_encoders, report
 from training.synergy.audit import AnsweredAudit, SynergyAudit, audit_homes, digest_of
 from training.synergy.config import CPU, FORMAT_VERSION, NO_BASE, EvaluationOptions, SynergyConfig, SynergyOptions
-from training.synergy.feedback import FeedbackAudit, labelled, read_for_training
+from training.synergy.feedback import FeedbackAudit, read_for_training, relabelled
 from training.synergy.origin import is_whole, origin_of
 
 if TYPE_CHECKING:
@@ -39,7 +41,7 @@ SHIPPED_BASE = Path(__file__).resolve().parent / "base" / "synergy.safetensors"
 MANY_SHARED_HOMES = 10
 
 
-class SynergyJob(TrainingJob[list[Home], "TrainingResult"]):
+class SynergyJob(TrainingJob[Sequence[Home], "TrainingResult"]):
     """The training of the synergy model on whole homes."""
 
     model_type = Home.kind
@@ -52,6 +54,7 @@ class SynergyJob(TrainingJob[list[Home], "TrainingResult"]):
         self.model_path = self.options.model_path
         self.base_path = _base_path(self.options.base_model)
         self.encoder = name_encoders.best_encoder(sentences=not self.options.no_names)
+        self.room = Room(default_room() if self.options.memory is None else self.options.memory)
         self._answers: dict[str, Any] = {}  # what the audit says of them
         self.config = {
             **self.synergy.model_dump(),
@@ -98,31 +101,44 @@ class SynergyJob(TrainingJob[list[Home], "TrainingResult"]):
         except ModelFileError as error:
             raise ModelFileError(f"{error}; --force trains a new model and replaces this file") from error
 
-    def read(self, source: DataSource) -> list[Home]:
+    def read(self, source: DataSource) -> Sequence[Home]:
         """The homes by their ids, for no source promises an order, with the answers to suggestions as labels.
 
-        Where several processes train together, each reads those of its own shard.
+        Where several processes train together, each reads those of its own shard. Homes that do not fit in memory wait
+        in a file.
         """
         feedback = None if self.options.feedback is None else read_for_training(self.options.feedback)
-        homes = all_do(lambda: sorted(source.read(Home), key=lambda home: home.home_id))
+        give_back_freed()
+        stored, ids = Stored(self.room, _bytes_of_home), list[str]()
+
+        def take() -> None:
+            for home in source.read(Home):
+                stored.put(len(ids), home)
+                ids.append(home.home_id)
+
+        all_do(take)
+        places = sorted(range(len(ids)), key=ids.__getitem__)
+        homes = InOrder(stored, places)
         if world_size() > 1:
             source.check_together(all_say(source.report))
         if feedback is None:
             return homes
         if feedback.trouble is not None:
             log.warning("Note: %s", feedback.trouble)
-        found, answers = labelled(homes, feedback)
+        changed, answers = relabelled(homes, feedback)
         self._answers = {
             "feedback": FeedbackAudit.of_parts(all_say(answers)),
             "fingerprint": digest_of(chain.from_iterable(all_say([home.fingerprint() for home in homes]))),
         }
-        return found
+        for place, home in changed.items():
+            stored.put(places[place], home)
+        return homes
 
     def other_inputs(self) -> Mapping[str, Path | None]:
         """The file of answers."""
         return {"feedback": self.options.feedback}
 
-    def audit(self, rows: list[Home]) -> SynergyAudit:
+    def audit(self, rows: Sequence[Home]) -> SynergyAudit:
         """Distinct pairs, homes and automations, and what they cannot show."""
         audit = audit_homes(rows)
         return AnsweredAudit(**{**dict(audit), **self._answers}) if self._answers else audit
@@ -146,7 +162,7 @@ class SynergyJob(TrainingJob[list[Home], "TrainingResult"]):
             "rules do not replace it. Check the synergy table, or give --accept-cold-start"
         )
 
-    def train(self, rows: list[Home]) -> Trained[TrainingResult]:
+    def train(self, rows: Sequence[Home]) -> Trained[TrainingResult]:
         """Train from the pretrained model, where one is named, and judge on the pairs that are held out."""
         from training.synergy.page import largest_homes
         from training.synergy.pretrained import PretrainedSynergy
@@ -181,6 +197,7 @@ class SynergyJob(TrainingJob[list[Home], "TrainingResult"]):
                 pretrained=base,
                 encoder=self.encoder,
                 device=device,
+                room=self.room,
                 on_epoch=lambda epoch: _log_epoch(epoch, progress),
             )
         verdict = report.baseline_comparison(result.metrics)
@@ -225,6 +242,11 @@ class SynergyJob(TrainingJob[list[Home], "TrainingResult"]):
             f"trained on {summary.audit['distinct_pairs']} distinct pairs, saved to {path}",
             [*(str(path.parent / name) for name in published["files"]), str(artifacts.metadata_path(path))],
         )
+
+
+def _bytes_of_home(home: Home) -> int:
+    """About how many bytes a home takes in memory, as tracemalloc measures them."""
+    return 1_200 * (len(home.entities) + len(home.synergies))
 
 
 def _base_path(given: str | None) -> Path | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from data_sources import Home
@@ -110,13 +110,15 @@ def _scores(metrics: dict[str, Any]) -> list[Section]:
     ]
 
 
-def largest_homes(homes: Iterable[Home]) -> list[Home]:
+def largest_homes(homes: Sequence[Home]) -> list[Home]:
     """The homes of the most pairs that fit one page."""
+    ordered = sorted((-len(home.synergies), home.home_id, i, len(home.entities)) for i, home in enumerate(homes))
     found: list[Home] = []
-    for home in sorted(homes, key=lambda home: (-len(home.synergies), home.home_id)):
-        drawn = sum(len(other.entities) for other in found)
-        if len(found) < PICTURES and home.entities and drawn + len(home.entities) <= PICTURED:
-            found.append(home)
+    drawn = 0
+    for _, _, i, entities in ordered:
+        if len(found) < PICTURES and entities and drawn + entities <= PICTURED:
+            found.append(homes[i])
+            drawn += entities
     return found
 
 

@@ -162,7 +162,7 @@ def folds_of(graphs: Sequence[HomeGraph], split: Split, training: Mapping[int, I
     Returns:
         Home -> ``[p]`` folds of all its pairs.
     """
-    unit = find_same_homes([graphs[h] for h in training]).first
+    unit = find_same_homes(graphs[h] for h in training).first
     exports: dict[str, list[int]] = defaultdict(list)
     for h in training:
         exports[unit[graphs[h].home_id]].append(h)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import os
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from typing import Any, NamedTuple
@@ -21,6 +21,7 @@ from training.judging.splits import Part, unit_digests
 from training.runs.distributed import add_up, all_say, first_hears, first_says, process_number, world_size
 from training.runs.errors import TrainingError
 from training.runs.progress import Progress
+from training.runs.stored import InOrder, Room, Stored
 from training.synergy.config import AUTO, CPU, CUDA, NETWORK_EPOCHS, NETWORK_HOMES, NETWORK_PAIRS, SynergyConfig
 from training.synergy.convolution import sage_convolution
 from training.synergy.curves import curves_of
@@ -58,6 +59,7 @@ MAX_GRADIENT = 1.0
 # choose an epoch; the test part is ranked in full.
 VALIDATION_PAIRS, VALIDATION_CANDIDATES = 1_000_000, 1_000
 CALIBRATION_HOMES = 60
+HOMES_SAID = 500  # of each process, whose outlines are told in one message
 
 
 class Epoch(NamedTuple):
@@ -107,6 +109,7 @@ def train_synergy_model(
     pretrained: PretrainedSynergy | None = None,
     encoder: Encoder | None = None,
     device: str = CPU,
+    room: Room | None = None,
     provenance: Mapping[str, Any] | None = None,
     on_epoch: Callable[[Epoch], None] = lambda _: None,
 ) -> TrainingResult:
@@ -123,6 +126,8 @@ def train_synergy_model(
         encoder: Reads names. Where nothing can be held out, the pairs are too few to weigh what it says, and names are
             read by the pretrained model's encoder instead, or not at all without one.
         device: Where the epochs of the network run: ``cpu``, ``cuda``, or ``auto`` for the first GPU that is there.
+        room: Memory for the homes as the model reads them and for what is drawn from them; all stay in memory if not
+            given. It changes no number.
         provenance: Goes into the model file.
         on_epoch: Called after each epoch of the training that chooses the epoch.
 
@@ -130,7 +135,8 @@ def train_synergy_model(
         TrainingError: No home has a pair to learn from, no pair acts on an entity that can act, or the loss is no
             number.
     """
-    graphs, own = share_graphs([build_graph(home) for home in homes])
+    room = room or Room()
+    graphs, own = share_graphs(graphs_of(homes, room), room)
     if not any(len(graph.pairs) for graph in graphs):
         entities = sum(graph.size for graph in graphs)
         raise TrainingError(
@@ -143,7 +149,9 @@ def train_synergy_model(
     if split.strategy == "none" and encoder is not None:
         encoder = None if pretrained is None else encoder_of(pretrained.encoder_kind)
     config = config.model_copy(update={"epochs": epochs_for(graphs, config)})
-    trainer = SynergyTrainer(graphs, split, config, pretrained=pretrained, encoder=encoder, own=own, device=device)
+    trainer = SynergyTrainer(
+        graphs, split, config, pretrained=pretrained, encoder=encoder, own=own, device=device, room=room
+    )
     with Progress("Fitting the weights of the features"):
         trainer.fit_feature_weights()
     history, best_epoch = trainer.fit(config.epochs or 0, on_epoch)
@@ -158,6 +166,7 @@ def train_synergy_model(
             own=own,
             encoded=trainer.encoded,
             device=device,
+            room=room,
         )
         with Progress("Training on the training and validation homes", best_epoch, "epoch") as again:
             trainer.fit_feature_weights()
@@ -208,20 +217,49 @@ def device_of(asked: str) -> str:
     return f"{CUDA}:{int(os.environ.get('LOCAL_RANK', '0')) % torch.cuda.device_count()}"
 
 
-def share_graphs(own: Sequence[HomeGraph]) -> tuple[list[HomeGraph], frozenset[int]]:
+def graphs_of(homes: Iterable[Home], room: Room) -> Sequence[HomeGraph]:
+    """The graph of each home."""
+    graphs: Stored[HomeGraph] = Stored(room, _bytes_of_graph)
+    for number, home in enumerate(homes):
+        graphs.put(number, build_graph(home))
+    return InOrder(graphs, range(len(graphs)))
+
+
+def share_graphs(own: Sequence[HomeGraph], room: Room) -> tuple[Sequence[HomeGraph], frozenset[int]]:
     """The homes of all processes, and the indexes of those of this process.
 
     Others' homes have no names, edges or hubs: a process knows of them what decides the split, the vocabulary and the
     order of training (``HomeGraph.outline``). With one process they are ``own`` as they are.
     """
     if world_size() == 1:
-        return list(own), frozenset(range(len(own)))
-    found: list[tuple[str, bool, HomeGraph]] = []
-    for number, outlines in enumerate(all_say([graph.outline() for graph in own])):
-        mine = number == process_number()
-        found += [(graph.home_id, mine, graph) for graph in (own if mine else outlines)]
-    found.sort(key=lambda one: one[0])
-    return [graph for _, _, graph in found], frozenset(i for i, (_, mine, _) in enumerate(found) if mine)
+        return own, frozenset(range(len(own)))
+    graphs: Stored[HomeGraph] = Stored(room, _bytes_of_graph)
+    found: list[tuple[str, int, int, bool]] = []  # home id, process, number among all, whether this process has it
+    for start in range(0, max(all_say(len(own))), HOMES_SAID):
+        said = own[start : start + HOMES_SAID]
+        for process, outlines in enumerate(all_say([graph.outline() for graph in said])):
+            mine = process == process_number()
+            for graph in said if mine else outlines:
+                found.append((graph.home_id, process, len(graphs), mine))
+                graphs.put(len(graphs), graph)
+    found.sort(key=lambda one: one[:3])
+    return InOrder(graphs, [number for _, _, number, _ in found]), frozenset(
+        i for i, (_, _, _, mine) in enumerate(found) if mine
+    )
+
+
+# What objects of Python take, measured with tracemalloc on homes of 40 and 1,000 entities.
+def _bytes_of_graph(graph: HomeGraph) -> int:
+    return 650 * graph.size + 200 * len(graph.pairs)
+
+
+def _bytes_of_home(home: EncodedHome) -> int:
+    vectors = 0 if home.name_vectors is None else 2 * home.name_vectors.rows.nbytes
+    return 1_000 * home.graph.size + vectors
+
+
+def _bytes_of_blocks(blocks: Iterable[Block]) -> int:
+    return sum(block.features.nbytes + 10 * block.positive.numel() for block in blocks)
 
 
 def pretrain(
@@ -276,11 +314,12 @@ class SynergyTrainer:
             the same training have the others.
         encoded: The same homes, encoded by another trainer with the same encoder, which saves encoding them again.
         device: Where the epochs of the network run; all else runs on the CPU.
+        room: Memory for the encoded homes and for what is drawn from them; all stay in memory if not given.
 
     Attributes:
         vocabulary: The texts of the training homes and of the pretrained model.
         acting_domains: Read-only domains that act in the training homes.
-        encoded: The homes as the model reads them; None for those of other processes.
+        encoded: Home -> the home as the model reads it, for those of this process.
         homes: The training homes.
         statistics: What was counted on them.
         views: Draws views and blocks of them.
@@ -299,28 +338,30 @@ class SynergyTrainer:
         min_homes: int = 1,
         encoder: Encoder | None = None,
         own: frozenset[int] | None = None,
-        encoded: Sequence[EncodedHome | None] | None = None,
+        encoded: Mapping[int, EncodedHome] | None = None,
         device: str = CPU,
+        room: Room | None = None,
     ) -> None:
         self._graphs, self._split, self._config, self._pretrained = graphs, split, config, pretrained
         self._rng = np.random.default_rng(config.seed)
         torch.manual_seed(config.seed)
-        training = [(graph, mask) for h, graph in enumerate(graphs) if (mask := split.select(h, "train")).any()]
-        training_graphs = [graph for graph, _ in training]
-        self.vocabulary = Vocabulary.of(training_graphs, [mask for _, mask in training], min_homes)
+        training = {h: mask for h in range(len(graphs)) if (mask := split.select(h, "train")).any()}
+        training_graphs = InOrder(graphs, list(training))
+        self.vocabulary = Vocabulary.of(training_graphs, list(training.values()), min_homes)
         if pretrained is not None:
             self.vocabulary = self.vocabulary.plus(pretrained.vocabulary)
         self.acting_domains = acting_domains(training_graphs)
         self._device = torch.device(device)
         self._own = range(len(graphs)) if own is None else sorted(own)
         vocabulary, acting = self.vocabulary, self.acting_domains
-        self.encoded: list[EncodedHome | None] = [None] * len(graphs)
+        self._room = Room() if room is None else room
+        self.encoded: Stored[EncodedHome] = Stored(self._room, _bytes_of_home)
         for h in self._own:
-            known = None if encoded is None else encoded[h]
-            self.encoded[h] = (
+            self.encoded.put(
+                h,
                 EncodedHome(graphs[h], vocabulary, acting, encoder)
-                if known is None
-                else known.reindexed(vocabulary, acting)
+                if encoded is None
+                else encoded[h].reindexed(vocabulary, acting),
             )
         self.homes = TrainingHomes.of(graphs, self.encoded, split, acting, weights)
         counts = None if pretrained is None else pretrained.statistics
@@ -328,7 +369,7 @@ class SynergyTrainer:
         self.views = ViewSampler(self.homes, self.statistics, config.seed)
         domains, classes = len(self.vocabulary.domains) + 1, len(self.vocabulary.classes) + 1
         self.network = SynergyNetwork(domains, classes, config.hidden_dim, config.num_layers, sage_convolution)
-        vectors = (home.name_vectors for home in self.encoded if home is not None and home.name_vectors is not None)
+        vectors = (home.name_vectors for home in self.encoded.values() if home.name_vectors is not None)
         dimensions = max(all_say(next((found.rows.shape[1] for found in vectors), 0)))
         weight, meaning = torch.tensor(list(STARTING_WEIGHTS.values())), torch.zeros(dimensions, domains)
         if pretrained is not None:
@@ -341,9 +382,8 @@ class SynergyTrainer:
         self.start = InitialWeights(weight, meaning)
         self._validation = [] if split.strategy == "none" else self._sampled_tasks("validation")
         self._validation_pairs = sum(all_say(sum(int(task.positive.sum()) for task in self._validation)))
-        self._validation_features: dict[int, Tensor] = {}
-        self._kept: dict[int, list[tuple[Block, Block]]] = {}
-        self._room = KEPT_PAIRS
+        self._validation_features: Stored[Tensor] = Stored(self._room, lambda features: features.nbytes)
+        self._forget_blocks()
 
     @property
     def has_validation(self) -> bool:
@@ -367,7 +407,7 @@ class SynergyTrainer:
 
     def fit_feature_weights(self) -> None:
         """Fit the weights of the features and of name vectors (``feature_weights``)."""
-        fit_feature_weights(self.network, self.homes, self.statistics, self.views, self.start, self._rng)
+        fit_feature_weights(self.network, self.homes, self.statistics, self.views, self.start, self._rng, self._room)
 
     def fit(self, epochs: int, on_epoch: Callable[[Epoch], None] = lambda _: None) -> tuple[list[Epoch], int]:
         """Train the network and leave the weights of the best epoch in it.
@@ -401,8 +441,13 @@ class SynergyTrainer:
                 break
         self.network.load_state_dict(best_state)
         self.network.cpu().eval()
-        self._kept, self._room = {}, KEPT_PAIRS  # no later call needs them
+        self._forget_blocks()  # no later call needs them
         return history, best.number
+
+    def _forget_blocks(self) -> None:
+        self._kept: Stored[tuple[Block, Block]] = Stored(self._room, _bytes_of_blocks)
+        self._kept_of: Counter[int] = Counter()  # home -> how many of its blocks are kept
+        self._pairs_left = KEPT_PAIRS
 
     def _epoch(self, optimizer: torch.optim.Optimizer) -> float:
         self.network.train()
@@ -452,14 +497,15 @@ class SynergyTrainer:
 
     def _blocks(self, h: int) -> tuple[Block, Block]:
         """The blocks of a view of one home for one step, new or kept."""
-        kept = self._kept.setdefault(h, [])
-        if len(kept) == KEPT_BLOCKS:
-            return kept[int(self.views.rng(h).integers(KEPT_BLOCKS))]
+        kept = self._kept_of[h]
+        if kept == KEPT_BLOCKS:
+            return self._kept[h * KEPT_BLOCKS + int(self.views.rng(h).integers(KEPT_BLOCKS))]
         blocks = self.views.blocks(h, self.views.draw(h), STEP_ROWS, STEP_ACTIONS)
         pairs = sum(block.positive.numel() for block in blocks)
-        if self._room >= pairs:
-            self._room -= pairs
-            kept.append(blocks)
+        if self._pairs_left >= pairs:
+            self._pairs_left -= pairs
+            self._kept.put(h * KEPT_BLOCKS + kept, blocks)
+            self._kept_of[h] += 1
         return blocks
 
     def _validate(self) -> float:
@@ -478,7 +524,7 @@ class SynergyTrainer:
         if number not in self._validation_features:
             known = KnownPairs(home, task.known)
             features = pair_features(self.log_odds, home, known, task.triggers, task.actions)
-            self._validation_features[number] = features
+            self._validation_features.put(number, features)
         device = self.network.bias.device
         entity = self.network.eval().encode(collate([home], [task.known]).to(device))
         triggers, actions = torch.from_numpy(task.triggers), torch.from_numpy(task.actions)

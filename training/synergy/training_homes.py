@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -24,7 +24,7 @@ class TrainingHomes:
 
     Attributes:
         graphs: All homes, with their pairs.
-        encoded: The same homes as the model reads them; None for those of other processes.
+        encoded: Home -> the same as the model reads it, for those of this process.
         split: Which pairs train.
         candidates: Home -> number of its entities that can act, for the homes of ``positives``.
         positives: Home -> indexes into ``graphs[home].pairs`` of the training pairs whose action can act, for the homes
@@ -36,7 +36,7 @@ class TrainingHomes:
     """
 
     graphs: Sequence[HomeGraph]
-    encoded: Sequence[EncodedHome | None]
+    encoded: Mapping[int, EncodedHome]
     split: Split
     candidates: dict[int, int]
     positives: dict[int, Ints]
@@ -48,7 +48,7 @@ class TrainingHomes:
     def of(
         cls,
         graphs: Sequence[HomeGraph],
-        encoded: Sequence[EncodedHome | None],
+        encoded: Mapping[int, EncodedHome],
         split: Split,
         acting_domains: Sequence[str],
         weights: Sequence[float] | None = None,
@@ -57,7 +57,7 @@ class TrainingHomes:
 
         Args:
             graphs: All homes, with their pairs.
-            encoded: The same homes as the model reads them; None for those of other processes.
+            encoded: Home -> the same as the model reads it, for those of this process.
             split: Which pairs train.
             acting_domains: Read-only domains whose entities count as able to act.
             weights: What each home counts; all alike if not given.
@@ -77,7 +77,8 @@ class TrainingHomes:
         fold = folds_of(graphs, split, positives)
         dismissed = {}
         for h in positives:
-            pairs = graphs[h].dismissed[split.dismissed(h, graphs[h])]
+            graph = graphs[h]
+            pairs = graph.dismissed[split.dismissed(h, graph)]
             pairs = pairs[can_act[h][pairs[:, 1]]]
             if len(pairs):
                 own = np.full(len(pairs), fold[h][0]) if split.strategy == "home" else np.arange(len(pairs)) % FOLDS
@@ -87,13 +88,11 @@ class TrainingHomes:
 
     def own(self, homes: Iterable[int]) -> list[int]:
         """Those of ``homes`` that this process has encoded."""
-        return [h for h in homes if self.encoded[h] is not None]
+        return [h for h in homes if h in self.encoded]
 
     def home(self, h: int) -> EncodedHome:
         """A home that this process has encoded."""
-        home = self.encoded[h]
-        assert home is not None
-        return home
+        return self.encoded[h]
 
 
 class FoldStatistics:
@@ -116,10 +115,10 @@ class FoldStatistics:
     def __init__(self, homes: TrainingHomes, vocabulary: Vocabulary, pretrained: PairStatistics | None) -> None:
         by_fold = [PairStatistics(vocabulary) for _ in range(FOLDS)]
         for h in homes.own(homes.positives):
-            rows = homes.positives[h]
+            home, pairs, rows = homes.home(h), homes.graphs[h].pairs, homes.positives[h]
             folds = homes.fold[h][rows]
             for f in np.unique(folds).tolist():
-                by_fold[f].add(homes.home(h), homes.graphs[h].pairs[rows[folds == f]], homes.weight[h])
+                by_fold[f].add(home, pairs[rows[folds == f]], homes.weight[h])
         for statistics in by_fold:
             add_up(*statistics.counts.values())
         total = PairStatistics(vocabulary)

@@ -83,7 +83,6 @@ class ComparedPairs(NamedTuple):
     """The compared pairs of many blocks, ``k`` in all.
 
     Attributes:
-        features: ``[k, f]``.
         positive: ``[k]`` weights of the supervised pairs, 0 for negatives.
         negative: ``[k]`` numbers of negatives of its row that each pair stands for, 0 for supervised pairs.
         of_home: ``[k]`` numbers of negatives of its home that each pair stands for, 0 for supervised pairs.
@@ -92,7 +91,6 @@ class ComparedPairs(NamedTuple):
         weight: ``[k]`` what a pair of its home counts.
     """
 
-    features: Tensor
     positive: Tensor
     negative: Tensor
     of_home: Tensor
@@ -114,7 +112,6 @@ class ComparedPairs(NamedTuple):
             first += len(block.triggers)
             parts.append(
                 (
-                    block.features[compared],
                     block.positive[compared],
                     negative[compared],
                     of_home[compared],
@@ -125,7 +122,7 @@ class ComparedPairs(NamedTuple):
             )
         if not parts:
             none, no_index = torch.zeros(0), torch.zeros(0, dtype=torch.long)
-            return cls(torch.zeros(0, len(FEATURES)), none, none, none, no_index, no_index, none)
+            return cls(none, none, none, no_index, no_index, none)
         return cls(*(torch.cat(part) for part in zip(*parts, strict=True)))
 
     def to(self, device: torch.device) -> ComparedPairs:

@@ -58,8 +58,10 @@ class Vocabulary:
         first = find_same_homes(graphs).first if min_homes > 1 else {}
         texts: dict[str, dict[Table, set[str]]] = defaultdict(lambda: {table: set() for table in TABLES})
         for graph, mask in zip(graphs, training, strict=True):
+            # Where one home is enough, it does not matter which one: the texts of all are one set.
+            unit = first.get(graph.home_id, graph.home_id) if min_homes > 1 else ""
             for table in TABLES:
-                texts[first.get(graph.home_id, graph.home_id)][table].update(getattr(graph, table))
+                texts[unit][table].update(getattr(graph, table))
             pairs_of_entity = Counter(graph.pairs[mask].ravel().tolist())
             for entity, count in pairs_of_entity.items():
                 for word in graph.rare_words[entity].tolist():

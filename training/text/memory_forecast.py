@@ -1,9 +1,10 @@
-"""Forecast the memory of a fit, and read how much memory is available."""
+"""Forecast the memory of a fit."""
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
+
+from training.runs.memory import resident_bytes
 
 FLOAT = 4  # bytes; on a CPU all is float32
 # How many tensors a T5 layer keeps for the backward pass: for each token, tensors as wide as the model, the feed-
@@ -37,31 +38,3 @@ def expected_bytes(model: Any, rows: int, source: int, target: int) -> int:
     decoder = config.num_decoder_layers * (target * token + _SCORES * heads * target**2 + cross)
     logits = _LOGITS * target * config.vocab_size
     return resident_bytes() + _STARTING + FLOAT * int(_OPTIMIZER * trained + rows * (encoder + decoder + logits))
-
-
-def resident_bytes() -> int:
-    """Bytes of memory that this process holds now; 0 if the system does not say."""
-    try:
-        import resource
-
-        pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
-        return pages * resource.getpagesize()
-    except (ImportError, OSError, ValueError, IndexError):
-        return 0
-
-
-def available_bytes() -> int | None:
-    """Bytes that this process may hold in all: the container's limit or the machine's free memory; None if unknown."""
-    limits = []
-    for path in ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"):
-        try:
-            limits.append(int(Path(path).read_text(encoding="ascii")))
-        except (OSError, ValueError):  # absent, or "max"
-            continue
-    try:
-        for line in Path("/proc/meminfo").read_text(encoding="ascii").splitlines():
-            if line.startswith("MemAvailable:"):
-                limits.append(int(line.split()[1]) * 1024 + resident_bytes())
-    except (OSError, ValueError, IndexError):
-        pass
-    return min(limits, default=None)

@@ -30,6 +30,7 @@ from training.judging.splits import PARTS, Part, unit_digests
 from training.runs.artifacts import RUN_FILE, publish_folder, remove_tree
 from training.runs.distributed import first_says, is_first
 from training.runs.errors import ArtifactError, TrainingError, wrap_read_errors
+from training.runs.memory import available_bytes
 from training.runs.run import versions
 from training.runs.wording import one_line
 from training.text.backbone import (
@@ -46,7 +47,7 @@ from training.text.backbone import (
 )
 from training.text.config import SCRATCH, AdapterConfig, FitSettings, Limits, Pieces
 from training.text.fit import OnEpoch, fit, rows_at_once, tokenized
-from training.text.memory_forecast import available_bytes, expected_bytes
+from training.text.memory_forecast import expected_bytes
 from training.text.model import evaluate_adapter
 from training.text.splits import Split, split_by_query
 from training.text.unknown_tokens import spread, unknown_shares

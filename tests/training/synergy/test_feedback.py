@@ -23,11 +23,12 @@ from training.synergy.evaluation import ranking_task
 from training.synergy.feedback import (
     Answer,
     Feedback,
+    FeedbackAudit,
     Suggested,
     Verdict,
     answer_to,
     append,
-    labelled,
+    relabelled,
     showing_of,
     suggestion_id,
 )
@@ -55,6 +56,11 @@ def motion_to(kind: str, *rooms: str) -> list[tuple[str, str]]:
 
 
 # -- The file ----------------------------------------------------------------------------------------------------------
+
+
+def labelled(homes: list[Home], feedback: Feedback) -> tuple[list[Home], FeedbackAudit]:
+    changed, audit = relabelled(homes, feedback)
+    return [changed.get(place, home) for place, home in enumerate(homes)], audit
 
 
 def test_the_last_answer_to_a_pair_counts_in_any_order_of_actions(tmp_path: Path) -> None:

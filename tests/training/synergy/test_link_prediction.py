@@ -16,6 +16,8 @@ from support import as_home, home, row
 from training.judging.calibration import Calibration
 from training.judging.splits import Part, unit_digests
 from training.runs.errors import ModelFileError, TrainingError
+from training.runs.stored import Room
+from training.synergy import feature_weights
 from training.synergy.config import SynergyConfig
 from training.synergy.encoded_home import EncodedHome
 from training.synergy.evaluation import HomeScore, RankingTask, intervals, rank, ranking_task, summarize_runs
@@ -24,6 +26,7 @@ from training.synergy.features import FEATURES, KNOWN_FEATURES, column, pair_fea
 from training.synergy.graph import build_graph
 from training.synergy.known_pairs import KnownPairs
 from training.synergy.model import SynergyModel
+from training.synergy.name_encoders import WORDS, encoder_of
 from training.synergy.pair_statistics import PairStatistics
 from training.synergy.same_homes import MANY_PAIRS
 from training.synergy.splits import everything_trains, known_home_split, split_pairs
@@ -480,3 +483,13 @@ def test_a_known_pair_does_not_explain_itself(trained: TrainingResult) -> None:
     (unknown,) = trained.model.explain(entities, others, [pair])
     assert known == pytest.approx(unknown)
     assert trained.model.explain(entities, others, []) == []
+
+
+def test_a_model_is_the_same_however_few_homes_fit_in_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(feature_weights, "CHUNK_PAIRS", 500)
+    homes = [as_home(home(f"h{i}", rooms=("hall", f"room{i}"))) for i in range(5)]
+    models = [
+        train_synergy_model(homes, SynergyConfig(epochs=1), encoder=encoder_of(WORDS), room=room).model.to_bytes()
+        for room in (Room(), Room(0))
+    ]
+    assert models[0] == models[1]

@@ -23,6 +23,7 @@ from training.runs.distributed import MISSING_SECONDS, Watched
 from training.synergy.audit import audit_homes
 from training.synergy.command import train as train_synergy
 from training.synergy.config import SynergyConfig
+from training.synergy.features import FEATURES
 from training.synergy.feedback import FeedbackAudit
 from training.synergy.graph import HomeGraph, build_graph
 from training.synergy.network import DROPOUT
@@ -64,19 +65,21 @@ def test_losses_and_gradients_of_parts_add_up_to_those_of_the_whole(graphs: list
     homes = list(trainer.homes.positives)
     blocks = {h: trainer.views.blocks(h, trainer.views.draw(h), 8, 20) for h in homes}
 
-    def pairs_of(part: list[int]) -> ComparedPairs:
-        return ComparedPairs.of(block for h in part for block in blocks[h])
+    def pairs_of(part: list[int]) -> tuple[ComparedPairs, torch.Tensor]:
+        own = [block for h in part for block in blocks[h]]
+        features = [block.features[block.compared] for block in own]
+        return ComparedPairs.of(own), torch.cat(features) if features else torch.zeros(0, len(FEATURES))
 
     weight = trainer.network.evidence_weight
-    whole = pairs_of(homes)
-    loss = whole.loss(whole.features @ weight)
+    whole, features = pairs_of(homes)
+    loss = whole.loss(features @ weight)
     loss.backward()  # type: ignore[no-untyped-call]
     assert weight.grad is not None
     expected, weight.grad = weight.grad, None
     added = 0.0
     for part in (homes[:1], homes[1:], []):
-        pairs = pairs_of(part)
-        of_part = pairs.loss(pairs.features @ weight, whole.positive_weight)
+        pairs, features = pairs_of(part)
+        of_part = pairs.loss(features @ weight, whole.positive_weight)
         of_part.backward()  # type: ignore[no-untyped-call]
         added += float(of_part.detach())
     assert added == pytest.approx(float(loss.detach()), rel=1e-5)
