@@ -21,10 +21,12 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 from torch.nn import functional
 
+from training.runs.distributed import world_size
 from training.runs.errors import TrainingError, wrap_read_errors
 from training.runs.progress import Progress
 from training.text.backbone import TextPair, encode
 from training.text.config import CHECKPOINTS, FitSettings, Limits
+from training.text.row_dropout import RowDropout
 
 datasets.disable_progress_bars()
 
@@ -131,14 +133,16 @@ def fit(
     )
     best = _BestEpoch(model, work / _BEST)
     validating = validation_table is not None
+    dropout = RowDropout(settings.seed)
     trainer = _Trainer(
         model=model,
         args=arguments,
-        train_dataset=train_table.remove_columns("length"),
+        train_dataset=_filled(train_table.remove_columns("length"), settings.batch_size * arguments.world_size),
         eval_dataset=validation_table,
         processing_class=tokenizer,
         data_collator=transformers.DataCollatorForSeq2Seq(tokenizer, model=model),
         at_once=settings.at_once,
+        dropout=dropout,
         callbacks=[best, _EpochLines(on_epoch, "eval_loss")] if validating else [_EpochLines(on_epoch, "loss")],
     )
     trainer.remove_callback(transformers.PrinterCallback)
@@ -147,7 +151,7 @@ def fit(
     if checkpoints:
         trainer.add_callback(_MidEpochCheckpoints())
     newest = newest_checkpoint(work) if checkpoints else None
-    with _cheap_steps(model), Progress(title) as progress:
+    with _cheap_steps(model), dropout.applied(), Progress(title) as progress:
         trainer.add_callback(_Steps(progress))
         trainer.train(resume_from_checkpoint=None if newest is None else str(newest))
     history = _history(trainer.state.log_history)
@@ -156,6 +160,18 @@ def fit(
     if validating:
         best.restore(history)
     return history
+
+
+def _filled(table: Any, update: int) -> Any:
+    """The rows, and as many without a target that the last of the updates is whole.
+
+    Where several processes train together, accelerate would fill it up with rows that were trained on before.
+    """
+    missing = -len(table) % update if world_size() > 1 else 0
+    if not missing:
+        return table
+    empty = {"input_ids": [table[0]["input_ids"][-1:]] * missing, "labels": [[-100]] * missing}
+    return datasets.concatenate_datasets([table, datasets.Dataset.from_dict(empty, features=table.features)])
 
 
 def newest_checkpoint(work: Path) -> Path | None:
@@ -204,22 +220,24 @@ class GroupedByLength(torch.utils.data.Sampler[int]):
     resumed epoch would have another order.
 
     Args:
-        lengths: Tokens of each row.
         batch_size: Rows in a batch of all processes together.
         seed: Seed of the order.
+        rows: Rows of the table; those beyond ``lengths`` are empty and come last.
     """
 
-    def __init__(self, lengths: Sequence[int], batch_size: int, seed: int) -> None:
+    def __init__(self, lengths: Sequence[int], batch_size: int, seed: int, rows: int = 0) -> None:
         self._lengths, self._batch_size, self._seed = lengths, batch_size, seed
+        self._rows = max(rows, len(lengths))
         self.epoch = 0
 
     def __len__(self) -> int:
-        return len(self._lengths)
+        return self._rows
 
     def __iter__(self) -> Iterator[int]:
         generator = torch.Generator().manual_seed(self._seed * 1_000_003 + self.epoch)
         grouped = transformers.trainer_pt_utils.get_length_grouped_indices
-        return iter(grouped(self._lengths, self._batch_size, generator=generator))
+        yield from grouped(self._lengths, self._batch_size, generator=generator)
+        yield from range(len(self._lengths), self._rows)
 
 
 class _SetEpoch(transformers.TrainerCallback):  # type: ignore[misc]
@@ -282,9 +300,12 @@ class _BestEpoch(transformers.TrainerCallback):  # type: ignore[misc]
 class _Trainer(transformers.Seq2SeqTrainer):  # type: ignore[misc]
     _sampler: GroupedByLength
 
-    def __init__(self, *, at_once: Limits | None, **arguments: Any) -> None:
+    def __init__(self, *, at_once: Limits | None, dropout: RowDropout, **arguments: Any) -> None:
         super().__init__(**arguments)
-        self._at_once = at_once
+        self._at_once, self._dropout = at_once, dropout
+        validated = self.eval_dataset
+        targets = [] if validated is None else validated["labels"]
+        self._validated_target = sum(map(len, targets)) / max(1, len(targets))  # tokens of a row
 
     def training_step(self, model: Any, inputs: Any, num_items_in_batch: Any = None) -> Tensor:
         """Add up an update's gradients in batches of at most ``at_once`` tokens; processes synchronize at the last."""
@@ -295,25 +316,31 @@ class _Trainer(transformers.Seq2SeqTrainer):  # type: ignore[misc]
         for start in range(0, rows, together):
             some = {name: value[start : start + together] for name, value in inputs.items()}
             last = start + together >= rows
+            first = self.args.process_index * self.args.per_device_train_batch_size + start
+            self._dropout.begin(self.state.global_step, first, len(some["labels"]))
             with nullcontext() if last else self.accelerator.no_sync(model):
                 loss = loss + super().training_step(model, some, num_items_in_batch)
         return loss
 
     def group_by_length(self, lengths: Sequence[int]) -> None:
         together = self.args.train_batch_size * self.args.gradient_accumulation_steps * self.args.world_size
-        self._sampler = GroupedByLength(list(lengths), together, self.args.seed)
+        self._sampler = GroupedByLength(list(lengths), together, self.args.seed, len(self.train_dataset))
         self.add_callback(_SetEpoch(self._sampler))
 
     def compute_loss(
         self, model: Any, inputs: Any, return_outputs: bool = False, num_items_in_batch: Any = None
     ) -> Any:
-        """Mean cross-entropy over the target tokens of all processes; T5's own loss is a mean over one process's."""
+        """Mean cross-entropy over the target tokens of an update, or of the whole validation part.
+
+        T5's own loss is a mean over one batch's.
+        """
         # Training needs no cache, but T5's decoder has its own copy of the configuration, which switches it on.
         outputs = model(**{name: value for name, value in inputs.items() if name != "labels"}, use_cache=False)
         labels = inputs["labels"]
         total = functional.cross_entropy(outputs.logits.flatten(0, 1), labels.flatten(), reduction="sum")
         processes = self.args.world_size  # their gradients are averaged
-        tokens = (labels != -100).sum() if num_items_in_batch is None else num_items_in_batch / processes
+        # Validation takes the mean over rows of what each batch says.
+        tokens = self._validated_target * len(labels) if num_items_in_batch is None else num_items_in_batch / processes
         loss = total / tokens
         return (loss, outputs) if return_outputs else loss
 

@@ -28,7 +28,7 @@ from peft.utils.save_and_load import load_peft_weights
 from data_sources import normalized_query
 from training.judging.splits import PARTS, Part, unit_digests
 from training.runs.artifacts import RUN_FILE, publish_folder, remove_tree
-from training.runs.distributed import first_says, is_first
+from training.runs.distributed import first_says, is_first, world_size
 from training.runs.errors import ArtifactError, TrainingError, wrap_read_errors
 from training.runs.memory import available_bytes
 from training.runs.run import versions
@@ -56,7 +56,7 @@ log = logging.getLogger(__name__)
 
 VIRTUAL_TOKENS = 20
 SCRATCH_EPOCHS, SCRATCH_BATCH, SCRATCH_LEARNING_RATE = 30, 16, 3e-3
-BASE_RECIPE = 1  # a change of how a scratch base is made that no other part of the fingerprint shows raises it
+BASE_RECIPE = 2  # a change of how a scratch base is made that no other part of the fingerprint shows raises it
 SCRATCH_ROWS = 40_000  # over all epochs, so that large data takes fewer epochs
 
 
@@ -234,7 +234,8 @@ def _base(
         base = scratch_base(rows["train"], config.seed, scratch.pieces, alphabet_of=others, dropout=scratch.dropout)
         epochs = max(1, min(scratch.epochs, scratch.rows // len(rows["train"])))
         log.info("Scratch base: training a small T5 on %d rows, %d epochs", len(rows["train"]), epochs)
-        settings = FitSettings(epochs, SCRATCH_LEARNING_RATE, SCRATCH_BATCH, config.seed, warmup=0.1)
+        rows_each = -(-SCRATCH_BATCH // world_size())
+        settings = FitSettings(epochs, SCRATCH_LEARNING_RATE, rows_each, config.seed, warmup=0.1)
         with tokenized({"train": rows["train"]}, base.tokenizer, config.limits, work) as tables:
             fit(base.model, base.tokenizer, tables["train"], None, settings, work, title="Scratch base")
     if is_first():

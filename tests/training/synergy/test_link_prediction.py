@@ -487,6 +487,7 @@ def test_a_known_pair_does_not_explain_itself(trained: TrainingResult) -> None:
 
 def test_a_model_is_the_same_however_few_homes_fit_in_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(feature_weights, "CHUNK_PAIRS", 500)
+    monkeypatch.setattr(feature_weights, "FIT_HOMES", 2)
     homes = [as_home(home(f"h{i}", rooms=("hall", f"room{i}"))) for i in range(5)]
     models = [
         train_synergy_model(homes, SynergyConfig(epochs=1), encoder=encoder_of(WORDS), room=room).model.to_bytes()

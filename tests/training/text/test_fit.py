@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import torch
 from safetensors.torch import load_file
+from torch.nn import functional
 
 from training.runs.artifacts import link_target, move_link
 from training.runs.errors import TrainingError
@@ -16,6 +17,7 @@ from training.text import memory_forecast as memory
 from training.text.backbone import Base, TextPair, load_base, scratch_base
 from training.text.config import AdapterConfig, FitSettings, Limits
 from training.text.fit import GroupedByLength, fit, newest_checkpoint, rows_at_once, tokenized
+from training.text.row_dropout import RowDropout
 from training.text.trainer import adapted
 
 PAIRS = [
@@ -101,19 +103,57 @@ def test_a_loss_that_is_no_number_names_the_flag(base_folder: Path, tmp_path: Pa
         fitted(base, tmp_path, "lora", FitSettings(1, 1e-3, 4, 0))
 
 
+def test_what_is_dropped_of_a_row_depends_on_neither_its_batch_nor_its_padding() -> None:
+    dropout, ones = RowDropout(seed=3), torch.ones(8, 2, 12, 64)
+    with dropout.applied():
+        dropout.begin(5, 0, 8)
+        whole, again = (functional.dropout(ones, 0.25) for _ in range(2))
+        dropout.begin(5, 6, 2)
+        part = functional.dropout(ones[6:, :, :9, :40], 0.25)
+        dropout.begin(6, 6, 2)
+        next_update = functional.dropout(ones[6:, :, :9, :40], 0.25)
+        prompt = functional.dropout(torch.ones(5, 64), 0.25)
+        dropout.begin(6, 0, 8)
+        functional.dropout(ones, 0.25)
+        assert torch.equal(functional.dropout(torch.ones(5, 64), 0.25), prompt), "of no row"
+        assert torch.equal(functional.dropout(ones, 0.25, training=False), ones)
+    assert torch.equal(part, whole[6:, :, :9, :40])
+    assert not torch.equal(part, next_update)
+    assert not torch.equal(whole, again)
+    assert not torch.equal(whole[0], whole[1])
+    for axes in ((1, 2, 3), (0, 2, 3), (0, 1, 3), (0, 1, 2)):
+        assert (whole == 0).float().mean(axes).numpy() == pytest.approx(0.25, abs=0.12)
+    assert float((whole == 0).float().mean()) == pytest.approx(0.25, abs=0.01)
+    assert float(whole.max()) == pytest.approx(1 / 0.75)
+
+
+def test_attention_drops_what_dropout_drops() -> None:
+    dropout = RowDropout(seed=0)
+    query, key, value = torch.randn(3, 4, 2, 7, 8, generator=torch.Generator().manual_seed(0)).unbind()
+    bias = torch.zeros(4, 1, 7, 7)
+    bias[:, :, :, 5:] = -torch.inf
+    with dropout.applied():
+        dropout.begin(0, 0, 4)
+        found = functional.scaled_dot_product_attention(query, key, value, bias, dropout_p=0.5, scale=1.0)
+        masked = functional.scaled_dot_product_attention(query, key, value, bias == 0, dropout_p=0.5, scale=1.0)
+        dropout.begin(0, 0, 4)
+        expected = functional.dropout((query @ key.transpose(-2, -1) + bias).softmax(-1), 0.5) @ value
+    torch.testing.assert_close(found, expected)
+    assert not torch.equal(masked, found), "another call drops something else"
+    plain = functional.scaled_dot_product_attention(query, key, value, bias, scale=1.0)
+    torch.testing.assert_close(plain, (query @ key.transpose(-2, -1) + bias).softmax(-1) @ value)
+
+
 @pytest.mark.slow
 def test_an_update_is_the_same_however_many_rows_are_computed_together(base_folder: Path, tmp_path: Path) -> None:
-    plain = load_base(str(base_folder))
-    plain.model.config.dropout_rate = 0.0
-    plain.model.save_pretrained(tmp_path / "plain")
-    plain.tokenizer.save_pretrained(tmp_path / "plain")
     trained = {}
     for at_once in (None, Limits(30, 30), Limits(1, 1)):
-        base = load_base(str(tmp_path / "plain"))
+        base = load_base(str(base_folder))
+        assert base.model.config.dropout_rate > 0
         settings = FitSettings(2, 5e-3, 4, 0, at_once=at_once)
         work = tmp_path / str(at_once)
         work.mkdir()
-        model = adapted(base, AdapterConfig(lora_dropout=0.0), None)
+        model = adapted(base, AdapterConfig(), None)
         with tokenized(ROWS, base.tokenizer, Limits(64, 64), work) as tables:
             longest = max(len(row) for row in tables["train"]["input_ids"])
             history = fit(model, base.tokenizer, tables["train"], None, settings, work)

@@ -210,6 +210,22 @@ def test_two_processes_publish_one_run(tmp_path: Path) -> None:
     assert Suggester.load(run).suggest(ROWS[0]["query"])
 
 
+@pytest.mark.slow
+def test_one_process_and_two_train_the_same_adapter_on_the_same_batches(tmp_path: Path) -> None:
+    (tmp_path / "rows.json").write_text(json.dumps(ROWS[:-3]))
+    losses, torchrun = [], ["-m", "torch.distributed.run", "--nproc-per-node", "2"]
+    for name, launch, rows in (("one", [], "8"), ("two", torchrun, "4")):
+        arguments = f"--base-model scratch --learning-rate 0.005 --batch-size {rows} --json-input rows.json --epochs 2"
+        done = call_process(
+            *launch, str(SCRIPT), *arguments.split(), "--output-dir", name, cwd=tmp_path, env={"HF_HUB_OFFLINE": "1"}
+        )
+        assert done.returncode == 0, done.stderr
+        (run,) = [path for path in (tmp_path / name).iterdir() if path.name != "latest"]
+        history = json.loads((run / "training_run.json").read_text())["history"]
+        losses.append([row[name] for row in history for name in ("loss", "eval_loss")])
+    assert losses[0] == pytest.approx(losses[1], rel=0.01)
+
+
 def bad_base(folder: Path) -> None:
     config = transformers.GPT2Config(n_layer=1, n_head=1, n_embd=8, vocab_size=10)
     transformers.GPT2LMHeadModel(config).save_pretrained(folder)
