@@ -219,8 +219,10 @@ class _Weighted(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
-        parts = zip(ctx.chunks.values(), torch.split(gradients[0], CHUNK_PAIRS), strict=True)
-        return torch.stack([chunk.T @ gradient for chunk, gradient in parts]).sum(0), None
+        parts = torch.split(gradients[0], CHUNK_PAIRS)
+        # From the last one on, which is still in memory.
+        sums = [ctx.chunks[number].T @ parts[number] for number in reversed(range(len(parts)))]
+        return torch.stack(sums[::-1]).sum(0), None
 
 
 def _set_moments(

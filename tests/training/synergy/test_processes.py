@@ -13,6 +13,7 @@ from typing import Any
 
 import click
 import pytest
+import sqlalchemy as sa
 import torch
 from support import SCRIPT, as_home, call, call_process, environment, home
 
@@ -32,6 +33,7 @@ from training.synergy.trainer import SynergyTrainer, device_of
 from training.synergy.views import ComparedPairs
 
 QUICK = SynergyConfig(epochs=2)
+LISTS = ("entities", "synergies")
 TORCHRUN = ["-m", "torch.distributed.run", "--nproc-per-node", "2"]
 
 
@@ -165,6 +167,34 @@ def test_two_processes_train_the_model_that_one_does(homes: Path) -> None:
     for name, counted in one_model["log_odds"].items():
         if name != "meaning":  # that is fitted and not counted
             assert torch.allclose(counted, two_model["log_odds"][name], atol=1e-5), name
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("database", ["sqlite", "postgresql"])
+def test_processes_read_a_database_together_and_train_what_one_does(
+    database: str, homes: Path, request: pytest.FixtureRequest
+) -> None:
+    url = f"sqlite:///{homes.parent / 'homes.db'}" if database == "sqlite" else request.getfixturevalue("postgres_url")
+    raw = json.loads(homes.read_text())
+    rows = [{"home_id": f"h{i}", **{key: json.dumps(one[key]) for key in LISTS}} for i, one in enumerate(raw)]
+    engine = sa.create_engine(url.replace("postgresql://", "postgresql+psycopg://"), poolclass=sa.pool.NullPool)
+    columns = ["home_id", *LISTS]
+    with engine.begin() as connection:
+        connection.execute(sa.text(f"CREATE TABLE gnn_synergy ({', '.join(f'{name} TEXT' for name in columns)})"))
+        values = ", ".join(f":{name}" for name in columns)
+        connection.execute(sa.text(f"INSERT INTO gnn_synergy ({', '.join(columns)}) VALUES ({values})"), rows)
+    summaries = []
+    for name, launch in (("one", []), ("two", TORCHRUN)):
+        arguments = ["--data-source", "env:HOMES", "--model-path", f"{name}/m.pth", "--summary-path", f"{name}.json"]
+        done = call_process(*launch, str(SCRIPT), *arguments, "--epochs", "1", cwd=homes.parent, env={"HOMES": url})
+        assert done.returncode == 0, done.stderr
+        summaries.append(json.loads((homes.parent / f"{name}.json").read_text()))
+    one, two = summaries
+    assert one["audit"]["homes"] == 8
+    for equal in ("audit", "data_fingerprint", "load_report"):
+        assert one[equal] == two[equal]
+    for name, value in one["metrics"]["test"]["model"].items():
+        assert two["metrics"]["test"]["model"][name] == pytest.approx(value, abs=0.01), name
 
 
 @pytest.mark.slow
