@@ -8,11 +8,14 @@ from typing import Any, NamedTuple, cast
 from data_sources import DataSource, Home, HomeBuilder, LoadReport
 from training.judging.comparison import Comparer, EvaluationRows, Measured, dump_record
 from training.judging.splits import Part
+from training.runs.memory import default_room
+from training.runs.stored import Room
 from training.synergy.evaluation import HomeScore, macro_metrics, ranking_task, score_home
 from training.synergy.graph import HomeGraph, build_graph
 from training.synergy.model import SynergyModel
 from training.synergy.same_homes import MANY_PAIRS
 from training.synergy.splits import Split, Strategy, describe_split, split_of, split_pairs, without_seen
+from training.synergy.stored_homes import ReadHomes, graphs_of
 
 
 class HomeRows(NamedTuple):
@@ -24,15 +27,14 @@ class HomeRows(NamedTuple):
 
 
 def _select(source: DataSource, _max_samples: int | None) -> EvaluationRows[HomeRows]:
-    homes = sorted(source.read(Home), key=lambda home: home.home_id)
-    graphs = [build_graph(home) for home in homes]
+    room = Room(default_room())
+    homes = ReadHomes.of(source, room).homes
+    graphs = graphs_of(homes, room)
     split = split_pairs(graphs)
     part: Part = "train" if split.strategy == "none" else "test"
-    rows = [
-        HomeRows(home, graph, _pairs(split, graph, h, part))
-        for h, (home, graph) in enumerate(zip(homes, graphs, strict=True))
-    ]
-    return EvaluationRows(split.strategy, split.reason, [row for row in rows if row.test])
+    tested = [h for h in range(len(homes)) if split.select(h, part).any()]
+    rows = [HomeRows(homes[h], graphs[h], _pairs(split, graphs[h], h, part)) for h in tested]
+    return EvaluationRows(split.strategy, split.reason, rows)
 
 
 def _pairs(split: Split, graph: HomeGraph, h: int, part: Part) -> list[tuple[str, str]]:

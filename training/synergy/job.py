@@ -20,7 +20,7 @@ from training.runs.process import check_address_space
 from training.runs.progress import Progress
 from training.runs.run import described_source, log_source, provenance
 from training.runs.settings import read_config
-from training.runs.stored import InOrder, Room, Stored
+from training.runs.stored import Room
 from training.runs.summary import TrainingSummary
 from training.runs.wording import many
 from training.synergy import name_encoders, report
@@ -28,6 +28,7 @@ from training.synergy.audit import AnsweredAudit, SynergyAudit, audit_homes, dig
 from training.synergy.config import CPU, FORMAT_VERSION, NO_BASE, EvaluationOptions, SynergyConfig, SynergyOptions
 from training.synergy.feedback import FeedbackAudit, read_for_training, relabelled
 from training.synergy.origin import is_whole, origin_of
+from training.synergy.stored_homes import ReadHomes
 
 if TYPE_CHECKING:
     from training.synergy.trainer import Epoch, TrainingResult
@@ -109,16 +110,8 @@ class SynergyJob(TrainingJob[Sequence[Home], "TrainingResult"]):
         """
         feedback = None if self.options.feedback is None else read_for_training(self.options.feedback)
         give_back_freed()
-        stored, ids = Stored(self.room, _bytes_of_home), list[str]()
-
-        def take() -> None:
-            for home in source.read(Home):
-                stored.put(len(ids), home)
-                ids.append(home.home_id)
-
-        all_do(take)
-        places = sorted(range(len(ids)), key=ids.__getitem__)
-        homes = InOrder(stored, places)
+        read = all_do(lambda: ReadHomes.of(source, self.room))
+        homes = read.homes
         if world_size() > 1:
             source.check_together(all_say(source.report))
         if feedback is None:
@@ -131,7 +124,7 @@ class SynergyJob(TrainingJob[Sequence[Home], "TrainingResult"]):
             "fingerprint": digest_of(chain.from_iterable(all_say([home.fingerprint() for home in homes]))),
         }
         for place, home in changed.items():
-            stored.put(places[place], home)
+            read.replace(place, home)
         return homes
 
     def other_inputs(self) -> Mapping[str, Path | None]:
@@ -244,11 +237,6 @@ class SynergyJob(TrainingJob[Sequence[Home], "TrainingResult"]):
         )
 
 
-def _bytes_of_home(home: Home) -> int:
-    """About how many bytes a home takes in memory, as tracemalloc measures them."""
-    return 1_200 * (len(home.entities) + len(home.synergies))
-
-
 def _base_path(given: str | None) -> Path | None:
     if given == NO_BASE:
         return None
@@ -297,7 +285,8 @@ def evaluate(source: SourceChoice, options: EvaluationOptions) -> None:
     log.info("Model: %s, trained %s", options.model_path, origin_of(options.model_path, model.provenance))
     opened = source.open(Home.kind)
     with Progress("Reading", unit="row", counted=lambda: sum(opened.report.read.values())):
-        homes = sorted(opened.read(Home), key=lambda home: home.home_id)
+        give_back_freed()
+        homes = ReadHomes.of(opened, Room(default_room())).homes
     log_source(opened)
     seen = sorted({home.home_id for home in homes} & model.trained_on)
     if seen:

@@ -46,6 +46,7 @@ from training.synergy.pretrained import MIN_HOMES, PretrainedSynergy
 from training.synergy.same_homes import find_same_homes
 from training.synergy.scoring import HomeScorer
 from training.synergy.splits import Split, describe_split, everything_trains, known_home_split, pair_units, split_pairs
+from training.synergy.stored_homes import bytes_of_graph, graphs_of
 from training.synergy.training_homes import FoldStatistics, TrainingHomes
 from training.synergy.views import HIDDEN_SHARE, Block, ComparedPairs, ViewSampler
 from training.synergy.vocabulary import Vocabulary
@@ -217,14 +218,6 @@ def device_of(asked: str) -> str:
     return f"{CUDA}:{int(os.environ.get('LOCAL_RANK', '0')) % torch.cuda.device_count()}"
 
 
-def graphs_of(homes: Iterable[Home], room: Room) -> Sequence[HomeGraph]:
-    """The graph of each home."""
-    graphs: Stored[HomeGraph] = Stored(room, _bytes_of_graph)
-    for number, home in enumerate(homes):
-        graphs.put(number, build_graph(home))
-    return InOrder(graphs, range(len(graphs)))
-
-
 def share_graphs(own: Sequence[HomeGraph], room: Room) -> tuple[Sequence[HomeGraph], frozenset[int]]:
     """The homes of all processes, and the indexes of those of this process.
 
@@ -233,7 +226,7 @@ def share_graphs(own: Sequence[HomeGraph], room: Room) -> tuple[Sequence[HomeGra
     """
     if world_size() == 1:
         return own, frozenset(range(len(own)))
-    graphs: Stored[HomeGraph] = Stored(room, _bytes_of_graph)
+    graphs: Stored[HomeGraph] = Stored(room, bytes_of_graph)
     found: list[tuple[str, int, int, bool]] = []  # home id, process, number among all, whether this process has it
     for start in range(0, max(all_say(len(own))), HOMES_SAID):
         said = own[start : start + HOMES_SAID]
@@ -248,11 +241,7 @@ def share_graphs(own: Sequence[HomeGraph], room: Room) -> tuple[Sequence[HomeGra
     )
 
 
-# What objects of Python take, measured with tracemalloc on homes of 40 and 1,000 entities.
-def _bytes_of_graph(graph: HomeGraph) -> int:
-    return 650 * graph.size + 200 * len(graph.pairs)
-
-
+# What it takes in memory, as tracemalloc measures it on homes of 40 entities.
 def _bytes_of_home(home: EncodedHome) -> int:
     vectors = 0 if home.name_vectors is None else 2 * home.name_vectors.rows.nbytes
     return 1_000 * home.graph.size + vectors
