@@ -9,6 +9,7 @@ import pickle
 import sys
 import tempfile
 import weakref
+from array import array
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -134,11 +135,12 @@ class _File:
     """Pickled values in a file without a name, which is made when the first one is written.
 
     Attributes:
-        places: Key -> where its value is, the sizes of the parts of its pickle, and how many bytes it has in memory.
+        places: Key -> where its value is, the sizes of the parts of its pickle (packed, for there are many), and how
+            many bytes it has in memory.
     """
 
     def __init__(self) -> None:
-        self.places: dict[int, tuple[int, tuple[int, ...], int]] = {}
+        self.places: dict[int, tuple[int, bytes, int]] = {}
         self._file: IO[bytes] | None = None
         self._end = 0
 
@@ -160,15 +162,15 @@ class _File:
                 f"{folder or tempfile.gettempdir()}: what does not fit in memory cannot be kept here "
                 f"({error.strerror or error}); set TMPDIR to a folder with more room, or give a larger --memory"
             ) from error
-        lengths = tuple(part.nbytes for part in parts)
-        self.places[key] = self._end, lengths, size
+        lengths = array("Q", [part.nbytes for part in parts])
+        self.places[key] = self._end, lengths.tobytes(), size
         self._end += sum(lengths)
 
     def read(self, key: int) -> tuple[Any, int]:
         place, lengths, size = self.places[key]
+        content, *arrays = [bytearray(length) for length in memoryview(lengths).cast("Q")]
         assert self._file is not None
         self._file.seek(place)
-        content, *arrays = [bytearray(length) for length in lengths]
         for part in (content, *arrays):
             left = memoryview(part)
             while left:
@@ -192,7 +194,7 @@ def _pickled(value: Any) -> list[memoryview]:
     if torch is not None:  # whose own pickles copy a tensor three times
         pickler.dispatch_table = {**copyreg.dispatch_table, torch.Tensor: _tensor_as_array}
     pickler.dump(value)
-    return [content.getbuffer(), *(array.raw() for array in arrays)]
+    return [content.getbuffer(), *(one.raw() for one in arrays)]
 
 
 def _tensor_as_array(tensor: Any) -> tuple[Any, tuple[Any]]:
