@@ -87,7 +87,7 @@ def check(models: tuple[str, ...], require_distinct: bool, **options: Any) -> No
     _print_table(("model", "enough", "rows", "distinct"), rows)
     for model, state in found.items():
         for line in (state["why"], *state["warnings"]):
-            click.echo(f"{'Error: ' if model in unread else ''}{model}: {line}", err=model in unread)
+            _say(f"{'Error: ' if model in unread else ''}{model}: {line}", err=model in unread)
     sys.exit(FAILED if unread else 0)
 
 
@@ -185,7 +185,7 @@ def run(
             for model, state in summary["models"].items()
         ]
         _print_table(("model", "outcome", "live now", "time"), rows)
-        click.echo(f"{summary['message']}; {manager.summaries.folder / PAGE} shows it")
+        _say(f"{summary['message']}; {manager.summaries.folder / PAGE} shows it")
     sys.exit(FAILED if summary["status"] == "failed" else 0)
 
 
@@ -210,7 +210,7 @@ def list_versions(models: tuple[str, ...], as_json: bool, **options: Any) -> Non
         _print_json(found)
         return
     for model, versions in found.items():
-        click.echo(f"{model}: {many(len(versions), 'version')}")
+        _say(f"{model}: {many(len(versions), 'version')}")
         metric = spec_of(model).metric
         rows = [
             (
@@ -253,17 +253,17 @@ def show(model: str, version: str | None, as_json: bool, model_directory: Path) 
     if as_json:
         _print_json(described)
         return
-    click.echo(f"{model} {chosen} {' '.join(described['names'])}".rstrip())
-    click.echo(f"path: {described['path']}")
+    _say(f"{model} {chosen} {' '.join(described['names'])}".rstrip())
+    _say(f"path: {described['path']}")
     if described["verdict"]:
-        click.echo(f"verdict: {described['verdict']['verdict']}")
+        _say(f"verdict: {described['verdict']['verdict']}")
         for reason in described["verdict"]["reasons"]:
-            click.echo(f"  {reason}")
+            _say(f"  {reason}")
     for problem in described["problems"]:
-        click.echo(f"problem: {problem}")
+        _say(f"problem: {problem}")
     _print_table(("file", "sha256"), [(k, v[:12]) for k, v in described["manifest"]["files"].items()])
     for move in described["history"]:
-        click.echo(f"{move['time']} {move['from'] or 'nothing'} -> {move['to']} by {move['who']}: {move['reason']}")
+        _say(f"{move['time']} {move['from'] or 'nothing'} -> {move['to']} by {move['who']}: {move['reason']}")
 
 
 @main.command()
@@ -307,7 +307,7 @@ def prune(models: tuple[str, ...], keep: int, as_json: bool, **options: Any) -> 
         _print_json(removed)
         return
     for model, versions in removed.items():
-        click.echo(f"{model}: removed {', '.join(versions) or 'nothing'}")
+        _say(f"{model}: removed {', '.join(versions) or 'nothing'}")
 
 
 @main.command()
@@ -325,7 +325,7 @@ def verify(models: tuple[str, ...], as_json: bool, **options: Any) -> None:
     else:
         for model, found in problems.items():
             for line in found or ["all versions are whole"]:
-                click.echo(f"{model}: {line}")
+                _say(f"{model}: {line}")
     sys.exit(FAILED if any(problems.values()) else 0)
 
 
@@ -363,18 +363,28 @@ def _moved(model: str, aliases: Aliases, as_json: bool) -> None:
     if as_json:
         _print_json({"model": model, **vars(aliases)})
     else:
-        click.echo(f"{model}: {aliases.champion} is live, {aliases.previous or 'nothing'} was before")
+        _say(f"{model}: {aliases.champion} is live, {aliases.previous or 'nothing'} was before")
+
+
+def _say(line: str, err: bool = False) -> None:
+    from training.runs.progress import print_result
+    from training.runs.wording import wrapped
+
+    stream = sys.stderr if err else sys.stdout
+    print_result(wrapped(line, stream) + "\n", stream)
 
 
 def _print_json(content: Any) -> None:
-    click.echo(json.dumps(content, indent=2))
+    from training.runs.progress import print_result
+
+    print_result(json.dumps(content, indent=2) + "\n")
 
 
 def _print_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     from training.runs.wording import table_lines
 
     for line in table_lines([head, *rows], indent="", numbers=False):
-        click.echo(line)
+        _say(line)
 
 
 @contextmanager
@@ -390,9 +400,9 @@ def _one_line(verbose: bool) -> Iterator[None]:
 
         logging.getLogger(__name__).debug("traceback", exc_info=error if verbose else None)
         line = f"Error: {failure_line(error, known=(ManagerError,))}"
-        click.echo(line, err=True)
+        _say(line, err=True)
         if is_lost("stderr"):
-            click.echo(line)
+            _say(line)
         sys.exit(FAILED)
 
 

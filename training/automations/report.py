@@ -6,21 +6,20 @@ from collections.abc import Mapping
 from typing import Any
 
 from home_assistant.automation import Structure
+from training.runs.wording import table_lines
 from training.text.report import ScoredBy
 
-_HALF = {
-    "triggers": "half_triggers_f1", "services": "half_services_f1", "entities": "half_entities_f1",
-    "right": "half_right",
+_ANSWERS = {
+    "answered": "answered", "valid": "valid", "entities exist": "entities_exist", "exact": "exact_match",
+    "right": "right", "chrF": "chrf",
 }  # fmt: skip
-_COLUMNS = {
-    "answered": "answered", "valid": "valid", "entities exist": "entities_exist", "triggers": "triggers_f1",
-    "services": "services_f1", "entities": "entities_f1", "chrF": "chrf", "exact": "exact_match", "right": "right",
-}  # fmt: skip
+_PARTS = {"triggers": "triggers_f1", "services": "services_f1", "entities": "entities_f1"}
+_HALF = {title: f"half_{key}" for title, key in (*_PARTS.items(), ("right", "right"))}
 
 SCORED_BY = ScoredBy(
     "structure F1",
     1.0,
-    {key: title for title, key in _COLUMNS.items()},
+    {key: title for title, key in (_ANSWERS | _PARTS).items()},
     ("triggers_f1", "services_f1", "entities_f1", "valid"),
     {"nearest_request": "nearest request", "nearest_grounded": "nearest, grounded"},
 )
@@ -65,11 +64,9 @@ def score_lines(metrics: dict[str, Any]) -> list[str]:
     lines = [f"{title} scores, {measured['rows']} rows; triggers, services and entities are F1"]
     rows = {"this model": measured["model"]}
     rows |= {title: measured["baselines"][name] for name, title in SCORED_BY.baselines.items()}
-    for heading, columns in (("", _COLUMNS), ("the surer half", _HALF)):
-        lines.append(f"  {heading:<20}" + "".join(f"{column:>{len(column) + 2}}" for column in columns))
-        for label, row in rows.items():
-            cells = (_cell(row.get(key), key, len(column) + 2) for column, key in columns.items())
-            lines.append(f"  {label:<20}" + "".join(cells))
+    for heading, columns in (("answers", _ANSWERS), ("F1 of", _PARTS), ("of the surer half", _HALF)):
+        cells = [[label, *(_cell(row.get(key), key) for key in columns.values())] for label, row in rows.items()]
+        lines += table_lines([[heading, *columns], *cells])
     for example in measured["examples"]:
         lines.append(f"  request: {example['request']}")
         for what, automation in (("reference", example["wanted"]), ("generated", example["generated"])):
@@ -77,5 +74,5 @@ def score_lines(metrics: dict[str, Any]) -> list[str]:
     return [line.encode("ascii", "backslashreplace").decode() for line in lines]
 
 
-def _cell(value: float | None, key: str, width: int) -> str:
-    return f"{'-' if value is None else f'{value:.1f}' if key == 'chrf' else f'{value:.3f}':>{width}}"
+def _cell(value: float | None, key: str) -> str:
+    return "-" if value is None else f"{value:.1f}" if key == "chrf" else f"{value:.3f}"

@@ -8,10 +8,10 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import nullcontext
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TextIO
 
 from training.runs.distributed import is_first
-from training.runs.wording import many
+from training.runs.wording import many, wrapped
 
 log = logging.getLogger("training")
 
@@ -133,9 +133,10 @@ class Progress:
             if self._bar is None:
                 from tqdm import tqdm
 
-                self._bar = tqdm(desc=self.title, total=self.total, unit=self.unit, leave=False, ascii=True)
+                self._bar = tqdm(desc=self.title, total=self.total, unit=f" {self.unit}s", leave=False, ascii=True)
                 self._bar.start_t -= time.monotonic() - self._started
             self._bar.n = self.done
+            self._bar.bar_format = None if self._bar.n or self.total else "{desc}: {elapsed}"  # no step is counted
             self._bar.set_postfix_str(self._note, refresh=False)
             self._bar.refresh()
 
@@ -145,8 +146,22 @@ class Progress:
             self._bar = None
 
 
+def print_result(text: str, stream: TextIO | None = None) -> None:
+    """Write ``text`` to ``stream``, by default standard output; a bar on the same terminal gives way to it."""
+    with Progress._lock:
+        for stage in Progress._stages:
+            stage._close_bar()
+        stream = sys.stdout if stream is None else stream
+        stream.write(text)
+        stream.flush()
+
+
 class ConsoleHandler(logging.StreamHandler[Any]):
-    """Logs a line above the bar, if one is drawn."""
+    """Logs a line above the bar, if one is drawn. A terminal gets it ``wrapped``."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The text of the record for the stream."""
+        return wrapped(super().format(record), self.stream)
 
     def emit(self, record: logging.LogRecord) -> None:
         """Log one line."""

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import shutil
+import textwrap
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
+from typing import TextIO
 
 from data_sources import message_of
 
@@ -24,6 +27,24 @@ def table_lines(rows: Sequence[Sequence[str]], *, indent: str = "  ", numbers: b
             for number, (cell, width) in enumerate(zip(row, widths, strict=True))
         ]
         yield (indent + ("  " if fits else " ").join(cells)).rstrip()
+
+
+def wrapped(text: str, stream: TextIO) -> str:
+    """``text`` as ``stream`` shows it: on a terminal a line that is too long goes on in the next, at a space.
+
+    Elsewhere a line stays whole, for whoever searches a log.
+    """
+    if not stream.isatty():
+        return text
+    columns = shutil.get_terminal_size((COLUMNS, 24)).columns or COLUMNS
+    lines = []
+    for line in text.splitlines():
+        further = " " * (len(line) - len(line.lstrip()) + 2)
+        words = textwrap.TextWrapper(
+            columns, subsequent_indent=further, break_long_words=False, break_on_hyphens=False, expand_tabs=False
+        )
+        lines += [line] if len(line) <= columns else words.wrap(line)
+    return "\n".join(lines)
 
 
 def one_line(error: BaseException | None) -> str:

@@ -15,6 +15,7 @@ from training.runs import artifacts
 from training.runs.errors import ArtifactError, TrainingError
 from training.runs.job import SourceChoice
 from training.runs.process import check_address_space
+from training.runs.progress import print_result
 from training.runs.run import log_source
 from training.suggestions.config import SuggestOptions
 from training.suggestions.install import ConfigurationFolder
@@ -73,7 +74,7 @@ def suggest(source: SourceChoice, options: SuggestOptions) -> None:
     if configuration is not None:
         _install(found, configuration)
     elif output is None and options.html is None:
-        sys.stdout.write("---\n".join(_published(home, ascii_only=not _writes_unicode()) for home in found))
+        print_result("---\n".join(_published(home, ascii_only=not _writes_unicode()) for home in found))
     written = [*([] if output is None else _write(found, output)), *filter(None, [options.html])]
     memory.write()
     if not written:

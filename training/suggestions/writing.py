@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import Any
 
 from home_assistant.automation_file import checked_file
 from home_assistant.automation_yaml import dump_automations
-from training.runs.wording import many
+from training.runs.wording import COLUMNS, many
 from training.suggestions.ranking import HomeProposals
 from training.suggestions.recipes import printable
 
@@ -41,18 +42,18 @@ def to_yaml(found: HomeProposals, *, ascii_only: bool = False) -> str:
     """A list of automations for Home Assistant to include, with scores, reasons and notes as comments."""
     shown, of = len(found.proposals), f"{found.entities} entities and {found.known_pairs} known pairs"
     lines = [_comment(f"{many(shown, 'suggested automation')} for home {found.home_id} ({of})")]
-    lines.append(_comment(f"Order: {found.order}"))
-    lines += [_comment(f"Note: {note}") for note in found.notes]
+    lines += _comments(f"Order: {found.order}")
+    lines += [line for note in found.notes for line in _comments(f"Note: {note}")]
     lines += _left_out_lines(found.left_out)
     for number, proposal in enumerate(found.proposals, start=1):
-        lines += ["", _comment(f"{number}. {proposal.score:.2f}  {proposal.title}")]
-        lines += [_comment(f"why: {reason}", indent=3) for reason in proposal.reasons]
-        lines += [_comment(f"to adjust: {note}", indent=3) for note in proposal.adjust]
+        lines += ["", *_comments(f"{number}. {proposal.score:.2f}  {proposal.title}")]
+        for what, texts in (("why", proposal.reasons), ("to adjust", proposal.adjust)):
+            lines += [line for text in texts for line in _comments(f"{what}: {text}", indent=3)]
         if proposal.alternatives:
             more = len(proposal.alternatives) - SHOWN
             names = ", ".join(proposal.alternatives[:SHOWN])
             others = f" and {more} more" if more > 0 else ""
-            lines.append(_comment(f"as likely, or nearly: {names}{others}", indent=3))
+            lines += _comments(f"as likely, or nearly: {names}{others}", indent=3)
         body = dump_automations([proposal.automation], ascii_only=ascii_only, width=WIDTH)
         lines += body.rstrip("\n").split("\n")
     if not found.proposals:
@@ -65,13 +66,22 @@ def _comment(text: str, indent: int = 0) -> str:
     return f"# {' ' * indent}{printable(text)}"
 
 
+def _comments(text: str, indent: int = 0) -> list[str]:
+    """A comment in lines that fit a terminal; a further line stands deeper."""
+    width = COLUMNS - len("# ") - indent
+    lines = textwrap.wrap(
+        printable(text), width, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False
+    )
+    return [_comment(line, indent) for line in lines]
+
+
 def _left_out_lines(left_out: Mapping[str, int]) -> list[str]:
     if not left_out:
         return []
     shown = list(left_out.items())[:SHOWN]
     others = sum(left_out.values()) - sum(pairs for _, pairs in shown)
     lines = [_comment(f"Left out: {sum(left_out.values())} pairs that score well:")]
-    lines += [_comment(f"{pairs}: {why}", indent=3) for why, pairs in shown]
+    lines += [line for why, pairs in shown for line in _comments(f"{pairs}: {why}", indent=3)]
     return lines + ([_comment(f"{others}: other reasons; a .json output lists them all", indent=3)] if others else [])
 
 

@@ -12,7 +12,7 @@ import pytest
 
 from training.runs import progress
 from training.runs.process import configure_logging
-from training.runs.progress import Progress
+from training.runs.progress import Progress, print_result
 
 
 @pytest.fixture
@@ -79,6 +79,22 @@ def test_on_a_terminal_a_bar_is_drawn_and_taken_away(console: io.StringIO, monke
         until(terminal, "10/30")
         until(terminal, "loss 0.500")
     assert terminal.getvalue().endswith("\r")
+    assert console.getvalue() == ""
+
+
+def test_a_result_is_printed_where_the_bar_was(
+    console: io.StringIO, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    terminal = io.StringIO()
+    monkeypatch.setattr(terminal, "isatty", lambda: True)
+    monkeypatch.setattr(sys, "stderr", terminal)
+    monkeypatch.setattr(progress, "_REFRESH_SECONDS", 60.0)
+    with Progress("Working", bar_at_once=True):
+        assert "Working: 00:00" in terminal.getvalue(), "no step is counted, so none is shown"
+        print_result("a result\n")
+        assert terminal.getvalue().endswith("\r")
+        assert terminal.getvalue().rstrip().endswith("00:00")
+    assert capsys.readouterr().out == "a result\n"
     assert console.getvalue() == ""
 
 

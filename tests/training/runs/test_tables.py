@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import re
 from collections.abc import Callable, Iterable
 
@@ -9,10 +10,11 @@ import pytest
 from support import ROOT
 
 from retraining_manager.models import SPECS
+from training.automations import report as automations
 from training.judging.metrics import METRICS
 from training.patterns import report as patterns
 from training.patterns.model import CANDIDATES
-from training.runs.wording import COLUMNS, table_lines
+from training.runs.wording import COLUMNS, table_lines, wrapped
 from training.synergy import report as synergy
 from training.text import report as text
 
@@ -51,6 +53,14 @@ def text_table() -> Iterable[str]:
     return text.score_lines({"test": measured})
 
 
+def yaml_table() -> Iterable[str]:
+    names = ("answered", "valid", "entities_exist", "exact_match", "right", "triggers_f1", "services_f1", "entities_f1")
+    row = {**dict.fromkeys(names, 1.0), "chrf": 100.0}
+    row |= {f"half_{name}": 1.0 for name in names}
+    baselines = dict.fromkeys(automations.SCORED_BY.baselines, row)
+    return automations.score_lines({"test": {"rows": 12_345, "model": row, "baselines": baselines, "examples": []}})
+
+
 def versions_table() -> Iterable[str]:
     longest = max((spec.metric for spec in SPECS.values()), key=len)
     return table_lines(
@@ -64,7 +74,7 @@ def versions_table() -> Iterable[str]:
 
 
 @pytest.mark.parametrize(
-    "table", [synergy_table, pattern_table, text_table, versions_table], ids=lambda of: of.__name__
+    "table", [synergy_table, pattern_table, text_table, yaml_table, versions_table], ids=lambda of: of.__name__
 )
 def test_a_table_fits_a_terminal(table: Callable[[], Iterable[str]]) -> None:
     lines = list(table())
@@ -83,6 +93,21 @@ def test_columns_move_together_where_the_table_would_be_too_wide(wide: int, gap:
 
 def test_words_stand_to_the_left() -> None:
     assert list(table_lines([["name", "what"], ["a", "b"]], indent="", numbers=False)) == ["name  what", "a     b"]
+
+
+@pytest.mark.parametrize("columns", [80, 40])
+def test_a_sentence_goes_on_in_the_next_line_on_a_terminal_alone(monkeypatch: pytest.MonkeyPatch, columns: int) -> None:
+    monkeypatch.setenv("COLUMNS", str(columns))
+    path = "/" + "folder/" * 20
+    text = f"  {'word ' * 30}end\nshort\nsaved: {path}"
+    terminal = io.StringIO()
+    assert wrapped(text, terminal) == text
+    monkeypatch.setattr(terminal, "isatty", lambda: True)
+    lines = wrapped(text, terminal).splitlines()
+    assert " ".join(line.strip() for line in lines) == " ".join(line.strip() for line in text.splitlines())
+    assert [line for line in lines if len(line) > columns] == [f"  {path}"], "a path stays whole"
+    assert lines[0].startswith("  word")
+    assert lines[1].startswith("    word")
 
 
 def test_no_command_colours_what_it_prints() -> None:

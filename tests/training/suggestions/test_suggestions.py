@@ -25,6 +25,7 @@ from home_assistant.domains import DOMAINS, READ_ONLY_DOMAINS
 from training.runs.artifacts import to_json
 from training.runs.errors import ArtifactError, ModelFileError, TrainingError
 from training.runs.job import SourceChoice
+from training.runs.wording import COLUMNS
 from training.suggestions.actions import NoRecipeError
 from training.suggestions.command import suggest as main
 from training.suggestions.config import SuggestOptions
@@ -499,8 +500,10 @@ def test_the_words_on_the_order_are_true(model: SynergyModel) -> None:
         scores = [proposal.score for proposal in found.proposals]
         assert diverse or scores == sorted(scores, reverse=True)
         assert ("--no-diverse" in found.order) == diverse
-        header = to_yaml(found).splitlines()[1]
-        assert header == f"# Order: {found.order}"
+        above, _, _ = to_yaml(found).partition("\n\n")
+        header = " ".join(line.removeprefix("#").strip() for line in above.splitlines())
+        assert f"# Order: {found.order}" in f"# {header.partition(') ')[2]}"
+        assert max(map(len, above.splitlines())) <= COLUMNS
         assert ("may rise and fall" in header) == diverse
         assert to_dict(found)["order"] == found.order
 
