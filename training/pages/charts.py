@@ -136,9 +136,11 @@ def _tick(value: float) -> str:
     return f"{value:g}" if abs(value) < 10_000 else f"{value:,.0f}"
 
 
-def _frame(drawing: _Drawing, x: _Axis, y: _Axis, labels: tuple[str, str], *, whole: bool = False) -> None:
+def _frame(
+    drawing: _Drawing, x: _Axis, y: _Axis, labels: tuple[str, str], *, whole: bool = False, counts: bool = False
+) -> None:
     bottom = y(y.low)
-    for tick in y.ticks():
+    for tick in y.ticks(whole=counts):
         drawing.add("line", x1=LEFT, x2=WIDTH - RIGHT, y1=y(tick), y2=y(tick), class_="grid")
         drawing.text(LEFT - 5, y(tick) + 3.5, _tick(tick), "end", "tick")
     for tick in x.ticks(6, whole):
@@ -335,7 +337,7 @@ def histogram_chart(caption: str, scores: Sequence[float], best: float, label: s
     x, y = _Axis(0, best, LEFT, WIDTH - RIGHT), _Axis(0, max(*counts, 1), height - BOTTOM, TOP)
     said = ", ".join(f"{count} from {i * best / bins:g}" for i, count in enumerate(counts) if count)
     drawing = _Drawing(height, f"{caption}: {said or 'nothing'}")
-    _frame(drawing, x, y, (label, "rows"))
+    _frame(drawing, x, y, (label, "rows"), counts=True)
     wide = x(best / bins) - x(0)
     for i, count in enumerate(counts):
         if count:

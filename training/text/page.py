@@ -42,6 +42,9 @@ def _training(result: TrainedAdapter) -> Section:
     lead = f"The loss is the mean cross-entropy of a token. At the end: {number(result.final_loss)}."
     if best is None:
         lead += " Nothing is held out for validation, so the last epoch is saved."
+    if len({row["epoch"] for row in result.history}) < 2:
+        validated = "" if best is None else f" On validation: {number(best['eval_loss'])}."
+        return Section("Loss and validation", f"{lead}{validated} One epoch is no curve.")
     chart = curve_chart("Loss", curves, ("epoch", "loss"), chosen=chosen, least=0.2, whole=True)
     return Section("Loss and validation", lead, charts=[chart])
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import importlib.util
 import json
-import os
 import sys
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -14,6 +13,8 @@ from typing import Any, TypeVar
 import pytest
 from support import ROOT, as_home, call, home
 
+from data_sources import sample_directory
+from training.automations.command import train as train_yaml
 from training.pages.home_picture import Arrow, Place, picture_of
 from training.patterns.command import train as train_patterns
 from training.runs.page import Answer, Section, run_page
@@ -21,6 +22,7 @@ from training.runs.summary import TrainingSummary
 from training.suggestions.page import evidence_of, page_of
 from training.suggestions.ranking import HomeProposals, Proposal
 from training.synergy.command import train as train_synergy
+from training.text.command import train as train_soft_prompt
 
 pytestmark = pytest.mark.slow
 
@@ -50,16 +52,11 @@ def program() -> str:
 
 @pytest.fixture(scope="module")
 def axe() -> str:
-    """The source of axe-core: of $AXE_CORE, or of a package that ships it."""
-    places = [Path(os.environ["AXE_CORE"])] if "AXE_CORE" in os.environ else []
-    for package in ("axe_playwright_python", "axe_core_python"):
-        spec = importlib.util.find_spec(package)
-        if spec is not None and spec.origin is not None:
-            places.append(Path(spec.origin).parent / "axe.min.js")
-    found = next((place for place in places if place.is_file()), None)
-    if found is None:
-        pytest.skip("no axe-core: $AXE_CORE names no axe.min.js, and no installed package ships one")
-    return found.read_text(encoding="utf-8")
+    """The source of axe-core, of the package that ships it."""
+    spec = importlib.util.find_spec("axe_playwright_python")  # imported, it would want a browser of Playwright's
+    assert spec is not None
+    assert spec.origin is not None
+    return (Path(spec.origin).parent / "axe.min.js").read_text(encoding="utf-8")
 
 
 def browse(program: str, act: Callable[[Any], Awaitable[T]]) -> T:
@@ -72,12 +69,18 @@ def browse(program: str, act: Callable[[Any], Awaitable[T]]) -> T:
 
 @pytest.fixture(scope="module")
 def pages(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
-    """The pages of two real trainings, one of suggestions, and one whose every text is hostile."""
+    """The pages of a real training of each model, one of suggestions, and one whose every text is hostile."""
     folder = tmp_path_factory.mktemp("pages")
     (folder / "homes.json").write_text(json.dumps([home(f"home_{i}") for i in range(3)]))
+    for kind, count in (("soft_prompt", 40), ("yaml_generation", 24)):
+        rows = json.loads((sample_directory() / f"{kind}_data.json").read_text(encoding="utf-8"))[:count]
+        (folder / f"{kind}_data.json").write_text(json.dumps(rows))
+    scratch = ("--base-model", "scratch", "--epochs", "1", "--output-dir")
     for command, more in (
         (train_synergy, ("--json-input", "homes.json", "--epochs", "1")),
         (train_patterns, ("--json-input",)),
+        (train_soft_prompt, ("--json-input", "soft_prompt_data.json", *scratch, "soft_prompt")),
+        (train_yaml, ("--json-input", "yaml_generation_data.json", *scratch, "yaml")),
     ):
         made = call(command, *more, cwd=folder)
         assert made.returncode == 0, made.stderr
@@ -87,6 +90,7 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     return [
         *(folder / "models" / "gnn_synergy_report.html", folder / "models" / "pattern_detection_report.html"),
         *(folder / "hostile.html", folder / "suggestions.html"),
+        *(folder / name / "latest" / "report.html" for name in ("soft_prompt", "yaml")),
     ]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from training.automations.report import SCORED_BY as YAML_SCORED_BY
@@ -14,7 +15,7 @@ from training.text.trainer import TrainedAdapter
 SUMMARY = TrainingSummary(timestamp="2026-01-01T03:00:00", model_type="soft_prompt", status="success")
 
 
-def page(answers: list[dict[str, Any]], scored_by: ScoredBy, held_out: bool = True) -> str:
+def page(answers: list[dict[str, Any]], scored_by: ScoredBy, held_out: bool = True, epochs: int = 2) -> str:
     row = dict.fromkeys(scored_by.titles, 0.25)
     measured = {
         "rows": len(answers),
@@ -23,7 +24,7 @@ def page(answers: list[dict[str, Any]], scored_by: ScoredBy, held_out: bool = Tr
         "intervals": {name: dict.fromkeys(scored_by.titles, (0.1, 0.4)) for name in ("model", *scored_by.baselines)},
     }
     split = {"strategy": "query", "reason": "whole queries", "rows": {"train": 2, "test": 1}}
-    history = ({"epoch": 1.0, "loss": 2.0}, {"epoch": 2.0, "loss": 1.0})
+    history = tuple({"epoch": float(i), "loss": 2.0 / i} for i in range(1, epochs + 1))
     metrics = {"test" if held_out else "in_sample": measured}
     result = TrainedAdapter(None, None, None, 1.0, history, metrics, split, "", tuple(answers))
     return page_of(result, SUMMARY, "title", [], scored_by).decode()
@@ -44,6 +45,20 @@ def test_no_answer_is_said_and_an_in_sample_score_is_called_one() -> None:
     assert NO_ANSWER in content
     assert "in-sample (NOT held out) rows" in content
     assert "Nothing is held out for validation" in content
+
+
+def test_one_epoch_is_a_sentence_and_no_curve() -> None:
+    assert "Loss: training from 2.000 to 1.000" in page([], SCORED_BY)
+    content = page([], SCORED_BY, epochs=1)
+    assert "One epoch is no curve" in content
+    assert "Loss: training" not in content
+
+
+def test_rows_are_counted_in_whole_numbers() -> None:
+    content = page([answer("a", 5.0), answer("b", 15.0), answer("c", 16.0)], SCORED_BY)
+    (chart,) = re.findall(r"<figure(?:(?!</figure>).)*How good the answers are.*?</figure>", content, re.DOTALL)
+    ticks = re.findall(r'text-anchor="end" class="tick"[^>]*>([^<]*)<', chart)
+    assert ticks == ["0", "1", "2"]
 
 
 def test_text_intervals_hold_the_score_and_say_nothing_of_two_rows() -> None:
