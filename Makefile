@@ -2,8 +2,8 @@
 
 PYTHON ?= python3
 BIN := .venv/bin
-# A process for each core, four at most: each imports torch.
-PYTEST := $(BIN)/pytest -q -n auto --maxprocesses 4 --dist worksteal
+# A process more than cores, for some tests wait; four at most, for each imports torch.
+PYTEST := PYTEST_XDIST_AUTO_NUM_WORKERS=$$(($$(getconf _NPROCESSORS_ONLN) + 1)) $(BIN)/pytest -q -n auto --maxprocesses 4 --dist worksteal
 
 train: .venv/.installed  ## set up and train the synergy model on the sample
 	$(BIN)/python scripts/train_gnn_synergy.py --json-input --force

@@ -7,14 +7,18 @@ import os
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from pytest_httpserver import HTTPServer
-from support import SCRIPT, call, call_process
+from support import SCRIPT, call, call_process, eight_homes
 
 from data_sources import masking
 from training.synergy.command import train as train_synergy
+from training.synergy.config import SynergyConfig
+
+if TYPE_CHECKING:
+    from training.synergy.trainer import TrainingResult
 
 pytest_plugins = ["postgres"]
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # as ``environment`` sets it for a process
@@ -33,6 +37,14 @@ def make_httpserver() -> Iterator[HTTPServer]:
     """As the real services, it answers several requests at a time: a slow one does not hold up the others."""
     with HTTPServer(threaded=True) as server:
         yield server
+
+
+@pytest.fixture(scope="session")
+def trained() -> TrainingResult:
+    """What training on ``eight_homes`` gives. Tests share it, so none may change it."""
+    from training.synergy.trainer import train_synergy_model
+
+    return train_synergy_model(eight_homes(), SynergyConfig(epochs=2))
 
 
 @pytest.fixture

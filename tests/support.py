@@ -106,3 +106,8 @@ def home(home_id: str, *, areas: bool = True, rooms: tuple[str, ...] = ROOMS) ->
             entities.append({"entity_id": f"lock.{room}", **area})
             synergies.append(row(f"binary_sensor.{room}_motion", f"lock.{room}", automation_id=f"b{i}"))
     return {"home_id": home_id, "entities": entities, "synergies": synergies}
+
+
+def eight_homes() -> list[Home]:
+    """Homes of which some have no areas; the fixture ``trained`` is learnt from them."""
+    return [as_home(home(f"h{i}", areas=i % 3 > 0)) for i in range(8)]

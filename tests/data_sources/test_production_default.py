@@ -50,10 +50,11 @@ def requests_of(server: HTTPServer) -> list[Any]:
     return [request for request, _ in server.log]
 
 
+@pytest.mark.parametrize("how", ["train", pytest.param("train_process", marks=pytest.mark.slow)])
 def test_the_weekly_call_trains_and_writes_where_it_always_did(
-    service: dict[str, str], train_process: Train, tmp_path: Path
+    service: dict[str, str], request: pytest.FixtureRequest, tmp_path: Path, how: str
 ) -> None:
-    done = train_process("--force", env=service)
+    done = request.getfixturevalue(how)("--force", env=service)
     assert done.returncode == 0, done.stderr
     assert done.stderr == ""
     content = torch.load(tmp_path / "models" / "gnn_synergy.pth", weights_only=True)

@@ -15,15 +15,14 @@ from training.suggestions.actions import NoRecipeError
 from training.suggestions.habits import write_habit
 from training.suggestions.ranking import HomeProposals, suggest_automations
 from training.suggestions.recipes import Recipe
-from training.synergy.config import SynergyConfig
 from training.synergy.model import SynergyModel
 from training.synergy.scoring import HomeScorer
-from training.synergy.trainer import train_synergy_model
+from training.synergy.trainer import TrainingResult
 
 
 @pytest.fixture(scope="module")
-def model() -> SynergyModel:
-    return train_synergy_model([as_home(home(f"h{i}")) for i in range(4)], SynergyConfig(epochs=1)).model
+def model(trained: TrainingResult) -> SynergyModel:
+    return trained.model
 
 
 def seen(trigger: str, state: str, action: str, result: str, **more: Any) -> ObservedPair:

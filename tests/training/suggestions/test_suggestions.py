@@ -44,10 +44,9 @@ from training.suggestions.ranking import (
 from training.suggestions.ranking import with_distinct_aliases as with_distinct_aliases
 from training.suggestions.recipes import write_automation
 from training.suggestions.writing import to_dict, to_yaml
-from training.synergy.config import SynergyConfig
 from training.synergy.graph import build_graph
 from training.synergy.model import SynergyModel
-from training.synergy.trainer import train_synergy_model
+from training.synergy.trainer import TrainingResult
 
 SCRIPT = ROOT / "scripts" / "suggest_synergies.py"
 
@@ -60,10 +59,8 @@ CLASSES = {
 
 
 @pytest.fixture(scope="module")
-def model() -> SynergyModel:
-    return train_synergy_model(
-        [as_home(home(f"h{i}", areas=i % 3 > 0)) for i in range(8)], SynergyConfig(epochs=1)
-    ).model
+def model(trained: TrainingResult) -> SynergyModel:
+    return trained.model
 
 
 @pytest.fixture(scope="module")

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from support import as_home, home, row
+from support import as_home, eight_homes, home, row
 
 from training.judging.calibration import Calibration
 from training.judging.splits import Part, unit_digests
@@ -35,11 +35,6 @@ from training.synergy.views import ComparedPairs
 from training.synergy.vocabulary import Vocabulary
 
 QUICK = SynergyConfig(epochs=2)
-
-
-@pytest.fixture(scope="module")
-def trained() -> TrainingResult:
-    return train_synergy_model([as_home(home(f"h{i}", areas=i % 3 > 0)) for i in range(8)], QUICK)
 
 
 def pairs_of(raw: dict[str, Any]) -> list[tuple[str, str]]:
@@ -152,10 +147,9 @@ def test_a_saved_model_scores_the_same_without_the_data(trained: TrainingResult,
 
 
 def test_one_seed_gives_one_model_and_another_seed_another(trained: TrainingResult) -> None:
-    homes = [as_home(home(f"h{i}", areas=i % 3 > 0)) for i in range(8)]
-    assert train_synergy_model(homes, QUICK).model.to_bytes() == trained.model.to_bytes()
+    assert train_synergy_model(eight_homes(), QUICK).model.to_bytes() == trained.model.to_bytes()
     other = QUICK.model_copy(update={"seed": 1})
-    assert train_synergy_model(homes, other).model.to_bytes() != trained.model.to_bytes()
+    assert train_synergy_model(eight_homes(), other).model.to_bytes() != trained.model.to_bytes()
 
 
 @pytest.mark.parametrize("break_it", ["missing", "garbage", "cut", "empty", "other", "old", "newer", "parts"])
@@ -209,24 +203,25 @@ def test_no_pairs_is_a_clear_error() -> None:
 
 
 def test_homes_without_synergies_are_carried_along() -> None:
-    homes = [as_home(home(f"h{i}")) for i in range(6)]
-    empty = home("empty")
+    homes = [as_home(home(f"h{i}", rooms=("hall", "attic"))) for i in range(6)]
+    empty = home("empty", rooms=("hall", "attic"))
     empty["synergies"] = []
     assert train_synergy_model([*homes, as_home(empty)], QUICK).metrics["test"]["homes"] == 1
 
 
-def test_test_pairs_reach_neither_statistics_nor_messages() -> None:
+def test_test_pairs_reach_neither_statistics_nor_messages(trained: TrainingResult) -> None:
     """A pair planted in the test part changes nothing that is learnt: the weights are equal to the last bit."""
-    homes = [as_home(home(f"h{i}")) for i in range(8)]
+    homes = eight_homes()
     graphs = [build_graph(h) for h in homes]
     split = split_pairs(graphs)
     (held_out,) = [h for h in range(8) if split.select(h, "test").all()]
-    raw = home(f"h{held_out}")
+    raw = home(f"h{held_out}", areas=held_out % 3 > 0)
+    assert as_home(raw) == homes[held_out]
     raw["synergies"].append(row("media_player.kitchen", "lock.hall"))
     planted = [*homes[:held_out], as_home(raw), *homes[held_out + 1 :]]
-    plain, with_plant = train_synergy_model(homes, QUICK), train_synergy_model(planted, QUICK)
-    assert plain.model.to_bytes() == with_plant.model.to_bytes()
-    assert with_plant.metrics["test"]["pairs"] == plain.metrics["test"]["pairs"] + 1
+    with_plant = train_synergy_model(planted, QUICK)
+    assert trained.model.to_bytes() == with_plant.model.to_bytes()
+    assert with_plant.metrics["test"]["pairs"] == trained.metrics["test"]["pairs"] + 1
 
 
 def test_what_an_epoch_predicts_never_carries_messages() -> None:

@@ -46,10 +46,19 @@ def soft(tmp_path: Path) -> Soft:
     """Run the script in an empty working directory, off-line."""
 
     def run(*arguments: str, **env: str) -> subprocess.CompletedProcess[str]:
-        offline = {"HF_HUB_OFFLINE": "1", "HF_HOME": str(tmp_path / "hf")}
-        return call_process(str(SCRIPT), *arguments, cwd=tmp_path, timeout=240, env={**offline, **env})
+        return call_process(str(SCRIPT), *arguments, cwd=tmp_path, timeout=240, env={**offline(tmp_path), **env})
 
     return run
+
+
+@pytest.fixture
+def soft_here(tmp_path: Path) -> Soft:
+    """As ``soft``, in this process."""
+    return lambda *arguments, **env: call(train_soft_prompt, *arguments, cwd=tmp_path, env={**offline(tmp_path), **env})
+
+
+def offline(folder: Path) -> dict[str, str]:
+    return {"HF_HUB_OFFLINE": "1", "HF_HOME": str(folder / "hf")}
 
 
 def write_queries(path: Path, rows: list[tuple[str, Any, str]]) -> Path:
@@ -65,10 +74,13 @@ def suggestions(text: str) -> str:
     return json.dumps([{"description": "worse", "confidence": 0.1}, {"description": text, "confidence": 0.9}])
 
 
-def test_the_nightly_call_reads_the_database_and_publishes_a_run_that_loads(soft: Soft, tmp_path: Path) -> None:
+@pytest.mark.parametrize("how", ["soft_here", pytest.param("soft", marks=pytest.mark.slow)])
+def test_the_nightly_call_reads_the_database_and_publishes_a_run_that_loads(
+    request: pytest.FixtureRequest, tmp_path: Path, how: str
+) -> None:
     rows = [(row["query"], suggestions(row["suggestion"]), f"2026-01-{i:02}") for i, row in enumerate(ROWS, start=1)]
     write_queries(tmp_path / "data" / "ai_automation.db", rows)
-    done = soft(*QUICK)
+    done = request.getfixturevalue(how)(*QUICK)
     assert done.returncode == 0, done.stderr
     assert done.stderr == ""
     output = tmp_path / "data" / "ask_ai_soft_prompt"
