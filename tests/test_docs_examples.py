@@ -6,13 +6,14 @@ import gzip
 import importlib.util
 import json
 import re
+import shlex
 import sqlite3
 from pathlib import Path
 from typing import Any
 
 import pytest
 from click import shell_completion
-from support import ROOT
+from support import ROOT, call_process
 
 from data_sources import RECORDS, DataSourceError, Home, open_source
 from data_sources.records import Entity, PatternRow, PromptRow, Synergy, YamlRow
@@ -295,3 +296,34 @@ def test_a_shell_can_complete_commands_and_flags(shell: str) -> None:
     assert [item.value for item in completion.get_completions(["train"], "so")] == ["soft-prompt"]
     assert "--json-input" in [item.value for item in completion.get_completions(["train", "gnn-synergy"], "--js")]
     assert f"{shell}_source" in (ROOT / "docs" / "start.md").read_text(encoding="utf-8")
+
+
+# -- How long it takes -------------------------------------------------------------------------------------------------
+
+MEASURE = """
+import resource, subprocess, sys
+code = subprocess.call([sys.executable, "-m", "home_synergy", *sys.argv[1:]], stdout=subprocess.DEVNULL)
+used = resource.getrusage(resource.RUSAGE_CHILDREN)
+print(used.ru_utime + used.ru_stime, used.ru_maxrss / 1000)
+sys.exit(code)
+"""
+LONG_SECONDS = 60  # what the table says takes longer is not run
+
+
+@pytest.mark.slow
+def test_the_table_of_times_and_memory_is_true(tmp_path: Path) -> None:
+    """Memory within a fifth; seconds of one core within a factor of three, for processors differ and are shared."""
+    page = (ROOT / "docs" / "start.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| `home-synergy ([^`]+)` \| (\d+) \| (\d+) \|$", page, re.MULTILINE)
+    checked = 0
+    for called, seconds, megabytes in rows:
+        if int(seconds) > LONG_SECONDS:
+            continue
+        # In a small process between, for a child begins with the peak memory of its parent.
+        measured = call_process("-c", MEASURE, *shlex.split(called), cwd=tmp_path, env={"PYTHONPATH": str(ROOT)})
+        assert measured.returncode == 0, (called, measured.stderr)
+        taken, peak = map(float, measured.stdout.split())
+        assert int(seconds) / 3 <= max(taken, 1) <= int(seconds) * 3, (called, taken)
+        assert peak == pytest.approx(int(megabytes), rel=0.2), called
+        checked += 1
+    assert checked == len(rows) - 2 == 5, "all but the trainings of the text models"

@@ -17,6 +17,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from support import ROOT, SCRIPT, call, call_process, environment, home, row
 
@@ -69,6 +70,42 @@ def test_on_the_sample_the_model_beats_every_baseline(sample: tuple[Path, subpro
     for name, baseline in measured["baselines"].items():
         assert measured["model"]["mrr"] > baseline["mrr"], name
         assert measured["model"]["auc_hard"] > baseline["auc_hard"], name
+
+
+def shown_in_start(language: str, first: str) -> list[str]:
+    """The lines of the block of docs/start.md in that language that begins so."""
+    page = (ROOT / "docs" / "start.md").read_text(encoding="utf-8")
+    (block,) = re.findall(rf"^```{language}\n({first}.*?)^```$", page, re.DOTALL | re.MULTILINE)
+    return str(block).splitlines()
+
+
+def assert_prints(shown: list[str], printed: list[str]) -> None:
+    """Each line that is shown is printed, in this order; a score may differ a little on another processor."""
+    left = iter(printed)
+    for line in shown:
+        words = re.sub(r"\d\.\d+", "0", line).split()
+        for candidate in left:
+            if re.sub(r"\d\.\d+", "0", candidate).split() == words:
+                break
+        else:
+            pytest.fail(f"not printed: {line}; docs/start.md shows what was printed once")
+        told, found = (np.array(re.findall(r"\d\.\d+", of), dtype=float) for of in (line, candidate))
+        assert np.abs(told - found).max(initial=0.0) < 0.005, (line, candidate)
+
+
+def test_the_first_page_of_the_documentation_shows_what_a_training_on_the_sample_prints(
+    sample: tuple[Path, subprocess.CompletedProcess[str]],
+) -> None:
+    assert_prints(shown_in_start("text", "Data: "), sample[1].stdout.splitlines())
+
+
+def test_the_first_page_of_the_documentation_shows_the_first_suggestions(
+    sample: tuple[Path, subprocess.CompletedProcess[str]], tmp_path: Path
+) -> None:
+    model = ("--model-path", str(sample[0] / "m.pth"))
+    done = call(suggest, "--json-input", "--home", "home_000", "--top", "2", *model, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert_prints(shown_in_start("yaml", "# 1"), done.stdout.splitlines())
 
 
 def test_summary_and_metadata_hold_what_the_contract_and_a_reader_need(
@@ -211,15 +248,24 @@ BAD_INPUT: dict[str, tuple[Any, str]] = {
 }
 
 
-AS_PROCESSES = ("no such file", "truncated", "no pairs")  # of each place that fails: opening, reading, training
+# One of each place that fails: opening, reading and training. The last has to import torch.
+AS_PROCESSES = ("no such file", "truncated", pytest.param("no pairs", marks=pytest.mark.slow))
+
+
+@pytest.mark.parametrize("name", AS_PROCESSES)
+def test_bad_input_of_a_process_is_one_line_exit_1_and_the_old_model_untouched(
+    train_process: Train, write: Write, name: str
+) -> None:
+    check_bad_input(train_process, write, name)
 
 
 @pytest.mark.parametrize("name", BAD_INPUT)
-def test_bad_input_is_one_line_exit_1_and_the_old_model_untouched(
-    train: Train, train_process: Train, write: Write, name: str
-) -> None:
+def test_bad_input_is_one_line_exit_1_and_the_old_model_untouched(train: Train, write: Write, name: str) -> None:
+    check_bad_input(train, write, name)
+
+
+def check_bad_input(run: Train, write: Write, name: str) -> None:
     content, message = BAD_INPUT[name]
-    run = train_process if name in AS_PROCESSES else train
     folder = write("models/gnn_synergy.pth", "the old model").parent
     before = files(folder)
     if content is not None:
