@@ -101,7 +101,7 @@ def fit_feature_weights(
     add_up(homes_showing, whole)
     free = (homes_showing >= min(MIN_HOMES_OF_FEATURE, len(chosen))).float()
     sizes = ((block, int(block.compared.sum())) for _, block in fitted)
-    share = torch.cat([torch.zeros(0), *(torch.full((size,), block.weight / size) for block, size in sizes)])
+    share = torch.cat([torch.zeros(0), *(torch.full((size,), block.weight / max(1, size)) for block, size in sizes)])
     sum_of_shares = share.sum()
     add_up(sum_of_shares)
     share /= sum_of_shares

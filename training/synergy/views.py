@@ -303,12 +303,14 @@ class ViewSampler:
 
     def _features(self, home: EncodedHome, known: KnownPairs, rows: Ints, actions: Ints) -> Tensor:
         """``[t, a, f]`` features of ``[t, 2]`` folds and triggers, sorted by fold, looked up without that fold."""
+        if not len(rows):
+            return torch.zeros(0, len(actions), len(FEATURES))
         folds, starts = np.unique(rows[:, 0], return_index=True)
         parts = [
             pair_features(self._statistics.without_fold[f], home, known, of_fold, actions)
             for f, of_fold in zip(folds.tolist(), np.split(rows[:, 1], starts[1:]), strict=True)
         ]
-        return torch.cat(parts) if parts else torch.zeros(0, len(actions), len(FEATURES))
+        return torch.cat(parts)
 
     def _dismissed(self, h: int, max_rows: int) -> Ints:
         """``[d, 3]`` fold, trigger and action of dismissed pairs of a home; ``max_rows`` are drawn of more."""

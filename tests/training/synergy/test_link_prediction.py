@@ -187,10 +187,18 @@ def test_one_or_two_pairs_train_and_are_reported_as_in_sample(count: int) -> Non
     assert result.metrics["in_sample"]["pairs"] == count
 
 
-def test_two_entities_and_one_pair_train() -> None:
-    result = train_synergy_model([as_home({"synergies": [row("light.a", "light.b")]})], QUICK)
+@pytest.mark.parametrize(
+    "pair",
+    [
+        ("light.a", "light.b"),
+        ("binary_sensor.a", "light.b"),  # no other pair to compare with
+        ("switch.a_child_lock", "switch.b_child_lock"),  # settings alone
+    ],
+)
+def test_two_entities_and_one_pair_train(pair: tuple[str, str]) -> None:
+    result = train_synergy_model([as_home({"synergies": [row(*pair)]})], QUICK)
     assert math.isfinite(result.history[-1].loss)
-    assert result.model.score([{"entity_id": "light.a"}, {"entity_id": "light.b"}], [], [("light.a", "light.b")]) > 0.5
+    assert result.model.score([{"entity_id": entity_id} for entity_id in pair], [], [pair]) > 0.5
 
 
 def test_no_pairs_is_a_clear_error() -> None:
