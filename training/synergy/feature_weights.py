@@ -16,7 +16,6 @@ from torch import Tensor
 
 from training.runs.distributed import add_up
 from training.runs.stored import Room, Stored
-from training.synergy.encoded_home import EncodedHome
 from training.synergy.features import FEATURES, column
 from training.synergy.network import SynergyNetwork
 from training.synergy.training_homes import FoldStatistics, TrainingHomes
@@ -76,19 +75,18 @@ def fit_feature_weights(
         chosen = sorted(rng.choice(chosen, FIT_HOMES, replace=False).tolist())
     max_rows = rows_within_memory(homes, chosen)
     shown: dict[int, Tensor] = {}  # home -> [f] mask of the features that differ from 0 in it
-    fitted: list[tuple[EncodedHome, Block]] = []  # of each block, which of its pairs are compared
+    fitted: list[tuple[int, Block]] = []  # home and block, less its large parts
     features = ChunkedFeatures(room)
 
     def blocks() -> Iterator[Block]:
         for h in homes.own(chosen):
-            home = homes.home(h)
             for view in (views.new_home(h), *(views.partly_known(h) for _ in range(KNOWN_VIEWS))):
                 for block in views.blocks(h, view, max_rows[h], FIT_ACTIONS):
                     block = block._replace(weight=block.weight / KNOWN_VIEWS if len(view.known) else block.weight)
                     compared, none = block.compared, torch.zeros(())
                     features.add(block.features[compared])
                     kept = block._replace(positive=none, negative=compared, dismissed=none, features=none)
-                    fitted.append((home, kept))
+                    fitted.append((h, kept))
                     shown[h] = shown.get(h, torch.zeros(len(FEATURES), dtype=torch.bool)) | (
                         block.features != 0
                     ).flatten(0, 1).any(0)
@@ -109,7 +107,7 @@ def fit_feature_weights(
 
     weight, meaning = start.features.clone().requires_grad_(), start.meaning.clone().requires_grad_()
     bias = torch.full((), STARTING_BIAS, requires_grad=True)
-    vectors, cell = trigger_vectors(fitted, *start.meaning.shape)
+    vectors, cell = trigger_vectors(homes, fitted, *start.meaning.shape)
     l2 = min(1.0, L2_PAIRS / sum(len(rows) for rows in homes.positives.values()))
     optimizer = torch.optim.LBFGS([weight, bias, meaning], max_iter=50, line_search_fn="strong_wolfe")
 

@@ -321,11 +321,12 @@ class ViewSampler:
 
 
 def trigger_vectors(
-    blocks: Sequence[tuple[EncodedHome, Block]], dimensions: int, domains: int
+    homes: TrainingHomes, blocks: Sequence[tuple[int, Block]], dimensions: int, domains: int
 ) -> tuple[Tensor, Tensor]:
     """The name vectors of the blocks' triggers, for features that depend on the vector and the action's domain.
 
     Args:
+        homes: The homes.
         blocks: Home and block; blocks of one home must be neighbours, and share the vectors of their triggers.
         dimensions: Of a name vector.
         domains: Number of domains in the vocabulary, and one for unknown domains.
@@ -336,14 +337,13 @@ def trigger_vectors(
         vectors.
     """
     vectors, cells, first = [], [], 0
-    for _, group in groupby(blocks, key=lambda one: id(one[0])):
-        of_home = list(group)
-        home = of_home[0][0]
+    for h, group in groupby(blocks, key=lambda one: one[0]):
+        of_home, home = [block for _, block in group], homes.home(h)
         if home.name_vectors is None:
             return torch.zeros(0, 0), torch.zeros(0, dtype=torch.long)
-        triggers = np.unique(np.concatenate([block.triggers for _, block in of_home]))
+        triggers = np.unique(np.concatenate([block.triggers for block in of_home]))
         vectors.append(home.name_vectors.rows[triggers])
-        for _, block in of_home:
+        for block in of_home:
             row, column = block.compared.nonzero(as_tuple=True)
             place = torch.from_numpy(first + np.searchsorted(triggers, block.triggers))
             cells.append(place[row] * domains + torch.from_numpy(home.domain[block.actions])[column])
