@@ -220,6 +220,7 @@ class GroupedByLength(torch.utils.data.Sampler[int]):
     resumed epoch would have another order.
 
     Args:
+        lengths: Tokens of each row.
         batch_size: Rows in a batch of all processes together.
         seed: Seed of the order.
         rows: Rows of the table; those beyond ``lengths`` are empty and come last.

@@ -47,7 +47,7 @@ class RowDropout:
         def dropout(values: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False) -> Tensor:
             if not training or not p or not len(self._keys):
                 return plain(values, p, training, inplace)
-            return values * (self._kept(values, p) / (1 - p))
+            return (values * (self._kept(values, p) / (1 - p))).to(values.dtype)
 
         def attended(
             query: Tensor,

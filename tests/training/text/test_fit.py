@@ -127,6 +127,14 @@ def test_what_is_dropped_of_a_row_depends_on_neither_its_batch_nor_its_padding()
     assert float(whole.max()) == pytest.approx(1 / 0.75)
 
 
+def test_dropout_keeps_the_number_format() -> None:
+    dropout, half = RowDropout(seed=0), torch.ones(2, 4, 3, 8, dtype=torch.bfloat16)
+    with dropout.applied():
+        dropout.begin(0, 0, 2)
+        assert functional.dropout(half, 0.5).dtype == torch.bfloat16
+        assert functional.scaled_dot_product_attention(half, half, half, dropout_p=0.5).dtype == torch.bfloat16
+
+
 def test_attention_drops_what_dropout_drops() -> None:
     dropout = RowDropout(seed=0)
     query, key, value = torch.randn(3, 4, 2, 7, 8, generator=torch.Generator().manual_seed(0)).unbind()
