@@ -36,7 +36,7 @@ MODELS: Mapping[str, ModelEntry] = MappingProxyType(
         "gnn_synergy": ModelEntry(
             "training.synergy",
             Path("models/gnn_synergy.pth"),
-            "train on fewer homes, or lower GNN_HIDDEN_DIM or GNN_BATCH_SIZE",
+            "lower --memory, GNN_HIDDEN_DIM or GNN_BATCH_SIZE, or train on fewer homes",
             700,
         ),
         "soft_prompt": ModelEntry("training.text", Path("data/ask_ai_soft_prompt"), _ADAPTER_HINT, 900),

@@ -160,7 +160,7 @@ class _File:
         except OSError as error:
             raise TrainingError(
                 f"{folder or tempfile.gettempdir()}: what does not fit in memory cannot be kept here "
-                f"({error.strerror or error}); set TMPDIR to a folder with more room, or give a larger --memory"
+                f"({error.strerror or error}); set TMPDIR to a folder with more room, or give a training more --memory"
             ) from error
         lengths = array("Q", [part.nbytes for part in parts])
         self.places[key] = self._end, lengths.tobytes(), size
@@ -176,7 +176,7 @@ class _File:
             while left:
                 count = self._file.readinto(left)  # type: ignore[attr-defined]
                 if not count:
-                    raise TrainingError("the temporary file of this process was cut off by another; start it again")
+                    raise TrainingError("a temporary file of this run was cut off from outside; start the run again")
                 left = left[count:]
         return pickle.loads(content, buffers=arrays), size  # noqa: S301 - this process wrote it, and nobody else can
 
