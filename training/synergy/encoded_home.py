@@ -54,7 +54,7 @@ class EncodedHome:
         prominence: Feature -> ``[n]`` values: how much each entity's name stands out in the home.
         name_vectors: The vectors of the names; None without an encoder.
 
-    The settings and diagnostics of devices, which only a registry tells, change nothing between the other entities.
+    Internal entities (``HomeGraph.internal``) change no feature of a pair of other entities.
     """
 
     def __init__(
@@ -200,7 +200,7 @@ def _idf_rows(documents: Sequence[Sequence[str]], counted: npt.NDArray[np.bool_]
     for document, once in zip(distinct, counted.tolist(), strict=True):
         frequency.update(dict.fromkeys(document, int(once)))
     index = {term: i for i, term in enumerate(frequency)}
-    idf = np.log((counted.sum() + 1) / (np.array([*frequency.values(), 0.5]) + 0.5))[:-1].clip(0.01)
+    idf = np.log((counted.sum() + 1) / (np.array(list(frequency.values()), dtype=float) + 0.5)).clip(0.01)
     columns = np.array([index[term] for document in distinct for term in document], dtype=np.int64)
     starts = np.concatenate([[0], np.cumsum([len(document) for document in distinct])])
     rows = csr_array((idf[columns].astype(np.float32), columns, starts), shape=(len(documents), max(1, len(index))))
