@@ -358,7 +358,8 @@ class SynergyTrainer:
         self.views = ViewSampler(self.homes, self.statistics, config.seed)
         domains, classes = len(self.vocabulary.domains) + 1, len(self.vocabulary.classes) + 1
         self.network = SynergyNetwork(domains, classes, config.hidden_dim, config.num_layers, sage_convolution)
-        vectors = (home.name_vectors for home in self.encoded.values() if home.name_vectors is not None)
+        named = () if encoder is None else self.encoded.values()
+        vectors = (home.name_vectors for home in named if home.name_vectors is not None)
         dimensions = max(all_say(next((found.rows.shape[1] for found in vectors), 0)))
         weight, meaning = torch.tensor(list(STARTING_WEIGHTS.values())), torch.zeros(dimensions, domains)
         if pretrained is not None:

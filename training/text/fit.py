@@ -131,6 +131,8 @@ def fit(
         dataloader_pin_memory=gpu,
         ddp_find_unused_parameters=False,
     )
+    # One process takes one GPU; torchrun starts one for each. Several in one would share dropout between their rows.
+    arguments._n_gpu = min(1, arguments.n_gpu)
     best = _BestEpoch(model, work / _BEST)
     validating = validation_table is not None
     dropout = RowDropout(settings.seed)
