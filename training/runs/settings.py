@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal, TypeVar, get_args, get_origin
 
 import click
 from annotated_types import Ge, Gt, Le, Lt
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 from pydantic.fields import FieldInfo
 
 from training.runs.errors import TrainingError
@@ -167,6 +167,8 @@ def _type(field: FieldInfo) -> click.ParamType[Any]:
     kind = next((part for part in get_args(field.annotation) if part not in (type(None), ...)), field.annotation)
     if get_origin(field.annotation) is Literal:
         return click.Choice(get_args(field.annotation))
+    if get_origin(kind) is Annotated:
+        return _Checked(kind)
     if kind not in (int, float):
         return click.Path() if kind is Path else click.STRING
     low = next((part for part in field.metadata if isinstance(part, Gt | Ge)), None)
@@ -183,3 +185,18 @@ def _type(field: FieldInfo) -> click.ParamType[Any]:
     least = bounds["min"] + 1 if bounds.pop("min_open") else bounds["min"]
     most = bounds["max"] - 1 if bounds.pop("max_open") else bounds["max"]
     return click.IntRange(least, most)
+
+
+class _Checked(click.ParamType[Any]):
+    """A text that a type of pydantic reads, so that a wrong one is wrong usage, as a wrong number is."""
+
+    name = "text"
+
+    def __init__(self, kind: Any) -> None:
+        self._read = TypeAdapter(kind).validate_python
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        try:
+            return self._read(value)
+        except ValidationError as error:
+            self.fail(f"{value!a}: {error.errors(include_url=False)[0]['msg']}", param, ctx)

@@ -159,7 +159,7 @@ class _File:
                     left = left[self._file.write(left) :]
         except OSError as error:
             raise TrainingError(
-                f"{folder or tempfile.gettempdir()}: what does not fit in memory cannot be kept here "
+                f"{folder or tempfile.tempdir or 'temporary files'}: what does not fit in memory cannot be kept here "
                 f"({error.strerror or error}); set TMPDIR to a folder with more room, or give a training more --memory"
             ) from error
         lengths = array("Q", [part.nbytes for part in parts])
@@ -203,4 +203,7 @@ def _tensor_as_array(tensor: Any) -> tuple[Any, tuple[Any]]:
 
 def _folder() -> str | None:
     """Where the file is: in TMPDIR, else where large temporary files are; None for Python's own choice."""
-    return None if os.environ.get("TMPDIR") or not os.access(_LARGE_FILES, os.W_OK) else str(_LARGE_FILES)
+    for folder in (os.environ.get("TMPDIR"), _LARGE_FILES):
+        if folder and os.access(folder, os.W_OK):
+            return str(folder)
+    return None

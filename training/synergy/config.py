@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import ByteSize, Field
+from pydantic import BeforeValidator, ByteSize, Field
+from pydantic_core import PydanticCustomError
 
 from training.runs.models import MODELS
 from training.runs.settings import Config, Positive, PositiveFloat, Seed, Setting
@@ -17,6 +19,17 @@ NO_BASE = "none"
 # it brought nothing; on 200 generated ones it did (docs/explanation/synergy.md).
 NETWORK_HOMES, NETWORK_PAIRS, NETWORK_EPOCHS = 100, 10_000, 30
 NO_NAMES_HELP = "Read names of entities word by word, even if the sentence encoder of the extra `names` is installed."
+
+
+def _size_as_a_whole(value: object) -> object:
+    """``ByteSize`` leaves out what follows a number that it knows, so that 1,5GB would be one byte."""
+    if isinstance(value, str) and not _SIZE.fullmatch(value.strip()):
+        raise PydanticCustomError("size", "not a size; give one such as 64MB or 1.5GB, or 0")
+    return value
+
+
+_SIZE = re.compile(r"\d+(?:\.\d+)? *(?:[kmgt]?b|[kmgt]ib|[kmgt])?", re.IGNORECASE | re.ASCII)
+Size = Annotated[ByteSize, BeforeValidator(_size_as_a_whole)]
 
 
 class SynergyConfig(Config):
@@ -86,7 +99,7 @@ class SynergyOptions(SynergyModelPath):
         ),
     ] = "cpu"
     memory: Annotated[
-        ByteSize | None,
+        Size | None,
         Setting(
             "Memory for the homes and for what is drawn from them, such as 64MB or 2GB; the others wait in a temporary "
             "file. It changes no model. Libraries and the training itself take about 600 MB more.",

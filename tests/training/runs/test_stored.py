@@ -66,6 +66,25 @@ def test_a_file_that_cannot_be_written_is_told_with_its_folder(tmp_path: Path, m
         filled(Room(0))
 
 
+def test_a_tmpdir_that_is_not_there_is_not_answered_with_a_folder_in_memory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TMPDIR", str(tmp_path / "not there"))
+    (tmp_path / "large").write_text("")
+    monkeypatch.setattr(stored, "_LARGE_FILES", tmp_path / "large")
+    with pytest.raises(TrainingError, match=r"large: what does not fit"):
+        filled(Room(0))
+
+
+def test_a_system_without_any_temporary_folder_is_told_in_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("TMPDIR", raising=False)
+    monkeypatch.setattr(stored, "_LARGE_FILES", None)
+    monkeypatch.setattr("tempfile.tempdir", None)
+    monkeypatch.setattr("tempfile._candidate_tempdir_list", list)
+    with pytest.raises(TrainingError, match=r"temporary files: what does not fit .*No usable temporary directory"):
+        filled(Room(0))
+
+
 def test_the_least_limit_of_memory_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     unit = tmp_path / "system.slice" / "training.service"
     unit.mkdir(parents=True)

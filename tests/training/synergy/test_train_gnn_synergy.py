@@ -362,6 +362,18 @@ def test_wrong_usage_exits_2(train: Train) -> None:
     assert train("--no-such-flag").returncode == 2
 
 
+@pytest.mark.parametrize("size", ["much", "-1", "1,5GB", "1.5.2GB", "64MB of it", "1_000", "1e9", ""])
+def test_a_size_that_would_be_read_in_part_is_wrong_usage(train: Train, write: Write, size: str) -> None:
+    done = train("--json-input", write("x.json", FOUR_PAIRS), "--dry-run", "--memory", size)
+    assert done.returncode == 2
+    assert f"'--memory': {size!r}: not a size; give one such as 64MB" in done.stderr
+
+
+@pytest.mark.parametrize("size", ["0", "5000", "64MB", "512 MB", "1.5GB", "2GiB", "64mb", "8k"])
+def test_a_size_may_have_a_unit(train: Train, write: Write, size: str) -> None:
+    assert train("--json-input", write("x.json", FOUR_PAIRS), "--dry-run", "--memory", size).returncode == 0
+
+
 def test_no_flag_names_json_input(train: Train) -> None:
     done = train()
     assert done.returncode == 1
@@ -381,7 +393,8 @@ def test_settings_come_from_the_environment_and_dot_env_and_flags_win(train: Tra
 
 
 @pytest.mark.parametrize(
-    ("name", "value"), [("GNN_EPOCHS", "many"), ("GNN_HIDDEN_DIM", "0"), ("GNN_LEARNING_RATE", "nan")]
+    ("name", "value"),
+    [("GNN_EPOCHS", "many"), ("GNN_HIDDEN_DIM", "0"), ("GNN_LEARNING_RATE", "nan"), ("GNN_MEMORY", "1,5GB")],
 )
 def test_a_bad_setting_is_named(train: Train, write: Write, name: str, value: str) -> None:
     write("x.json", FOUR_PAIRS)
