@@ -171,7 +171,7 @@ CLASS_OF_WORD = {
 
 
 def _any_of(endings: Iterable[str]) -> re.Pattern[str]:
-    return re.compile(rf"(?:^|_)(?:{'|'.join(endings)})$")
+    return re.compile(rf"(?:^|_)(?:{'|'.join(endings)})(?:_\d+)?$")  # Home Assistant numbers equal ids from _2 on
 
 
 def class_of(domain: str, device_class: str | None, words: Sequence[str]) -> str:

@@ -159,6 +159,7 @@ def test_entity_ids_are_found_in_templates_and_not_in_addresses_or_calls(text: s
     [
         ("switch.washer_child_lock", True),
         ("switch.child_lock", True),
+        ("switch.hall_child_lock_2", True),
         ("select.plug_indicator_mode", True),
         ("light.camera_status_led", True),
         ("sensor.hall_motion_linkquality", True),

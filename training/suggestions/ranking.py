@@ -51,6 +51,10 @@ ORDER_DIVERSE = (
     "--no-diverse keeps the model's own order"
 )
 ORDER_OF_MODEL = "by score"
+NOTHING_TO_JOIN = (
+    "no two entities are left to join: the others are automated already, are settings, diagnostics or hidden, or only "
+    "show or report something"
+)
 
 
 @dataclass(frozen=True)
@@ -182,7 +186,8 @@ def suggest_automations(
     if len(chosen) < top:
         best = max((s for _, _, s in pool), default=0.0)
         few = f"no more pairs score at least {min_score:g} (the best of all scores {best:.2f}); see --min-score"
-        few = few if pool or not wishes.filter else "no pair that is not automated fits the filters"
+        if not pool:
+            few = "no pair that is not automated fits the filters" if wishes.filter else NOTHING_TO_JOIN
         whole = any(s < min_score for _, _, s in pool) or not pool
         notes.append(few if whole else "no more of the best pairs can be suggested; see those left out")
     if by_hand := sum(bool(candidate.recipe.reason) for candidate in chosen):

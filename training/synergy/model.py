@@ -315,7 +315,8 @@ class SynergyModel:
             raise ModelFileError(f"{path}: is not a {FORMAT} model of this format (an older or another one)")
         if content.get("format_version") != FORMAT_VERSION:
             raise ModelFileError(
-                f"{path}: has format version {content.get('format_version')!a}, this program reads {FORMAT_VERSION}"
+                f"{path}: has format version {content.get('format_version')!a}, this program reads {FORMAT_VERSION}; "
+                f"{again}"
             )
         with wrap_read_errors(path, f"is a {FORMAT} model with parts missing or changed", again):
             config = SynergyConfig(**content["config"])

@@ -127,7 +127,10 @@ class PretrainedSynergy:
                 raise ModelFileError(f"{where}: no base model can be read here ({error.strerror})") from error
             card = json.loads(described)
             if (card["format"], card["format_version"], card["evidence"]) != (FORMAT, FORMAT_VERSION, list(FEATURES)):
-                raise ModelFileError(f"{path}: is no base model of this format; --base-model none does without")
+                raise ModelFileError(
+                    f"{path}: is no base model of format version {FORMAT_VERSION}; take the one that ships with the "
+                    "project, or make it anew with scripts/train_base_model.py"
+                )
             if card["sha256"] != hashlib.sha256(content).hexdigest():
                 raise ModelFileError(f"{path}: is not the file that {path.with_suffix('.json').name} describes")
             tensors = {name: value.float() for name, value in load_tensors(content).items()}

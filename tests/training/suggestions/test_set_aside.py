@@ -10,7 +10,7 @@ import pytest
 from support import as_home, home, row
 
 from data_sources import Home
-from training.suggestions.ranking import suggest_automations
+from training.suggestions.ranking import NOTHING_TO_JOIN, suggest_automations
 from training.synergy.evaluation import ranking_task
 from training.synergy.graph import build_graph
 from training.synergy.job import SHIPPED_BASE
@@ -73,6 +73,14 @@ def test_an_evaluation_ranks_what_nobody_automates_only_where_somebody_did(
     task = ranking_task(model.read(asked), asked, 0, every, ~every)
     assert task is not None
     assert "light.hall" in {asked.entity_ids[a] for a in task.actions}
+
+
+def test_a_home_of_settings_alone_says_why_nothing_is_suggested(model: SynergyModel) -> None:
+    raw = home("h")
+    raw["entities"] = [{**entity, "entity_category": "config"} for entity in raw["entities"]]
+    proposals = suggest_automations(model, as_home({**raw, "synergies": []}), min_score=0.0)
+    assert proposals.proposals == ()
+    assert proposals.notes == (NOTHING_TO_JOIN,)
 
 
 PAIR = ("binary_sensor.hall_motion", "media_player.hall")

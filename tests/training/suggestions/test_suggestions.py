@@ -34,6 +34,7 @@ from training.suggestions.home_view import HomeView
 from training.suggestions.job import suggest
 from training.suggestions.ranking import (
     NO_WISHES,
+    NOTHING_TO_JOIN,
     Candidate,
     HomeProposals,
     Proposal,
@@ -440,7 +441,7 @@ def test_the_yaml_is_a_list_that_home_assistant_includes(model: SynergyModel) ->
 def test_a_home_with_nothing_to_suggest_is_an_empty_list(model: SynergyModel) -> None:
     found = suggested(model, new_home(entities=[{"entity_id": "sensor.a"}, {"entity_id": "sun.sun"}]))
     assert yaml.safe_load(to_yaml(found)) == []
-    assert "the best of all scores 0.00" in found.notes[0]
+    assert found.notes == (NOTHING_TO_JOIN,)
 
 
 IDS = st.text(st.characters(exclude_categories=("Cc", "Cs", "Zl", "Zp")), min_size=1, max_size=10)  # others are refused

@@ -7,6 +7,7 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
+import torch
 from support import as_home, home, row
 
 from training.runs.errors import ModelFileError, TrainingError
@@ -44,6 +45,19 @@ def test_a_base_knows_no_text_that_few_homes_use_and_gives_the_same_bytes_again(
         base.save(tmp_path / f"{i}" / "b.safetensors")
     for name in ("b.safetensors", "b.json"):
         assert (tmp_path / "0" / name).read_bytes() == (tmp_path / "1" / name).read_bytes()
+
+
+def test_files_of_another_format_version_are_refused_with_what_to_do(tmp_path: Path) -> None:
+    path = tmp_path / "b.safetensors"
+    path.write_bytes(SHIPPED_BASE.read_bytes())
+    card = json.loads(SHIPPED_BASE.with_suffix(".json").read_text("ascii"))
+    path.with_suffix(".json").write_text(json.dumps({**card, "format_version": 1}), encoding="ascii")
+    with pytest.raises(ModelFileError, match=r"is no base model of format version \d+; take the one that ships"):
+        PretrainedSynergy.load(path)
+    older = tmp_path / "m.pth"
+    torch.save({"format": "gnn_synergy", "format_version": 1}, older)
+    with pytest.raises(ModelFileError, match=r"has format version 1, this program reads \d+; train it again with"):
+        SynergyModel.load(older)
 
 
 @pytest.mark.slow
