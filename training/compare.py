@@ -26,6 +26,7 @@ from training.runs.job import SourceChoice
 from training.runs.models import MODELS
 from training.runs.options import source_options, verbose_option
 from training.runs.process import check_address_space
+from training.runs.progress import Progress
 from training.runs.streams import Program
 
 _NO_ROWS = "holds no evaluation rows that can be read"
@@ -68,8 +69,10 @@ def compare(
         TrainingError: The file ``champion_rows`` cannot be used.
         ArtifactError: The file ``save_rows`` cannot be written.
     """
-    evaluation = comparer.select(source, comparer.max_samples(candidate))
-    comparison = comparer.compare(candidate, champion, evaluation)
+    with Progress("Reading", unit="row", counted=lambda: sum(source.report.read.values())):
+        evaluation = comparer.select(source, comparer.max_samples(candidate))
+    with Progress("Scoring"):
+        comparison = comparer.compare(candidate, champion, evaluation)
     comparison.source = source.safe_description()
     dumped = [comparer.dump(row) for row in evaluation.rows] if save_rows or champion_rows else []
     if save_rows is not None and evaluation.held_out:
@@ -88,7 +91,8 @@ def compare(
             with wrap_read_errors(champion_rows, _NO_ROWS, raises=TrainingError):
                 rows = [comparer.parse(row) for row in saved["rows"]]
                 again = EvaluationRows(str(saved["strategy"]), str(saved["reason"]), rows, training=rows)
-            comparison.on_champion_rows = comparer.compare(candidate, champion, again)
+            with Progress("Scoring on the champion's rows"):
+                comparison.on_champion_rows = comparer.compare(candidate, champion, again)
             comparison.on_champion_rows.baselines = {}  # there is no training part to look things up in
     return comparison
 

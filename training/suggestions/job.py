@@ -15,7 +15,7 @@ from training.runs import artifacts
 from training.runs.errors import ArtifactError, TrainingError
 from training.runs.job import SourceChoice
 from training.runs.process import check_address_space
-from training.runs.progress import print_result
+from training.runs.progress import Progress, print_result
 from training.runs.run import log_source
 from training.suggestions.config import SuggestOptions
 from training.suggestions.install import ConfigurationFolder
@@ -136,25 +136,27 @@ def _suggest_all(
     configuration: ConfigurationFolder | None,
     memory: Memory,
 ) -> tuple[list[HomeProposals], list[Evidence]]:
-    found, evidence, names, empty = [], [], [], []
+    found, evidence, empty = [], [], []
+    names: list[str] = []
     filters = Filters(options)
-    for home in source.read(Home):
-        names.append(home.home_id)
-        if options.home not in (None, home.home_id):
-            continue
-        home = home if configuration is None else configuration.without_installed(home)
-        if not home.entities and options.home is None:
-            empty.append(home.home_id)
-            continue
-        memory.recognize(home)
-        wishes = filters.wishes(home, memory.feedback)
-        proposals = suggest_automations(
-            model, home, options.top, min_score=options.min_score, diverse=options.diverse, wishes=wishes
-        )
-        memory.note(home, proposals)
-        found.append(proposals)
-        if options.html is not None:
-            evidence.append(evidence_of(home, proposals))
+    with Progress("Suggesting", unit="home", counted=lambda: len(names)):
+        for home in source.read(Home):
+            names.append(home.home_id)
+            if options.home not in (None, home.home_id):
+                continue
+            home = home if configuration is None else configuration.without_installed(home)
+            if not home.entities and options.home is None:
+                empty.append(home.home_id)
+                continue
+            memory.recognize(home)
+            wishes = filters.wishes(home, memory.feedback)
+            proposals = suggest_automations(
+                model, home, options.top, min_score=options.min_score, diverse=options.diverse, wishes=wishes
+            )
+            memory.note(home, proposals)
+            found.append(proposals)
+            if options.html is not None:
+                evidence.append(evidence_of(home, proposals))
     log_source(source)
     where = source.report.where
     if options.home is not None and options.home not in names:
