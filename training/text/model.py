@@ -150,14 +150,24 @@ def text_score(answer: str, reference: str) -> float:
 def text_intervals(answers: Sequence[str], references: Sequence[str]) -> dict[str, tuple[float, float] | None]:
     """95 % intervals of ``text_scores`` over rows; None where there are too few rows."""
     from sacrebleu.metrics import CHRF
+    from sacrebleu.metrics.chrf import CHRFScore
+
+    class Chrf(CHRF):  # type: ignore[misc]
+        """Its scores are all of one type: the bootstrap cannot take the mean of numpy's and Python's numbers."""
+
+        def _compute_score_from_stats(self, stats: list[int]) -> CHRFScore:
+            scored = super()._compute_score_from_stats(stats)
+            scored.score = float(scored.score)
+            return scored
 
     exact = np.array([answer == right for answer, right in zip(answers, references, strict=True)], dtype=np.float64)
     of_exact = interval_of_mean(exact)
     if of_exact is None:
         return {"chrf": None, "exact_match": None}
-    scored = CHRF().corpus_score(list(answers), [list(references)], n_bootstrap=SAMPLES)
+    scored = Chrf().corpus_score(list(answers), [list(references)], n_bootstrap=SAMPLES)
     middle, half = float(scored._mean), float(scored._ci)
-    return {"chrf": (round(middle - half, 4), round(middle + half, 4)), "exact_match": of_exact}
+    of_chrf = round(max(0.0, middle - half), 4), round(min(100.0, middle + half), 4)
+    return {"chrf": of_chrf, "exact_match": of_exact}
 
 
 def limit_rows(rows: Sequence[Row]) -> list[Row]:

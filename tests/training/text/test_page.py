@@ -68,5 +68,8 @@ def test_text_intervals_hold_the_score_and_say_nothing_of_two_rows() -> None:
     assert found["exact_match"][0] < 1 / 3 < found["exact_match"][1]
     assert found["chrf"] is not None
     assert all(type(end) is float for end in found["chrf"]), "JSON has no other numbers"
+    mostly_wrong = text_intervals(["zzz"] * 7 + ["turn on the light"], ["turn on the lamp"] * 8)["chrf"]
+    assert mostly_wrong is not None, "some samples have no letter right, and a score of another type"
+    assert mostly_wrong[0] <= 15 <= mostly_wrong[1]
     assert text_intervals(answers[:2], wanted[:2]) == {"chrf": None, "exact_match": None}
     assert text_score("a b", "a b") == 100.0
