@@ -55,7 +55,7 @@ ROWS = [row(room, state) for room in ROOMS for state in ("on", "off")]
 
 def run_script(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     offline = {"HF_HUB_OFFLINE": "1", "HF_HOME": str(folder / "hf")}
-    return call_process(str(SCRIPT), *arguments, cwd=folder, timeout=280, env=offline)
+    return call_process(str(SCRIPT), *arguments, cwd=folder, timeout=900, env=offline)
 
 
 class Lines:
