@@ -176,6 +176,7 @@ def test_the_defaults_and_the_variables_are_production_s() -> None:
     fields = {**settings_of(SynergyConfig), **settings_of(SynergyOptions)}
     defaults = {name: field.default for field, setting in fields.values() for name in setting.variables}
     assert defaults.pop("GNN_FEEDBACK") is None  # ours: production has no such file
+    assert defaults.pop("GNN_MEMORY") is None  # ours: production keeps all homes in memory
     assert defaults == {
         "GNN_HIDDEN_DIM": 64,
         "GNN_NUM_LAYERS": 2,

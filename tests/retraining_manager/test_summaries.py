@@ -35,7 +35,7 @@ BAD: dict[str, tuple[str | dict[str, Any] | None, dict[str, Any], str]] = {
     "nothing, and exit 1": (None, {"exit_code": 1}, "gnn_synergy: exit code 1"),
     "success, and exit 1": (WRITTEN, {"exit_code": 1}, "gnn_synergy: exit code 1"),
     "failed without a word": (WRITTEN | {"status": "failed"}, {}, "failed without saying why"),
-    "killed": (None, {"exit_code": -9}, "out of memory at 512 MB or more; train on fewer homes"),
+    "killed": (None, {"exit_code": -9}, "out of memory at 512 MB or more; lower --memory"),
     "too late": (WRITTEN, {"exit_code": -15, "timed_out": True}, "still running after 60 s"),
 }
 
