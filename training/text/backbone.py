@@ -24,6 +24,7 @@ from training.text.config import SCRATCH, Pieces
 
 BASE_FOLDER = "base_model"  # the folder of a scratch base inside the run directory
 BASE_FILES = ("config.json", "generation_config.json", "model.safetensors")  # in it, beside the tokenizer's
+TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json")
 
 
 @contextmanager

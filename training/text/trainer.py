@@ -37,6 +37,7 @@ from training.text.backbone import (
     BASE_FILES,
     BASE_FOLDER,
     SCRATCH_WIDTH,
+    TOKENIZER_FILES,
     Base,
     TextPair,
     encode,
@@ -120,10 +121,12 @@ class TrainedAdapter:
         for adapter in self.model.peft_config.values():
             adapter.base_model_name_or_path = base
         self.model.save_pretrained(str(folder), save_embedding_layers=False)
-        save_tokenizer(self.tokenizer, folder)
-        if self.own_base is not None:
+        if self.own_base is None:
+            save_tokenizer(self.tokenizer, folder)
+        else:
             shutil.copytree(self.own_base, folder / BASE_FOLDER)
-            for name in BASE_FILES:
+            # Its tokenizer's files too: written again, they would tell whether it was trained now or by an earlier run.
+            for name in (*BASE_FILES, *TOKENIZER_FILES):
                 shutil.copyfile(self.own_base / name, folder / name)
         for name, content in self.files.items():
             (folder / name).write_bytes(content)
