@@ -75,7 +75,7 @@ def _network(rows: Sequence[Any], seed: int) -> None:
 def _folds(rows: Sequence[Any], known: Mapping[str, Any], wrong: int, seed: int) -> None:
     from home_assistant import dump_automation
     from training.automations.confidence import is_right
-    from training.automations.evaluation import look_ups
+    from training.automations.evaluation import is_valid, look_ups
     from training.automations.model import YamlGenerator, examples
     from training.automations.trainer import learn
 
@@ -117,7 +117,7 @@ def _folds(rows: Sequence[Any], known: Mapping[str, Any], wrong: int, seed: int)
         missed = sum(g and not s[3] for g, s in zip(given, scores, strict=True))
         cells = [_interval(scores[:, column], half, of, seed) for column in range(len(PARTS))]
         table[name] = [cell[0] for cell in cells]
-        valid = np.mean([_is_valid(a.automation) for a in answers if a.automation is not None])
+        valid = np.mean([is_valid(a.automation) for a in answers if a.automation is not None])
         print(
             f"{name:<18}{sum(given) / len(rows):>9.3f}{missed / len(rows):>7.3f}{valid:>7.3f}  |             "
             + "".join(f"{value:>8.3f} ({low:.3f}-{high:.3f})" for value, low, high in cells)
@@ -178,17 +178,6 @@ def _interval(scores: np.ndarray, half: np.ndarray, of: np.ndarray, seed: int) -
     means = sums[draws].sum(axis=1) / np.maximum(counts[draws].sum(axis=1), 1)
     low, high = np.percentile(means, [2.5, 97.5])
     return float(sums.sum() / counts.sum()), float(low), float(high)
-
-
-def _is_valid(automation: dict[Any, Any]) -> bool:
-    from home_assistant import AutomationError
-    from home_assistant.automation_schema import check_automation
-
-    try:
-        check_automation(automation)
-    except AutomationError:
-        return False
-    return True
 
 
 def _bounds(prepared: Sequence[Any]) -> dict[str, list[float]]:

@@ -133,13 +133,14 @@ def _row_scores(answer: Automation, example: Example) -> dict[str, float]:
     scores = {f"{part}_f1": f1(getattr(found, part), getattr(right, part)) for part in Structure._fields}
     return {
         "answered": 1.0,
-        "valid": float(_is_valid(answer)),
+        "valid": float(is_valid(answer)),
         "right": float(is_right(answer, example.automation)),
         **scores,
     }
 
 
-def _is_valid(automation: Mapping[Any, Any]) -> bool:
+def is_valid(automation: Mapping[Any, Any]) -> bool:
+    """Whether Home Assistant accepts an automation (``check_automation``)."""
     try:
         check_automation(automation)
     except AutomationError:

@@ -1,13 +1,17 @@
-"""Homes and their graphs, of which as many are in memory as a ``Room`` holds."""
+"""Homes and their graphs, of which as many are in memory as a ``Room`` holds, and what these and others take there."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from data_sources import DataSource, Home
 from training.runs.stored import InOrder, Room, Stored
 from training.synergy.graph import HomeGraph, build_graph
+
+if TYPE_CHECKING:  # torch takes seconds, and reading homes needs none
+    from training.synergy.encoded_home import EncodedHome
+    from training.synergy.views import Block
 
 
 class ReadHomes(NamedTuple):
@@ -56,3 +60,14 @@ def bytes_of_graph(graph: HomeGraph) -> int:
 
 def _bytes_of_home(home: Home) -> int:
     return 1_200 * (len(home.entities) + len(home.synergies))
+
+
+def bytes_of_encoded(home: EncodedHome) -> int:
+    """About how many bytes a home as the model reads it takes in memory, beside its graph."""
+    vectors = 0 if home.name_vectors is None else 2 * home.name_vectors.rows.nbytes
+    return 1_000 * home.graph.size + vectors
+
+
+def bytes_of_blocks(blocks: Iterable[Block]) -> int:
+    """About how many bytes blocks of pairs take in memory."""
+    return sum(block.features.nbytes + 10 * block.positive.numel() for block in blocks)

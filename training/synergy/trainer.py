@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import os
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from typing import Any, NamedTuple
@@ -46,7 +46,7 @@ from training.synergy.pretrained import MIN_HOMES, PretrainedSynergy
 from training.synergy.same_homes import find_same_homes
 from training.synergy.scoring import HomeScorer
 from training.synergy.splits import Split, describe_split, everything_trains, known_home_split, pair_units, split_pairs
-from training.synergy.stored_homes import bytes_of_graph, graphs_of
+from training.synergy.stored_homes import bytes_of_blocks, bytes_of_encoded, bytes_of_graph, graphs_of
 from training.synergy.training_homes import FoldStatistics, TrainingHomes
 from training.synergy.views import HIDDEN_SHARE, Block, ComparedPairs, ViewSampler
 from training.synergy.vocabulary import Vocabulary
@@ -241,16 +241,6 @@ def share_graphs(own: Sequence[HomeGraph], room: Room) -> tuple[Sequence[HomeGra
     )
 
 
-# What it takes in memory, as tracemalloc measures it on homes of 40 entities.
-def _bytes_of_home(home: EncodedHome) -> int:
-    vectors = 0 if home.name_vectors is None else 2 * home.name_vectors.rows.nbytes
-    return 1_000 * home.graph.size + vectors
-
-
-def _bytes_of_blocks(blocks: Iterable[Block]) -> int:
-    return sum(block.features.nbytes + 10 * block.positive.numel() for block in blocks)
-
-
 def pretrain(
     homes: Sequence[Home], weights: Sequence[float], config: SynergyConfig, card: Mapping[str, Any]
 ) -> PretrainedSynergy:
@@ -344,7 +334,7 @@ class SynergyTrainer:
         self._own = range(len(graphs)) if own is None else sorted(own)
         vocabulary, acting = self.vocabulary, self.acting_domains
         self._room = Room() if room is None else room
-        self.encoded: Stored[EncodedHome] = Stored(self._room, _bytes_of_home)
+        self.encoded: Stored[EncodedHome] = Stored(self._room, bytes_of_encoded)
         for h in self._own:
             self.encoded.put(
                 h,
@@ -435,7 +425,7 @@ class SynergyTrainer:
         return history, best.number
 
     def _forget_blocks(self) -> None:
-        self._kept: Stored[tuple[Block, Block]] = Stored(self._room, _bytes_of_blocks)
+        self._kept: Stored[tuple[Block, Block]] = Stored(self._room, bytes_of_blocks)
         self._kept_of: Counter[int] = Counter()  # home -> how many of its blocks are kept
         self._pairs_left = KEPT_PAIRS
 
