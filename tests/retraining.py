@@ -100,11 +100,15 @@ def make_manager(
     """A manager over ``folder`` with the scripts above and 120 rows of synergies."""
     data = folder / "data rows"
     data.mkdir(parents=True, exist_ok=True)
-    (data / "gnn_synergy_data.json").write_text(json.dumps(rows()))
     prompts = [{"query": f"q{i}", "suggestion": f"s{i}"} for i in range(60)]
-    (data / "soft_prompt_data.json").write_text(json.dumps(prompts))
-    (folder / "train.py").write_text(SCRIPT)
-    (folder / "compare.py").write_text(COMPARE)
+    for path, text in {
+        data / "gnn_synergy_data.json": json.dumps(rows()),
+        data / "soft_prompt_data.json": json.dumps(prompts),
+        folder / "train.py": SCRIPT,
+        folder / "compare.py": COMPARE,
+    }.items():
+        if not path.exists():  # another process may be reading it
+            path.write_text(text)
     manager = RetrainingManager(data, folder / "models", source=source, options=options)
     manager.training_scripts = dict.fromkeys(manager.training_scripts, folder / "train.py")
     manager.comparison_script = folder / "compare.py"

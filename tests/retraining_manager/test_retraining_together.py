@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from contextlib import ExitStack
 from itertools import pairwise
 from pathlib import Path
 
@@ -61,22 +62,26 @@ def test_eight_managers_a_cron_and_readers_see_no_mix_and_lose_no_version(tmp_pa
 
     def start(code: str, *arguments: str) -> subprocess.Popen[str]:
         command = [sys.executable, "-c", code, str(tmp_path), *arguments]
-        return subprocess.Popen(
+        process = subprocess.Popen(
             command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=env, cwd=tmp_path
         )
+        started.callback(process.communicate)
+        started.callback(process.kill)
+        return process
 
-    nights = [start(NIGHT, str(number)) for number in range(MANAGERS)]
-    others = [start(CRON), start(READER), start(READER)]
     versions = set()
-    for process in [*others, *nights]:
-        output, errors = process.communicate(timeout=300)
-        assert process.returncode == 0, errors
-        if process in nights:
-            for status, version, message in json.loads(output.splitlines()[-1]):
-                assert status == "success" or "is being trained already by" in message, message
-                versions |= {version} - {None}
-        elif process is not others[0]:
-            assert int(output) > 1, "versions went live while it read"
+    with ExitStack() as started:
+        nights = [start(NIGHT, str(number)) for number in range(MANAGERS)]
+        others = [start(CRON), start(READER), start(READER)]
+        for process in [*others, *nights]:
+            output, errors = process.communicate(timeout=300)
+            assert process.returncode == 0, errors
+            if process in nights:
+                for status, version, message in json.loads(output.splitlines()[-1]):
+                    assert status == "success" or "is being trained already by" in message, message
+                    versions |= {version} - {None}
+            elif process is not others[0]:
+                assert int(output) > 1, "versions went live while it read"
     registry = manager.registry(GNN)
     assert versions
     assert versions <= set(registry.versions())

@@ -120,6 +120,7 @@ class TrainedAdapter:
         """
         for adapter in self.model.peft_config.values():
             adapter.base_model_name_or_path = base
+            order_sets(adapter)
         self.model.save_pretrained(str(folder), save_embedding_layers=False)
         if self.own_base is None:
             save_tokenizer(self.tokenizer, folder)
@@ -337,6 +338,13 @@ def peft_config(config: AdapterConfig) -> PeftConfig:
     if config.method == "p-tuning":
         return PromptEncoderConfig(**prompt, encoder_hidden_size=SCRATCH_WIDTH)
     return PrefixTuningConfig(task_type=TaskType.SEQ_2_SEQ_LM, num_virtual_tokens=VIRTUAL_TOKENS)
+
+
+def order_sets(config: PeftConfig) -> None:
+    """Put each set of a configuration in order: PEFT would write it in another order in each process."""
+    for name, value in list(vars(config).items()):
+        if isinstance(value, set):
+            setattr(config, name, sorted(value))
 
 
 def adapted(base: Base, config: AdapterConfig, resume_from: Path | None) -> Any:

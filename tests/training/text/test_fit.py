@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from peft import LoraConfig
 from safetensors.torch import load_file
 from torch.nn import functional
 
@@ -18,7 +20,7 @@ from training.text.backbone import Base, TextPair, load_base, scratch_base
 from training.text.config import AdapterConfig, FitSettings, Limits
 from training.text.fit import GroupedByLength, fit, newest_checkpoint, rows_at_once, tokenized
 from training.text.row_dropout import RowDropout
-from training.text.trainer import adapted
+from training.text.trainer import adapted, order_sets
 
 PAIRS = [
     TextPair(f"switch {state} the {thing} in the {room}", f"Turn {state} the {room} {thing}.")
@@ -203,6 +205,13 @@ def test_one_text_gives_one_tokenizer_however_often_it_is_made() -> None:
     texts = [TextPair(f"wake {a}{b} at {n} °C", f"Ünlock {b}{a} - {n}!") for n, (a, b) in enumerate(("xy", "yx", "zz"))]
     made = [scratch_base(texts, 0).tokenizer.backend_tokenizer.to_str() for _ in range(4)]
     assert len(set(made)) == 1
+
+
+def test_an_adapter_s_configuration_is_written_in_one_order(tmp_path: Path) -> None:
+    config = LoraConfig(target_modules="h g f e d c b a".split())
+    order_sets(config)
+    config.save_pretrained(str(tmp_path))
+    assert json.loads((tmp_path / "adapter_config.json").read_text())["target_modules"] == sorted("hgfedcba")
 
 
 def test_a_base_is_found_in_the_older_cache_variable_s_folder(
