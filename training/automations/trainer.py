@@ -14,7 +14,7 @@ from training.automations.confidence import Confidence, is_right
 from training.automations.evaluation import evaluate_generator
 from training.automations.model import KNOWLEDGE_FILE, Example, Knowledge, YamlGenerator, examples
 from training.automations.ranking import Asked, Remembered, StructureRanker
-from training.judging.same_units import find_same_units
+from training.judging.same_units import count_shared, find_same_units, marks_of
 from training.judging.splits import PARTS, Part, unit_digests
 from training.runs.errors import TrainingError
 from training.text.backbone import TextPair
@@ -39,11 +39,11 @@ def split_by_home(rows: Sequence[YamlRow]) -> Split:
     for row in rows:
         if row.home_id is not None:
             of_home[row.home_id].add(f"{normalized_query(row.input)}\n{row.output}")
-    own = {home: frozenset(texts) for home, texts in of_home.items()}
+    own = {home: marks_of(texts) for home, texts in of_home.items()}
 
     def are_one(one: str, other: str) -> bool:
-        shared = len(own[one] & own[other])
-        return shared >= FEW_ROWS and shared >= SHARED_ROWS * len(own[one] | own[other])
+        shared = count_shared(own[one], own[other])
+        return shared >= FEW_ROWS and shared >= SHARED_ROWS * (len(own[one]) + len(own[other]) - shared)
 
     same = find_same_units(own, SHARED_ROWS, are_one)
     homes = [same.first[row.home_id] for row in rows if row.home_id is not None]

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
-import heapq
+import hashlib
 import math
-from collections import Counter, defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+Marks = npt.NDArray[np.uint64]
+"""Marks of some texts (``marks_of``), which take a tenth of their memory."""
 
 MAX_COMPARED = 16  # units that a unit is compared with for each rare element, so that time is linear in the units
 
@@ -42,18 +48,33 @@ def listed(texts: Sequence[str], shown: int = 3) -> str:
     return ", ".join(texts[:shown]) + (f" and {more} more" if more > 0 else "")
 
 
+def marks_of(texts: Iterable[str]) -> Marks:
+    """The 64-bit hashes of texts, sorted, each once.
+
+    That two of ten million texts have the same by chance happens once in 400,000 runs.
+    """
+    found = (hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).digest() for text in texts)
+    return np.unique(np.frombuffer(b"".join(found), dtype="<u8")).astype(np.uint64)
+
+
+def count_shared(one: Marks, other: Marks) -> int:
+    """How many marks two have both."""
+    return len(np.intersect1d(one, other, assume_unique=True))
+
+
 def find_same_units(
-    elements: Mapping[str, frozenset[str]], share: float, are_one: Callable[[str, str], bool | None]
+    elements: Mapping[str, Marks], share: float, are_one: Callable[[str, str], bool | None]
 ) -> SameUnits:
     """Compare units that may share most of their elements. Time and memory are linear in the elements.
 
     Args:
-        elements: Unit -> its elements.
+        elements: Unit -> the marks of its elements.
         share: The Jaccard index of the elements from which two units are compared.
         are_one: Whether two units are one; None if they may be.
     """
-    frequency = Counter(element for own in elements.values() for element in own)
-    having: dict[str, list[str]] = defaultdict(list)  # an element that is rare in a unit -> the units
+    nothing = np.zeros(0, dtype=np.uint64)
+    every, frequency = np.unique(np.concatenate([nothing, *elements.values()]), return_counts=True)
+    having: dict[int, list[str]] = defaultdict(list)  # an element that is rare in a unit -> the units
     root = {name: name for name in elements}
     alike = []
 
@@ -66,7 +87,8 @@ def find_same_units(
     for name, own in elements.items():
         # Sets with a Jaccard index of at least s share one of the |x| - ceil(s |x|) + 1 first elements of each, in any
         # order of all elements (prefix filtering; Bayardo et al., WWW 2007). Rare ones first: few units have them.
-        rare = heapq.nsmallest(len(own) - math.ceil(share * len(own)) + 1, own, key=lambda one: (frequency[one], one))
+        rarest = np.lexsort((own, frequency[np.searchsorted(every, own)]))
+        rare = own[rarest[: len(own) - math.ceil(share * len(own)) + 1]].tolist()
         for other in sorted({other for element in rare for other in having[element][-MAX_COMPARED:]}):
             verdict = are_one(name, other)
             if verdict:

@@ -135,26 +135,27 @@ class _File:
     """Pickled values in a file without a name, which is made when the first one is written.
 
     Attributes:
-        places: Key -> where its value is, the sizes of the parts of its pickle (packed, for there are many), and how
-            many bytes it has in memory.
+        places: Key -> where its value begins: a number of sizes, these, and the parts of its pickle. The first size is
+            that in memory, the others are those of the parts.
     """
 
     def __init__(self) -> None:
-        self.places: dict[int, tuple[int, bytes, int]] = {}
+        self.places: dict[int, int] = {}
         self._file: IO[bytes] | None = None
         self._end = 0
 
     def write(self, key: int, value: Any, size: int) -> None:
         if key in self.places:  # it was read from here
             return
-        parts = _pickled(value)
+        parts, written = _pickled(value), 0
         folder = _folder()
         try:
             if self._file is None:
                 self._file = tempfile.TemporaryFile(dir=folder, buffering=0)  # noqa: SIM115 - closed by ``close``
             self._file.seek(self._end)
-            for part in parts:
-                left = part
+            sizes = array("Q", [size, *(part.nbytes for part in parts)])
+            for left in (*(memoryview(own).cast("B") for own in (array("Q", [len(sizes)]), sizes)), *parts):
+                written += left.nbytes
                 while left:
                     left = left[self._file.write(left) :]
         except OSError as error:
@@ -162,23 +163,25 @@ class _File:
                 f"{folder or tempfile.tempdir or 'temporary files'}: what does not fit in memory cannot be kept here "
                 f"({error.strerror or error}); set TMPDIR to a folder with more room, or give a training more --memory"
             ) from error
-        lengths = array("Q", [part.nbytes for part in parts])
-        self.places[key] = self._end, lengths.tobytes(), size
-        self._end += sum(lengths)
+        self.places[key], self._end = self._end, self._end + written
 
     def read(self, key: int) -> tuple[Any, int]:
-        place, lengths, size = self.places[key]
-        content, *arrays = [bytearray(length) for length in memoryview(lengths).cast("Q")]
         assert self._file is not None
-        self._file.seek(place)
-        for part in (content, *arrays):
-            left = memoryview(part)
-            while left:
-                count = self._file.readinto(left)  # type: ignore[attr-defined]
-                if not count:
-                    raise TrainingError("a temporary file of this run was cut off from outside; start the run again")
-                left = left[count:]
+        self._file.seek(self.places[key])
+        (parts,) = self._next(8).cast("Q")
+        size, *lengths = self._next(8 * parts).cast("Q")
+        content, *arrays = map(self._next, lengths)
         return pickle.loads(content, buffers=arrays), size  # noqa: S301 - this process wrote it, and nobody else can
+
+    def _next(self, length: int) -> memoryview:
+        """The next bytes of the file."""
+        left = found = memoryview(bytearray(length))
+        while left:
+            count = self._file.readinto(left)  # type: ignore[union-attr]
+            if not count:
+                raise TrainingError("a temporary file of this run was cut off from outside; start the run again")
+            left = left[count:]
+        return found
 
     def close(self) -> None:
         if self._file is not None:

@@ -8,15 +8,17 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
+import numpy as np
 from pydantic import BaseModel, ConfigDict
 
 from data_sources import Home
 from home_assistant.domains import READ_ONLY_DOMAINS
+from training.judging.same_units import Marks, SameUnits, marks_of
 from training.runs.distributed import all_say
 from training.runs.wording import many
 from training.synergy.feedback import FeedbackAudit
 from training.synergy.graph import ACTING_SHARE
-from training.synergy.same_homes import HomeContent, content_of, find_same_homes, notes_on
+from training.synergy.same_homes import HomeContent, content_of, find_same_homes, marks_of_pairs, notes_on
 from training.synergy.splits import MIN_GROUPS, MIN_HOMES
 
 FEW_PAIRS = 100  # below it a held-out score rests on a dozen pairs
@@ -97,7 +99,7 @@ class _Tally:
         types: Type of synergy -> rows.
         confidences: All that occur.
         directed: Directed pairs, and those of them that act on sensors and the like.
-        groups: ``automation`` or ``pair`` -> home and name of each.
+        groups: ``automation`` or ``pair`` -> for each home, the marks of its own.
         contents: What ``find_same_homes`` compares, of each home.
         fingerprints: Of each home.
     """
@@ -106,7 +108,7 @@ class _Tally:
     types: Counter[str] = field(default_factory=Counter)
     confidences: set[float] = field(default_factory=set)
     directed: Counter[str] = field(default_factory=Counter)
-    groups: dict[str, set[tuple[str, ...]]] = field(default_factory=lambda: {"automation": set(), "pair": set()})
+    groups: dict[str, dict[str, Marks]] = field(default_factory=lambda: {"automation": {}, "pair": {}})
     contents: list[HomeContent] = field(default_factory=list)
     fingerprints: list[str] = field(default_factory=list)
 
@@ -127,8 +129,8 @@ class _Tally:
             self.confidences.add(s.confidence)
             if s.automation_id is not None:
                 automations.add(s.automation_id)
-        self.groups["automation"].update((home.home_id, automation) for automation in automations)
-        self.groups["pair"].update((home.home_id, *pair) for pair in values)
+        self.groups["automation"][home.home_id] = marks_of(automations)
+        self.groups["pair"][home.home_id] = marks_of_pairs(values)
         areas = {e.area_id for e in home.entities if e.area_id is not None}
         rows = sum(s.rows for s in home.synergies)
         self.totals.update(
@@ -172,12 +174,9 @@ class _Tally:
         """The audit of all homes that were counted."""
         totals, types = self.totals, self.types
         same = find_same_homes(self.contents)
-        groups = {
-            kind: {(same.first.get(home_id, home_id), *name) for home_id, *name in found}
-            for kind, found in self.groups.items()
-        }
         counts: dict[str, Any] = {name: totals[name] for name in SynergyAudit.model_fields if name in totals}
-        units = _Units(len(set(same.first.values())), len(groups["automation"] or groups["pair"]))
+        groups = _count(self.groups["automation"], same) or _count(self.groups["pair"], same)
+        units = _Units(len(set(same.first.values())), groups)
         one_class = {"synergy_type": next(iter(types))} if len(types) == 1 else {}
         if len(self.confidences) == 1 and totals["distinct_pairs"] > 1:
             one_class["confidence"] = repr(next(iter(self.confidences)))
@@ -191,6 +190,14 @@ class _Tally:
                 *_cannot_show(Counter(counts), one_class, self.directed, units),
             ),
         )
+
+
+def _count(groups: Mapping[str, Marks], same: SameUnits) -> int:
+    """How many groups there are, those of one home's exports once."""
+    own: dict[str, list[Marks]] = defaultdict(list)
+    for home_id, marks in groups.items():
+        own[same.first.get(home_id, home_id)].append(marks)
+    return sum(len(np.unique(np.concatenate(marks))) for marks in own.values())
 
 
 def audit_homes(homes: Iterable[Home]) -> SynergyAudit:

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from data_sources import Home
-from training.judging.same_units import SameUnits, find_same_units, listed
+from training.judging.same_units import Marks, SameUnits, count_shared, find_same_units, listed, marks_of
 from training.runs.wording import many
 from training.synergy.graph import HomeGraph
 
@@ -29,18 +29,18 @@ class HomeContent(NamedTuple):
     """What is compared of a home: its entity ids, and its directed pairs of them."""
 
     home_id: str
-    entity_ids: frozenset[str]
-    pairs: frozenset[tuple[str, str]]
+    entity_ids: Marks
+    pairs: Marks
 
 
 def find_same_homes(homes: Iterable[Home | HomeGraph | HomeContent]) -> SameUnits:
     """Which of the homes with pairs are one."""
-    equal: dict[tuple[frozenset[Any], ...], list[str]] = defaultdict(list)
+    equal: dict[tuple[bytes, bytes], list[str]] = defaultdict(list)
     contents: dict[str, HomeContent] = {}
     for home in homes:
         content = home if isinstance(home, HomeContent) else content_of(home)
-        if content.pairs:
-            equal[content[1:]].append(content.home_id)
+        if len(content.pairs):
+            equal[content.entity_ids.tobytes(), content.pairs.tobytes()].append(content.home_id)
             contents[content.home_id] = content
     contents = {min(ids): contents[min(ids)] for ids in equal.values()}
     copies = {min(ids): ids for ids in equal.values()}
@@ -56,21 +56,28 @@ def content_of(home: Home | HomeGraph) -> HomeContent:
     """What ``find_same_homes`` compares of a home."""
     if isinstance(home, HomeGraph):
         ids = home.entity_ids
-        return HomeContent(home.home_id, frozenset(ids), frozenset((ids[t], ids[a]) for t, a in home.pairs.tolist()))
+        return HomeContent(
+            home.home_id, marks_of(ids), marks_of_pairs((ids[t], ids[a]) for t, a in home.pairs.tolist())
+        )
     pairs = {(s.trigger, s.action) for s in home.synergies}
     pairs |= {(s.action, s.trigger) for s in home.synergies if s.bidirectional}
-    return HomeContent(home.home_id, frozenset(e.entity_id for e in home.entities), frozenset(pairs))
+    return HomeContent(home.home_id, marks_of(e.entity_id for e in home.entities), marks_of_pairs(pairs))
+
+
+def marks_of_pairs(pairs: Iterable[tuple[str, str]]) -> Marks:
+    """The marks of pairs of entity ids."""
+    return marks_of("\n".join(pair) for pair in pairs)
 
 
 def _are_one(one: HomeContent, other: HomeContent) -> bool | None:
     """Whether two homes are one; None if they may be."""
-    shared = len(one.entity_ids & other.entity_ids)
-    if shared < FEW_IDS or shared < SHARED_IDS * len(one.entity_ids | other.entity_ids):
+    shared = count_shared(one.entity_ids, other.entity_ids)
+    smaller = min(len(one.entity_ids), len(other.entity_ids))
+    if shared < FEW_IDS or shared < SHARED_IDS * (len(one.entity_ids) + len(other.entity_ids) - shared):
         return False
-    if len(one.pairs & other.pairs) < SHARED_PAIRS * min(len(one.pairs), len(other.pairs)):
+    if count_shared(one.pairs, other.pairs) < SHARED_PAIRS * min(len(one.pairs), len(other.pairs)):
         return False
-    is_part = shared == min(len(one.entity_ids), len(other.entity_ids))
-    return True if is_part or shared >= MANY_IDS else None
+    return True if shared == smaller or shared >= MANY_IDS else None
 
 
 def notes_on(same: SameUnits) -> Iterable[str]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from itertools import groupby
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -151,6 +151,21 @@ class ComparedPairs(NamedTuple):
         return (self.weight * losses).sum() / (self.positive_weight if whole is None else whole)
 
 
+_LeftAt = tuple[int, int, int]
+
+
+def _left_at(generator: np.random.Generator) -> _LeftAt:
+    """Where the random numbers of a home were left. All else of their state follows from the seed."""
+    found = generator.bit_generator.state
+    return found["state"]["state"], found["has_uint32"], found["uinteger"]
+
+
+def _go_on(generator: np.random.Generator, left_at: _LeftAt) -> None:
+    state: Any = generator.bit_generator.state
+    state["state"]["state"], state["has_uint32"], state["uinteger"] = left_at
+    generator.bit_generator.state = state
+
+
 def _log_sum(logit: Tensor, group: Tensor, count: Tensor) -> Tensor:
     """``[k]``: log of the sum of ``count`` times e to the ``logit`` over all of the same group; groups ascend."""
     if not len(logit):
@@ -174,13 +189,24 @@ class ViewSampler:
 
     def __init__(self, homes: TrainingHomes, statistics: FoldStatistics, seed: int) -> None:
         self._homes, self._statistics, self._seed = homes, statistics, seed
-        self._rng: dict[int, np.random.Generator] = {}
+        self._in_use: tuple[int, np.random.Generator] | None = None
+        self._left_at: dict[int, _LeftAt] = {}
 
     def rng(self, h: int) -> np.random.Generator:
-        """The random numbers of one home."""
-        if h not in self._rng:
-            self._rng[h] = np.random.default_rng([self._seed, Shard.hash_of(self._homes.graphs[h].home_id)])
-        return self._rng[h]
+        """The random numbers of one home, which go on where they were left. Use them before those of another home.
+
+        A generator of numpy takes 4 KB, so only the one in use is there, and of the others where they were left.
+        """
+        if self._in_use is not None:
+            other, generator = self._in_use
+            if other == h:
+                return generator
+            self._left_at[other] = _left_at(generator)
+        generator = np.random.default_rng([self._seed, Shard.hash_of(self._homes.graphs[h].home_id)])
+        if h in self._left_at:
+            _go_on(generator, self._left_at[h])
+        self._in_use = h, generator
+        return generator
 
     def draw(self, h: int) -> View:
         """A view of one home, either as a new or as a partly known home."""
