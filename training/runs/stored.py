@@ -12,6 +12,7 @@ import weakref
 from array import array
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any, Generic, TypeVar, overload
 
@@ -36,24 +37,44 @@ class Room:
         self._limit, self._taken = limit, 0
         self._held: OrderedDict[tuple[object, int], tuple[Any, int]] = OrderedDict()
         self._files: dict[object, _File] = {}
+        self._at_work = False
+        self._forgotten: list[object] = []
 
     def put(self, owner: object, key: int, value: Any, size: int) -> None:
         """Take a value of about ``size`` bytes."""
-        self._files.setdefault(owner, _File()).places.pop(key, None)
-        self._hold(owner, key, value, size)
+        with self._working():
+            self._files.setdefault(owner, _File()).places.pop(key, None)
+            self._hold(owner, key, value, size)
 
     def get(self, owner: object, key: int) -> Any:
         """A value that was put; from a file it is a copy, equal in all its parts."""
-        held = self._held.get((owner, key))
-        if held is not None:
-            self._held.move_to_end((owner, key))
-            return held[0]
-        value, size = self._files[owner].read(key)
-        self._hold(owner, key, value, size)
-        return value
+        with self._working():
+            held = self._held.get((owner, key))
+            if held is not None:
+                self._held.move_to_end((owner, key))
+                return held[0]
+            value, size = self._files[owner].read(key)
+            self._hold(owner, key, value, size)
+            return value
 
     def forget(self, owner: object) -> None:
         """Let all values of an owner go."""
+        self._forgotten.append(owner)
+        if not self._at_work:  # else Python found in the middle of another call that an owner is gone
+            with self._working():
+                pass
+
+    @contextmanager
+    def _working(self) -> Iterator[None]:
+        self._at_work = True
+        try:
+            yield
+            while self._forgotten:
+                self._let_go(self._forgotten.pop())
+        finally:
+            self._at_work = False
+
+    def _let_go(self, owner: object) -> None:
         for place in [place for place in self._held if place[0] is owner]:
             self._taken -= self._held.pop(place)[1]
         found = self._files.pop(owner, None)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -48,6 +49,22 @@ def test_memory_holds_what_was_used_last_and_no_more_than_it_may() -> None:
     gc.collect()
     assert not room._held
     assert not room._files
+
+
+def test_an_owner_that_goes_while_another_value_is_read_is_let_go_after_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    room = Room(0)
+    values, others = filled(room), {"of another owner": filled(room)}
+    write = stored._File.write
+
+    def collecting(*arguments: Any) -> None:
+        others.clear()
+        gc.collect()
+        assert len(room._files) == 2, "its file may be the one at work"
+        write(*arguments)
+
+    monkeypatch.setattr(stored._File, "write", collecting)
+    assert values[0][0] == "value 0"
+    assert len(room._files) == 1
 
 
 def test_no_file_has_a_name_that_could_be_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
