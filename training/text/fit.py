@@ -30,6 +30,7 @@ from training.text.row_dropout import RowDropout
 
 datasets.disable_progress_bars()
 
+_IGNORED = -100  # the label of a token that no loss is taken of, as in transformers
 CHECKPOINT_STEPS = 500  # steps between checkpoints within an epoch; one more is at its end
 _TRAINABLE, _BEST, _STATE = "trainable.safetensors", "best.safetensors", "trainer_state.json"
 
@@ -139,8 +140,8 @@ def fit(
     trainer = _Trainer(
         model=model,
         args=arguments,
-        train_dataset=_filled(train_table.remove_columns("length"), settings.batch_size * arguments.world_size),
-        eval_dataset=validation_table,
+        train_dataset=_filled(train_table, settings.batch_size),
+        eval_dataset=None if validation_table is None else _filled(validation_table, arguments.eval_batch_size),
         processing_class=tokenizer,
         data_collator=transformers.DataCollatorForSeq2Seq(tokenizer, model=model),
         at_once=settings.at_once,
@@ -164,16 +165,17 @@ def fit(
     return history
 
 
-def _filled(table: Any, update: int) -> Any:
-    """The rows, and as many without a target that the last of the updates is whole.
+def _filled(table: Any, batch: int) -> Any:
+    """The rows, and as many without a target that each process's last batch, of ``batch`` rows, is whole.
 
-    Where several processes train together, accelerate would fill it up with rows that were trained on before.
+    Where several processes train together, accelerate would fill it up with rows that were there before.
     """
-    missing = -len(table) % update if world_size() > 1 else 0
+    rows = table.remove_columns("length")
+    missing = -len(rows) % (batch * world_size()) if world_size() > 1 else 0
     if not missing:
-        return table
-    empty = {"input_ids": [table[0]["input_ids"][-1:]] * missing, "labels": [[-100]] * missing}
-    return datasets.concatenate_datasets([table, datasets.Dataset.from_dict(empty, features=table.features)])
+        return rows
+    empty = {"input_ids": [rows[0]["input_ids"][-1:]] * missing, "labels": [[_IGNORED]] * missing}
+    return datasets.concatenate_datasets([rows, datasets.Dataset.from_dict(empty, features=rows.features)])
 
 
 def newest_checkpoint(work: Path) -> Path | None:
@@ -308,7 +310,8 @@ class _Trainer(transformers.Seq2SeqTrainer):  # type: ignore[misc]
         self._at_once, self._dropout = at_once, dropout
         validated = self.eval_dataset
         targets = [] if validated is None else validated["labels"]
-        self._validated_target = sum(map(len, targets)) / max(1, len(targets))  # tokens of a row
+        tokens = sum(token != _IGNORED for row in targets for token in row)
+        self._validated_target = tokens / max(1, len(targets))  # of a row
 
     def training_step(self, model: Any, inputs: Any, num_items_in_batch: Any = None) -> Tensor:
         """Add up an update's gradients in batches of at most ``at_once`` tokens; processes synchronize at the last."""
