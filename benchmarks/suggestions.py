@@ -21,6 +21,7 @@ from measure import ROOT
 sys.path.insert(0, str(ROOT))
 
 SHOWN = (5, 10, 20)
+LEAST_SCORES = (0.0, 0.5, 0.7, 0.8, 0.9, 0.95, 0.98)  # what ``--min-score`` may be
 Row = dict[str, float]
 
 
@@ -74,6 +75,14 @@ def main(
                 f"{order:16} {top:5}  {share[0]:.3f} ({share[1][0]:.3f} to {share[1][1]:.3f})   "
                 f"{hit[0]:.3f} ({hit[1][0]:.3f} to {hit[1][1]:.3f})   {many[0]:5.2f}"
             )
+    print(f"\n{SHOWN[-1]} as they are shown, without those below a score")
+    print("at least  shown  hits  hits of the shown  homes with a hit (95 % over homes)")
+    for least in LEAST_SCORES:
+        many, right, hit = (content["re-ranked"][f"{what}_from_{least}"] for what in ("shown", "hits", "homes"))
+        print(
+            f"{least:8.2f}  {many[0]:5.1f}  {right[0]:4.2f}  {right[0] / max(many[0], 1e-9):17.3f}  "
+            f"{hit[0]:.3f} ({hit[1][0]:.3f} to {hit[1][1]:.3f})"
+        )
     print(f"{checked:.0f} automations keep to the schema; {1000 * seconds / max(1, lists):.0f} ms a list")
 
 
@@ -108,11 +117,13 @@ def judge(fold: Fold, draws: int, known: float) -> tuple[dict[str, dict[str, lis
                 continue
             home = replace(homes[h], synergies=[s for s in homes[h].synergies if (s.trigger, s.action) in told])
             lists: dict[str, list[tuple[str, tuple[str, ...]]]] = {}
+            scores = {}
             for name, diverse in (("re-ranked", True), ("model's own", False)):
                 started = time.perf_counter()
                 found = suggest_automations(model, home, max(SHOWN), min_score=0.0, diverse=diverse).proposals
                 seconds += time.perf_counter() - started
                 lists[name] = [(p.trigger, p.actions) for p in found]
+                scores[name] = [p.score for p in found]
                 for proposal in found:
                     check_automation(proposal.automation)
                     checked += 1
@@ -132,6 +143,11 @@ def judge(fold: Fold, draws: int, known: float) -> tuple[dict[str, dict[str, lis
                     row[f"share_{top}"] = sum(map(bool, hits[:top])) / top
                     row[f"homes_{top}"] = float(any(hits[:top]))
                     row[f"automations_{top}"] = len(set().union(*hits[:top]))
+                for least in LEAST_SCORES if name in scores else ():
+                    kept = [bool(hit) for hit, score in zip(hits, scores[name], strict=True) if score >= least]
+                    row[f"shown_from_{least}"] = len(kept)
+                    row[f"hits_from_{least}"] = sum(kept)
+                    row[f"homes_from_{least}"] = float(any(kept))
                 measured.setdefault(name, {}).setdefault(home.home_id, []).append(row)
     return measured, seconds, checked
 
