@@ -21,7 +21,8 @@ from measure import ROOT
 sys.path.insert(0, str(ROOT))
 
 SHOWN = (5, 10, 20)
-LEAST_SCORES = (0.0, 0.5, 0.7, 0.8, 0.9, 0.95, 0.98)  # what ``--min-score`` may be
+# Below it suggestions are dropped from the list; ``--min-score`` would fill it up again.
+LEAST_SCORES = (0.0, 0.5, 0.7, 0.8, 0.9, 0.95, 0.98)
 Row = dict[str, float]
 
 
@@ -75,7 +76,7 @@ def main(
                 f"{order:16} {top:5}  {share[0]:.3f} ({share[1][0]:.3f} to {share[1][1]:.3f})   "
                 f"{hit[0]:.3f} ({hit[1][0]:.3f} to {hit[1][1]:.3f})   {many[0]:5.2f}"
             )
-    print(f"\n{SHOWN[-1]} as they are shown, without those below a score")
+    print(f"\n{SHOWN[-1]} as they are shown, and what is left of them from a score on")
     print("at least  shown  hits  hits of the shown  homes with a hit (95 % over homes)")
     for least in LEAST_SCORES:
         many, right, hit = (content["re-ranked"][f"{what}_from_{least}"] for what in ("shown", "hits", "homes"))
@@ -144,10 +145,10 @@ def judge(fold: Fold, draws: int, known: float) -> tuple[dict[str, dict[str, lis
                     row[f"homes_{top}"] = float(any(hits[:top]))
                     row[f"automations_{top}"] = len(set().union(*hits[:top]))
                 for least in LEAST_SCORES if name in scores else ():
-                    kept = [bool(hit) for hit, score in zip(hits, scores[name], strict=True) if score >= least]
-                    row[f"shown_from_{least}"] = len(kept)
-                    row[f"hits_from_{least}"] = sum(kept)
-                    row[f"homes_from_{least}"] = float(any(kept))
+                    passing = [bool(hit) for hit, score in zip(hits, scores[name], strict=True) if score >= least]
+                    row[f"shown_from_{least}"] = len(passing)
+                    row[f"hits_from_{least}"] = sum(passing)
+                    row[f"homes_from_{least}"] = float(any(passing))
                 measured.setdefault(name, {}).setdefault(home.home_id, []).append(row)
     return measured, seconds, checked
 

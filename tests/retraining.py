@@ -97,7 +97,7 @@ def rows(count: int = 120) -> list[dict[str, Any]]:
 def make_manager(
     folder: Path, options: RetrainingOptions | None = None, source: SourceChoice | None = None
 ) -> RetrainingManager:
-    """A manager over ``folder`` with the scripts above and 120 rows of synergies."""
+    """A manager over ``folder`` with the scripts above and 120 rows of synergies, where it has none yet."""
     data = folder / "data rows"
     data.mkdir(parents=True, exist_ok=True)
     prompts = [{"query": f"q{i}", "suggestion": f"s{i}"} for i in range(60)]

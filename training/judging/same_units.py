@@ -65,7 +65,7 @@ def count_shared(one: Marks, other: Marks) -> int:
 def find_same_units(
     elements: Mapping[str, Marks], share: float, are_one: Callable[[str, str], bool | None]
 ) -> SameUnits:
-    """Compare units that may share most of their elements. Time and memory are linear in the elements.
+    """Compare units that may share most of their elements. Time and memory are about linear in the elements.
 
     Args:
         elements: Unit -> the marks of its elements.

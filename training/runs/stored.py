@@ -60,7 +60,7 @@ class Room:
     def forget(self, owner: object) -> None:
         """Let all values of an owner go."""
         self._forgotten.append(owner)
-        if not self._at_work:  # else Python found in the middle of another call that an owner is gone
+        if not self._at_work:  # else Python's collector runs inside another call, which lets the owner go at its end
             with self._working():
                 pass
 
@@ -174,8 +174,8 @@ class _File:
             if self._file is None:
                 self._file = tempfile.TemporaryFile(dir=folder, buffering=0)  # noqa: SIM115 - closed by ``close``
             self._file.seek(self._end)
-            sizes = array("Q", [size, *(part.nbytes for part in parts)])
-            for left in (*(memoryview(own).cast("B") for own in (array("Q", [len(sizes)]), sizes)), *parts):
+            head = array("Q", [1 + len(parts), size, *(part.nbytes for part in parts)])
+            for left in (memoryview(head).cast("B"), *parts):
                 written += left.nbytes
                 while left:
                     left = left[self._file.write(left) :]
@@ -189,8 +189,8 @@ class _File:
     def read(self, key: int) -> tuple[Any, int]:
         assert self._file is not None
         self._file.seek(self.places[key])
-        (parts,) = self._next(8).cast("Q")
-        size, *lengths = self._next(8 * parts).cast("Q")
+        (sizes,) = self._next(8).cast("Q")
+        size, *lengths = self._next(8 * sizes).cast("Q")
         content, *arrays = map(self._next, lengths)
         return pickle.loads(content, buffers=arrays), size  # noqa: S301 - this process wrote it, and nobody else can
 

@@ -130,7 +130,6 @@ class _Tally:
             if s.automation_id is not None:
                 automations.add(s.automation_id)
         self.groups["automation"][home.home_id] = marks_of(automations)
-        self.groups["pair"][home.home_id] = marks_of_pairs(values)
         areas = {e.area_id for e in home.entities if e.area_id is not None}
         rows = sum(s.rows for s in home.synergies)
         self.totals.update(
@@ -157,7 +156,9 @@ class _Tally:
         )
         domains = [action.partition(".")[0] for _, action in directed]
         self.directed.update(all=len(domains), read_only=sum(domain in READ_ONLY_DOMAINS for domain in domains))
-        self.contents.append(content_of(home))
+        content = content_of(home)
+        self.contents.append(content)
+        self.groups["pair"][home.home_id] = content.pairs if len(directed) == len(values) else marks_of_pairs(values)
         self.fingerprints.append(home.fingerprint())
 
     def plus(self, other: _Tally) -> None:
@@ -175,8 +176,8 @@ class _Tally:
         totals, types = self.totals, self.types
         same = find_same_homes(self.contents)
         counts: dict[str, Any] = {name: totals[name] for name in SynergyAudit.model_fields if name in totals}
-        groups = _count(self.groups["automation"], same) or _count(self.groups["pair"], same)
-        units = _Units(len(set(same.first.values())), groups)
+        number_of_groups = _count(self.groups["automation"], same) or _count(self.groups["pair"], same)
+        units = _Units(len(set(same.first.values())), number_of_groups)
         one_class = {"synergy_type": next(iter(types))} if len(types) == 1 else {}
         if len(self.confidences) == 1 and totals["distinct_pairs"] > 1:
             one_class["confidence"] = repr(next(iter(self.confidences)))

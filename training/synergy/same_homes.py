@@ -26,7 +26,7 @@ MANY_IDS = 40
 
 
 class HomeContent(NamedTuple):
-    """What is compared of a home: its entity ids, and its directed pairs of them."""
+    """What is compared of a home: the marks of its entity ids, and of its directed pairs of them."""
 
     home_id: str
     entity_ids: Marks

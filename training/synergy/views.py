@@ -151,19 +151,22 @@ class ComparedPairs(NamedTuple):
         return (self.weight * losses).sum() / (self.positive_weight if whole is None else whole)
 
 
-_LeftAt = tuple[int, int, int]
+_LeftAt = tuple[int, int, int, int]
 
 
 def _left_at(generator: np.random.Generator) -> _LeftAt:
-    """Where the random numbers of a home were left. All else of their state follows from the seed."""
-    found = generator.bit_generator.state
-    return found["state"]["state"], found["has_uint32"], found["uinteger"]
+    """Where the random numbers of a home were left."""
+    found: Any = generator.bit_generator.state
+    return found["state"]["state"], found["state"]["inc"], found["has_uint32"], found["uinteger"]
 
 
-def _go_on(generator: np.random.Generator, left_at: _LeftAt) -> None:
-    state: Any = generator.bit_generator.state
-    state["state"]["state"], state["has_uint32"], state["uinteger"] = left_at
-    generator.bit_generator.state = state
+def _gone_on(left_at: _LeftAt) -> np.random.Generator:
+    """A generator that goes on where another was left."""
+    generator = np.random.Generator(np.random.PCG64(0))
+    found: Any = generator.bit_generator.state
+    found["state"]["state"], found["state"]["inc"], found["has_uint32"], found["uinteger"] = left_at
+    generator.bit_generator.state = found
+    return generator
 
 
 def _log_sum(logit: Tensor, group: Tensor, count: Tensor) -> Tensor:
@@ -195,16 +198,17 @@ class ViewSampler:
     def rng(self, h: int) -> np.random.Generator:
         """The random numbers of one home, which go on where they were left. Use them before those of another home.
 
-        A generator of numpy takes 4 KB, so only the one in use is there, and of the others where they were left.
+        A generator takes 1 KB, so only the one in use is there, and of the others where they were left.
         """
         if self._in_use is not None:
             other, generator = self._in_use
             if other == h:
                 return generator
             self._left_at[other] = _left_at(generator)
-        generator = np.random.default_rng([self._seed, Shard.hash_of(self._homes.graphs[h].home_id)])
         if h in self._left_at:
-            _go_on(generator, self._left_at[h])
+            generator = _gone_on(self._left_at[h])
+        else:
+            generator = np.random.default_rng([self._seed, Shard.hash_of(self._homes.graphs[h].home_id)])
         self._in_use = h, generator
         return generator
 

@@ -140,7 +140,7 @@ def fit(
     trainer = _Trainer(
         model=model,
         args=arguments,
-        train_dataset=_filled(train_table, settings.batch_size),
+        train_dataset=_filled(train_table, settings.batch_size if world_size() > 1 else 1),
         eval_dataset=None if validation_table is None else _filled(validation_table, arguments.eval_batch_size),
         processing_class=tokenizer,
         data_collator=transformers.DataCollatorForSeq2Seq(tokenizer, model=model),
@@ -166,12 +166,13 @@ def fit(
 
 
 def _filled(table: Any, batch: int) -> Any:
-    """The rows, and as many without a target that each process's last batch, of ``batch`` rows, is whole.
+    """The rows, and enough without a target to fill the last batch of ``batch`` rows of each process.
 
-    Where several processes train together, accelerate would fill it up with rows that were there before.
+    accelerate would fill it with rows that were there before, and the Trainer takes each batch of a validation part to
+    have as many rows as the first.
     """
     rows = table.remove_columns("length")
-    missing = -len(rows) % (batch * world_size()) if world_size() > 1 else 0
+    missing = -len(rows) % (batch * world_size())
     if not missing:
         return rows
     empty = {"input_ids": [rows[0]["input_ids"][-1:]] * missing, "labels": [[_IGNORED]] * missing}
@@ -345,8 +346,8 @@ class _Trainer(transformers.Seq2SeqTrainer):  # type: ignore[misc]
         labels = inputs["labels"]
         total = functional.cross_entropy(outputs.logits.flatten(0, 1), labels.flatten(), reduction="sum")
         processes = self.args.world_size  # their gradients are averaged
-        # Validation takes the mean over rows of what each batch says.
-        tokens = self._validated_target * len(labels) if num_items_in_batch is None else num_items_in_batch / processes
+        # Validation takes the mean over rows of what each batch says; ``num_items_in_batch`` is that batch's there.
+        tokens = num_items_in_batch / processes if model.training else self._validated_target * len(labels)
         loss = total / tokens
         return (loss, outputs) if return_outputs else loss
 

@@ -11,6 +11,7 @@ import pytest
 import torch
 from peft import LoraConfig
 from safetensors.torch import load_file
+from support import ROOT, call_process
 from torch.nn import functional
 
 from training.runs.artifacts import link_target, move_link
@@ -103,6 +104,38 @@ def test_a_loss_that_is_no_number_names_the_flag(base_folder: Path, tmp_path: Pa
     base.model.lm_head.weight.data.fill_(float("inf"))
     with pytest.raises(TrainingError, match="no longer a number; lower --learning-rate"):
         fitted(base, tmp_path, "lora", FitSettings(1, 1e-3, 4, 0))
+
+
+VALIDATED = """
+import json, sys
+from pathlib import Path
+from test_fit import PAIRS, FitSettings, fitted, load_base
+from training.runs.distributed import world_size
+from training.text.backbone import TextPair
+long = [TextPair(pair.source, " ".join(5 * [pair.target])) for pair in PAIRS[:3]]
+rows = {"train": PAIRS[:8], "validation": [*PAIRS[:8], *long]}
+settings = FitSettings(epochs=1, learning_rate=0.01, batch_size=8 // world_size(), seed=0)
+done = fitted(load_base(sys.argv[1]), Path(sys.argv[2]), "lora", settings, rows=rows)
+Path(sys.argv[2], "losses.json").write_text(json.dumps(done["history"]))
+"""
+
+
+@pytest.mark.slow
+def test_each_validation_row_counts_once_in_two_processes(base_folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "validated.py").write_text(VALIDATED)
+    losses = []
+    for processes in ("1", "2"):
+        work = tmp_path / processes
+        work.mkdir()
+        done = call_process(
+            *("-m", "torch.distributed.run", "--nproc-per-node", processes),
+            *("validated.py", str(base_folder), str(work)),
+            cwd=tmp_path,
+            env={"PYTHONPATH": f"{ROOT}:{ROOT / 'tests'}:{ROOT / 'tests' / 'training' / 'text'}"},
+        )
+        assert done.returncode == 0, done.stderr
+        losses.append(json.loads((work / "losses.json").read_text())[0]["eval_loss"])
+    assert losses[0] == pytest.approx(losses[1], rel=0.0001)
 
 
 def test_what_is_dropped_of_a_row_depends_on_neither_its_batch_nor_its_padding() -> None:
