@@ -25,8 +25,9 @@ FIT_HOMES = 300
 KNOWN_VIEWS = 4  # of each home as a partly known one, beside one as a new home
 # Rows of all homes together; a home gets at least MIN_ROWS. Candidates of one row, beside supervised actions.
 FIT_ROWS, MIN_ROWS, FIT_ACTIONS = 6_000, 32, 400
-FIT_PAIRS = 1_000_000  # of all views, 230 bytes each: bounds memory where one home drives thousands of actions
+FIT_PAIRS = 1_000_000  # of all views: bounds memory where one home drives thousands of actions
 CHUNK_PAIRS = 16_384  # whose features are in memory at a time where those of all do not fit
+LOSS_PAIRS = 65_536  # about; whose intermediate results are in memory at a time
 # L2 strengths towards the starting weights of features and of name vectors. Above L2_PAIRS training pairs they shrink
 # as L2_PAIRS / number of pairs.
 FEATURE_L2, MEANING_L2, BIAS_L2 = 0.2, 0.02, 1e-4
@@ -119,9 +120,15 @@ def fit_feature_weights(
         penalty = FEATURE_L2 * ((weight - start.features) * scale).square().sum()
         penalty = penalty + MEANING_L2 * (meaning - start.meaning).square().sum()
         penalty = l2 * penalty + BIAS_L2 * bias.square()
-        value = pairs.loss(features.weighted(weight) + bias + trigger_meaning(), whole)
-        value.backward()  # type: ignore[no-untyped-call]
-        value = value.detach()
+        logit = features.weighted(weight) + bias + trigger_meaning()
+        value, gradients = torch.zeros(()), [torch.zeros(0)]
+        for place, part in pairs.parts(LOSS_PAIRS):
+            own = logit.detach()[place].requires_grad_()
+            of_part = part.loss(own, whole)
+            of_part.backward()  # type: ignore[no-untyped-call]
+            value += of_part.detach()
+            gradients.append(gradient_of(own))
+        logit.backward(torch.cat(gradients))  # type: ignore[no-untyped-call]
         add_up(value, *(gradient_of(part) for part in (weight, bias, meaning)))  # of all processes' homes
         penalty.backward()  # type: ignore[no-untyped-call]
         assert weight.grad is not None

@@ -8,7 +8,7 @@ among negatives of the same triggers, a second one negatives of the whole home.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
 from typing import Any, NamedTuple
 
@@ -108,7 +108,7 @@ class ComparedPairs(NamedTuple):
             negative = block.dismissed + candidates * (not block.triggers_each)
             of_home = block.dismissed + candidates * block.triggers_each
             compared = block.compared
-            row = first + compared.nonzero()[:, 0]
+            row = (first + compared.nonzero()[:, 0]).int()
             first += len(block.triggers)
             parts.append(
                 (
@@ -116,18 +116,28 @@ class ComparedPairs(NamedTuple):
                     negative[compared],
                     of_home[compared],
                     row,
-                    torch.full((len(row),), view),
+                    torch.full((len(row),), view, dtype=torch.int32),
                     torch.full((len(row),), block.weight),
                 )
             )
         if not parts:
-            none, no_index = torch.zeros(0), torch.zeros(0, dtype=torch.long)
+            none, no_index = torch.zeros(0), torch.zeros(0, dtype=torch.int32)
             return cls(none, none, none, no_index, no_index, none)
         return cls(*(torch.cat(part) for part in zip(*parts, strict=True)))
 
     def to(self, device: torch.device) -> ComparedPairs:
         """The same on another device."""
         return ComparedPairs(*(values.to(device) for values in self))
+
+    def parts(self, least: int) -> Iterator[tuple[slice, ComparedPairs]]:
+        """Consecutive parts of whole views, each of ``least`` pairs or more but the last, and where they are."""
+        start, ends = 0, torch.unique_consecutive(self.view, return_counts=True)[1].cumsum(0).tolist()
+        for end in ends:
+            if end - start >= least or end == ends[-1]:
+                place = slice(start, end)
+                positive, negative, of_home, row, view, weight = (values[place] for values in self)
+                yield place, ComparedPairs(positive, negative, of_home, row - row[0], view - view[0], weight)
+                start = end
 
     @property
     def positive_weight(self) -> Tensor:
