@@ -62,6 +62,13 @@ def give_back_freed() -> None:
             ctypes.CDLL(None).mallopt(_M_MMAP_THRESHOLD, _MAPPED)
 
 
+def give_back_free() -> None:
+    """Give the pieces of memory that are free now back to the system, in some 20 ms. Only Linux with glibc does."""
+    if sys.platform.startswith("linux"):
+        with suppress(OSError, AttributeError):
+            ctypes.CDLL(None).malloc_trim(0)
+
+
 def _limit_files() -> Iterator[Path]:
     """Where limits may be: at the root, as a container sees its own, and from this process's cgroup upwards."""
     yield CGROUPS / "memory.max"
