@@ -57,16 +57,18 @@ def give_back_freed() -> None:
     By itself glibc keeps pieces of up to 32 MB, and in the course of a training the holes add up to a tenth of it. Only
     Linux with glibc does.
     """
-    if sys.platform.startswith("linux"):
-        with suppress(OSError, AttributeError):
-            ctypes.CDLL(None).mallopt(_M_MMAP_THRESHOLD, _MAPPED)
+    _call_glibc("mallopt", _M_MMAP_THRESHOLD, _MAPPED)
 
 
-def give_back_free() -> None:
-    """Give the pieces of memory that are free now back to the system, in some 20 ms. Only Linux with glibc does."""
+def give_back_now() -> None:
+    """Give what is free at the moment back to the system, in some 20 ms. Only Linux with glibc does."""
+    _call_glibc("malloc_trim", 0)
+
+
+def _call_glibc(function: str, *arguments: int) -> None:
     if sys.platform.startswith("linux"):
-        with suppress(OSError, AttributeError):
-            ctypes.CDLL(None).malloc_trim(0)
+        with suppress(OSError, AttributeError):  # another C library has no such function
+            getattr(ctypes.CDLL(None), function)(*arguments)
 
 
 def _limit_files() -> Iterator[Path]:

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from training.runs.distributed import add_up
-from training.runs.memory import give_back_free
+from training.runs.memory import give_back_now
 from training.runs.stored import Room, Stored
 from training.synergy.features import FEATURES, column
 from training.synergy.network import SynergyNetwork
@@ -72,7 +72,7 @@ def fit_feature_weights(
         rng: Draws homes where there are more than ``FIT_HOMES``.
         room: Memory for the features of the pairs.
     """
-    give_back_free()  # the fit takes most memory of all, and what was freed before lies in small pieces
+    give_back_now()  # the fit takes most memory of all, and what was freed before lies in small pieces
     chosen = list(homes.positives)
     if len(chosen) > FIT_HOMES:
         chosen = sorted(rng.choice(chosen, FIT_HOMES, replace=False).tolist())
