@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
-from functools import lru_cache
+from functools import lru_cache, partial
 from operator import attrgetter, itemgetter
 from typing import Any, NamedTuple
 
@@ -45,7 +45,7 @@ _key_of = attrgetter(*_RowKey._fields)
 
 
 _SYNERGY_KEYS = frozenset(keys_of(Synergy))
-_CONFIDENCE_KEYS = frozenset({"confidence", "synergy_score"})
+CONFIDENCE_KEYS = frozenset({"confidence", "synergy_score"})
 
 
 class _Shape:
@@ -73,7 +73,7 @@ class _Shape:
 def _shape_of(keys: tuple[str, ...]) -> _Shape | None:
     """None where such rows have to be validated one by one."""
     read = _SYNERGY_KEYS.intersection(keys)
-    measured = _CONFIDENCE_KEYS & read
+    measured = CONFIDENCE_KEYS & read
     others = sorted(read - measured)
     simple = len(measured) == 1 and Synergy.wrapper not in read and others not in ([], ["relationship"])
     return _Shape(next(iter(measured)), others) if simple else None
@@ -149,8 +149,7 @@ class HomeBuilder:
 
     def add_row(self, raw: Any, where: str, unit: str = "synergy") -> None:
         """Add a raw synergy row."""
-        keys = tuple(raw) if type(raw) is dict else ()
-        shape = _shape_of(keys)
+        shape = _shape_of(tuple(raw)) if type(raw) is dict else None
         if shape is None:
             self._add(None, raw, where, unit)
             return
@@ -161,6 +160,18 @@ class HomeBuilder:
             total = content = None
         if total is None or not self._repeats(total, raw[shape.confidence], unit):
             self._add(content, raw, where, unit)
+
+    def repeater(self, raw: Any, unit: str = "synergy") -> Callable[[float], None] | None:
+        """What adds another row like ``raw``, which was added, with a confidence from 0 to 1.
+
+        None where another row would have to be validated.
+        """
+        shape = _shape_of(tuple(raw)) if type(raw) is dict else None
+        try:
+            total = self._validated.get(shape.content(raw)) if shape else None
+        except TypeError:
+            total = None
+        return None if total is None else partial(self._count, total, unit)
 
     def add_opportunity(
         self,
@@ -204,10 +215,13 @@ class HomeBuilder:
         """Count a row whose content was validated before; False where it has to be validated for its confidence."""
         if type(confidence) is not float or not 0.0 <= confidence <= 1.0:
             return False
+        self._count(total, unit, confidence)
+        return True
+
+    def _count(self, total: _Sum, unit: str, confidence: float) -> None:
         self._report.read[unit] += 1
         total.rows += 1
         total.confidence += confidence
-        return True
 
     def _add(self, content: Hashable, raw: Any, where: str, unit: str) -> None:
         row = self._report.validate(Synergy, raw, unit, self._at(where))

@@ -17,11 +17,12 @@ from pathlib import Path
 from typing import Any
 
 from data_sources.base import DataSource, FormatError, NoFileError, NotFoundError
-from data_sources.homes import HomeBuilder, read_home
+from data_sources.homes import CONFIDENCE_KEYS, HomeBuilder, read_home
 from data_sources.json_shapes import ShapeError, rows_within
 from data_sources.json_stream import CHUNK, EMPTY, Broken, JsonError, JsonReader, TooLargeError
 from data_sources.masking import without_secrets
 from data_sources.records import DEFAULT_HOME_ID, KINDS, Home, R, Synergy, from_json_text, keys_of, read_id, shorten
+from data_sources.repeated_lines import RepeatedLines
 from home_assistant.answers import ENTITIES, STATES, called, kind_of
 
 STDIN = "-"
@@ -97,7 +98,8 @@ class JsonSource(DataSource):
         """Whole homes in the order of the file, then those that flat rows with one ``home_id`` make up."""
         flat: dict[str | None, HomeBuilder | None] = {}  # None: another shard has the home
         seen: set[str] = set()
-        for index, (where, raw) in enumerate(self._items(Home)):
+        repeated = RepeatedLines(CONFIDENCE_KEYS)
+        for index, (where, raw) in enumerate(self._items(Home, repeated)):
             is_object = isinstance(raw, dict)
             is_home = is_object and ("entities" in raw or "synergies" in raw)
             home_id = raw.get("home_id") if is_object else None
@@ -116,13 +118,16 @@ class JsonSource(DataSource):
                     name = home_id or DEFAULT_HOME_ID
                     builder = flat[home_id] = HomeBuilder(self.report, name) if self.shard.holds(name) else None
                 if builder is None:
+                    repeated.learn(raw, _pass_over)
                     continue
                 if is_object and "entity_id" in raw and _PAIR_KEYS.isdisjoint(raw):
                     builder.add_entity(raw, where)  # a list of Home Assistant's states
                 else:
                     builder.add_row(raw, where, unit="row")
+                    if repeated.unknown is not None and (again := builder.repeater(raw, unit="row")) is not None:
+                        repeated.learn(raw, again)
                 continue
-            name = home_id or _default_id(index)
+            name = home_id or _default_id(index + repeated.taken)
             if not self.shard.holds(name):
                 seen.add(name)
                 continue
@@ -146,17 +151,18 @@ class JsonSource(DataSource):
                 name = next(free for free in map(_default_id, count(1)) if free not in flat and free not in seen)
             yield replace(builder.build(), home_id=name)
 
-    def _items(self, record: type[R]) -> Iterator[tuple[str, Any]]:
+    def _items(self, record: type[R], repeated: RepeatedLines | None = None) -> Iterator[tuple[str, Any]]:
         """Each top-level item with its place, counted from 1: ``row 3`` in an array, ``line 4`` in lines.
 
-        Rows that lie a level down, or column by column, are taken out of the first item.
+        Rows that lie a level down, or column by column, are taken out of the first item. Lines that ``repeated`` takes
+        are left out.
         """
         with self._open(record.kind) as (stream, name):
             reader = JsonReader(stream)
             try:
                 first = reader.peek()
                 is_lines = name.endswith(_LINES_ENDINGS) or (first == "{" and not name.endswith(".json"))
-                items = self._lines(reader) if is_lines and first != "[" else self._document(reader)
+                items = self._lines(reader, repeated) if is_lines and first != "[" else self._document(reader)
                 for where, item in items:
                     self._refuse_home_assistant(item)
                     within = rows_within(item, record)
@@ -218,8 +224,8 @@ class JsonSource(DataSource):
         except OSError as error:
             raise NotFoundError(f"{where}: cannot be read ({error.strerror or error}); {self._hint}") from error
 
-    def _lines(self, reader: JsonReader) -> Iterator[tuple[str, Any]]:
-        for line, item in reader.values():
+    def _lines(self, reader: JsonReader, repeated: RepeatedLines | None) -> Iterator[tuple[str, Any]]:
+        for line, item in reader.values(repeated):
             if not isinstance(item, Broken):
                 yield f"line {line}", item
                 continue
@@ -243,6 +249,10 @@ class JsonSource(DataSource):
                 f"{self.report.where}: holds {_kind_of(value)} at the top; expected an array of rows or an object"
             )
         yield "row 1", value
+
+
+def _pass_over(confidence: float) -> None:
+    """Another shard counts the row."""
 
 
 def _default_id(index: int) -> str:

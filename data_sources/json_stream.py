@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from data_sources.repeated_lines import RepeatedLines
+
 CHUNK = 1 << 16
 LARGEST = 64 * 2**20  # characters of one item: it is held in memory several times over
 STREAMED = object()  # comes before the items of the array that ``JsonReader.members`` streams
@@ -120,10 +122,11 @@ class JsonReader:
             raise JsonError("expected nothing after the value; one row a line belongs in a .jsonl file", self._at)
         return value
 
-    def values(self) -> Iterator[tuple[int, Any]]:
+    def values(self, repeated: RepeatedLines | None = None) -> Iterator[tuple[int, Any]]:
         """Each (line, value) of values one after the other: one a line, over several lines, or several on one line.
 
-        ``Broken`` comes in place of what is no JSON; the values of the lines after it follow.
+        ``Broken`` comes in place of what is no JSON; the values of the lines after it follow. Lines that ``repeated``
+        takes are left out.
         """
         while first := self.peek():
             if first == ",":  # lines cut out of an array
@@ -137,21 +140,24 @@ class JsonReader:
                 self._skip()
             else:
                 yield line, value
-                yield from self._lines_at_hand(self._line_of(self._at))
+                yield from self._lines_at_hand(self._line_of(self._at), repeated)
 
-    def _lines_at_hand(self, line: int) -> Iterator[tuple[int, Any]]:
+    def _lines_at_hand(self, line: int, repeated: RepeatedLines | None) -> Iterator[tuple[int, Any]]:
         """The values of the lines after ``line``, as ``_at_hand``."""
         buffer, at = self._buffer, self._at
-        for value in self._at_hand(_NEW_LINE):
+        for value in self._at_hand(_NEW_LINE, repeated):
             yield line + 1, value
             line += buffer.count("\n", at, self._at)
             at = self._at
 
-    def _at_hand(self, between: re.Pattern[str]) -> Iterator[Any]:
+    def _at_hand(self, between: re.Pattern[str], repeated: RepeatedLines | None = None) -> Iterator[Any]:
         """The next values as far as they are whole in the buffer, which most are, each after what is ``between``."""
         buffer, at, size, scan = self._buffer, self._at, len(self._buffer), self._decoder.scan_once
         while (found := between.match(buffer, at)) is not None:
             start = found.end()
+            if repeated is not None and (end := repeated.take(buffer, start)):
+                self._at = at = end
+                continue
             try:
                 value, at = scan(buffer, start)
             except (StopIteration, ValueError, RecursionError):

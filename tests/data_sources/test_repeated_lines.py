@@ -1,0 +1,101 @@
+"""Lines that repeat an earlier one but for their confidence count as if each had been decoded."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from support import row
+
+from data_sources import Home, Shard, open_source, repeated_lines
+from data_sources.json_file import JsonSource
+from data_sources.repeated_lines import RepeatedLines
+
+# Each is decoded to something else than what one number in place of {} seems to say, or to no usable row at all.
+LINES = [
+    '{{"entity_1": "light.a", "entity_2": "light.b", "confidence": {}}}',
+    '{{"confidence":{},"entity_1":"light.a","entity_2":"light.b"}}\r',
+    ' {{"entity_1": "light.a", "entity_2": "light.b", "confidence" : {} , "relationship": {{"type": "t"}}}} ',
+    '{{"entity_1": "light.a", "entity_2": "light.b", "confidence": {}, "confidence": 0.25}}',
+    '{{"entity_1": "light.a", "entity_2": "light.b", "confidence": 0.25, "synergy_score": {}}}',
+    '{{"entity_1": "light.a", "entity_2": "light.b", "synergy_score": {}, "home_id": "h1"}}',
+    '{{"entity_1": "light.a", "entity_2": "light.b", "confidence": {}, "home_id": "h2"}}',
+    '{{"entity_1": "light.a", "entity_2": "light.b", "confidence": {}, "home_id": []}}',
+    '{{"entity_1": "light.a", "entity_2": "light.b", "note": "\\"confidence\\": {},", "confidence": 0.5}}',
+    '{{"entity_1": "light.a", "entity_2": "light.b", "note": {{"confidence": {}}}, "confidence": 0.5}}',
+    '{{"entity_1": "light.a", "entity_2": "light.b", "relationship": {{"confidence": {}}}, "confidence": 0.5}}',
+    '{{"synergy": {{"entity_1": "light.a", "entity_2": "light.b", "confidence": {}}}}}',
+    '{{"entity_1": "light.a", "entity_2": "light.b", "confidence": {}, "synergy_type": ["x"]}}',
+    '{{"entity_1": "light.a", "entity_2": "light.b", "confidence": {}, "synergy_type": NaN}}',
+    '{{"entity_1": "no id", "entity_2": "light.b", "confidence": {}}}',
+    '{{"entity_id": "light.a", "confidence": {}}}',
+    '"confidence"',
+    "[]",
+]
+NUMBERS = ["0.5", "0.75", "1.0", "1", "0", "0.0", "1.5", "-0.5", "0.5e-1", "null", "true", "0.1234567890123456"]
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])  # the folder is written anew each time
+@given(
+    st.lists(st.tuples(st.sampled_from(LINES), st.sampled_from(NUMBERS)), min_size=1, max_size=40),
+    st.sampled_from(["", "\n", " \n\n"]),
+)
+def test_lines_read_as_the_same_rows_in_an_array(tmp_path: Path, drawn: list[tuple[str, str]], blank: str) -> None:
+    rows = [json.dumps(row("light.c", "light.d")), *(line.format(number) for line, number in drawn)]
+    (tmp_path / "rows.jsonl").write_text(f"\n{blank}".join(rows) + "\n")
+    (tmp_path / "rows.json").write_text("[" + ",".join(rows) + "]")
+    for shard in (Shard(), Shard(0, 2), Shard(1, 2)):
+        found = []
+        for name in ("rows.jsonl", "rows.json"):
+            source = open_source(json_input=str(tmp_path / name), shard=shard)
+            homes = list(source.records(Home))  # whatever share of the rows cannot be used
+            # What cannot be used is dealt out by its place, which a line and a row call differently.
+            found.append((homes, source.report.read if shard.count == 1 else None))
+        assert found[0] == found[1]
+
+
+def test_a_line_that_cannot_be_used_is_told_with_its_own_number(write: Callable[[str, Any], Path]) -> None:
+    good, bad = row("light.a", "light.b", 0.5), row("no id", "light.b", 0.5)
+    lines = [{**(bad if number in (20, 31) else good), "confidence": 0.001 * number} for number in range(40)]
+    source = JsonSource(write("rows.jsonl", "\n\n".join(map(json.dumps, lines))))
+    (home,) = source.read(Home)
+    assert home.rows == 38
+    assert [reason.partition(":")[0] for reason in source.report.reasons] == ["line 41", "line 63"]
+
+
+def test_homes_without_an_id_are_called_by_their_place_among_lines_that_repeat(
+    write: Callable[[str, Any], Path],
+) -> None:
+    lines = [*[row("light.a", "light.b", 0.5)] * 5, {"entities": [{"entity_id": "light.c"}]}]
+    as_lines, as_array = (
+        [home.home_id for home in open_source(json_input=str(write(name, content))).read(Home)]
+        for name, content in (("x.jsonl", "\n".join(map(json.dumps, lines))), ("x.json", lines))
+    )
+    assert as_lines == as_array == ["home-5", "home"]
+
+
+def read_lines(number: int, distinct: int) -> tuple[RepeatedLines, list[float]]:
+    """Lines of ``distinct`` rows in turn, taken or else decoded and learned; and the numbers of those taken."""
+    taken: list[float] = []
+    repeated = RepeatedLines(["confidence"])
+    for place in range(number):
+        line = f'{{"a": {place % distinct}, "confidence": 0.{place}}}\n'
+        if not repeated.take(line, 0):
+            repeated.learn(json.loads(line), taken.append)
+    return repeated, taken
+
+
+def test_few_lines_are_kept_and_a_file_that_repeats_none_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(repeated_lines, "LINES_KEPT", 10)
+    _, taken = read_lines(100, distinct=5)
+    assert taken == [float(f"0.{place}") for place in range(5, 100)]
+    never, taken = read_lines(100, distinct=100)
+    assert not taken
+    for _ in range(3):
+        never.take('{"a": 99, "confidence": 0.5}\n', 0)
+        assert never.unknown is None
