@@ -29,7 +29,11 @@ UNIT_DIGITS = 8  # hex digits of the hash of a unit; two units with equal digits
 
 def unit_digests(units: Iterable[str]) -> str:
     """The units that a model was trained on, for its file: the first digits of their SHA-256, sorted, in one text."""
-    return "".join(sorted({_digest(unit) for unit in units}))
+    import numpy as np  # the --help of a comparison reads this module
+
+    # As numbers, for a set of texts takes 20 times as much memory.
+    digests = np.frombuffer(b"".join(bytes.fromhex(_digest(unit)) for unit in units), dtype=">u4")
+    return bytes(np.unique(digests).tobytes()).hex()
 
 
 def unseen_units(units: Iterable[str], *trained_on: str) -> set[str]:

@@ -7,8 +7,8 @@ action, are fitted together with those of the features, and their sum then becom
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -27,8 +27,8 @@ KNOWN_VIEWS = 4  # of each home as a partly known one, beside one as a new home
 # Rows of all homes together; a home gets at least MIN_ROWS. Candidates of one row, beside supervised actions.
 FIT_ROWS, MIN_ROWS, FIT_ACTIONS = 6_000, 32, 400
 FIT_PAIRS = 1_000_000  # of all views: bounds memory where one home drives thousands of actions
-CHUNK_PAIRS = 16_384  # whose features are in memory at a time where those of all do not fit
-LOSS_PAIRS = 65_536  # about; whose intermediate results are in memory at a time
+# In memory at a time where all do not fit: the features of so many pairs, and all else of about so many.
+CHUNK_PAIRS, LOSS_PAIRS = 16_384, 65_536
 # L2 strengths towards the starting weights of features and of name vectors. Above L2_PAIRS training pairs they shrink
 # as L2_PAIRS / number of pairs.
 FEATURE_L2, MEANING_L2, BIAS_L2 = 0.2, 0.02, 1e-4
@@ -76,64 +76,25 @@ def fit_feature_weights(
     chosen = list(homes.positives)
     if len(chosen) > FIT_HOMES:
         chosen = sorted(rng.choice(chosen, FIT_HOMES, replace=False).tolist())
-    max_rows = rows_within_memory(homes, chosen)
-    shown: dict[int, Tensor] = {}  # home -> [f] mask of the features that differ from 0 in it
-    fitted: list[tuple[int, Block]] = []  # home and block, less its large parts
-    features = ChunkedFeatures(room)
-
-    def blocks() -> Iterator[Block]:
-        for h in homes.own(chosen):
-            for view in (views.new_home(h), *(views.partly_known(h) for _ in range(KNOWN_VIEWS))):
-                for block in views.blocks(h, view, max_rows[h], FIT_ACTIONS):
-                    block = block._replace(weight=block.weight / KNOWN_VIEWS if len(view.known) else block.weight)
-                    compared, none = block.compared, torch.zeros(())
-                    features.add(block.features[compared])
-                    kept = block._replace(positive=none, negative=compared, dismissed=none, features=none)
-                    fitted.append((h, kept))
-                    shown[h] = shown.get(h, torch.zeros(len(FEATURES), dtype=torch.bool)) | (
-                        block.features != 0
-                    ).flatten(0, 1).any(0)
-                    yield block
-
-    pairs = ComparedPairs.of(blocks())
-    features.end()
-    homes_showing = torch.stack([torch.zeros(len(FEATURES), dtype=torch.bool), *shown.values()]).sum(0).float()
-    whole = pairs.positive_weight
+    pairs = FitPairs(homes, views, chosen, start.meaning.shape[1], room)
+    homes_showing, whole = pairs.homes_showing, pairs.positive_weight
     add_up(homes_showing, whole)
     free = (homes_showing >= min(MIN_HOMES_OF_FEATURE, len(chosen))).float()
-    sizes = ((block, int(block.compared.sum())) for _, block in fitted)
-    share = torch.cat([torch.zeros(0), *(torch.full((size,), block.weight / max(1, size)) for block, size in sizes)])
-    sum_of_shares = share.sum()
-    add_up(sum_of_shares)
-    share /= sum_of_shares
-    scale = _set_moments(network, features, share)
+    scale = pairs.set_moments(network)
 
     weight, meaning = start.features.clone().requires_grad_(), start.meaning.clone().requires_grad_()
     bias = torch.full((), STARTING_BIAS, requires_grad=True)
-    vectors, cell = trigger_vectors(homes, fitted, *start.meaning.shape)
     l2 = min(1.0, L2_PAIRS / sum(len(rows) for rows in homes.positives.values()))
     optimizer = torch.optim.LBFGS([weight, bias, meaning], max_iter=50, line_search_fn="strong_wolfe")
 
-    def trigger_meaning() -> Tensor:
-        return (vectors @ meaning).flatten()[cell] if len(meaning) else torch.zeros(())
-
     def loss() -> Tensor:
-        optimizer.zero_grad()
+        value, gradients = pairs.loss(weight.detach(), bias.detach(), meaning.detach(), whole)
+        add_up(value, *gradients)  # of all processes' homes
+        weight.grad, bias.grad, meaning.grad = gradients
         penalty = FEATURE_L2 * ((weight - start.features) * scale).square().sum()
         penalty = penalty + MEANING_L2 * (meaning - start.meaning).square().sum()
         penalty = l2 * penalty + BIAS_L2 * bias.square()
-        logit = features.weighted(weight) + bias + trigger_meaning()
-        value, gradients = torch.zeros(()), [torch.zeros(0)]
-        for place, part in pairs.parts(LOSS_PAIRS):
-            own = logit.detach()[place].requires_grad_()
-            of_part = part.loss(own, whole)
-            of_part.backward()  # type: ignore[no-untyped-call]
-            value += of_part.detach()
-            gradients.append(gradient_of(own))
-        logit.backward(torch.cat(gradients))  # type: ignore[no-untyped-call]
-        add_up(value, *(gradient_of(part) for part in (weight, bias, meaning)))  # of all processes' homes
         penalty.backward()  # type: ignore[no-untyped-call]
-        assert weight.grad is not None
         weight.grad *= free
         return value + penalty.detach()
 
@@ -141,9 +102,8 @@ def fit_feature_weights(
     with torch.no_grad():
         network.evidence_weight.copy_(weight)
         network.bias.copy_(bias)
-        fitted_meaning = trigger_meaning()
     statistics.set_meaning(meaning.detach())
-    _set_moments(network, features, share, fitted_meaning)
+    pairs.set_moments(network, meaning.detach())
 
 
 def gradient_of(parameter: Tensor) -> Tensor:
@@ -177,6 +137,146 @@ def rows_within_memory(homes: TrainingHomes, chosen: Sequence[int]) -> dict[int,
     return max_rows
 
 
+class _Part(NamedTuple):
+    """The pairs of some views, one after another, less their features.
+
+    Attributes:
+        pairs: ``k`` pairs.
+        cell: ``[k]``: where a pair's trigger and its action's domain are in the flattened ``[v, domains]`` meaning.
+        share: ``[k]``: what each counts in the moments of the features.
+    """
+
+    pairs: ComparedPairs
+    cell: Tensor
+    share: Tensor
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of memory that it takes."""
+        return sum(values.nbytes for values in (*self.pairs, self.cell, self.share))
+
+
+class FitPairs:
+    """The compared pairs of all views that a fit sees, of which a ``Room`` holds as many as it can.
+
+    They are read a part at a time, whether they fit in memory or not, so the result is the same.
+
+    Args:
+        homes: The training homes.
+        views: Draws the views.
+        chosen: The homes to show, of which this process has the pairs of its own.
+        domains: Number of domains in the vocabulary, and one for unknown domains.
+        room: The memory.
+
+    Attributes:
+        homes_showing: ``[f]``: in how many homes each feature differs from 0.
+        positive_weight: What the supervised pairs count together.
+    """
+
+    def __init__(
+        self, homes: TrainingHomes, views: ViewSampler, chosen: Sequence[int], domains: int, room: Room
+    ) -> None:
+        self.homes_showing, self.positive_weight = torch.zeros(len(FEATURES)), torch.zeros(())
+        self._domains = domains
+        self._features = ChunkedFeatures(room)
+        self._parts: Stored[_Part] = Stored(room, lambda part: part.nbytes)
+        self._sums = torch.zeros(2, len(FEATURES), dtype=torch.double)  # of the features and their squares, by share
+        self._shares = torch.zeros((), dtype=torch.double)
+        vectors, first = [], 0  # [*, dimensions] of the names of each home's triggers
+        waiting: list[_Part] = []
+        max_rows = rows_within_memory(homes, chosen)
+        for h in homes.own(chosen):
+            home, blocks = homes.home(h), self._blocks(homes, views, h, max_rows[h])
+            of_home, cells = trigger_vectors(home, blocks, domains)
+            for number in range(0, len(blocks), 2):  # those of one view
+                pairs = ComparedPairs.of(blocks[number : number + 2])
+                own = cells[number : number + 2]
+                shares = [torch.full((len(cell),), blocks[number].weight / max(1, len(cell))) for cell in own]
+                self.positive_weight += pairs.positive_weight
+                waiting.append(_Part(pairs, torch.cat(own) + first * domains, torch.cat(shares)))
+                if sum(len(part.cell) for part in waiting) >= LOSS_PAIRS:
+                    self._put(waiting)
+            vectors.append(of_home)
+            first += len(of_home)
+        self._put(waiting)
+        self._features.end()
+        self._vectors = torch.cat(vectors) if vectors else torch.zeros(0, 0)
+
+    def _blocks(self, homes: TrainingHomes, views: ViewSampler, h: int, max_rows: int) -> list[Block]:
+        """The blocks of all views of one home, two a view, less their features, which are added."""
+        shown, found = torch.zeros(len(FEATURES), dtype=torch.bool), []
+        for view in (views.new_home(h), *(views.partly_known(h) for _ in range(KNOWN_VIEWS))):
+            weight = homes.weight[h] / (KNOWN_VIEWS if len(view.known) else 1)
+            for block in views.blocks(h, view, max_rows, FIT_ACTIONS):
+                shown |= (block.features != 0).flatten(0, 1).any(0)
+                compared = block.features[block.compared]
+                self._features.add(compared)
+                if len(compared):
+                    self._sums += weight * torch.stack([compared.mean(0), compared.square().mean(0)])
+                    self._shares += weight
+                found.append(block._replace(weight=weight, features=torch.zeros(0)))
+        self.homes_showing += shown
+        return found
+
+    def _put(self, waiting: list[_Part]) -> None:
+        if waiting:
+            pairs, cells, shares = zip(*waiting, strict=True)
+            part = _Part(ComparedPairs.joined(pairs), torch.cat(cells), torch.cat(shares))
+            self._parts.put(len(self._parts), part)
+            waiting.clear()
+
+    def loss(
+        self, weight: Tensor, bias: Tensor, meaning: Tensor, whole: Tensor
+    ) -> tuple[Tensor, tuple[Tensor, Tensor, Tensor]]:
+        """The loss of these weights without the penalty, and its gradients.
+
+        Args:
+            weight: ``[f]`` weights of the features.
+            bias: The bias.
+            meaning: ``[dimensions, domains]`` weights of name vectors.
+            whole: What the supervised pairs of all processes count together.
+        """
+        logit = self._features.weighted(weight).add_(bias)
+        of_cells = self._meaning(meaning)
+        value, gradient_of_cells, first = torch.zeros(()), torch.zeros_like(of_cells), 0
+        for part in self._parts.values():
+            of_part = logit[first : first + len(part.cell)]
+            first += len(part.cell)
+            own = (of_part + of_cells.index_select(0, part.cell)).requires_grad_()
+            loss = part.pairs.loss(own, whole)
+            loss.backward()  # type: ignore[no-untyped-call]
+            value += loss.detach()
+            of_part.copy_(gradient_of(own))  # in the place of the logits, which are not needed again
+            gradient_of_cells.index_add_(0, part.cell, gradient_of(own))
+        of_meaning = self._vectors.T @ gradient_of_cells.view(len(self._vectors), self._domains)
+        return value, (self._features.transposed(logit), logit.sum(), of_meaning)
+
+    def _meaning(self, meaning: Tensor) -> Tensor:
+        """``[v * domains]``: what each trigger's name says about each domain of actions."""
+        flattened: Tensor = (self._vectors @ meaning).flatten()
+        return flattened
+
+    def set_moments(self, network: SynergyNetwork, meaning: Tensor | None = None) -> Tensor:
+        """Set the network's mean and standard deviation of each feature, and return the ``[f]`` standard deviations.
+
+        They are those of the pairs of all processes. ``meaning`` are the fitted ``[dimensions, domains]`` weights of
+        name vectors, of which ``trigger_meaning`` is made.
+        """
+        sums, shares = self._sums.clone(), self._shares.clone()
+        if meaning is not None:
+            of_cells = self._meaning(meaning)
+            column(sums, "trigger_meaning").zero_()
+            for part in self._parts.values():
+                values = of_cells.index_select(0, part.cell)
+                column(sums, "trigger_meaning").add_(torch.stack([part.share @ values, part.share @ values.square()]))
+        add_up(sums, shares)
+        mean, square = sums / shares
+        scale: Tensor = (square - mean.square()).clamp_min(0).sqrt().float()
+        network.evidence_mean.copy_(mean)
+        network.evidence_scale.copy_(scale.clamp_min(MIN_SCALE))
+        return scale
+
+
 class ChunkedFeatures:
     """The features of ``k`` pairs, ``[CHUNK_PAIRS, f]`` at a time, of which a ``Room`` holds as many as it can.
 
@@ -186,72 +286,37 @@ class ChunkedFeatures:
     def __init__(self, room: Room) -> None:
         self._chunks: Stored[Tensor] = Stored(room, lambda chunk: chunk.nbytes)
         self._waiting: list[Tensor] = []  # less than a chunk
-        self._pairs = 0
+        self._pairs, self._pairs_waiting = 0, 0
 
     def add(self, features: Tensor) -> None:
         """Add the ``[*, f]`` features of more pairs."""
         self._waiting.append(features)
         self._pairs += len(features)
-        if self._pairs >= CHUNK_PAIRS:
+        self._pairs_waiting += len(features)
+        if self._pairs_waiting >= CHUNK_PAIRS:
             *whole, rest = torch.split(torch.cat(self._waiting), CHUNK_PAIRS)
             if len(rest) == CHUNK_PAIRS:
                 whole, rest = [*whole, rest], rest[:0]
             for chunk in whole:
                 self._chunks.put(len(self._chunks), chunk.clone())
-            self._waiting, self._pairs = [rest.clone()], len(rest)
+            self._waiting, self._pairs_waiting = [rest.clone()], len(rest)
 
     def end(self) -> None:
         """Say that all pairs are added."""
-        if self._pairs or not self._chunks:
+        if self._pairs_waiting or not self._chunks:
             self._chunks.put(len(self._chunks), torch.cat([torch.zeros(0, len(FEATURES)), *self._waiting]))
         self._waiting = []
 
     def weighted(self, weight: Tensor) -> Tensor:
         """``[k]`` sums of the features times their ``[f]`` weights."""
-        values: Tensor = _Weighted.apply(weight, self._chunks)  # type: ignore[no-untyped-call]
-        return values
+        found = torch.empty(self._pairs)
+        for part, chunk in zip(torch.split(found, CHUNK_PAIRS), self._chunks.values(), strict=True):
+            torch.mv(chunk, weight, out=part)
+        return found
 
-    def parts(self, values: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
-        """The features of each chunk, and those of ``[k]`` values that are its pairs'."""
-        yield from zip(self._chunks.values(), torch.split(values, CHUNK_PAIRS), strict=True)
-
-
-class _Weighted(torch.autograd.Function):
-    """Features times weights, a chunk at a time in both directions; autograd by itself would keep all chunks."""
-
-    @staticmethod
-    def forward(ctx: Any, weight: Tensor, chunks: Mapping[int, Tensor]) -> Tensor:
-        ctx.chunks = chunks
-        return torch.cat([chunk @ weight for chunk in chunks.values()])
-
-    @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
-        parts = torch.split(gradients[0], CHUNK_PAIRS)
+    def transposed(self, values: Tensor) -> Tensor:
+        """``[f]`` sums over pairs of the features times ``[k]`` values."""
+        parts = torch.split(values, CHUNK_PAIRS)
         # From the last one on, which is still in memory.
-        sums = [ctx.chunks[number].T @ parts[number] for number in reversed(range(len(parts)))]
-        return torch.stack(sums[::-1]).sum(0), None
-
-
-def _set_moments(
-    network: SynergyNetwork, features: ChunkedFeatures, share: Tensor, meaning: Tensor | None = None
-) -> Tensor:
-    """Set the network's mean and standard deviation of each feature, and return the ``[f]`` standard deviations.
-
-    They are those of the pairs of all processes. ``share`` are ``[k]`` weights of the pairs of this one; those of all
-    have a sum of 1. ``meaning`` are the ``[k]`` values of ``trigger_meaning``, which are fitted.
-    """
-    means, squares, first = [], [], 0
-    for rows, part in features.parts(share):
-        if meaning is not None:
-            own = meaning if meaning.dim() == 0 else meaning[first : first + len(rows)]
-            rows = rows.clone()
-            column(rows, "trigger_meaning").copy_(own)
-        means.append(part @ rows)
-        squares.append(part @ rows.square())
-        first += len(rows)
-    mean, square = torch.stack(means).sum(0), torch.stack(squares).sum(0)
-    add_up(mean, square)
-    scale = (square - mean.square()).clamp_min(0).sqrt()
-    network.evidence_mean.copy_(mean)
-    network.evidence_scale.copy_(scale.clamp_min(MIN_SCALE))
-    return scale
+        sums = [self._chunks[number].T @ parts[number] for number in reversed(range(len(parts)))]
+        return torch.stack(sums[::-1]).sum(0)

@@ -8,8 +8,7 @@ among negatives of the same triggers, a second one negatives of the whole home.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
-from itertools import groupby
+from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -129,15 +128,13 @@ class ComparedPairs(NamedTuple):
         """The same on another device."""
         return ComparedPairs(*(values.to(device) for values in self))
 
-    def parts(self, least: int) -> Iterator[tuple[slice, ComparedPairs]]:
-        """Consecutive parts of whole views, each of ``least`` pairs or more but the last, and where they are."""
-        start, ends = 0, torch.unique_consecutive(self.view, return_counts=True)[1].cumsum(0).tolist()
-        for end in ends:
-            if end - start >= least or end == ends[-1]:
-                place = slice(start, end)
-                positive, negative, of_home, row, view, weight = (values[place] for values in self)
-                yield place, ComparedPairs(positive, negative, of_home, row - row[0], view - view[0], weight)
-                start = end
+    @classmethod
+    def joined(cls, parts: Sequence[ComparedPairs]) -> ComparedPairs:
+        """The pairs of all parts, one after another, each part of whole views."""
+        columns = dict(zip(cls._fields, map(list, zip(*parts, strict=True)), strict=True))
+        for name in ("row", "view"):
+            columns[name] = _numbered_on(columns[name])
+        return cls(**{name: torch.cat(values) for name, values in columns.items()})
 
     @property
     def positive_weight(self) -> Tensor:
@@ -159,6 +156,15 @@ class ComparedPairs(NamedTuple):
             of_positive = of_positive + functional.softplus(_log_sum(logit, group, negative) - logit)
         losses = self.positive * of_positive + self.negative * functional.softplus(logit)
         return (self.weight * losses).sum() / (self.positive_weight if whole is None else whole)
+
+
+def _numbered_on(parts: Sequence[Tensor]) -> list[Tensor]:
+    """Ascending numbers of several parts, those of each going on where the part before it ends."""
+    found, first = [], 0
+    for part in parts:
+        found.append(part + first)
+        first += int(part[-1]) + 1 if len(part) else 0
+    return found
 
 
 _LeftAt = tuple[int, int, int, int]
@@ -360,34 +366,26 @@ class ViewSampler:
         return dismissed[np.sort(self.rng(h).choice(len(dismissed), max_rows, replace=False))]
 
 
-def trigger_vectors(
-    homes: TrainingHomes, blocks: Sequence[tuple[int, Block]], dimensions: int, domains: int
-) -> tuple[Tensor, Tensor]:
+def trigger_vectors(home: EncodedHome, blocks: Sequence[Block], domains: int) -> tuple[Tensor, list[Tensor]]:
     """The name vectors of the blocks' triggers, for features that depend on the vector and the action's domain.
 
     Args:
-        homes: The homes.
-        blocks: Home and block; blocks of one home must be neighbours, and share the vectors of their triggers.
-        dimensions: Of a name vector.
+        home: The home.
+        blocks: Blocks of the home.
         domains: Number of domains in the vocabulary, and one for unknown domains.
 
     Returns:
-        ``[v, dimensions]`` vectors, and for each of the ``ComparedPairs`` of the blocks the index of its trigger's
-        vector and its action's domain in the flattened ``[v, domains]``. Both are empty where homes have no name
-        vectors.
+        ``[v, dimensions]`` vectors, without dimensions where the home has no name vectors; and for the compared pairs
+        of each block, the index of the trigger's vector and the action's domain in the flattened ``[v, domains]``.
     """
-    vectors, cells, first = [], [], 0
-    for h, group in groupby(blocks, key=lambda one: one[0]):
-        of_home, home = [block for _, block in group], homes.home(h)
-        if home.name_vectors is None:
-            return torch.zeros(0, 0), torch.zeros(0, dtype=torch.long)
-        triggers = np.unique(np.concatenate([block.triggers for block in of_home]))
-        vectors.append(home.name_vectors.rows[triggers])
-        for block in of_home:
-            row, column = block.compared.nonzero(as_tuple=True)
-            place = torch.from_numpy(first + np.searchsorted(triggers, block.triggers))
-            cells.append(place[row] * domains + torch.from_numpy(home.domain[block.actions])[column])
-        first += len(triggers)
-    if not vectors:
-        return torch.zeros(0, dimensions), torch.zeros(0, dtype=torch.long)
-    return torch.from_numpy(np.concatenate(vectors)), torch.cat(cells)
+    triggers = np.unique(np.concatenate([block.triggers for block in blocks]))
+    if home.name_vectors is None:
+        vectors = np.zeros((len(triggers), 0), dtype=np.float32)
+    else:
+        vectors = home.name_vectors.rows[triggers]
+    domain, cells = torch.from_numpy(home.domain).int(), []
+    for block in blocks:
+        row, column = block.compared.nonzero(as_tuple=True)
+        place = torch.from_numpy(np.searchsorted(triggers, block.triggers)).int()
+        cells.append(place[row] * domains + domain[torch.from_numpy(block.actions)][column])
+    return torch.from_numpy(vectors), cells

@@ -86,11 +86,17 @@ def test_losses_and_gradients_of_parts_add_up_to_those_of_the_whole(graphs: list
         added += float(of_part.detach())
     assert added == pytest.approx(float(loss.detach()), rel=1e-5)
     assert torch.allclose(weight.grad, expected, rtol=1e-4, atol=1e-5)
+
+
+def test_pairs_of_homes_that_are_joined_are_those_of_all_their_blocks(graphs: list[HomeGraph]) -> None:
+    trainer = SynergyTrainer(graphs, split_pairs(graphs), QUICK)
+    blocks = [trainer.views.blocks(h, trainer.views.draw(h), 8, 20) for h in trainer.homes.positives]
+    whole = ComparedPairs.of(block for of_home in blocks for block in of_home)
+    joined = ComparedPairs.joined([ComparedPairs.of(of_home) for of_home in blocks])
     logit = torch.randn(len(whole.row), generator=torch.Generator().manual_seed(0))
-    parts = list(whole.parts(100))
-    assert len(parts) > 1
-    of_parts = [part.loss(logit[place], whole.positive_weight) for place, part in parts]
-    assert float(sum(of_parts)) == pytest.approx(float(whole.loss(logit)), rel=1e-5)
+    assert len(whole.view.unique()) == len(joined.view.unique()) > 1
+    assert len(whole.row.unique()) == len(joined.row.unique())
+    assert float(joined.loss(logit)) == float(whole.loss(logit))
 
 
 def test_dropout_of_a_home_does_not_depend_on_the_homes_of_the_step(graphs: list[HomeGraph]) -> None:
