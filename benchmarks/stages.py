@@ -23,7 +23,7 @@ sys.path.insert(0, str(ROOT))
 @click.command()
 @click.option("--homes", default=200, show_default=True, help="Number of generated homes.")
 @click.option("--epochs", default=2, show_default=True, help="Epochs of the network.")
-@click.option("--memory", default="64MB", show_default=True, help="As the training's own flag.")
+@click.option("--memory", default="16MB", show_default=True, help="As the training's own flag.")
 def main(homes: int, epochs: int, memory: str) -> None:
     """Train on generated homes in this process, and print the CPU seconds, the share and the peak MB of each stage.
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
-ROOM, SHARE_OF_FREE = 64_000_000, 16
+ROOM, SHARE_OF_FREE = 16_000_000, 16
 _M_MMAP_THRESHOLD, _MAPPED = -3, 2_000_000  # of malloc.h; bytes
 CGROUPS = Path("/sys/fs/cgroup")
 OWN_CGROUPS = Path("/proc/self/cgroup")

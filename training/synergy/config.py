@@ -104,7 +104,7 @@ class SynergyOptions(SynergyModelPath):
             "Memory for the homes and for what is drawn from them, such as 64MB or 2GB; the others wait in a temporary "
             "file. It changes no model. Libraries and the training itself take about 600 MB more.",
             ("GNN_MEMORY",),
-            default="64MB, or a sixteenth of what the process may hold if that is less",
+            default="16MB, or a sixteenth of what the process may hold if that is less",
             metavar="SIZE",
         ),
     ] = None

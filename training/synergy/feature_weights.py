@@ -27,8 +27,9 @@ KNOWN_VIEWS = 4  # of each home as a partly known one, beside one as a new home
 # Rows of all homes together; a home gets at least MIN_ROWS. Candidates of one row, beside supervised actions.
 FIT_ROWS, MIN_ROWS, FIT_ACTIONS = 6_000, 32, 400
 FIT_PAIRS = 1_000_000  # of all views: bounds memory where one home drives thousands of actions
-# In memory at a time where all do not fit: the features of so many pairs, and all else of about so many.
-CHUNK_PAIRS, LOSS_PAIRS = 16_384, 65_536
+# In memory at a time where all do not fit: the features of so many pairs, and all else of about so many. That is 1 MB
+# of each; larger pieces would go back to the system and be asked for again each time (``give_back_freed``).
+CHUNK_PAIRS, LOSS_PAIRS = 4_096, 16_384
 # L2 strengths towards the starting weights of features and of name vectors. Above L2_PAIRS training pairs they shrink
 # as L2_PAIRS / number of pairs.
 FEATURE_L2, MEANING_L2, BIAS_L2 = 0.2, 0.02, 1e-4

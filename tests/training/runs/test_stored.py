@@ -114,6 +114,6 @@ def test_the_least_limit_of_memory_counts(tmp_path: Path, monkeypatch: pytest.Mo
     (unit / "memory.max").write_text("max\n")
     (unit.parent / "memory.max").write_text("320000000\n")
     assert memory.available_bytes() == 320_000_000
-    assert memory.default_room() == 20_000_000
+    assert memory.default_room() == memory.ROOM
     (unit / "memory.max").write_text("160000000\n")
     assert memory.default_room() == 10_000_000
