@@ -60,6 +60,7 @@ class JsonReader:
         self._decoder: Any = json.JSONDecoder()
         self._buffer = head
         self._at = 0
+        self._begins = 0  # the value that ``_at_hand`` yielded last
         self._eof = False
         self._line, self._column = 1, 1  # of the buffer's first character
         self._counted = (0, 1)  # a place in the buffer and its line, so that no line is counted twice
@@ -146,9 +147,9 @@ class JsonReader:
         """The values of the lines after ``line``, as ``_at_hand``."""
         buffer, at = self._buffer, self._at
         for value in self._at_hand(_NEW_LINE, repeated):
-            yield line + 1, value
-            line += buffer.count("\n", at, self._at)
-            at = self._at
+            line += buffer.count("\n", at, self._begins)
+            at = self._begins
+            yield line, value
 
     def _at_hand(self, between: re.Pattern[str], repeated: RepeatedLines | None = None) -> Iterator[Any]:
         """The next values as far as they are whole in the buffer, which most are, each after what is ``between``."""
@@ -164,7 +165,7 @@ class JsonReader:
                 return
             if at == size or at - start > LARGEST:  # a number at the end may go on in the next chunk
                 return
-            self._at = at
+            self._begins, self._at = start, at
             yield value
 
     def _broken(self, error: Exception) -> Broken:

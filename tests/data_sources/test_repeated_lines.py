@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -55,17 +56,33 @@ def test_lines_read_as_the_same_rows_in_an_array(tmp_path: Path, drawn: list[tup
             source = open_source(json_input=str(tmp_path / name), shard=shard)
             homes = list(source.records(Home))  # whatever share of the rows cannot be used
             # What cannot be used is dealt out by its place, which a line and a row call differently.
-            found.append((homes, source.report.read if shard.count == 1 else None))
+            places = [re.findall(r"\d+", reason)[0] for reason in source.report.reasons] if not blank else []
+            found.append((homes, *((source.report.read, places) if shard.count == 1 else ())))
         assert found[0] == found[1]
 
 
-def test_a_line_that_cannot_be_used_is_told_with_its_own_number(write: Callable[[str, Any], Path]) -> None:
+@pytest.mark.parametrize(("between", "places"), [("\n", ["line 21", "line 32"]), ("\n\n", ["line 41", "line 63"])])
+def test_a_line_that_cannot_be_used_is_told_with_its_own_number(
+    write: Callable[[str, Any], Path], between: str, places: list[str]
+) -> None:
     good, bad = row("light.a", "light.b", 0.5), row("no id", "light.b", 0.5)
     lines = [{**(bad if number in (20, 31) else good), "confidence": 0.001 * number} for number in range(40)]
-    source = JsonSource(write("rows.jsonl", "\n\n".join(map(json.dumps, lines))))
+    source = JsonSource(write("rows.jsonl", between.join(map(json.dumps, lines))))
     (home,) = source.read(Home)
     assert home.rows == 38
-    assert [reason.partition(":")[0] for reason in source.report.reasons] == ["line 41", "line 63"]
+    assert [reason.partition(":")[0] for reason in source.report.reasons] == places
+
+
+def test_what_cannot_be_used_is_counted_by_one_shard(write: Callable[[str, Any], Path]) -> None:
+    good, bad = row("light.a", "light.b", 0.5), {**row("no id", "light.b", 0.5), "home_id": "h0"}
+    lines = [good if n % 5 else bad if n % 2 else {**good, "home_id": []} for n in range(100)]
+    path = str(write("rows.jsonl", "\n".join(map(json.dumps, lines))))
+    rejected = 0
+    for index in range(3):
+        source = open_source(json_input=path, shard=Shard(index, 3))
+        list(source.records(Home))
+        rejected += source.report.rejected["row"]
+    assert rejected == 20
 
 
 def test_homes_without_an_id_are_called_by_their_place_among_lines_that_repeat(
