@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import islice
+from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 from urllib.parse import quote
 
@@ -243,6 +244,10 @@ class DataSource(ABC):
     @abstractmethod
     def describe(self) -> dict[str, str]:
         """``type`` and ``location`` of this source, for messages and summaries; never a secret."""
+
+    def reads(self, path: Path) -> bool:  # noqa: ARG002 - most sources are no files
+        """Whether a file, whose path is resolved, is one that this source reads: nothing is written over it."""
+        return False
 
     def safe_description(self) -> dict[str, str]:
         """``describe`` as texts without secrets. Raises DataSourceError where it fails, with one line."""

@@ -58,6 +58,13 @@ class JsonSource(DataSource):
         """The file that holds records of ``kind``."""
         return "standard input" if self._path == STDIN else without_secrets(str(self._file(kind)))
 
+    def reads(self, path: Path) -> bool:
+        """Whether a file, whose path is resolved, is the source's, of whichever kind of records."""
+        own = Path(self._path)
+        if self._path == STDIN or not os.path.isdir(own):  # noqa: PTH112 - of an absurd path it is false
+            return self._path != STDIN and path == own.resolve()
+        return any(path == (own / f"{kind}_data{ending}").resolve() for kind in KINDS for ending in ENDINGS)
+
     def _file(self, kind: str) -> Path:
         path, shown = Path(self._path), without_secrets(self._path)
         try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 
 from data_sources.base import DataSource, DataSourceError
 from data_sources.cold_start import generate_pairs
@@ -54,6 +55,10 @@ class ProductionSource(DataSource):
     def location(self, kind: str) -> str:
         """Homes come from both services, everything else from the database alone."""
         return self.describe()["location" if kind == Home.kind else "database"]
+
+    def reads(self, path: Path) -> bool:
+        """Whether a file, whose path is resolved, is one of either."""
+        return self._database.reads(path) or (self._api is not None and self._api.reads(path))
 
     def records(self, record: type[R]) -> Iterator[R]:
         """Yield the records of one kind; see ``DataSource.records``."""

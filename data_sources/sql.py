@@ -117,6 +117,13 @@ class SqlSource(DataSource):
     def _is_sqlite(self) -> bool:
         return self._url.get_backend_name() == "sqlite"
 
+    def reads(self, path: Path) -> bool:
+        """Whether a file, whose path is resolved, is the SQLite database or stands beside it as a part of it."""
+        if not self._is_sqlite or not self._url.database:
+            return False
+        own = Path(self._url.database.removeprefix("file:")).resolve()
+        return path in [own.with_name(f"{own.name}{part}") for part in ("", "-wal", "-shm", "-journal")]
+
     def without_wal(self) -> str:
         """A sentence where the file alone cannot hold what was written last, for its -wal is not there; else ""."""
         if not self._is_sqlite:

@@ -123,7 +123,9 @@ def compare_and_write(model_type: str, options: CompareOptions) -> None:
     """``compare`` from flags to a file. Raises as ``compare``, and ArtifactError where it cannot be written."""
     check_address_space(model_type)
     comparer = comparer_of(model_type)
+    source = options.source.open(comparer.model_type, comparer.max_samples(options.candidate))
     check_paths_differ(
+        source,
         data=options.source.path,
         candidate=options.candidate,
         output=options.output,
@@ -135,7 +137,7 @@ def compare_and_write(model_type: str, options: CompareOptions) -> None:
         comparer,
         options.candidate,
         options.champion,
-        options.source.open(comparer.model_type, comparer.max_samples(options.candidate)),
+        source,
         save_rows=options.save_rows,
         champion_rows=options.champion_rows,
     )

@@ -71,6 +71,16 @@ class HomeAssistantFolder(HomeAssistantSource):
         """Type and path."""
         return {"type": "homeassistant", "location": without_secrets(str(self._path))}
 
+    def reads(self, path: Path) -> bool:
+        """Whether a file, whose path is resolved, is one of the configuration: YAML, registries, the recorder."""
+        own = self._path.resolve()
+        root = own.parent if own.name == STORAGE else own
+        if not path.is_relative_to(root):
+            return False
+        if path.suffix.lower() in (".yaml", ".yml") or path.name.startswith((DATABASE_NAME, VERSION_FILE)):
+            return True
+        return path.parent.name == STORAGE or (path.parent == own and not (own / STORAGE).is_dir())
+
     def installation(self) -> Installation:
         """What the folder says of the home."""
         installation = Installation()
@@ -149,6 +159,10 @@ class HomeAssistantDatabase(HomeAssistantSource):
         """Type and path."""
         return {"type": "homeassistant", "location": without_secrets(str(self._path))}
 
+    def reads(self, path: Path) -> bool:
+        """Whether a file, whose path is resolved, is the database."""
+        return path == self._path.resolve()
+
     def installation(self) -> Installation:
         """The newest states."""
         return Installation(states=dict(self._recorder.newest_states()))
@@ -174,6 +188,10 @@ class HomeAssistantFiles(HomeAssistantSource):
     def describe(self) -> dict[str, str]:
         """Type and path."""
         return {"type": "homeassistant", "location": without_secrets(str(self._where))}
+
+    def reads(self, path: Path) -> bool:
+        """Whether a file, whose path is resolved, is one of them."""
+        return any(path == own.resolve() for own in self._paths)
 
     def installation(self) -> Installation:
         """What the files say of the home."""

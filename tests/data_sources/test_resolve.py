@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ha_folder import write_registry
 from pytest_httpserver import HTTPServer
 from support import ROOT, SCRIPT, call_process, row
 
@@ -294,3 +295,25 @@ def test_a_record_of_the_wrong_kind_is_said_to_be_that(monkeypatch: pytest.Monke
     name = type(given).__name__
     with pytest.raises(FormatError, match=rf"^somewhere: _Plugin\._read gives {name}, expected Home$"):
         list(open_source(data_source="mine://x").read(Home))
+
+
+@pytest.mark.parametrize(
+    ("source", "read", "others"),
+    [
+        ("", ["gnn_synergy_data.json", "soft_prompt_data.jsonl.gz"], ["summary.json", "sub/gnn_synergy_data.json"]),
+        ("gnn_synergy_data.json", ["gnn_synergy_data.json"], ["soft_prompt_data.json"]),
+        ("file://{}/gnn_synergy_data.json", ["gnn_synergy_data.json"], ["a.json"]),
+        ("sqlite:///{}/a.db", ["a.db", "a.db-wal"], ["b.db"]),
+        (
+            "homeassistant:{}/config",
+            ["config/automations.yaml", "config/packages/x.yaml", "config/.storage/core.entity_registry"],
+            ["config/models/gnn_synergy.pth", "config/suggested.json", "automations.yaml"],
+        ),
+        ("homeassistant:{}/config/.storage", ["config/.storage/core.area_registry", "config/automations.yaml"], ["x"]),
+    ],
+)
+def test_a_source_knows_which_files_it_reads(tmp_path: Path, source: str, read: list[str], others: list[str]) -> None:
+    write_registry(tmp_path / "config", "entity", [])
+    (tmp_path / "gnn_synergy_data.json").write_text("[]")
+    opened = open_source(data_source=source.format(tmp_path) if ":" in source else str(tmp_path / source))
+    assert [name for name in (*read, *others) if opened.reads((tmp_path / name).resolve())] == read

@@ -112,6 +112,17 @@ def test_a_timeout_that_is_no_number_and_an_empty_place_are_wrong_usage() -> Non
         assert CliRunner().invoke(main, ["retrain", "run", "gnn_synergy", *flag]).exit_code == 2, flag
 
 
+def test_a_number_of_a_range_that_is_not_finite_is_wrong_usage() -> None:
+    for arguments in (
+        ["suggest", "--min-score", "nan"],
+        ["suggest", "--min-score", "-nan"],
+        ["train", "soft-prompt", "--learning-rate", "nan"],
+        ["train", "yaml-generation", "--learning-rate", "1e999"],
+    ):
+        done = CliRunner().invoke(main, [*arguments, "--json-input", "missing.json"])
+        assert (done.exit_code, "is no finite number" in done.output) == (2, True), arguments
+
+
 ROWS = [
     {"entity_id": f"light.l{n % 4}", "pattern_type": "sequence", "confidence": 0.7, "occurrences": n,
      "ground_truth": {"expected_pattern": "none" if n % 3 == 0 else "sequence"}}
@@ -138,3 +149,14 @@ def test_nothing_is_written_over_the_data_or_the_model(tmp_path: Path, flags: li
     assert why in done.stderr
     assert done.stderr.count("\n") == 1
     assert {path.name: path.read_text() for path in tmp_path.iterdir()} == before
+
+
+def test_nothing_is_written_over_a_file_of_the_folder_that_is_read(tmp_path: Path) -> None:
+    data = tmp_path / "pattern_detection_data.json"
+    data.write_text(json.dumps(ROWS))
+    done = call(train_patterns, "--json-input", ".", "--dry-run", "--summary-path", data.name, cwd=tmp_path)
+    assert (done.returncode, json.loads(data.read_text())) == (1, ROWS)
+    assert "is both the data and the summary" in done.stderr
+    for _ in range(2):  # another file beside the data may be replaced
+        done = call(train_patterns, "--json-input", ".", "--dry-run", "--summary-path", "s.json", cwd=tmp_path)
+        assert done.returncode == 0, done.stderr

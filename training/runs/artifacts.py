@@ -28,6 +28,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from data_sources import DataSource
 from training.runs.errors import ArtifactError, MixedFilesError, wrap_read_errors
 from training.runs.locks import FOLDER_SECONDS, HeldError, file_lock, folder_lock
 from training.runs.wording import one_line
@@ -62,8 +63,10 @@ def check_writable(path: Path) -> None:
     Raises:
         ArtifactError: The file cannot be written there.
     """
-    if path.is_dir():
-        raise ArtifactError(f"{path}: is a folder; give the model file's own path")
+    with wrap_write_errors(path):
+        is_folder = path.is_dir()
+    if is_folder:
+        raise ArtifactError(f"{path}: is a folder; give the path of a file")
     if _is_mounted(path):
         raise ArtifactError(
             f"{path}: is a mount of its own, so no new file can take its place; mount its folder {path.parent} instead"
@@ -228,13 +231,16 @@ def write_atomically(path: Path, content: bytes, described_by: Mapping[str, byte
 def check_output(path: Path) -> None:
     """``check_writable`` for a file that a user names for a result, as ``write_output`` writes it."""
     if not is_special(path):  # trying a pipe would already send something
-        check_writable(_followed(path))
+        with wrap_write_errors(path):
+            place = _followed(path)
+        check_writable(place)
 
 
-def check_paths_differ(**paths: Path | str | None) -> None:
+def check_paths_differ(source: DataSource | None = None, /, **paths: Path | str | None) -> None:
     """Refuse two names for one file: what is written last would replace what was read or written before.
 
     Args:
+        source: What is read, so that none of its files, which a folder may hold, is written over.
         paths: What each file is -> where it is; None where there is none.
 
     Raises:
@@ -245,8 +251,11 @@ def check_paths_differ(**paths: Path | str | None) -> None:
         if path is None or is_special(Path(path)):
             continue
         place, name = Path(path).resolve(), what.replace("_", " ")
-        if place in seen:
-            raise ArtifactError(f"{path}: is both the {seen[place]} and the {name}; give another path to one of them")
+        link = Path(path).parent.resolve() / Path(path).name  # a link itself may lie among what is read
+        is_read = source is not None and name != "data" and place.exists() and any(map(source.reads, {place, link}))
+        taken = "data" if is_read else seen.get(place)
+        if taken is not None:
+            raise ArtifactError(f"{path}: is both the {taken} and the {name}; give another path to one of them")
         seen[place] = name
 
 

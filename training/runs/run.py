@@ -193,7 +193,8 @@ class Training:
         metadata = metadata_path(model) if model.name else None  # a folder is refused later, by name
         page, card = (page_path(model), card_path(model)) if model.name else (None, None)
         read = {"data": self._choice.path, **job.other_inputs()}
-        check_paths_differ(**read, model=model, metadata=metadata, page=page, card=card, summary=self._summary_path)
+        written = {"model": model, "metadata": metadata, "page": page, "card": card, "summary": self._summary_path}
+        check_paths_differ(self.source, **read, **written)
         self.summary_taken = False
 
     def _perform(self) -> None:

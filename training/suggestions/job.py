@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from data_sources import DataSource, Home
 from home_assistant.automation_file import UnpublishableError
+from home_assistant.configuration import CONFIGURATION
 from training.runs import artifacts
 from training.runs.errors import ArtifactError, TrainingError
 from training.runs.job import SourceChoice
@@ -49,8 +50,10 @@ def suggest(source: SourceChoice, options: SuggestOptions) -> None:
     artifacts.check_paths_differ(data=source.path, model=path, output=output, html=options.html, feedback=memory.path)
     configuration = ConfigurationFolder(options.install) if options.install is not None else None
     opened = source.open(Home.kind)
-    if output is not None:
-        _keep_the_home(output, opened)
+    if output is not None and not (output.is_file() and is_written_here(output)):  # which may lie in the home's folder
+        _check_no_configuration(output)
+        artifacts.check_paths_differ(opened, output=output)
+    artifacts.check_paths_differ(opened, html=options.html, feedback=memory.path)
     if "model_path" not in options.model_fields_set and (why := _why_none_of_own(path, opened)):
         log.info("Model: the base model that ships with the project, for %s", why)
         path = SHIPPED_BASE
@@ -105,14 +108,15 @@ def _published(home: HomeProposals, *, ascii_only: bool = False) -> str:
         raise TrainingError(f"home {home.home_id!a:.60}: nothing was written, for {error}") from error
 
 
-def _keep_the_home(output: Path, source: DataSource) -> None:
-    """Refuse to write over a file of the configuration that is read, such as its ``automations.yaml``."""
-    described = source.describe()
-    folder = Path(described["location"])
-    if described["type"] != "homeassistant" or output.suffix == ".json" or not output.is_file():
-        return
-    if output.resolve().is_relative_to(folder.resolve()) and not is_written_here(output):
-        raise ArtifactError(f"{output}: is a file of the home that is read; give --output another name")
+def _check_no_configuration(output: Path) -> None:
+    """Refuse to write over YAML of a configuration folder such as ``automations.yaml``, whatever the homes' source."""
+    real = output.resolve()
+    inside = any((folder / CONFIGURATION).is_file() for folder in real.parents)
+    if real.is_file() and real.suffix in (".yaml", ".yml") and inside:
+        raise ArtifactError(
+            f"{output}: is a file of a Home Assistant configuration that this command did not write; give --output "
+            "another name"
+        )
 
 
 def _why_none_of_own(path: Path, source: DataSource) -> str:

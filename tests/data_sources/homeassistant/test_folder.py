@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from ha_folder import device, entity, small_home, stored, write_files, write_registry
 from pytest_httpserver import HTTPServer
-from support import ROOT, call, call_process
+from support import ROOT, call, call_process, row
 
 from data_sources import (
     DataSourceError,
@@ -323,9 +323,34 @@ def test_suggestions_are_never_written_over_a_file_of_the_home(config: Path) -> 
     given = ("--data-source", f"homeassistant:{config}", "--top", "1", "--output")
     refused = call(suggest, *given, str(config / "automations.yaml"), cwd=config)
     assert (refused.returncode, (config / "automations.yaml").read_bytes()) == (1, before)
-    assert "is a file of the home that is read; give --output another name" in refused.stderr
-    for _ in range(2):  # a file of its own may be replaced
-        assert call(suggest, *given, str(config / "suggested.yaml"), cwd=config).returncode == 0
+    assert "did not write; give --output another name" in refused.stderr
+    for name in ("suggested.yaml", "suggested.json") * 2:  # a file of its own may be replaced
+        assert call(suggest, *given, str(config / name), cwd=config).returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("source", "output", "written_to"),
+    [
+        ("homeassistant:{}/.storage", "automations.yaml", "automations.yaml"),  # beside what is read
+        ("rows.json", "automations.yaml", "automations.yaml"),  # of another source
+        ("homeassistant:{}", "link.json", ".storage/core.entity_registry"),
+        ("answers", "answers/states.json", "answers/states.json"),
+    ],
+)
+def test_no_suggestion_is_written_over_what_home_assistant_wrote(
+    config: Path, source: str, output: str, written_to: str
+) -> None:
+    (config / "rows.json").write_text(json.dumps([row("binary_sensor.hall_motion", "light.hall")]))
+    (config / "answers").mkdir()
+    (config / "answers" / "states.json").write_text(
+        json.dumps([{"entity_id": "light.hall", "state": "on", "attributes": {}}])
+    )
+    (config / "link.json").symlink_to(".storage/core.entity_registry")
+    before = (config / written_to).read_bytes()
+    refused = call(suggest, "--data-source", source.format(config), "--output", output, cwd=config)
+    assert (refused.returncode, (config / written_to).read_bytes()) == (1, before), refused.stderr
+    assert refused.stderr.count("\n") == 1
+    assert "another" in refused.stderr
 
 
 @pytest.mark.parametrize("answer", ["manifest", "api"])

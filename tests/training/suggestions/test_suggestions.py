@@ -544,7 +544,8 @@ def test_a_run_that_fails_leaves_the_file_that_was_there(model_path: Path, tmp_p
         ({"home": "bare"}, TrainingError, "home 'bare' has no entities: nothing can be suggested"),
         ({"model_path": Path("no.pth")}, TrainingError, r"no\.pth: no such model file; `home-synergy train"),
         ({"model_path": Path(__file__)}, ModelFileError, "is not a model file that can be loaded"),
-        ({"output": ROOT / "tests"}, ArtifactError, "is a folder"),
+        ({"output": ROOT / "tests"}, ArtifactError, "is a folder; give the path of a file"),
+        ({"output": Path("x" * 300 + ".yaml")}, ArtifactError, r"x\.yaml: cannot be written \(File name too long\)"),
     ],
 )
 def test_what_cannot_be_suggested_is_one_line(
