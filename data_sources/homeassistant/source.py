@@ -42,8 +42,7 @@ class HomeAssistantSource(DataSource):
         home = home_of(installation, self.report)
         self._tell(installation)
         if not home.entities:
-            notes = "; ".join(installation.notes[:3])
-            raise NoRowsError(f"{where}: no entity is known{f' ({notes})' if notes else ''}; is this the whole folder?")
+            raise NoRowsError(f"{where}: {_why_no_entity(installation, home)}")
         rows: Iterable[Any] = (self.history(home),) if record is Home else yaml_rows(installation, home, self.report)
         yield from rows
 
@@ -64,3 +63,11 @@ class HomeAssistantSource(DataSource):
         if len(notes) > NOTES_SHOWN:
             log.warning("Note: %d more of these; --summary-path FILE keeps them all", len(notes) - NOTES_SHOWN)
         self.report.notes.extend(notes)
+
+
+def _why_no_entity(installation: Installation, home: Home) -> str:
+    if home.disabled:
+        return f"all {home.disabled} entities are disabled in Home Assistant; enable those that it is about"
+    if installation.notes:
+        return f"no entity is known ({'; '.join(installation.notes[:3])})"
+    return "no entity is known; is this the whole folder?"

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from data_sources import single_line
+from data_sources.records import shorten
 from home_assistant.automation_yaml import AutomationError, parse_yaml
 from home_assistant.entity_id import is_entity_id, normalized_entity_id
 from training.runs.errors import TrainingError
@@ -95,7 +96,8 @@ def list_answers(options: FeedbackOptions) -> None:
         by = f", by {given.by}" if given is not None and given.by else ""
         log.info("%s", single_line(f"{said:<9}  {name}  {one.words}  ({home_id}; {shown} {last[home_id, name]}{by})"))
     told = ", ".join(f"{number} {said}" for said, number in sorted(counts.items()))
-    log.info("%s: %s", options.file, told or "nothing was shown or answered yet")
+    of_home = "" if options.home is None else f" for home {options.home!a}"
+    log.info("%s", single_line(f"{options.file}: {told or f'nothing was shown or answered{of_home} yet'}"))
 
 
 def _read(path: Path) -> Feedback:
@@ -112,6 +114,8 @@ def _named(name: str, offers: Sequence[Offer], options: FeedbackOptions) -> Offe
     is_pair = len(parts) > 1 and all(map(is_entity_id, parts))
     if is_pair:
         trigger, *actions = parts
+        if trigger in actions:
+            raise TrainingError(f"{name}: has {trigger} at both ends; an entity does not start itself")
         asked = Suggested(trigger=trigger, actions=tuple(actions))
         fitting = {o.home_id: o for o in here if set(asked.pairs) <= set(o.suggested.pairs)}
         if not fitting:
@@ -125,12 +129,16 @@ def _named(name: str, offers: Sequence[Offer], options: FeedbackOptions) -> Offe
         found = {offer.home_id: offer for offer in here if offer.suggested.id == name.strip()}
     if not found and is_pair:
         raise TrainingError(f"{name}: {options.file} names no home; give --home HOME_ID")
+    if not found and (homes_of := {offer.home_id for offer in offers if offer.suggested.id == name.strip()}):
+        told = ", ".join(map(ascii, sorted(homes_of)))
+        raise TrainingError(f"{name}: is a suggestion for {told} and not for --home {options.home!a}")
     if not found:
         near = difflib.get_close_matches(name, sorted({o.suggested.id for o in here}), NEAR_IDS)
         told = f"; near it: {', '.join(near)}" if near else ""
+        shown = shorten(name)[1:-1] or "an empty id"
         raise TrainingError(
-            f"{name}: no such suggestion in {options.file} or in a file of suggestions beside it{told}; give the id of "
-            "the automation (suggested_...), or trigger,action"
+            f"{shown}: no such suggestion in {options.file} or in a file of suggestions beside it{told}; give the id "
+            "of the automation (suggested_...), or trigger,action"
         )
     if len(found) > 1:
         raise TrainingError(f"{name}: is a suggestion for {', '.join(map(ascii, sorted(found)))}; give --home HOME_ID")

@@ -15,7 +15,7 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
 from itertools import count
 from pathlib import Path
@@ -32,6 +32,7 @@ from home_assistant.installation import Installation
 from home_assistant.registries import STORAGE, RegistryError, read_registries
 from training.runs import artifacts
 from training.runs.errors import TrainingError
+from training.runs.locks import FOLDER_SECONDS, HeldError, folder_lock
 from training.runs.wording import many
 from training.suggestions.ranking import HomeProposals, with_distinct_aliases
 from training.suggestions.writing import is_written_here, published_yaml
@@ -97,6 +98,26 @@ class _Judgement:
     others: tuple[Mapping[Any, Any], ...]
     entity_ids: frozenset[str]
     problems: Counter[str]
+
+
+@contextmanager
+def alone_in(folder: Path) -> Iterator[None]:
+    """Hold a configuration folder from before it is read until suggestions are in it; a second run waits for its turn.
+
+    Otherwise the second would take what the first installs for automations of the owner.
+
+    Raises:
+        TrainingError: Another process holds it for too long.
+    """
+    with ExitStack() as held:
+        try:
+            held.enter_context(folder_lock(folder, FOLDER_SECONDS))
+        except HeldError as error:
+            raise TrainingError(
+                f"{folder}: another process has been at work there for {FOLDER_SECONDS:.0f} s; nothing has changed, "
+                "try again when it is done"
+            ) from error
+        yield
 
 
 class ConfigurationFolder:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import sys
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,7 +20,7 @@ from training.runs.process import check_address_space
 from training.runs.progress import Progress, print_result
 from training.runs.run import log_source
 from training.suggestions.config import SuggestOptions
-from training.suggestions.install import ConfigurationFolder
+from training.suggestions.install import ConfigurationFolder, alone_in
 from training.suggestions.memory import Memory
 from training.suggestions.page import Evidence, evidence_of, page_of
 from training.suggestions.ranking import HomeProposals, suggest_automations
@@ -42,6 +43,11 @@ OF_SAMPLE = (
 
 def suggest(source: SourceChoice, options: SuggestOptions) -> None:
     """Load the model, read the homes, print or write suggestions. Raises DataSourceError or TrainingError."""
+    with nullcontext() if options.install is None else alone_in(options.install):
+        _suggest(source, options)
+
+
+def _suggest(source: SourceChoice, options: SuggestOptions) -> None:
     path, output = options.model_path, options.output
     for file in (output, options.html):
         if file is not None:

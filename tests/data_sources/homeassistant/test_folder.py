@@ -25,6 +25,7 @@ from data_sources import (
     YamlRow,
     open_source,
 )
+from data_sources.base import NoRowsError
 from home_synergy.cli import main
 from simulation.habits import DAY, HOUR, START, USERS, Change
 from simulation.recorder import write_recorder
@@ -265,6 +266,27 @@ def test_broken_files_are_named_counted_and_fatal_under_strict(config: Path) -> 
     assert "unreadable file: 1" in source.report.notes[-1]
     with pytest.raises(DataSourceError, match=r"core.area_registry: is cut off.*\(--strict"):
         list(open_source(data_source=f"homeassistant:{config}", strict=True).read(Home))
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        (None, "all 2 entities are disabled in Home Assistant; enable"),
+        (
+            "{",
+            r"no entity is known \(core\.entity_registry: is cut off at line 1 .*; restore it from a backup\)$",
+        ),
+        ('{"data": {"entities": []}}', r"no entity is known; is this the whole folder\?$"),
+    ],
+)
+def test_a_home_without_entities_says_why(tmp_path: Path, content: str | None, told: str) -> None:
+    small_home(tmp_path)
+    rows = [entity(name, disabled_by="user") for name in ("light.a", "light.b")]
+    registry = write_registry(tmp_path, "entity", rows)
+    if content is not None:
+        registry.write_text(content)
+    with pytest.raises(NoRowsError, match=told):
+        list(open_source(data_source=str(tmp_path)).read(Home))
 
 
 def test_kinds_that_home_assistant_lacks_say_who_has_them(config: Path) -> None:

@@ -88,6 +88,10 @@ def test_a_pair_of_entities_names_a_suggestion_too(tmp_path: Path, named: tuple[
         (("h", "flat"), ("accept", "{id}"), "is a suggestion for 'flat', 'h'; give --home HOME_ID"),
         (("h", "flat"), ("accept", "binary_sensor.x,light.y"), "is a suggestion for 'flat', 'h'; give --home"),
         ((), ("accept", "binary_sensor.x,light.y"), "names no home; give --home HOME_ID"),
+        (("h",), ("accept", "light.y,light.y"), "light.y at both ends"),
+        (("h",), ("accept", "{id}", "--home", "flat"), "{id}: is a suggestion for 'h' and not for --home 'flat'"),
+        (("h",), ("dismiss", ""), "an empty id: no such suggestion"),
+        (("h",), ("dismiss", "x" * 5000), "Error: x{{70,80}}[.]{{2}}: no such suggestion"),
     ],
 )
 def test_what_cannot_be_answered_is_one_line_and_nothing_is_noted(
@@ -107,6 +111,8 @@ def test_a_home_can_be_named_where_nothing_was_shown_and_damage_is_told(tmp_path
     assert "the last one is cut off" in done.stdout
     assert Feedback.read(tmp_path / "mine.jsonl").pairs("h", "dismissed") == {("switch.a", "light.b")}
     assert "1 damaged (line 1)" in feedback(tmp_path, "list", "--file", "mine.jsonl").stdout
+    other = feedback(tmp_path, "list", "--file", "mine.jsonl", "--home", "x")
+    assert "nothing was shown or answered for home 'x' yet" in other.stdout
 
 
 def test_an_answer_needs_an_id() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from home_assistant.automation_yaml import WHOLE_FILE, parse_yaml
 from home_assistant.configuration import CONFIGURATION
 from home_synergy.cli import main as main_command
 from training.runs.errors import ArtifactError, TrainingError
+from training.runs.locks import hold
 from training.suggestions.install import FILE, SECTION, ConfigurationFolder, Installed
 from training.suggestions.ranking import HomeProposals, Proposal
 
@@ -269,6 +271,19 @@ def test_what_was_installed_does_not_count_as_the_owner_s_and_is_suggested_again
 def test_the_command_takes_one_place_for_the_suggestions(tmp_path: Path) -> None:
     wrong = call(main_command, "suggest", "--install", ".", "--output", "x.yaml", cwd=tmp_path)
     assert (wrong.returncode, "--output" in wrong.stderr) == (2, True)
+
+
+def test_of_two_runs_the_second_waits_for_the_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("training.suggestions.install.FOLDER_SECONDS", 0.0)
+    command = ("suggest", "--data-source", f"homeassistant:{tmp_path}", "--install", str(tmp_path))
+    descriptor = hold(tmp_path)
+    try:
+        refused = call(main_command, *command, cwd=tmp_path)
+    finally:
+        os.close(descriptor)
+    assert (refused.returncode, refused.stderr.count("\n")) == (1, 1)
+    assert "another process has been at work there" in refused.stderr
+    assert f"has no {CONFIGURATION}" in call(main_command, *command, cwd=tmp_path).stderr  # it is let go
 
 
 @pytest.mark.slow
