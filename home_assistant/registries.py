@@ -243,21 +243,23 @@ def add_rows(installation: Installation, registry: Registry, rows: Any, where: s
         note_broken(installation, where, f"has no list of {registry.rows}")
         return
     into: list[Mapping[str, Any]] = getattr(installation, registry.rows)
-    faulty = []
+    faulty, unusable = [], []
     for number, row in enumerate(rows, start=1):
         row_id = row.get(registry.row_id) if isinstance(row, dict) else None
         if row_id is None and registry.rows == "areas" and isinstance(row, dict):
             row_id = row.get("id")  # as the file has it
-        row_id = _entity_id(row_id) if registry.rows == "entities" else _line(row_id)
+        given, row_id = row_id, _entity_id(row_id) if registry.rows == "entities" else _line(row_id)
         if row_id is None:
             faulty.append(number)
+            unusable += [given] if isinstance(given, str) and given.strip() else []
             continue
         into.append({**row, registry.row_id: row_id})
     if faulty:
         installation.problems["unusable registry row"] += len(faulty)
         more = f" and {len(faulty) - 3} more" if len(faulty) > 3 else ""
+        such = f" that can be used, such as {ascii(unusable[0])[:60]}" if unusable else ""
         installation.notes.append(
-            f"{where}: {registry.rows} {', '.join(map(str, faulty[:3]))}{more} left out: no {registry.row_id}"
+            f"{where}: {registry.rows} {', '.join(map(str, faulty[:3]))}{more} left out: no {registry.row_id}{such}"
         )
 
 

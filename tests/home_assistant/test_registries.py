@@ -172,6 +172,12 @@ def test_rows_that_are_none_are_counted(tmp_path: Path) -> None:
     assert "core.entity_registry: entities 2, 3, 4 and 2 more left out: no entity_id" in installation.notes
 
 
+def test_an_id_that_cannot_be_used_is_shown(tmp_path: Path) -> None:
+    write_registry(tmp_path, "entity", [entity("light.a"), entity("light.{{ x }}\n"), entity("light." + "x" * 300)])
+    told = r"entities 2, 3 left out: no entity_id that can be used, such as 'light.{{ x }}\n'"
+    assert f"core.entity_registry: {told}" in read(tmp_path).notes
+
+
 def test_values_of_odd_types_do_not_stop_the_reading(tmp_path: Path) -> None:
     odd = entity(
         "light.a", area_id=["x"], device_id={"a": 1}, labels="night", name=3, original_name=[], capabilities=[1]
