@@ -10,6 +10,7 @@ from data_sources import OneLineError
 from training.runs.wording import one_line
 
 _RUST_PANIC = "PanicException"  # what tokenizers and safetensors raise where their code fails; no Exception
+_NOT_WEIGHTS_ALONE = "Weights only load failed"  # torch goes on with advice to load it unsafely
 
 
 class TrainingError(OneLineError):
@@ -57,4 +58,14 @@ def wrap_read_errors(
     except BaseException as error:
         if not isinstance(error, Exception) and type(error).__name__ != _RUST_PANIC:
             raise
-        raise raises(f"{path}: {what} ({one_line(error)}){f'; {advice}' if advice else ''}") from error
+        raise raises(f"{path}: {what} ({_why(error)}){f'; {advice}' if advice else ''}") from error
+
+
+def _why(error: BaseException) -> str:
+    told = one_line(error)
+    if told.startswith(_NOT_WEIGHTS_ALONE):
+        return "it holds more than weights, or is no file of PyTorch"
+    if isinstance(error, EOFError):
+        return "it is empty or cut off"
+    # Libraries raise a KeyError of a number, say, of which only the number is told.
+    return told if any(map(str.isalpha, told)) else f"{type(error).__name__}: {told}"

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from training.runs import artifacts
-from training.runs.errors import ArtifactError
+from training.runs.errors import ArtifactError, ModelFileError, wrap_read_errors
 
 
 def listing(folder: Path) -> dict[str, bytes]:
@@ -101,6 +101,23 @@ def test_the_metadata_is_replaced_last(published: Path, monkeypatch: pytest.Monk
     monkeypatch.setattr(Path, "replace", noted)
     artifacts.publish(published, b"new", {}, {"m_training.png": b"plot"})
     assert order == ["m_training.png", "m.pth", "m_metadata.json"]
+
+
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (EOFError(), "it is empty or cut off"),
+        (KeyError(101), "KeyError: 101"),
+        (
+            RuntimeError("Weights only load failed. Re-running `torch.load` with `weights_only` set to `False` will"),
+            "it holds more than weights, or is no file of PyTorch",
+        ),
+    ],
+)
+def test_why_a_file_cannot_be_read_is_told_in_words_without_unsafe_advice(error: Exception, told: str) -> None:
+    with pytest.raises(ModelFileError) as raised, wrap_read_errors("m.pth", "cannot be read", "train it again"):
+        raise error
+    assert str(raised.value) == f"m.pth: cannot be read ({told}); train it again"
 
 
 def test_a_place_that_cannot_be_written_is_found_before_training(tmp_path: Path) -> None:
