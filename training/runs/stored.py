@@ -196,7 +196,9 @@ class _File:
 
     def _next(self, length: int) -> memoryview:
         """The next bytes of the file."""
-        left = found = memoryview(bytearray(length))
+        import numpy as np  # only what holds arrays is large, and --help reads this module
+
+        left = found = np.empty(length, dtype=np.uint8).data  # a bytearray would be filled twice
         while left:
             count = self._file.readinto(left)  # type: ignore[union-attr]
             if not count:

@@ -20,7 +20,7 @@ from training.runs.stored import Room, Stored
 from training.synergy.features import FEATURES, column
 from training.synergy.network import SynergyNetwork
 from training.synergy.training_homes import FoldStatistics, TrainingHomes
-from training.synergy.views import Block, ComparedPairs, ViewSampler, trigger_vectors
+from training.synergy.views import Block, ComparedPairs, ViewSampler
 
 FIT_HOMES = 300
 KNOWN_VIEWS = 4  # of each home as a partly known one, beside one as a new home
@@ -139,17 +139,19 @@ def rows_within_memory(homes: TrainingHomes, chosen: Sequence[int]) -> dict[int,
 
 
 class _Part(NamedTuple):
-    """The pairs of some views, one after another, less their features.
+    """The pairs of some views, one after another.
 
     Attributes:
         pairs: ``k`` pairs.
         cell: ``[k]``: where a pair's trigger and its action's domain are in the flattened ``[v, domains]`` meaning.
         share: ``[k]``: what each counts in the moments of the features.
+        chunks: The numbers of the chunks of their features.
     """
 
     pairs: ComparedPairs
     cell: Tensor
     share: Tensor
+    chunks: range = range(0)
 
     @property
     def nbytes(self) -> int:
@@ -179,52 +181,66 @@ class FitPairs:
     ) -> None:
         self.homes_showing, self.positive_weight = torch.zeros(len(FEATURES)), torch.zeros(())
         self._domains = domains
-        self._features = ChunkedFeatures(room)
         self._parts: Stored[_Part] = Stored(room, lambda part: part.nbytes)
+        self._chunks: Stored[Tensor] = Stored(room, lambda chunk: chunk.nbytes)
         self._sums = torch.zeros(2, len(FEATURES), dtype=torch.double)  # of the features and their squares, by share
         self._shares = torch.zeros((), dtype=torch.double)
-        vectors, first = [], 0  # [*, dimensions] of the names of each home's triggers
-        waiting: list[_Part] = []
+        self._waiting: list[_Part] = []  # the views of the next part, and their features that make no whole chunk yet
+        self._features = torch.zeros(0, len(FEATURES))
+        vectors, triggers = [torch.zeros(0, 0)], 0  # [*, dimensions] of the names of triggers
         max_rows = rows_within_memory(homes, chosen)
         for h in homes.own(chosen):
-            home, blocks = homes.home(h), self._blocks(homes, views, h, max_rows[h])
-            of_home, cells = trigger_vectors(home, blocks, domains)
-            for number in range(0, len(blocks), 2):  # those of one view
-                pairs = ComparedPairs.of(blocks[number : number + 2])
-                own = cells[number : number + 2]
-                shares = [torch.full((len(cell),), blocks[number].weight / max(1, len(cell))) for cell in own]
-                self.positive_weight += pairs.positive_weight
-                waiting.append(_Part(pairs, torch.cat(own) + first * domains, torch.cat(shares)))
-                if sum(len(part.cell) for part in waiting) >= LOSS_PAIRS:
-                    self._put(waiting)
-            vectors.append(of_home)
-            first += len(of_home)
-        self._put(waiting)
-        self._features.end()
-        self._vectors = torch.cat(vectors) if vectors else torch.zeros(0, 0)
+            home, shown = homes.home(h), torch.zeros(len(FEATURES), dtype=torch.bool)
+            place = np.full(home.graph.size, -1)  # of each trigger among all
+            for view in (views.new_home(h), *(views.partly_known(h) for _ in range(KNOWN_VIEWS))):
+                weight = homes.weight[h] / (KNOWN_VIEWS if len(view.known) else 1)
+                blocks = [block._replace(weight=weight) for block in views.blocks(h, view, max_rows[h], FIT_ACTIONS)]
+                new = np.unique(np.concatenate([block.triggers for block in blocks]))
+                new = new[place[new] < 0]
+                place[new] = triggers + np.arange(len(new))
+                triggers += len(new)
+                if home.name_vectors is not None:
+                    vectors.append(torch.from_numpy(home.name_vectors.rows[new]))
+                for block in blocks:
+                    shown |= (block.features != 0).flatten(0, 1).any(0)
+                self._add(blocks, torch.from_numpy(place), torch.from_numpy(home.domain))
+            self.homes_showing += shown
+        self._end_part()
+        self._vectors = torch.cat(vectors[1:]) if len(vectors) > 1 else torch.zeros(triggers, 0)
 
-    def _blocks(self, homes: TrainingHomes, views: ViewSampler, h: int, max_rows: int) -> list[Block]:
-        """The blocks of all views of one home, two a view, less their features, which are added."""
-        shown, found = torch.zeros(len(FEATURES), dtype=torch.bool), []
-        for view in (views.new_home(h), *(views.partly_known(h) for _ in range(KNOWN_VIEWS))):
-            weight = homes.weight[h] / (KNOWN_VIEWS if len(view.known) else 1)
-            for block in views.blocks(h, view, max_rows, FIT_ACTIONS):
-                shown |= (block.features != 0).flatten(0, 1).any(0)
-                compared = block.features[block.compared]
-                self._features.add(compared)
-                if len(compared):
-                    self._sums += weight * torch.stack([compared.mean(0), compared.square().mean(0)])
-                    self._shares += weight
-                found.append(block._replace(weight=weight, features=torch.zeros(0)))
-        self.homes_showing += shown
-        return found
+    def _add(self, blocks: Sequence[Block], place: Tensor, domain: Tensor) -> None:
+        """Add the blocks of a view. ``place`` is that of each entity of its home as a trigger."""
+        cells, shares = [], []
+        for block in blocks:
+            row, column_ = block.compared.nonzero(as_tuple=True)
+            triggers, actions = torch.from_numpy(block.triggers), torch.from_numpy(block.actions)
+            cells.append((place[triggers][row] * self._domains + domain[actions][column_]).int())
+            shares.append(torch.full((len(row),), block.weight / max(1, len(row))))
+            features = block.features[block.compared]
+            if len(features):
+                self._sums += block.weight * torch.stack([features.mean(0), features.square().mean(0)])
+                self._shares += block.weight
+            *chunks, rest = torch.split(torch.cat([self._features, features]), CHUNK_PAIRS)
+            for chunk in chunks:
+                self._chunks.put(len(self._chunks), chunk.clone())
+            self._features = rest.clone()
+        pairs = ComparedPairs.of(blocks)
+        self.positive_weight += pairs.positive_weight
+        self._waiting.append(_Part(pairs, torch.cat(cells), torch.cat(shares)))
+        if sum(len(part.cell) for part in self._waiting) >= LOSS_PAIRS:
+            self._end_part()
 
-    def _put(self, waiting: list[_Part]) -> None:
-        if waiting:
-            pairs, cells, shares = zip(*waiting, strict=True)
-            part = _Part(ComparedPairs.joined(pairs), torch.cat(cells), torch.cat(shares))
-            self._parts.put(len(self._parts), part)
-            waiting.clear()
+    def _end_part(self) -> None:
+        if not self._waiting:
+            return
+        self._chunks.put(len(self._chunks), self._features)
+        first = self._parts[len(self._parts) - 1].chunks.stop if self._parts else 0
+        pairs, cells, shares, _ = zip(*self._waiting, strict=True)
+        chunks = range(first, len(self._chunks))
+        self._parts.put(
+            len(self._parts), _Part(ComparedPairs.joined(pairs), torch.cat(cells), torch.cat(shares), chunks)
+        )
+        self._waiting, self._features = [], torch.zeros(0, len(FEATURES))
 
     def loss(
         self, weight: Tensor, bias: Tensor, meaning: Tensor, whole: Tensor
@@ -237,20 +253,21 @@ class FitPairs:
             meaning: ``[dimensions, domains]`` weights of name vectors.
             whole: What the supervised pairs of all processes count together.
         """
-        logit = self._features.weighted(weight).add_(bias)
         of_cells = self._meaning(meaning)
-        value, gradient_of_cells, first = torch.zeros(()), torch.zeros_like(of_cells), 0
+        value, gradients = torch.zeros(()), (torch.zeros_like(weight), torch.zeros(()), torch.zeros_like(of_cells))
         for part in self._parts.values():
-            of_part = logit[first : first + len(part.cell)]
-            first += len(part.cell)
-            own = (of_part + of_cells.index_select(0, part.cell)).requires_grad_()
-            loss = part.pairs.loss(own, whole)
+            logit = torch.cat([self._chunks[number] @ weight for number in part.chunks])
+            logit = (logit + bias + of_cells.index_select(0, part.cell)).requires_grad_()
+            loss = part.pairs.loss(logit, whole)
             loss.backward()  # type: ignore[no-untyped-call]
             value += loss.detach()
-            of_part.copy_(gradient_of(own))  # in the place of the logits, which are not needed again
-            gradient_of_cells.index_add_(0, part.cell, gradient_of(own))
-        of_meaning = self._vectors.T @ gradient_of_cells.view(len(self._vectors), self._domains)
-        return value, (self._features.transposed(logit), logit.sum(), of_meaning)
+            gradient = gradient_of(logit)
+            for number, of_chunk in zip(part.chunks, torch.split(gradient, CHUNK_PAIRS), strict=True):
+                gradients[0].add_(self._chunks[number].T @ of_chunk)  # which is still in memory
+            gradients[1].add_(gradient.sum())
+            gradients[2].index_add_(0, part.cell, gradient)
+        of_meaning = self._vectors.T @ gradients[2].view(len(self._vectors), self._domains)
+        return value, (gradients[0], gradients[1], of_meaning)
 
     def _meaning(self, meaning: Tensor) -> Tensor:
         """``[v * domains]``: what each trigger's name says about each domain of actions."""
@@ -276,48 +293,3 @@ class FitPairs:
         network.evidence_mean.copy_(mean)
         network.evidence_scale.copy_(scale.clamp_min(MIN_SCALE))
         return scale
-
-
-class ChunkedFeatures:
-    """The features of ``k`` pairs, ``[CHUNK_PAIRS, f]`` at a time, of which a ``Room`` holds as many as it can.
-
-    Sums over pairs are sums of the chunks', whether they fit in memory or not: so the result is the same.
-    """
-
-    def __init__(self, room: Room) -> None:
-        self._chunks: Stored[Tensor] = Stored(room, lambda chunk: chunk.nbytes)
-        self._waiting: list[Tensor] = []  # less than a chunk
-        self._pairs, self._pairs_waiting = 0, 0
-
-    def add(self, features: Tensor) -> None:
-        """Add the ``[*, f]`` features of more pairs."""
-        self._waiting.append(features)
-        self._pairs += len(features)
-        self._pairs_waiting += len(features)
-        if self._pairs_waiting >= CHUNK_PAIRS:
-            *whole, rest = torch.split(torch.cat(self._waiting), CHUNK_PAIRS)
-            if len(rest) == CHUNK_PAIRS:
-                whole, rest = [*whole, rest], rest[:0]
-            for chunk in whole:
-                self._chunks.put(len(self._chunks), chunk.clone())
-            self._waiting, self._pairs_waiting = [rest.clone()], len(rest)
-
-    def end(self) -> None:
-        """Say that all pairs are added."""
-        if self._pairs_waiting or not self._chunks:
-            self._chunks.put(len(self._chunks), torch.cat([torch.zeros(0, len(FEATURES)), *self._waiting]))
-        self._waiting = []
-
-    def weighted(self, weight: Tensor) -> Tensor:
-        """``[k]`` sums of the features times their ``[f]`` weights."""
-        found = torch.empty(self._pairs)
-        for part, chunk in zip(torch.split(found, CHUNK_PAIRS), self._chunks.values(), strict=True):
-            torch.mv(chunk, weight, out=part)
-        return found
-
-    def transposed(self, values: Tensor) -> Tensor:
-        """``[f]`` sums over pairs of the features times ``[k]`` values."""
-        parts = torch.split(values, CHUNK_PAIRS)
-        # From the last one on, which is still in memory.
-        sums = [self._chunks[number].T @ parts[number] for number in reversed(range(len(parts)))]
-        return torch.stack(sums[::-1]).sum(0)

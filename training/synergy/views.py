@@ -364,28 +364,3 @@ class ViewSampler:
         if len(dismissed) <= max_rows:
             return dismissed
         return dismissed[np.sort(self.rng(h).choice(len(dismissed), max_rows, replace=False))]
-
-
-def trigger_vectors(home: EncodedHome, blocks: Sequence[Block], domains: int) -> tuple[Tensor, list[Tensor]]:
-    """The name vectors of the blocks' triggers, for features that depend on the vector and the action's domain.
-
-    Args:
-        home: The home.
-        blocks: Blocks of the home.
-        domains: Number of domains in the vocabulary, and one for unknown domains.
-
-    Returns:
-        ``[v, dimensions]`` vectors, without dimensions where the home has no name vectors; and for the compared pairs
-        of each block, the index of the trigger's vector and the action's domain in the flattened ``[v, domains]``.
-    """
-    triggers = np.unique(np.concatenate([block.triggers for block in blocks]))
-    if home.name_vectors is None:
-        vectors = np.zeros((len(triggers), 0), dtype=np.float32)
-    else:
-        vectors = home.name_vectors.rows[triggers]
-    domain, cells = torch.from_numpy(home.domain).int(), []
-    for block in blocks:
-        row, column = block.compared.nonzero(as_tuple=True)
-        place = torch.from_numpy(np.searchsorted(triggers, block.triggers)).int()
-        cells.append(place[row] * domains + domain[torch.from_numpy(block.actions)][column])
-    return torch.from_numpy(vectors), cells
