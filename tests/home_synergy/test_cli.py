@@ -160,3 +160,13 @@ def test_nothing_is_written_over_a_file_of_the_folder_that_is_read(tmp_path: Pat
     for _ in range(2):  # another file beside the data may be replaced
         done = call(train_patterns, "--json-input", ".", "--dry-run", "--summary-path", "s.json", cwd=tmp_path)
         assert done.returncode == 0, done.stderr
+
+
+def test_a_judgement_is_not_written_over_the_homes_that_it_is_about(tmp_path: Path) -> None:
+    data = tmp_path / "gnn_synergy_data.json"
+    data.write_text("[]")
+    paths = ["--json-input", str(tmp_path), "--output", str(data), "--model-path", str(tmp_path / "missing.pth")]
+    done = CliRunner().invoke(main, ["evaluate", *paths])
+    assert done.exit_code == 1
+    assert "is both the data and the output" in done.output
+    assert data.read_text() == "[]"

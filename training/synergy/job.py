@@ -281,9 +281,10 @@ def evaluate(source: SourceChoice, options: EvaluationOptions) -> None:
     if options.output is not None:
         artifacts.check_output(options.output)
         artifacts.check_paths_differ(data=source.path, model=options.model_path, output=options.output)
+    opened = source.open(Home.kind)
+    artifacts.check_paths_differ(opened, output=options.output)
     model = SynergyModel.load(options.model_path, sentences=not options.no_names)
     log.info("Model: %s, trained %s", options.model_path, origin_of(options.model_path, model.provenance))
-    opened = source.open(Home.kind)
     with Progress("Reading", unit="row", counted=lambda: sum(opened.report.read.values())):
         give_back_freed()
         homes = ReadHomes.of(opened, Room(default_room())).homes

@@ -312,7 +312,7 @@ class SynergyModel:
         if mixed is not None:
             raise ModelFileError(str(mixed)) from mixed
         if not isinstance(content, dict) or content.get("format") != FORMAT:
-            raise ModelFileError(f"{path}: is not a {FORMAT} model of this format (an older or another one)")
+            raise ModelFileError(f"{path}: is not a {FORMAT} model of this format (an older or another one); {again}")
         if content.get("format_version") != FORMAT_VERSION:
             raise ModelFileError(
                 f"{path}: has format version {content.get('format_version')!a}, this program reads {FORMAT_VERSION}; "
