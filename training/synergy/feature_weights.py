@@ -77,7 +77,7 @@ def fit_feature_weights(
     chosen = list(homes.positives)
     if len(chosen) > FIT_HOMES:
         chosen = sorted(rng.choice(chosen, FIT_HOMES, replace=False).tolist())
-    pairs = FitPairs(homes, views, chosen, start.meaning.shape[1], room)
+    pairs = FitPairs(homes, views, chosen, start.meaning.shape, room)
     homes_showing, whole = pairs.homes_showing, pairs.positive_weight
     add_up(homes_showing, whole)
     free = (homes_showing >= min(MIN_HOMES_OF_FEATURE, len(chosen))).float()
@@ -168,7 +168,7 @@ class FitPairs:
         homes: The training homes.
         views: Draws the views.
         chosen: The homes to show, of which this process has the pairs of its own.
-        domains: Number of domains in the vocabulary, and one for unknown domains.
+        dimensions: Numbers of dimensions of a name vector and of domains, as the weights of name vectors have them.
         room: The memory.
 
     Attributes:
@@ -177,17 +177,17 @@ class FitPairs:
     """
 
     def __init__(
-        self, homes: TrainingHomes, views: ViewSampler, chosen: Sequence[int], domains: int, room: Room
+        self, homes: TrainingHomes, views: ViewSampler, chosen: Sequence[int], dimensions: Sequence[int], room: Room
     ) -> None:
         self.homes_showing, self.positive_weight = torch.zeros(len(FEATURES)), torch.zeros(())
-        self._domains = domains
+        of_name, self._domains = dimensions
         self._parts: Stored[_Part] = Stored(room, lambda part: part.nbytes)
         self._chunks: Stored[Tensor] = Stored(room, lambda chunk: chunk.nbytes)
         self._sums = torch.zeros(2, len(FEATURES), dtype=torch.double)  # of the features and their squares, by share
         self._shares = torch.zeros((), dtype=torch.double)
         self._waiting: list[_Part] = []  # the views of the next part, and their features that make no whole chunk yet
         self._features = torch.zeros(0, len(FEATURES))
-        vectors, triggers = [torch.zeros(0, 0)], 0  # [*, dimensions] of the names of triggers
+        vectors, triggers = [torch.zeros(0, of_name)], 0  # [*, of_name] of the names of triggers
         max_rows = rows_within_memory(homes, chosen)
         for h in homes.own(chosen):
             home, shown = homes.home(h), torch.zeros(len(FEATURES), dtype=torch.bool)
@@ -199,14 +199,14 @@ class FitPairs:
                 new = new[place[new] < 0]
                 place[new] = triggers + np.arange(len(new))
                 triggers += len(new)
-                if home.name_vectors is not None:
+                if of_name and home.name_vectors is not None:
                     vectors.append(torch.from_numpy(home.name_vectors.rows[new]))
                 for block in blocks:
                     shown |= (block.features != 0).flatten(0, 1).any(0)
                 self._add(blocks, torch.from_numpy(place), torch.from_numpy(home.domain))
             self.homes_showing += shown
         self._end_part()
-        self._vectors = torch.cat(vectors[1:]) if len(vectors) > 1 else torch.zeros(triggers, 0)
+        self._vectors = torch.cat(vectors) if of_name else torch.zeros(triggers, 0)
 
     def _add(self, blocks: Sequence[Block], place: Tensor, domain: Tensor) -> None:
         """Add the blocks of a view. ``place`` is that of each entity of its home as a trigger."""

@@ -21,12 +21,15 @@ from data_sources import NoRecordsError, Shard, UnusableRowsError, open_source
 from training.patterns.command import train as train_patterns
 from training.runs.artifacts import training_of
 from training.runs.distributed import MISSING_SECONDS, Watched
+from training.runs.stored import Room
 from training.synergy.audit import audit_homes
 from training.synergy.command import train as train_synergy
 from training.synergy.config import SynergyConfig
+from training.synergy.feature_weights import FitPairs
 from training.synergy.features import FEATURES
 from training.synergy.feedback import FeedbackAudit
 from training.synergy.graph import HomeGraph, build_graph
+from training.synergy.name_encoders import WORDS, encoder_of
 from training.synergy.network import DROPOUT
 from training.synergy.splits import split_pairs
 from training.synergy.trainer import SynergyTrainer, device_of
@@ -97,6 +100,18 @@ def test_pairs_of_homes_that_are_joined_are_those_of_all_their_blocks(graphs: li
     assert len(whole.view.unique()) == len(joined.view.unique()) > 1
     assert len(whole.row.unique()) == len(joined.row.unique())
     assert float(joined.loss(logit)) == float(whole.loss(logit))
+
+
+def test_a_process_without_homes_adds_nothing_to_the_fit(graphs: list[HomeGraph]) -> None:
+    trainer = SynergyTrainer(graphs, split_pairs(graphs), QUICK, encoder=encoder_of(WORDS))
+    nobody = SynergyTrainer(graphs, split_pairs(graphs), QUICK, encoder=encoder_of(WORDS), own=frozenset())
+    chosen, weights = list(trainer.homes.positives), trainer.start
+    bias, whole = torch.zeros(()), torch.ones(())
+    for own in (trainer, nobody):
+        pairs = FitPairs(own.homes, own.views, chosen, weights.meaning.shape, Room())
+        value, gradients = pairs.loss(weights.features, bias, weights.meaning, whole)
+        assert [one.shape for one in gradients] == [weights.features.shape, bias.shape, weights.meaning.shape]
+        assert [bool(one.any()) for one in (value, *gradients)] == [own is trainer] * 4
 
 
 def test_dropout_of_a_home_does_not_depend_on_the_homes_of_the_step(graphs: list[HomeGraph]) -> None:
