@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -96,23 +96,30 @@ def test_homes_without_an_id_are_called_by_their_place_among_lines_that_repeat(
     assert as_lines == as_array == ["home-5", "home"]
 
 
-def read_lines(number: int, distinct: int) -> tuple[RepeatedLines, list[float]]:
-    """Lines of ``distinct`` rows in turn, taken or else decoded and learned; and the numbers of those taken."""
+def read_lines(numbers: Iterable[int], end: str = "}") -> tuple[RepeatedLines, list[float], int]:
+    """Lines of rows, taken or else decoded and learned; the confidences of those taken, and how many were tried."""
     taken: list[float] = []
+    tried = 0
     repeated = RepeatedLines(["confidence"])
-    for place in range(number):
-        line = f'{{"a": {place % distinct}, "confidence": 0.{place}}}\n'
+    for place, number in enumerate(numbers):
+        line = f'{{"a": {number}, "confidence": 0.{place}{end}\n'
         if not repeated.take(line, 0):
-            repeated.learn(json.loads(line), taken.append)
-    return repeated, taken
+            tried += repeated.unknown is not None
+            repeated.learn({"a": number, "confidence": float(f"0.{place}")}, taken.append)
+    return repeated, taken, tried
 
 
-def test_few_lines_are_kept_and_a_file_that_repeats_none_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(repeated_lines, "LINES_KEPT", 10)
-    _, taken = read_lines(100, distinct=5)
+def test_few_lines_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(repeated_lines, "KEPT", 10 * len('{"a": 1, "confidence": }'))
+    _, taken, _ = read_lines(place % 5 for place in range(100))
     assert taken == [float(f"0.{place}") for place in range(5, 100)]
-    never, taken = read_lines(100, distinct=100)
-    assert not taken
-    for _ in range(3):
-        never.take('{"a": 99, "confidence": 0.5}\n', 0)
-        assert never.unknown is None
+    repeated, taken, _ = read_lines(place // 10 for place in range(1_000))  # each ten times in a row, then never again
+    assert len(taken) == 900
+    assert len(repeated._known) < 20
+
+
+def test_a_file_whose_lines_repeat_none_or_cannot_be_learned_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(repeated_lines, "TRIED", 10)
+    assert read_lines(place // 10 for place in range(1_000))[2] == 100
+    assert read_lines(range(1_000))[1:] == ([], 10)
+    assert read_lines([1] * 1_000, end="},")[1:] == ([], 10)  # a line cut out of an array is no JSON by itself

@@ -196,9 +196,9 @@ class _File:
 
     def _next(self, length: int) -> memoryview:
         """The next bytes of the file."""
-        import numpy as np  # only what holds arrays is large, and --help reads this module
+        import numpy as np  # here, for --help imports this module
 
-        left = found = np.empty(length, dtype=np.uint8).data  # a bytearray would be filled twice
+        left = found = np.empty(length, dtype=np.uint8).data  # a bytearray would be zeroed first
         while left:
             count = self._file.readinto(left)  # type: ignore[union-attr]
             if not count:

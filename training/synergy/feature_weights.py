@@ -27,8 +27,8 @@ KNOWN_VIEWS = 4  # of each home as a partly known one, beside one as a new home
 # Rows of all homes together; a home gets at least MIN_ROWS. Candidates of one row, beside supervised actions.
 FIT_ROWS, MIN_ROWS, FIT_ACTIONS = 6_000, 32, 400
 FIT_PAIRS = 1_000_000  # of all views: bounds memory where one home drives thousands of actions
-# In memory at a time where all do not fit: the features of so many pairs, and all else of about so many. That is 1 MB
-# of each; larger pieces would go back to the system and be asked for again each time (``give_back_freed``).
+# What does not fit in memory is read in pieces: the features of CHUNK_PAIRS pairs, and all else of about LOSS_PAIRS.
+# Larger ones, of 2 MB and more, would be given back to the system and asked for again each time (``give_back_freed``).
 CHUNK_PAIRS, LOSS_PAIRS = 4_096, 16_384
 # L2 strengths towards the starting weights of features and of name vectors. Above L2_PAIRS training pairs they shrink
 # as L2_PAIRS / number of pairs.
@@ -71,7 +71,7 @@ def fit_feature_weights(
         views: Draws the views.
         start: The weights to start from.
         rng: Draws homes where there are more than ``FIT_HOMES``.
-        room: Memory for the features of the pairs.
+        room: Memory for the pairs.
     """
     give_back_now()  # the fit takes most memory of all, and what was freed before lies in small pieces
     chosen = list(homes.positives)
@@ -262,8 +262,9 @@ class FitPairs:
             loss.backward()  # type: ignore[no-untyped-call]
             value += loss.detach()
             gradient = gradient_of(logit)
-            for number, of_chunk in zip(part.chunks, torch.split(gradient, CHUNK_PAIRS), strict=True):
-                gradients[0].add_(self._chunks[number].T @ of_chunk)  # which is still in memory
+            of_chunks = zip(part.chunks, torch.split(gradient, CHUNK_PAIRS), strict=True)
+            for number, of_chunk in reversed(list(of_chunks)):  # from the last one on, which is still in memory
+                gradients[0].add_(self._chunks[number].T @ of_chunk)
             gradients[1].add_(gradient.sum())
             gradients[2].index_add_(0, part.cell, gradient)
         of_meaning = self._vectors.T @ gradients[2].view(len(self._vectors), self._domains)

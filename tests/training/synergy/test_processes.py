@@ -22,6 +22,7 @@ from training.patterns.command import train as train_patterns
 from training.runs.artifacts import training_of
 from training.runs.distributed import MISSING_SECONDS, Watched
 from training.runs.stored import Room
+from training.synergy import feature_weights
 from training.synergy.audit import audit_homes
 from training.synergy.command import train as train_synergy
 from training.synergy.config import SynergyConfig
@@ -100,6 +101,33 @@ def test_pairs_of_homes_that_are_joined_are_those_of_all_their_blocks(graphs: li
     assert len(whole.view.unique()) == len(joined.view.unique()) > 1
     assert len(whole.row.unique()) == len(joined.row.unique())
     assert float(joined.loss(logit)) == float(whole.loss(logit))
+
+
+def test_the_loss_of_a_fit_and_its_gradients_are_those_of_all_pairs_at_once(
+    graphs: list[HomeGraph], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    start = SynergyTrainer(graphs, split_pairs(graphs), QUICK, encoder=encoder_of(WORDS)).start
+    asked = [start.features, torch.zeros(()), torch.full_like(start.meaning, 0.1)]
+    found = []
+    for chunk, part in ((10**6, 10**6), (20, 500), (7, 1)):
+        monkeypatch.setattr(feature_weights, "CHUNK_PAIRS", chunk)
+        monkeypatch.setattr(feature_weights, "LOSS_PAIRS", part)
+        trainer = SynergyTrainer(graphs, split_pairs(graphs), QUICK, encoder=encoder_of(WORDS))
+        pairs = FitPairs(trainer.homes, trainer.views, list(trainer.homes.positives), start.meaning.shape, Room(0))
+        value, gradients = pairs.loss(*asked, pairs.positive_weight)
+        found.append((len(pairs._parts), [value, *gradients, pairs.set_moments(trainer.network)]))
+        if chunk == 10**6:
+            weight, bias, meaning = (one.clone().requires_grad_() for one in asked)
+            (features,), (whole,) = pairs._chunks.values(), pairs._parts.values()
+            logit = features @ weight + bias + (pairs._vectors @ meaning).flatten()[whole.cell.long()]
+            at_once = whole.pairs.loss(logit)
+            at_once.backward()  # type: ignore[no-untyped-call]
+            expected = [at_once.detach(), weight.grad, bias.grad, meaning.grad]
+    assert found[0][0] == 1 < found[1][0] < found[2][0]
+    for _, (*of_parts, scale) in found:
+        assert torch.allclose(scale, found[0][1][-1], rtol=1e-4, atol=1e-6)
+        for one, other in zip(of_parts, expected, strict=True):
+            assert torch.allclose(one, other, rtol=1e-4, atol=1e-5)
 
 
 def test_a_process_without_homes_adds_nothing_to_the_fit(graphs: list[HomeGraph]) -> None:
