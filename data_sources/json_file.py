@@ -21,6 +21,7 @@ from data_sources.homes import CONFIDENCE_KEYS, HomeBuilder, read_home
 from data_sources.json_shapes import ShapeError, rows_within
 from data_sources.json_stream import CHUNK, EMPTY, Broken, JsonError, JsonReader, TooLargeError
 from data_sources.masking import without_secrets
+from data_sources.paths import same_file
 from data_sources.records import DEFAULT_HOME_ID, KINDS, Home, R, Synergy, from_json_text, keys_of, read_id, shorten
 from data_sources.repeated_lines import RepeatedLines
 from home_assistant.answers import ENTITIES, STATES, called, kind_of
@@ -62,8 +63,8 @@ class JsonSource(DataSource):
         """Whether a file, whose path is resolved, is the source's, of whichever kind of records."""
         own = Path(self._path)
         if self._path == STDIN or not os.path.isdir(own):  # noqa: PTH112 - of an absurd path it is false
-            return self._path != STDIN and path == own.resolve()
-        return any(path == (own / f"{kind}_data{ending}").resolve() for kind in KINDS for ending in ENDINGS)
+            return self._path != STDIN and same_file(path, own.resolve())
+        return any(same_file(path, (own / f"{kind}_data{ending}").resolve()) for kind in KINDS for ending in ENDINGS)
 
     def _file(self, kind: str) -> Path:
         path, shown = Path(self._path), without_secrets(self._path)

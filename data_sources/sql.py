@@ -30,6 +30,7 @@ from data_sources.base import (
 )
 from data_sources.homes import HOME_LISTS, HomeBuilder, read_home
 from data_sources.masking import MESSAGE_LENGTH, masked, message_of, without_secrets
+from data_sources.paths import same_file
 from data_sources.records import (
     DEFAULT_HOME_ID,
     Home,
@@ -119,18 +120,25 @@ class SqlSource(DataSource):
 
     def reads(self, path: Path) -> bool:
         """Whether a file, whose path is resolved, is the SQLite database or stands beside it as a part of it."""
-        if not self._is_sqlite or not self._url.database:
+        own = self._file
+        if own is None:
             return False
-        own = Path(self._url.database.removeprefix("file:")).resolve()
-        return path in [own.with_name(f"{own.name}{part}") for part in ("", "-wal", "-shm", "-journal")]
+        return any(same_file(path, Path(f"{own}{part}")) for part in ("", "-wal", "-shm", "-journal"))
+
+    @property
+    def _file(self) -> Path | None:
+        """The file of a SQLite database, resolved; None of any other."""
+        if not self._is_sqlite or not self._url.database:
+            return None
+        return Path(_name_of_file(self._url)).resolve()
 
     def without_wal(self) -> str:
         """A sentence where the file alone cannot hold what was written last, for its -wal is not there; else ""."""
-        if not self._is_sqlite:
+        path = self._file
+        if path is None:
             return ""
-        path = Path(self._url.database or "")
         try:
-            wal = Path(f"{path.resolve()}-wal")
+            wal = Path(f"{path}-wal")
             # A reader of another program leaves an empty one behind.
             if not _in_wal_mode(path) or (wal.exists() and wal.stat().st_size):
                 return ""
@@ -595,10 +603,14 @@ def _options_of_psycopg(url: URL) -> URL:
     return url.set(query={**translated, **kept})
 
 
-def _read_only_sqlite(url: URL, shown: str, advice: str, *, allow_truncated: bool = False) -> Engine:
+def _name_of_file(url: URL) -> str:
+    """The path in the address of a SQLite database, as it stands there."""
     name = url.database or ""
-    if url.query.get("uri") in ("true", "1") and name.startswith("file:"):
-        name = name.removeprefix("file:")
+    return name.removeprefix("file:") if url.query.get("uri") in ("true", "1") else name
+
+
+def _read_only_sqlite(url: URL, shown: str, advice: str, *, allow_truncated: bool = False) -> Engine:
+    name = _name_of_file(url)
     shown_name = without_secrets(name)
     if name in ("", ":memory:"):
         raise NotFoundError(f"{shown}: names no file; expected one such as sqlite:///data/ai_automation.db")

@@ -126,13 +126,15 @@ def compare_and_write(model_type: str, options: CompareOptions) -> None:
     source = options.source.open(comparer.model_type, comparer.max_samples(options.candidate))
     check_paths_differ(
         source,
-        data=options.source.path,
-        candidate=options.candidate,
+        kept={
+            "data": options.source.path,
+            "candidate": options.candidate,
+            "champion": options.champion,
+            "file of the champion's rows": options.champion_rows,
+        },
         output=options.output,
         file_of_saved_rows=options.save_rows,
-        file_of_the_champion_s_rows=options.champion_rows,
     )
-    check_paths_differ(champion=options.champion, output=options.output, file_of_saved_rows=options.save_rows)
     comparison = compare(
         comparer,
         options.candidate,

@@ -15,6 +15,7 @@ from data_sources.base import DataSourceError, FormatError, NotFoundError, sqlit
 from data_sources.homeassistant import DATABASE_NAME
 from data_sources.homeassistant.source import HomeAssistantSource
 from data_sources.masking import without_secrets
+from data_sources.paths import same_file
 from data_sources.records import Home, shorten
 from home_assistant.answers import DISPLAYED, OTHER, PLACES, add_answer, called, kind_of
 from home_assistant.automation_yaml import WHOLE_FILE, AutomationError, parse_yaml
@@ -75,11 +76,14 @@ class HomeAssistantFolder(HomeAssistantSource):
         """Whether a file, whose path is resolved, is one of the configuration: YAML, registries, the recorder."""
         own = self._path.resolve()
         root = own.parent if own.name == STORAGE else own
-        if not path.is_relative_to(root):
+        if not any(same_file(folder, root) for folder in path.parents):
             return False
-        if path.suffix.lower() in (".yaml", ".yml") or path.name.startswith((DATABASE_NAME, VERSION_FILE)):
+        name = path.name.lower()
+        if path.suffix.lower() in (".yaml", ".yml") or name.startswith((DATABASE_NAME, VERSION_FILE.lower())):
             return True
-        return path.parent.name == STORAGE or (path.parent == own and not (own / STORAGE).is_dir())
+        if same_file(path.parent, root / STORAGE):
+            return True
+        return name.startswith("core.") and same_file(path.parent, own) and not (own / STORAGE).is_dir()
 
     def installation(self) -> Installation:
         """What the folder says of the home."""
@@ -161,7 +165,7 @@ class HomeAssistantDatabase(HomeAssistantSource):
 
     def reads(self, path: Path) -> bool:
         """Whether a file, whose path is resolved, is the database."""
-        return path == self._path.resolve()
+        return same_file(path, self._path.resolve())
 
     def installation(self) -> Installation:
         """The newest states."""
@@ -191,7 +195,7 @@ class HomeAssistantFiles(HomeAssistantSource):
 
     def reads(self, path: Path) -> bool:
         """Whether a file, whose path is resolved, is one of them."""
-        return any(path == own.resolve() for own in self._paths)
+        return any(same_file(path, own) for own in self._paths)
 
     def installation(self) -> Installation:
         """What the files say of the home."""

@@ -31,6 +31,8 @@ from data_sources import (
 from data_sources.json_file import JsonSource
 from data_sources.production import ProductionSource
 from data_sources.sql import SqlSource
+from training.runs.artifacts import check_paths_differ
+from training.runs.errors import ArtifactError
 
 Write = Callable[[str, Any], Path]
 ROWS = [row("light.a", "light.b"), row("light.b", "switch.c", 0.5)]
@@ -309,11 +311,34 @@ def test_a_record_of_the_wrong_kind_is_said_to_be_that(monkeypatch: pytest.Monke
             ["config/automations.yaml", "config/packages/x.yaml", "config/.storage/core.entity_registry"],
             ["config/models/gnn_synergy.pth", "config/suggested.json", "automations.yaml"],
         ),
+        (
+            "homeassistant:{}/registries",
+            ["registries/core.entity_registry"],
+            ["registries/out.json", "registries/suggestions_feedback.jsonl", "core.entity_registry"],
+        ),
         ("homeassistant:{}/config/.storage", ["config/.storage/core.area_registry", "config/automations.yaml"], ["x"]),
     ],
 )
 def test_a_source_knows_which_files_it_reads(tmp_path: Path, source: str, read: list[str], others: list[str]) -> None:
     write_registry(tmp_path / "config", "entity", [])
+    write_registry(tmp_path, "entity", []).parent.rename(tmp_path / "registries")
     (tmp_path / "gnn_synergy_data.json").write_text("[]")
     opened = open_source(data_source=source.format(tmp_path) if ":" in source else str(tmp_path / source))
     assert [name for name in (*read, *others) if opened.reads((tmp_path / name).resolve())] == read
+
+
+@pytest.mark.parametrize("source", ["rows.json", "file://{}/rows.json", "sqlite:///{}/rows.json", "config"])
+def test_a_second_spelling_of_a_file_that_is_read_is_that_file(tmp_path: Path, source: str) -> None:
+    """A second name stands for the other spelling, which only some file systems take."""
+    own = tmp_path / "rows.json"
+    own.write_text("[]")
+    if source == "config":
+        own = write_registry(tmp_path / "config", "entity", [])
+    spelt = own.with_name("ROWS.JSON")
+    spelt.hardlink_to(own)
+    opened = open_source(data_source=source.format(tmp_path) if ":" in source else str(tmp_path / source))
+    with pytest.raises(ArtifactError, match=r"ROWS\.JSON: is both the data and the output"):
+        check_paths_differ(opened, output=spelt)
+    with pytest.raises(ArtifactError, match="is both the html and the output"):
+        check_paths_differ(html=own, output=spelt)
+    check_paths_differ(opened, kept={"data": own, "model": own}, output=tmp_path / "other.json")

@@ -26,9 +26,11 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from data_sources import DataSource
+from data_sources.paths import same_file
 from training.runs.errors import ArtifactError, MixedFilesError, wrap_read_errors
 from training.runs.locks import FOLDER_SECONDS, HeldError, file_lock, folder_lock
 from training.runs.wording import one_line
@@ -236,27 +238,34 @@ def check_output(path: Path) -> None:
         check_writable(place)
 
 
-def check_paths_differ(source: DataSource | None = None, /, **paths: Path | str | None) -> None:
-    """Refuse two names for one file: what is written last would replace what was read or written before.
+def check_paths_differ(
+    source: DataSource | None = None,
+    /,
+    *,
+    kept: Mapping[str, Path | str | None] = MappingProxyType({}),
+    **written: Path | str | None,
+) -> None:
+    """Refuse to write a file over one that is read, or that something else is written to.
 
     Args:
         source: What is read, so that none of its files, which a folder may hold, is written over.
-        paths: What each file is -> where it is; None where there is none.
+        kept: What each other file that is not written is -> where it is; None where there is none.
+        written: The same of what is written.
 
     Raises:
-        ArtifactError: Two of them are one file.
+        ArtifactError: Something would be written over.
     """
-    seen: dict[Path, str] = {}
-    for what, path in paths.items():
+    seen = [(Path(path).resolve(), what) for what, path in kept.items() if path is not None]
+    for what, path in written.items():
         if path is None or is_special(Path(path)):
             continue
         place, name = Path(path).resolve(), what.replace("_", " ")
         link = Path(path).parent.resolve() / Path(path).name  # a link itself may lie among what is read
-        is_read = source is not None and name != "data" and place.exists() and any(map(source.reads, {place, link}))
-        taken = "data" if is_read else seen.get(place)
+        is_read = source is not None and os.path.exists(place) and any(map(source.reads, {place, link}))  # noqa: PTH110
+        taken = "data" if is_read else next((other for one, other in seen if same_file(place, one)), None)
         if taken is not None:
             raise ArtifactError(f"{path}: is both the {taken} and the {name}; give another path to one of them")
-        seen[place] = name
+        seen.append((place, name))
 
 
 def write_output(path: Path, content: bytes) -> None:

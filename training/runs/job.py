@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, ClassVar, Generic, Protocol, TypeVar
 
 from data_sources import HOME_ASSISTANT, WHOLE, DataSource, KindName, Shard, expand_variable, open_source
+from data_sources.paths import is_file
 from training.runs.artifacts import is_special, training_of
 from training.runs.summary import TrainingSummary
 
@@ -61,7 +62,7 @@ class SourceChoice:
     def path(self) -> str | None:
         """The file or folder that is read, where the source is one; else None."""
         named = self.json_input or expand_variable(self.data_source or "").removeprefix(f"{HOME_ASSISTANT}:")
-        return named if named and named != "-" and Path(named).is_file() else None
+        return named if named and named != "-" and is_file(named) else None
 
     @property
     def readable_once(self) -> str | None:

@@ -192,9 +192,9 @@ class Training:
         self.summary_taken = True  # until it is known to have a place of its own
         metadata = metadata_path(model) if model.name else None  # a folder is refused later, by name
         page, card = (page_path(model), card_path(model)) if model.name else (None, None)
-        read = {"data": self._choice.path, **job.other_inputs()}
+        kept = {"data": self._choice.path, **job.other_inputs()}
         written = {"model": model, "metadata": metadata, "page": page, "card": card, "summary": self._summary_path}
-        check_paths_differ(self.source, **read, **written)
+        check_paths_differ(self.source, kept=kept, **written)
         self.summary_taken = False
 
     def _perform(self) -> None:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import logging
+import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from data_sources import DataSource, Home
+from data_sources.paths import is_file
 from home_assistant.automation_file import UnpublishableError
 from home_assistant.configuration import CONFIGURATION
 from training.runs import artifacts
@@ -53,17 +55,18 @@ def _suggest(source: SourceChoice, options: SuggestOptions) -> None:
         if file is not None:
             artifacts.check_output(file)
     memory = Memory(options)
-    artifacts.check_paths_differ(data=source.path, model=path, output=output, html=options.html, feedback=memory.path)
     configuration = ConfigurationFolder(options.install) if options.install is not None else None
     opened = source.open(Home.kind)
-    if output is not None and not (output.is_file() and is_written_here(output)):  # which may lie in the home's folder
-        _check_no_configuration(output)
-        artifacts.check_paths_differ(opened, output=output)
+    kept = {"data": source.path, "model": path}
+    artifacts.check_paths_differ(kept=kept, output=output, html=options.html, feedback=memory.path)
     artifacts.check_paths_differ(opened, html=options.html, feedback=memory.path)
+    kept = {**kept, "html": options.html, "feedback": memory.path}
+    if output is not None:
+        _check_output(output, opened, kept)
     if "model_path" not in options.model_fields_set and (why := _why_none_of_own(path, opened)):
         log.info("Model: the base model that ships with the project, for %s", why)
         path = SHIPPED_BASE
-    elif not path.is_file():
+    elif not is_file(path):
         raise TrainingError(
             f"{path}: no such model file; `home-synergy train gnn-synergy` makes one, --model-path names it"
         )
@@ -78,13 +81,17 @@ def _suggest(source: SourceChoice, options: SuggestOptions) -> None:
     if origin.stands_for_another(opened):
         log.warning("Note: %s", OF_SAMPLE)
         found = [replace(home, notes=(OF_SAMPLE, *home.notes)) for home in found]
+    outputs = _outputs(output, found)
+    for file in outputs:
+        _check_output(file, opened, kept)
     if options.html is not None:
         artifacts.write_output(options.html, page_of(found, evidence, memory.path))
     if configuration is not None:
         _install(found, configuration)
     elif output is None and options.html is None:
         print_result("---\n".join(_published(home, ascii_only=not _writes_unicode()) for home in found))
-    written = [*([] if output is None else _write(found, output)), *filter(None, [options.html])]
+    _write(found, outputs)
+    written = [*outputs, *filter(None, [options.html])]
     memory.write()
     if not written:
         return
@@ -95,16 +102,20 @@ def _suggest(source: SourceChoice, options: SuggestOptions) -> None:
         log.info("Answer with: home-synergy feedback accept|dismiss ID --file %s", memory.path)
 
 
-def _write(found: Sequence[HomeProposals], output: Path) -> list[Path]:
-    """Write the suggestions to the file of ``--output``, or to one for each home; the files."""
-    if output.suffix == ".json":
-        artifacts.write_output(output, artifacts.to_json({home.home_id: to_dict(home) for home in found}))
-        return [output]
-    written = paths_of(output, found)
-    texts = [_published(home) for home in found]  # all of them before the first file is replaced
-    for file, text in zip(written, texts, strict=True):
+def _outputs(output: Path | None, found: Sequence[HomeProposals]) -> list[Path]:
+    """The file of ``--output``, or one for each home."""
+    if output is None:
+        return []
+    return [output] if output.suffix == ".json" else paths_of(output, found)
+
+
+def _write(found: Sequence[HomeProposals], outputs: Sequence[Path]) -> None:
+    if [file.suffix for file in outputs] == [".json"]:
+        artifacts.write_output(outputs[0], artifacts.to_json({home.home_id: to_dict(home) for home in found}))
+        return
+    texts = [_published(home) for home in found] if outputs else []  # all before the first file is replaced
+    for file, text in zip(outputs, texts, strict=True):
         artifacts.write_output(file, text.encode("utf-8"))
-    return written
 
 
 def _published(home: HomeProposals, *, ascii_only: bool = False) -> str:
@@ -114,20 +125,27 @@ def _published(home: HomeProposals, *, ascii_only: bool = False) -> str:
         raise TrainingError(f"home {home.home_id!a:.60}: nothing was written, for {error}") from error
 
 
-def _check_no_configuration(output: Path) -> None:
-    """Refuse to write over YAML of a configuration folder such as ``automations.yaml``, whatever the homes' source."""
+def _check_output(output: Path, source: DataSource, kept: Mapping[str, Path | str | None]) -> None:
+    """Refuse to write over what is read or kept, or YAML of a configuration folder such as ``automations.yaml``.
+
+    Suggestions of before are replaced wherever they lie.
+    """
+    if is_file(output) and is_written_here(output):
+        artifacts.check_paths_differ(kept=kept, output=output)
+        return
     real = output.resolve()
-    inside = any((folder / CONFIGURATION).is_file() for folder in real.parents)
-    if real.is_file() and real.suffix in (".yaml", ".yml") and inside:
+    inside = any(is_file(folder / CONFIGURATION) for folder in real.parents)
+    if is_file(real) and real.suffix.lower() in (".yaml", ".yml") and inside:
         raise ArtifactError(
             f"{output}: is a file of a Home Assistant configuration that this command did not write; give --output "
             "another name"
         )
+    artifacts.check_paths_differ(source, kept=kept, output=output)
 
 
 def _why_none_of_own(path: Path, source: DataSource) -> str:
     """Why the model at the usual path is none of this user's own; empty where it may be."""
-    if not path.exists():
+    if not os.path.exists(path):  # noqa: PTH110 - of an absurd path it is false
         return f"{path} is not there"
     return f"{path} was trained on the shipped sample" if origin_of(path).stands_for_another(source) else ""
 

@@ -280,9 +280,9 @@ def evaluate(source: SourceChoice, options: EvaluationOptions) -> None:
 
     if options.output is not None:
         artifacts.check_output(options.output)
-        artifacts.check_paths_differ(data=source.path, model=options.model_path, output=options.output)
     opened = source.open(Home.kind)
-    artifacts.check_paths_differ(opened, output=options.output)
+    kept = {"data": source.path, "model": options.model_path}
+    artifacts.check_paths_differ(opened, kept=kept, output=options.output)
     model = SynergyModel.load(options.model_path, sentences=not options.no_names)
     log.info("Model: %s, trained %s", options.model_path, origin_of(options.model_path, model.provenance))
     with Progress("Reading", unit="row", counted=lambda: sum(opened.report.read.values())):

@@ -350,6 +350,22 @@ def test_suggestions_are_never_written_over_a_file_of_the_home(config: Path) -> 
         assert call(suggest, *given, str(config / name), cwd=config).returncode == 0
 
 
+def test_what_a_run_writes_into_a_folder_of_registries_may_be_replaced(tmp_path: Path) -> None:
+    write_registry(tmp_path, "entity", [entity("binary_sensor.hall_motion"), entity("light.hall")])
+    registry = tmp_path / "core.entity_registry"
+    (tmp_path / ".storage" / registry.name).rename(registry)
+    (tmp_path / ".storage").rmdir()
+    written = ["--output", "out.json", "--html", "p.html", "--new"]
+    for more in (written, written, []):
+        done = call(suggest, "--data-source", f"homeassistant:{tmp_path}", *more, cwd=tmp_path)
+        assert done.returncode == 0, done.stderr
+    before = registry.read_bytes()
+    (tmp_path / "link.json").symlink_to(registry.name)
+    done = call(suggest, "--data-source", f"homeassistant:{tmp_path}", "--output", "link.json", cwd=tmp_path)
+    assert (done.returncode, registry.read_bytes()) == (1, before)
+    assert "is both the data and the output" in done.stderr
+
+
 @pytest.mark.parametrize(
     ("source", "output", "written_to"),
     [
@@ -357,22 +373,32 @@ def test_suggestions_are_never_written_over_a_file_of_the_home(config: Path) -> 
         ("rows.json", "automations.yaml", "automations.yaml"),  # of another source
         ("homeassistant:{}", "link.json", ".storage/core.entity_registry"),
         ("answers", "answers/states.json", "answers/states.json"),
+        ("two.json", "automations.yaml", "automations-a.yaml"),  # of several homes, each has a file
+        ("rows.json", "upper.yaml", "mine.YAML"),
     ],
 )
 def test_no_suggestion_is_written_over_what_home_assistant_wrote(
     config: Path, source: str, output: str, written_to: str
 ) -> None:
-    (config / "rows.json").write_text(json.dumps([row("binary_sensor.hall_motion", "light.hall")]))
+    pair = row("binary_sensor.hall_motion", "light.hall")
+    (config / "rows.json").write_text(json.dumps([pair]))
+    (config / "two.json").write_text(json.dumps([{**pair, "home_id": home} for home in "ba"]))
+    for mine in ("automations-a.yaml", "mine.YAML"):
+        (config / mine).write_text("# mine\n")
+    if source == "two.json":
+        (config / "automations.yaml").unlink()
     (config / "answers").mkdir()
     (config / "answers" / "states.json").write_text(
         json.dumps([{"entity_id": "light.hall", "state": "on", "attributes": {}}])
     )
     (config / "link.json").symlink_to(".storage/core.entity_registry")
+    (config / "upper.yaml").symlink_to("mine.YAML")
     before = (config / written_to).read_bytes()
     refused = call(suggest, "--data-source", source.format(config), "--output", output, cwd=config)
     assert (refused.returncode, (config / written_to).read_bytes()) == (1, before), refused.stderr
     assert refused.stderr.count("\n") == 1
     assert "another" in refused.stderr
+    assert not (config / "automations-b.yaml").exists()
 
 
 @pytest.mark.parametrize("answer", ["manifest", "api"])
