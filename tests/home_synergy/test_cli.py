@@ -17,6 +17,8 @@ from support import ROOT, call, call_process
 
 from home_synergy.cli import main, train
 from training.patterns.command import train as train_patterns
+from training.synergy.command import train as train_synergy
+from training.text.command import train as train_soft_prompt
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 PACKAGES = ("data_sources", "home_assistant", "home_synergy", "retraining_manager", "simulation", "training")
@@ -160,6 +162,35 @@ def test_nothing_is_written_over_a_file_of_the_folder_that_is_read(tmp_path: Pat
     for _ in range(2):  # another file beside the data may be replaced
         done = call(train_patterns, "--json-input", ".", "--dry-run", "--summary-path", "s.json", cwd=tmp_path)
         assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize(
+    ("command", "flags"),
+    [
+        (train_synergy, ["--json-input", "."]),
+        (train_synergy, ["--json-input", "gnn_synergy_data.json"]),
+        (train_soft_prompt, ["--db-path", "gnn_synergy_data.json", "--tensorboard", os.devnull]),
+    ],
+)
+def test_the_summary_of_a_run_that_fails_at_once_replaces_nothing_but_a_summary(
+    tmp_path: Path, command: click.Command, flags: list[str]
+) -> None:
+    data = tmp_path / "gnn_synergy_data.json"
+    data.write_text(json.dumps(ROWS))
+
+    def fails(summary: Path) -> str:
+        given = [*flags, "--summary-path", summary.name]
+        done = call(command, *given, cwd=tmp_path, env={"GNN_EPOCHS": "abc"})
+        assert done.returncode == 1
+        return done.stderr
+
+    assert f"{data.name}: is no summary, and was not replaced by one" in fails(data)
+    assert json.loads(data.read_text()) == ROWS
+    summary = tmp_path / "s.json"
+    summary.touch()
+    for _ in range(2):
+        fails(summary)
+        assert json.loads(summary.read_text())["status"] == "failed"
 
 
 def test_a_judgement_is_not_written_over_the_homes_that_it_is_about(tmp_path: Path) -> None:

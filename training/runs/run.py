@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import platform
 import sys
 import time
 from collections.abc import Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from importlib import import_module, metadata
 from pathlib import Path
 from typing import Any, NoReturn
@@ -18,6 +19,7 @@ from training.runs.artifacts import (
     card_path,
     check_output,
     check_paths_differ,
+    is_special,
     metadata_path,
     page_path,
     to_json,
@@ -35,6 +37,9 @@ from training.runs.tensorboard import check_tensorboard, write_events
 from training.runs.wording import utc_now
 
 log = logging.getLogger("training")
+
+_KEYS_OF_SUMMARY = {"timestamp", "model_type", "status", "errors"}  # of every version, production's own too
+_LARGEST_SUMMARY = 1 << 24  # bytes
 
 _PACKAGES = (
     "home-synergy-training",
@@ -83,7 +88,6 @@ def run_training(
     def body() -> None:
         if path is not None:
             check_output(path)  # before training, not after it
-            check_paths_differ(data=source.path, summary=path)
         failure: BaseException | None = None
         try:
             training.perform()
@@ -92,6 +96,8 @@ def run_training(
             failure = error
         if path is not None and not training.summary_taken:
             try:
+                if training.summary_taken is None:
+                    _check_replaceable(path)
                 write_output(path, to_json(training.summary().model_dump()))
             except ArtifactError as error:
                 if failure is None:
@@ -109,6 +115,25 @@ def run_training(
         result="messages" if dry_run and path is None else "file",
         memory_hint=MODELS[job_type.model_type].memory_hint,
         shares_work=job_type.shares_work,
+    )
+
+
+def _check_replaceable(path: Path) -> None:
+    """Refuse a summary that would replace something else: what failed may not yet know its data and its model.
+
+    Raises:
+        ArtifactError: There is something else than a summary.
+    """
+    if is_special(path) or not path.exists():
+        return
+    size = path.stat().st_size
+    with suppress(OSError, ValueError, RecursionError):
+        there = json.loads(path.read_bytes()) if 0 < size < _LARGEST_SUMMARY else None
+        if size == 0 or (isinstance(there, dict) and there.keys() >= _KEYS_OF_SUMMARY):
+            return
+    raise ArtifactError(
+        f"{path}: is no summary, and was not replaced by one, for the run failed before it knew which files it reads; "
+        "remove it, or give --summary-path another path"
     )
 
 
@@ -144,6 +169,7 @@ class Training:
         status: ``success`` until the run fails or is skipped.
         message: How the run ended, in one line.
         saved: Whether the model was published.
+        summary_taken: Whether the path of the summary is that of another file; None as long as that is not known.
     """
 
     def __init__(
@@ -157,7 +183,7 @@ class Training:
         events: Path | None = None,
     ) -> None:
         self.job_type = job_type
-        self.summary_taken = False
+        self.summary_taken: bool | None = None
         self._summary_path, self._events = summary_path, events
         self.job: TrainingJob[Any, Any] | None = None
         self.dry_run = dry_run
