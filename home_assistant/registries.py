@@ -248,19 +248,21 @@ def add_rows(installation: Installation, registry: Registry, rows: Any, where: s
         row_id = row.get(registry.row_id) if isinstance(row, dict) else None
         if row_id is None and registry.rows == "areas" and isinstance(row, dict):
             row_id = row.get("id")  # as the file has it
-        given, row_id = row_id, _entity_id(row_id) if registry.rows == "entities" else _line(row_id)
-        if row_id is None:
-            faulty.append(number)
-            unusable += [given] if isinstance(given, str) and given.strip() else []
+        usable = _entity_id(row_id) if registry.rows == "entities" else _line(row_id)
+        if usable is not None:
+            into.append({**row, registry.row_id: usable})
             continue
-        into.append({**row, registry.row_id: row_id})
+        faulty.append(number)
+        if isinstance(row_id, str) and row_id.strip():
+            unusable.append(ascii(row_id) if len(row_id) < 60 else f"{row_id[:56]!a}...")
     if faulty:
         installation.problems["unusable registry row"] += len(faulty)
         more = f" and {len(faulty) - 3} more" if len(faulty) > 3 else ""
-        such = f" that can be used, such as {ascii(unusable[0])[:60]}" if unusable else ""
-        installation.notes.append(
-            f"{where}: {registry.rows} {', '.join(map(str, faulty[:3]))}{more} left out: no {registry.row_id}{such}"
-        )
+        why = f"no {registry.row_id}"
+        if unusable:
+            such = f"cannot be used ({unusable[0]}{', ...' if len(unusable) > 1 else ''})"
+            why = f"{registry.row_id} {such}" if len(unusable) == len(faulty) else f"{why}, or one that {such}"
+        installation.notes.append(f"{where}: {registry.rows} {', '.join(map(str, faulty[:3]))}{more} left out: {why}")
 
 
 def add_state(installation: Installation, state: Any) -> None:

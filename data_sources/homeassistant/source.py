@@ -66,8 +66,9 @@ class HomeAssistantSource(DataSource):
 
 
 def _why_no_entity(installation: Installation, home: Home) -> str:
+    found = [f"entities that are disabled: {home.disabled}"] if home.disabled else []
+    found += installation.notes[:3]
+    told = f" ({'; '.join(found)})" if found else ""
     if home.disabled:
-        return f"all {home.disabled} entities are disabled in Home Assistant; enable those that it is about"
-    if installation.notes:
-        return f"no entity is known ({'; '.join(installation.notes[:3])})"
-    return "no entity is known; is this the whole folder?"
+        return f"no entity is enabled{told}; enable some in Home Assistant"
+    return f"no entity is known{told}" if told else "no entity is known; is this the whole folder?"

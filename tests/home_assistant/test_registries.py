@@ -173,9 +173,14 @@ def test_rows_that_are_none_are_counted(tmp_path: Path) -> None:
 
 
 def test_an_id_that_cannot_be_used_is_shown(tmp_path: Path) -> None:
-    write_registry(tmp_path, "entity", [entity("light.a"), entity("light.{{ x }}\n"), entity("light." + "x" * 300)])
-    told = r"entities 2, 3 left out: no entity_id that can be used, such as 'light.{{ x }}\n'"
-    assert f"core.entity_registry: {told}" in read(tmp_path).notes
+    odd, long = entity("light.{{ x }}\n"), entity("light." + "x" * 300)
+    for rows, told in (
+        ([odd, long], r"2, 3 left out: entity_id cannot be used ('light.{{ x }}\n', ...)"),
+        ([long], f"2 left out: entity_id cannot be used ('light.{'x' * 50}'...)"),
+        ([{}, odd], r"2, 3 left out: no entity_id, or one that cannot be used ('light.{{ x }}\n')"),
+    ):
+        write_registry(tmp_path, "entity", [entity("light.a"), *rows])
+        assert f"core.entity_registry: entities {told}" in read(tmp_path).notes
 
 
 def test_values_of_odd_types_do_not_stop_the_reading(tmp_path: Path) -> None:

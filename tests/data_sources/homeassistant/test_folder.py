@@ -271,7 +271,12 @@ def test_broken_files_are_named_counted_and_fatal_under_strict(config: Path) -> 
 @pytest.mark.parametrize(
     ("content", "told"),
     [
-        (None, "all 2 entities are disabled in Home Assistant; enable"),
+        (None, r"no entity is enabled \(entities that are disabled: 2\); enable some in Home Assistant$"),
+        (
+            '{"data": {"entities": [{"entity_id": "light.a", "disabled_by": "user"}, {"entity_id": "no id"}, {}]}}',
+            r"no entity is enabled \(entities that are disabled: 1; core\.entity_registry: entities 2, 3 left out: "
+            r"no entity_id, or one that cannot be used \('no id'\)\); enable some in Home Assistant$",
+        ),
         (
             "{",
             r"no entity is known \(core\.entity_registry: is cut off at line 1 .*; restore it from a backup\)$",
