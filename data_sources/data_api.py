@@ -45,7 +45,7 @@ from data_sources.homes import HomeBuilder
 from data_sources.http_environment import CertificatesError, cause_of, proxy_for, proxy_note, ssl_context, tls_trouble
 from data_sources.json_stream import STREAMED, JsonError, JsonReader
 from data_sources.masking import message_of, remember, spellings, without_secrets
-from data_sources.records import DEFAULT_HOME_ID, Home, R, plain, shorten
+from data_sources.records import DEFAULT_HOME_ID, Home, R, plain, shorten, shorten_text
 from data_sources.time_limit import TimeLimit
 from home_assistant.domains import DOMAINS
 from home_assistant.entity_id import domain_of, normalized_entity_id, object_id_of
@@ -706,7 +706,7 @@ def _detail(response: httpx.Response) -> str:
     said = (body.get("detail") or body.get("error")) if isinstance(body, dict) else None
     if isinstance(said, dict):
         said = said.get("message") or said.get("detail")
-    return shorten(said, 160)[1:-1] if isinstance(said, str) and said else ""
+    return shorten_text(said, 160) if isinstance(said, str) and said else ""
 
 
 def _retry_after(response: httpx.Response) -> float | None:

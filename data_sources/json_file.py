@@ -22,7 +22,18 @@ from data_sources.json_shapes import ShapeError, rows_within
 from data_sources.json_stream import CHUNK, EMPTY, Broken, JsonError, JsonReader, TooLargeError
 from data_sources.masking import without_secrets
 from data_sources.paths import same_file
-from data_sources.records import DEFAULT_HOME_ID, KINDS, Home, R, Synergy, from_json_text, keys_of, read_id, shorten
+from data_sources.records import (
+    DEFAULT_HOME_ID,
+    KINDS,
+    Home,
+    R,
+    Synergy,
+    from_json_text,
+    keys_of,
+    read_id,
+    shorten,
+    shorten_text,
+)
 from data_sources.repeated_lines import RepeatedLines
 from home_assistant.answers import ENTITIES, STATES, called, kind_of
 
@@ -79,7 +90,7 @@ class JsonSource(DataSource):
                 raise NotFoundError(f"{shown}: no such file or folder; {self._hint}")
         except (OSError, ValueError) as error:
             why = error.strerror if isinstance(error, OSError) else error
-            raise NotFoundError(f"{shorten(shown)[1:-1]}: cannot be opened ({why}); {self._hint}") from error
+            raise NotFoundError(f"{shorten_text(shown)}: cannot be opened ({why}); {self._hint}") from error
         return path
 
     def records(self, record: type[R]) -> Iterator[R]:

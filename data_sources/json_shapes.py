@@ -7,7 +7,7 @@ from typing import Any, cast
 
 from pydantic import BaseModel
 
-from data_sources.records import Home, R, Synergy, keys_of, required_keys, shorten
+from data_sources.records import Home, R, Synergy, keys_of, required_keys, shorten_text
 
 
 class ShapeError(Exception):
@@ -48,11 +48,11 @@ def _within(item: dict[str, Any], names: set[str], scalars: set[str], record: ty
     lists = [key for key, value in item.items() if value and _is_list_of(value, dict)]
     usual = [key for key in lists if key in (*_USUAL_NAMES, record.kind, f"{record.kind}_data")]
     if len(lists) > 1 and len(usual) != 1:
-        told = shorten(", ".join(lists))[1:-1]
+        told = shorten_text(", ".join(lists))
         raise ShapeError(f"is one object with the lists {told}; expected an array of rows, so give it one of them")
     if lists:
         key = (usual or lists)[0]
-        return _placed(item[key], item, f"{shorten(key)[1:-1]} ")
+        return _placed(item[key], item, f"{shorten_text(key)} ")
     inner = {key: value for key, value in item.items() if isinstance(value, dict) and value}
     usable = {key: value for key, value in inner.items() if names & value.keys() or _is_home(value, record)}
     if len(inner) > 1 and len(usable) == len(item):  # rows or homes by their key

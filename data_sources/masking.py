@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from urllib.parse import unquote
 
-from data_sources.records import plain, shorten
+from data_sources.records import plain, shorten_text
 
 MASK = "***"
 MESSAGE_LENGTH = 200  # characters of another library's error
@@ -91,7 +91,7 @@ def message_of(error: BaseException) -> str:
 def class_and_message(error: BaseException, limit: int = MESSAGE_LENGTH) -> str:
     """The class of another library's error and what it says, in ASCII, without secrets, cut to ``limit``."""
     text = masked(f"{type(error).__name__}: {_text_of(error)}").removesuffix(": ")
-    return shorten(text, limit)[1:-1]
+    return shorten_text(text, limit)
 
 
 def _text_of(error: BaseException) -> str:

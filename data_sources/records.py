@@ -700,7 +700,7 @@ def explain(error: ValidationError, model: type[BaseModel]) -> str:
     if first["type"] == "missing":
         told = f"{'.'.join(map(str, path))}: missing - expected {expected[path]}"
         keys = ", ".join(map(str, first["input"])) if isinstance(first["input"], Mapping) else ""
-        return f"{told}; the row has {shorten(keys)[1:-1] if keys else 'no keys'} and needs {', '.join(_needed(model))}"
+        return f"{told}; the row has {shorten_text(keys) if keys else 'no keys'} and needs {', '.join(_needed(model))}"
     return f"{'.'.join(map(str, path))}: {shorten(first['input'])} - expected {expected.get(path, 'another value')}"
 
 
@@ -726,5 +726,13 @@ def plain(text: str) -> str:
 
 def shorten(value: Any, limit: int = 80) -> str:
     """``value`` in ASCII, cut to ``limit`` characters, so that a log line stays a line."""
-    text = ascii(value)
+    return _cut(ascii(value), limit)
+
+
+def shorten_text(value: Any, limit: int = 80) -> str:
+    """As ``shorten``, without the quotes or brackets around it."""
+    return _cut(ascii(value)[1:-1], limit)
+
+
+def _cut(text: str, limit: int) -> str:
     return text if len(text) <= limit else f"{text[: limit - 3]}..."

@@ -16,7 +16,7 @@ from data_sources.homeassistant import DATABASE_NAME
 from data_sources.homeassistant.source import HomeAssistantSource
 from data_sources.masking import without_secrets
 from data_sources.paths import same_file
-from data_sources.records import Home, shorten
+from data_sources.records import Home, shorten_text
 from home_assistant.answers import DISPLAYED, OTHER, PLACES, add_answer, called, kind_of
 from home_assistant.automation_yaml import WHOLE_FILE, AutomationError, parse_yaml
 from home_assistant.configuration import CONFIGURATION, read_configuration
@@ -282,7 +282,7 @@ def open_home_assistant(path: Path, *, strict: bool = False) -> HomeAssistantSou
     except (OSError, ValueError):
         there = False
     if not there:
-        raise NotFoundError(f"{shorten(shown)[1:-1]}: no such file or folder; {_GIVE}")
+        raise NotFoundError(f"{shorten_text(shown)}: no such file or folder; {_GIVE}")
     raise FormatError(f"{shown}: is not recognised as Home Assistant's; {_GIVE}")
 
 

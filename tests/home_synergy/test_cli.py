@@ -165,6 +165,32 @@ def test_nothing_is_written_over_a_file_of_the_folder_that_is_read(tmp_path: Pat
 
 
 @pytest.mark.parametrize(
+    "flags",
+    [
+        ["suggest", "--model-path", "{}", "--json-input", "homes.json"],
+        ["suggest", "--json-input", "{}"],
+        ["suggest", "--data-source", "homeassistant:{}"],
+        ["suggest", "--data-source", "sqlite:///{}", "--output", "o.yaml"],
+        ["suggest", "--install", "{}"],
+        ["suggest", "--feedback", "{}"],
+        ["feedback", "list", "--file", "{}"],
+        ["train", "gnn-synergy", "--json-input", "homes.json", "--base-model", "{}"],
+        ["train", "gnn-synergy", "--json-input", "homes.json", "--model-path", "{}"],
+        ["train", "gnn-synergy", "--json-input", "homes.json", "--summary-path", "{}"],
+        ["train", "soft-prompt", "--json-input", "homes.json", "--tensorboard", "{}"],
+        ["train", "soft-prompt", "--json-input", "homes.json", "--output-dir", "{}"],
+        ["train", "soft-prompt", "--json-input", "homes.json", "--base-model", "{}"],
+    ],
+)
+def test_a_path_that_is_too_long_is_one_line(tmp_path: Path, flags: list[str]) -> None:
+    (tmp_path / "homes.json").write_text("[]")
+    done = call(main, *(flag.format("x" * 5000) for flag in flags), cwd=tmp_path)
+    assert (done.returncode, done.stderr.count("\n")) == (1, 1), done.stderr[-200:]
+    assert "x" * 20 in done.stderr
+    assert "unexpected" not in done.stderr
+
+
+@pytest.mark.parametrize(
     ("command", "flags"),
     [
         (train_synergy, ["--json-input", "."]),

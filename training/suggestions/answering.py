@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from data_sources import single_line
-from data_sources.records import shorten
+from data_sources.records import shorten_text
 from home_assistant.automation_yaml import AutomationError, parse_yaml
 from home_assistant.entity_id import is_entity_id, normalized_entity_id
 from training.runs.errors import TrainingError
@@ -135,7 +135,7 @@ def _named(name: str, offers: Sequence[Offer], options: FeedbackOptions) -> Offe
     if not found:
         near = difflib.get_close_matches(name, sorted({o.suggested.id for o in here}), NEAR_IDS)
         told = f"; near it: {', '.join(near)}" if near else ""
-        shown = shorten(name)[1:-1] or "an empty id"
+        shown = shorten_text(name) or "an empty id"
         raise TrainingError(
             f"{shown}: no such suggestion in {options.file} or in a file of suggestions beside it{told}; give the id "
             "of the automation (suggested_...), or trigger,action"

@@ -7,6 +7,7 @@ all of it back.
 
 from __future__ import annotations
 
+import logging
 import os
 import posixpath
 import shlex
@@ -36,6 +37,8 @@ from training.runs.locks import FOLDER_SECONDS, HeldError, folder_lock
 from training.runs.wording import many
 from training.suggestions.ranking import HomeProposals, with_distinct_aliases
 from training.suggestions.writing import is_written_here, published_yaml
+
+log = logging.getLogger(__name__)
 
 FILE = "home_synergy_suggestions.yaml"
 SECTION = "automation suggested"
@@ -104,14 +107,19 @@ class _Judgement:
 def alone_in(folder: Path) -> Iterator[None]:
     """Hold a configuration folder from before it is read until suggestions are in it; a second run waits for its turn.
 
-    Otherwise the second would take what the first installs for automations of the owner.
+    Otherwise the second would take what the first installs for automations of the owner. Where the file system has no
+    locks, nobody waits.
 
     Raises:
         TrainingError: Another process holds it for too long.
     """
     with ExitStack() as held:
         try:
-            held.enter_context(folder_lock(folder, FOLDER_SECONDS))
+            try:
+                held.enter_context(folder_lock(folder, 0.0))
+            except HeldError:
+                log.info("Waiting for another process in %s", folder)
+                held.enter_context(folder_lock(folder, FOLDER_SECONDS))
         except HeldError as error:
             raise TrainingError(
                 f"{folder}: another process has been at work there for {FOLDER_SECONDS:.0f} s; nothing has changed, "
@@ -132,7 +140,7 @@ class ConfigurationFolder:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        if not folder.is_dir():
+        if not os.path.isdir(folder):  # noqa: PTH112 - of an absurd path it is false
             raise TrainingError(f"{folder}: is no folder; --install takes the folder with {CONFIGURATION}")
         if not os.path.lexists(folder / CONFIGURATION):
             raise TrainingError(

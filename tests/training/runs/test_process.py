@@ -77,6 +77,10 @@ OUT_OF_MEMORY = [
         (MemoryError(), "out of memory; train on less data"),
         *((error, "out of memory; train on less data") for error in OUT_OF_MEMORY),
         (DataSourceError("a row says: out of memory"), "a row says: out of memory"),
+        (
+            OSError(errno.ENAMETOOLONG, "File name too long", "x" * 300),
+            f"{'x' * 77}...: this path is too long; give another one",
+        ),
         (ValueError("x"), "unexpected ValueError: x; --verbose shows where"),
     ],
 )

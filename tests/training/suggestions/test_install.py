@@ -283,6 +283,7 @@ def test_of_two_runs_the_second_waits_for_the_folder(tmp_path: Path, monkeypatch
         os.close(descriptor)
     assert (refused.returncode, refused.stderr.count("\n")) == (1, 1)
     assert "another process has been at work there" in refused.stderr
+    assert f"Waiting for another process in {tmp_path}" in refused.stdout
     assert f"has no {CONFIGURATION}" in call(main_command, *command, cwd=tmp_path).stderr  # it is let go
 
 
