@@ -41,7 +41,7 @@ LINES = [
 NUMBERS = ["0.5", "0.75", "1.0", "1", "0", "0.0", "1.5", "-0.5", "0.5e-1", "null", "true", "0.1234567890123456"]
 
 
-@settings(max_examples=50, suppress_health_check=[HealthCheck.function_scoped_fixture])  # the folder is written anew each time
+@settings(max_examples=50, suppress_health_check=[HealthCheck.function_scoped_fixture])  # the folder is rewritten
 @given(
     st.lists(st.tuples(st.sampled_from(LINES), st.sampled_from(NUMBERS)), min_size=1, max_size=40),
     st.sampled_from(["", "\n", " \n\n"]),
