@@ -20,6 +20,7 @@ from training.judging.metrics import Array
 from training.judging.splits import Part, unit_digests
 from training.runs.distributed import add_up, all_say, first_hears, first_says, process_number, world_size
 from training.runs.errors import TrainingError
+from training.runs.memory import give_back_now
 from training.runs.progress import Progress
 from training.runs.stored import InOrder, Room, Stored
 from training.synergy.config import AUTO, CPU, CUDA, NETWORK_EPOCHS, NETWORK_HOMES, NETWORK_PAIRS, SynergyConfig
@@ -54,6 +55,7 @@ from training.synergy.vocabulary import Vocabulary
 STEP_ROWS, STEP_ACTIONS = 32, 96  # of one home in one step: rows, and candidates beside supervised actions
 # Blocks of a home that are kept for later epochs, and pairs in the kept blocks of all homes.
 KEPT_BLOCKS, KEPT_PAIRS = 6, 1_000_000
+STEPS_OF_HOLES = 50  # after which the holes that they left in memory are given back to the system
 WEIGHT_DECAY = 0.01
 MAX_GRADIENT = 1.0
 # Pairs ranked in validation after an epoch, of all homes together, and candidates of one trigger. That is enough to
@@ -433,7 +435,9 @@ class SynergyTrainer:
         self.network.train()
         losses = []
         order = self._rng.permutation(list(self.homes.positives))
-        for start in range(0, len(order), self._config.batch_size):
+        for number, start in enumerate(range(0, len(order), self._config.batch_size)):
+            if number % STEPS_OF_HOLES == 0:
+                give_back_now()
             losses.append(self._step(optimizer, order[start : start + self._config.batch_size].tolist()))
         return float(np.mean(losses))
 
@@ -564,6 +568,7 @@ class SynergyTrainer:
 
         Where nothing is held out, the training part is scored as ``in_sample``.
         """
+        give_back_now()
         in_sample = self._split.strategy == "none"
         scored = []
         for task in self._tasks(range(len(self._graphs)), "train" if in_sample else "test"):
