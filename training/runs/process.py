@@ -35,6 +35,7 @@ _OUT_OF_MEMORY = re.compile(
     r"can't start new thread|cannot create thread",
     re.IGNORECASE,
 )
+_WITHOUT_A_REASON = re.compile(r"without (setting an )?exception")  # as Python says it
 _TIMED = "%(asctime)s %(levelname)s %(message)s"
 
 
@@ -159,12 +160,8 @@ def check_address_space(model_type: str) -> None:
     Raises:
         TrainingError: The limit is too low.
     """
-    try:
-        import resource
-    except ImportError:  # Windows
-        return
-    limit = resource.getrlimit(resource.RLIMIT_AS)[0]
-    if limit == resource.RLIM_INFINITY:
+    limit = _address_space()
+    if limit is None:
         return
     entry = MODELS[model_type]
     if limit < entry.libraries_mb * 1_000_000:
@@ -179,10 +176,23 @@ def check_address_space(model_type: str) -> None:
     blas.dgemm(1.0, square @ square, square)  # numpy and scipy have an OpenBLAS each
 
 
+def _address_space() -> int | None:
+    """The limit of address space (``ulimit -v``) in bytes; None without one."""
+    try:
+        import resource
+    except ImportError:  # Windows
+        return None
+    limit = resource.getrlimit(resource.RLIMIT_AS)[0]
+    return None if limit == resource.RLIM_INFINITY else limit
+
+
 def is_out_of_memory(error: BaseException | None) -> bool:
     """Whether an error, or what caused it, says that memory, or address space for a thread, ran out."""
     while error is not None:
         if isinstance(error, MemoryError) or (isinstance(error, OSError) and error.errno == errno.ENOMEM):
+            return True
+        # C code that gets no memory may fail without saying why.
+        if isinstance(error, SystemError) and _WITHOUT_A_REASON.search(str(error)) and _address_space() is not None:
             return True
         # The text of our own errors may quote the data.
         if not isinstance(error, DataSourceError | TrainingError) and _OUT_OF_MEMORY.search(str(error)):

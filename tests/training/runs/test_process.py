@@ -7,6 +7,7 @@ import io
 import logging
 import os
 import re
+import resource
 import runpy
 import sys
 from collections.abc import Iterator
@@ -87,6 +88,18 @@ OUT_OF_MEMORY = [
 def test_every_failure_is_one_line(error: BaseException, line: str) -> None:
     found = failure_line(error, "train on less data", "; nothing was published", known=(LookupError,))
     assert found == line
+
+
+def test_a_failure_without_a_reason_is_one_of_memory_where_memory_is_limited(monkeypatch: pytest.MonkeyPatch) -> None:
+    unlimited, limited = (resource.RLIM_INFINITY, resource.RLIM_INFINITY), (10**9, resource.RLIM_INFINITY)
+    for told in ("error return without exception set", "<function f> returned NULL without setting an exception"):
+        for limit, line in (
+            (unlimited, f"unexpected SystemError: {told}; --verbose shows where"),
+            (limited, "out of memory"),
+        ):
+            monkeypatch.setattr(resource, "getrlimit", lambda _, limit=limit: limit)
+            assert failure_line(SystemError(told)) == line
+    assert failure_line(SystemError("bad argument to internal function")).startswith("unexpected SystemError")
 
 
 @pytest.mark.parametrize(
