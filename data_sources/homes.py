@@ -149,16 +149,8 @@ class HomeBuilder:
 
     def add_row(self, raw: Any, where: str, unit: str = "synergy") -> None:
         """Add a raw synergy row."""
-        shape = _shape_of(tuple(raw)) if type(raw) is dict else None
-        if shape is None:
-            self._add(None, raw, where, unit)
-            return
-        content = shape.content(raw)
-        try:
-            total = self._validated.get(content)
-        except TypeError:  # a list or an object in the place of a text
-            total = content = None
-        if total is None or not self._repeats(total, raw[shape.confidence], unit):
+        shape, content, total = self._equal_rows(raw)
+        if shape is None or total is None or not self._repeats(total, raw[shape.confidence], unit):
             self._add(content, raw, where, unit)
 
     def repeater(self, raw: Any, unit: str = "synergy") -> Callable[[float], None] | None:
@@ -166,12 +158,19 @@ class HomeBuilder:
 
         None where another row would have to be validated.
         """
-        shape = _shape_of(tuple(raw)) if type(raw) is dict else None
-        try:
-            total = self._validated.get(shape.content(raw)) if shape else None
-        except TypeError:
-            total = None
+        total = self._equal_rows(raw)[2]
         return None if total is None else partial(self._count, total, unit)
+
+    def _equal_rows(self, raw: Any) -> tuple[_Shape | None, Hashable, _Sum | None]:
+        """The shape of a row, its content, and the sum of the rows before it with this content; None for unknown."""
+        shape = _shape_of(tuple(raw)) if type(raw) is dict else None
+        if shape is None:
+            return None, None, None
+        content = shape.content(raw)
+        try:
+            return shape, content, self._validated.get(content)
+        except TypeError:  # a list or an object in the place of a text
+            return shape, None, None
 
     def add_opportunity(
         self,
