@@ -51,41 +51,63 @@ def mean_rank(scores: Array, negatives: Array) -> Array:
     return np.asarray(1 + above + 0.5 * ties, dtype=np.float64)
 
 
-def expected_calibration_error(probability: Array, label: Array, weight: Array, bins: int = 10) -> float:
-    """Weighted mean of |mean probability - mean label| over ``bins`` equal-width bins (Naeini et al., 2015).
+class ProbabilityBins:
+    """How far probabilities can be trusted, in equal-width bins.
 
-    nan if the weights sum to 0.
+    Rows may be added part by part. Only sums are kept, so memory does not grow with the number of rows.
+
+    Args:
+        bins: How many bins the range from 0 to 1 has.
     """
-    total = weight.sum()
-    if not total:
-        return float("nan")
-    bin_of = np.minimum((probability * bins).astype(int), bins - 1)
-    gap = np.bincount(bin_of, weights=weight * (probability - label), minlength=bins)
-    return float(np.abs(gap).sum() / total)
 
+    def __init__(self, bins: int = 10) -> None:
+        self._bins = bins
+        self._weighted = False
+        self._rows = np.zeros(bins, dtype=np.int64)
+        self._weight, self._square, self._predicted, self._observed, self._gap = np.zeros((5, bins))
 
-def reliability(
-    probability: Array, label: Array, bins: int = 10, weight: Array | None = None
-) -> list[dict[str, float]]:
-    """Mean probability, share of positives and number of rows of each non-empty bin of the calibration error.
+    def add(self, probability: Array, label: Array, weight: Array | None = None) -> ProbabilityBins:
+        """Add ``n`` probabilities, their labels (0 or 1) and what each row counts (1 if not given); returns itself."""
+        self._weighted |= weight is not None
+        own = np.ones(len(probability)) if weight is None else weight
+        bin_of = np.minimum((probability * self._bins).astype(int), self._bins - 1)
 
-    With weights, means and shares are weighted, and ``effective`` is how many rows of equal weight are worth as much
-    (Kish, 1965).
-    """
-    bin_of = np.minimum((probability * bins).astype(int), bins - 1)
-    found = []
-    for place in np.unique(bin_of):
-        rows = bin_of == place
-        own = np.ones(int(rows.sum())) if weight is None else weight[rows]
-        if not own.sum():
-            continue
-        one = {
-            "predicted": round(float(np.average(probability[rows], weights=own)), 6),
-            "observed": round(float(np.average(label[rows], weights=own)), 6),
-            "rows": len(own),
-        }
-        found.append(one if weight is None else {**one, "effective": round(float(own.sum() ** 2 / (own**2).sum()), 3)})
-    return found
+        def sums(values: Array) -> Array:
+            return np.asarray(np.bincount(bin_of, weights=values, minlength=self._bins), dtype=np.float64)
+
+        self._rows += np.bincount(bin_of, minlength=self._bins)
+        self._weight += sums(own)
+        self._square += sums(own**2)
+        self._predicted += sums(own * probability)
+        self._observed += sums(own * label)
+        self._gap += sums(own * (probability - label))
+        return self
+
+    def error(self) -> float:
+        """Expected calibration error: the weighted mean of |mean probability - mean label| (Naeini et al., 2015).
+
+        nan if the weights sum to 0.
+        """
+        total = self._weight.sum()
+        return float(np.abs(self._gap).sum() / total) if total else float("nan")
+
+    def reliability(self) -> list[dict[str, float]]:
+        """Mean probability, share of positives and number of rows of each bin that has rows with a weight.
+
+        If weights were given, means and shares are weighted, and ``effective`` is how many rows of equal weight are
+        worth as much (Kish, 1965).
+        """
+        found = []
+        for i in np.flatnonzero(self._weight):
+            one = {
+                "predicted": round(float(self._predicted[i] / self._weight[i]), 6),
+                "observed": round(float(self._observed[i] / self._weight[i]), 6),
+                "rows": int(self._rows[i]),
+            }
+            if self._weighted:
+                one["effective"] = round(float(self._weight[i] ** 2 / self._square[i]), 3)
+            found.append(one)
+        return found
 
 
 def precision_recall(positive: Array, negative: Array, points: int = 50) -> list[tuple[float, float]]:

@@ -18,14 +18,7 @@ from threadpoolctl import threadpool_limits
 
 from data_sources import PatternRow
 from training.judging.intervals import interval_of, interval_of_mean
-from training.judging.metrics import (
-    Array,
-    average_precision,
-    expected_calibration_error,
-    precision_recall,
-    reliability,
-    roc_auc,
-)
+from training.judging.metrics import Array, ProbabilityBins, average_precision, precision_recall, roc_auc
 from training.judging.splits import MIN_ENTITIES, assign_parts, count_parts, unit_digests
 from training.patterns.effects import effects_of
 from training.patterns.model import (
@@ -251,7 +244,7 @@ def evaluate_patterns(model: PatternModel, rows: Iterable[PatternRow], base_rate
             "base_rate": scores_of(np.full(len(table), base_rate), label),
             "confidence": scores_of(table.confidence, label),
         },
-        "reliability": reliability(probability, label.astype(np.float64)),
+        "reliability": ProbabilityBins().add(probability, label.astype(np.float64)).reliability(),
     }
 
 
@@ -298,7 +291,7 @@ def scores_of(probability: Array, label: Any) -> dict[str, float | None]:
         "brier": _number(float(np.square(probability - truth).mean())),
         "average_precision": _number(average_precision(positive, negative)),
         "roc_auc": _number(roc_auc(positive, negative)),
-        "ece": _number(expected_calibration_error(probability, truth, np.ones(len(truth)))),
+        "ece": _number(ProbabilityBins().add(probability, truth).error()),
     }
 
 

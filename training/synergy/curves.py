@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from training.judging.intervals import MIN_UNITS, interval_of_mean
-from training.judging.metrics import Array, mean_rank, precision_recall, reliability
-from training.synergy.evaluation import HomeScore, balanced_weights, intervals
+from training.judging.metrics import Array, mean_rank, precision_recall
+from training.synergy.evaluation import HomeScore, intervals, probability_bins
 
 
 def curves_of(scored: Sequence[HomeScore]) -> dict[str, Any]:
@@ -18,25 +18,20 @@ def curves_of(scored: Sequence[HomeScore]) -> dict[str, Any]:
     Returns:
         ``intervals``: the model and each baseline -> metric -> 95 % interval, and ``intervals_over``, what it is over:
         homes, or with fewer than ``MIN_UNITS`` of them the triggers, which only the model's MRR and Hits@10 have.
-        ``reliability``: as ``judging.metrics.reliability``, under the weights of the calibration. ``precision_recall``:
-        of the model against hard negatives, all homes together, and ``chance``, the precision of a guess.
+        ``reliability``: as ``judging.metrics.ProbabilityBins``, under the weights of the calibration.
+        ``precision_recall``: of the model against hard negatives, all homes together, and ``chance``, the precision of
+        a guess.
     """
     if len(scored) >= MIN_UNITS:
         over, found = "homes", {name: intervals([s.metrics[name] for s in scored]) for name in scored[0].metrics}
     else:
         over, found = "triggers", {"model": _over_triggers(scored)}
-    parts: list[tuple[Array, Array, Array]] = []
-    for one in scored:
-        compared = one.task.positive | one.task.negative
-        weights = balanced_weights(one.task)[compared]
-        parts.append((one.probability[compared], one.task.positive[compared].astype(np.float64), weights))
-    probability, label, weight = (np.concatenate(part) for part in zip(*parts, strict=True))
     positive = np.concatenate([s.probability[s.task.positive] for s in scored])
     hard = np.concatenate([s.probability[s.task.hard] for s in scored])
     return {
         "intervals": found,
         "intervals_over": over,
-        "reliability": reliability(probability, label, weight=weight),
+        "reliability": probability_bins(scored).reliability(),
         "precision_recall": precision_recall(positive, hard),
         "chance": round(len(positive) / max(1, len(positive) + len(hard)), 6),
     }

@@ -18,7 +18,7 @@ import numpy as np
 from torch import Tensor
 
 from training.judging.calibration import Calibration
-from training.judging.metrics import METRICS, Array, average_precision, expected_calibration_error, mean_rank, roc_auc
+from training.judging.metrics import METRICS, Array, ProbabilityBins, average_precision, mean_rank, roc_auc
 from training.runs.errors import TrainingError
 from training.synergy.encoded_home import EncodedHome
 from training.synergy.features import column
@@ -212,9 +212,7 @@ def score_home(task: RankingTask, scorer: HomeScorer, calibration: Calibration) 
 
 def macro_metrics(scored: Sequence[HomeScore]) -> dict[str, Any]:
     """Means over at least one home of the metrics of model and baselines, and the calibration error of the model."""
-    weighted = [_weighted(s.task, s.probability) for s in scored]
-    probability, label, weight = (np.concatenate(part) for part in zip(*weighted, strict=True))
-    error = expected_calibration_error(probability, label, weight)
+    error = probability_bins(scored).error()
     means = {name: _mean_of_homes([s.metrics[name] for s in scored]) for name in scored[0].metrics}
     tasks = [s.task for s in scored]
     return {
@@ -225,6 +223,14 @@ def macro_metrics(scored: Sequence[HomeScore]) -> dict[str, Any]:
         "triggers_left_out": sum(task.triggers_left_out for task in tasks),
         "pairs_not_ranked": sum(task.pairs_not_ranked for task in tasks),
     }
+
+
+def probability_bins(scored: Sequence[HomeScore]) -> ProbabilityBins:
+    """The model's probabilities of all homes in bins, under the weights of the calibration."""
+    bins = ProbabilityBins()
+    for score in scored:
+        bins.add(*_weighted(score.task, score.probability))
+    return bins
 
 
 def summarize_runs(runs: Sequence[Sequence[HomeScore]]) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.metrics import average_precision_score, roc_auc_score
 
-from training.judging.metrics import average_precision, expected_calibration_error, mean_rank, roc_auc
+from training.judging.metrics import ProbabilityBins, average_precision, mean_rank, roc_auc
 
 SCORES = st.lists(st.integers(-3, 3).map(float), min_size=1, max_size=30)
 
@@ -35,7 +35,23 @@ def test_a_tie_takes_the_mean_of_its_ranks() -> None:
 
 def test_calibration_error_is_the_weighted_gap_between_probability_and_rate() -> None:
     probability, label = np.array([0.95, 0.95, 0.15]), np.array([1.0, 0.0, 0.0])
-    even = expected_calibration_error(probability, label, np.ones(3))
-    assert even == pytest.approx((0.9 + 0.15) / 3)
-    assert expected_calibration_error(probability, label, np.array([1.0, 0.0, 0.0])) == pytest.approx(0.05)
-    assert expected_calibration_error(np.array([1.0, 0.0]), np.array([1.0, 0.0]), np.ones(2)) == 0.0
+    assert ProbabilityBins().add(probability, label).error() == pytest.approx((0.9 + 0.15) / 3)
+    assert ProbabilityBins().add(probability, label, np.array([1.0, 0.0, 0.0])).error() == pytest.approx(0.05)
+    assert ProbabilityBins().add(np.array([1.0, 0.0]), np.array([1.0, 0.0])).error() == 0.0
+    assert np.isnan(ProbabilityBins().error())
+
+
+def test_bins_that_are_filled_part_by_part_say_the_same() -> None:
+    rng = np.random.default_rng(0)
+    probability, weight = rng.random(1000), rng.random(1000)
+    label = (rng.random(1000) < probability).astype(float)
+    whole = ProbabilityBins().add(probability, label, weight)
+    parts = ProbabilityBins()
+    for rows in np.array_split(np.arange(1000), 7):
+        parts.add(probability[rows], label[rows], weight[rows])
+    assert parts.reliability() == whole.reliability()
+    assert parts.error() == pytest.approx(whole.error(), abs=1e-12)
+    first = probability < 0.1
+    assert whole.reliability()[0]["observed"] == pytest.approx(
+        np.average(label[first], weights=weight[first]), abs=1e-6
+    )

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from sklearn.dummy import DummyClassifier
 
 from data_sources import PATTERN_TYPES, PatternRow
-from training.judging.metrics import expected_calibration_error, reliability
+from training.judging.metrics import ProbabilityBins
 from training.patterns.audit import audit_patterns
 from training.patterns.model import CANDIDATES, PatternModel
 from training.patterns.report import plot_reliability, score_lines, verdict
@@ -109,7 +109,7 @@ def test_labels_without_any_signal_give_the_base_rate_which_beats_nothing() -> N
 def test_scores_are_calibrated(result: Any) -> None:
     rows = learnable(entities=200, seed=5)
     label = np.array([bool(row.genuine) for row in rows], dtype=np.float64)
-    error = expected_calibration_error(result.model.score(rows), label, np.ones(len(rows)))
+    error = ProbabilityBins().add(result.model.score(rows), label).error()
     assert error < 0.1
 
 
@@ -296,10 +296,11 @@ def test_rows_in_columns_are_the_rows_in_a_tenth_of_the_memory() -> None:
 
 def test_reliability_bins_say_where_the_calibration_error_comes_from() -> None:
     probability, label = np.array([0.05, 0.95, 1.0, 0.97]), np.array([1.0, 1.0, 1.0, 0.0])
-    bins = reliability(probability, label)
+    filled = ProbabilityBins().add(probability, label)
+    bins = filled.reliability()
     assert bins == [
         {"predicted": 0.05, "observed": 1.0, "rows": 1},
         {"predicted": pytest.approx(0.973333), "observed": pytest.approx(0.666667), "rows": 3},
     ]
     error = sum(place["rows"] * abs(place["predicted"] - place["observed"]) for place in bins) / 4
-    assert error == pytest.approx(expected_calibration_error(probability, label, np.ones(4)), abs=1e-5)
+    assert error == pytest.approx(filled.error(), abs=1e-5)

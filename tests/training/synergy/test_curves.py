@@ -10,7 +10,7 @@ import pytest
 from matplotlib.figure import Figure
 
 from training.judging.intervals import interval_of, interval_of_mean
-from training.judging.metrics import precision_recall, reliability
+from training.judging.metrics import ProbabilityBins, precision_recall
 from training.synergy import report
 from training.synergy.curves import curves_of
 from training.synergy.evaluation import HomeScore, RankingTask, rank
@@ -69,7 +69,7 @@ def test_precision_over_recall_ends_at_the_share_of_positives_where_nothing_is_t
 
 
 def test_weighted_bins_say_how_many_rows_they_are_worth() -> None:
-    (found,) = reliability(np.full(4, 0.55), np.array([1.0, 0, 0, 0]), weight=np.array([3.0, 1, 1, 1]))
+    (found,) = ProbabilityBins().add(np.full(4, 0.55), np.array([1.0, 0, 0, 0]), np.array([3.0, 1, 1, 1])).reliability()
     assert (found["observed"], found["rows"], found["effective"]) == (0.5, 4, 3.0)
 
 
