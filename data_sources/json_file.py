@@ -21,7 +21,7 @@ from data_sources.homes import CONFIDENCE_KEYS, HomeBuilder, read_home
 from data_sources.json_shapes import ShapeError, rows_within
 from data_sources.json_stream import CHUNK, EMPTY, Broken, JsonError, JsonReader, TooLargeError
 from data_sources.masking import without_secrets
-from data_sources.paths import same_file
+from data_sources.paths import is_folder, same_file
 from data_sources.records import (
     DEFAULT_HOME_ID,
     KINDS,
@@ -73,7 +73,7 @@ class JsonSource(DataSource):
     def reads(self, path: Path) -> bool:
         """Whether a file, whose path is resolved, is the source's, of whichever kind of records."""
         own = Path(self._path)
-        if self._path == STDIN or not os.path.isdir(own):  # noqa: PTH112 - of an absurd path it is false
+        if self._path == STDIN or not is_folder(own):
             return self._path != STDIN and same_file(path, own.resolve())
         return any(same_file(path, (own / f"{kind}_data{ending}").resolve()) for kind in KINDS for ending in ENDINGS)
 

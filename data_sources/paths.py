@@ -1,14 +1,31 @@
-"""What a path is, said without an error where it can be none."""
+"""What a path is, said without an error where it can be none, such as an address that is too long for a path."""
 
 from __future__ import annotations
 
 import os
 from pathlib import Path
 
+# os.path answers False where Path.exists, Path.is_file and Path.is_dir raise OSError.
+
+
+def is_there(path: str | os.PathLike[str]) -> bool:
+    """Whether anything is there."""
+    return os.path.exists(path)  # noqa: PTH110
+
 
 def is_file(path: str | os.PathLike[str]) -> bool:
-    """Whether a file is there. A path that is too long, on which ``Path.is_file`` fails, leads to none."""
+    """Whether a file is there."""
     return os.path.isfile(path)  # noqa: PTH113
+
+
+def is_folder(path: str | os.PathLike[str]) -> bool:
+    """Whether a folder is there."""
+    return os.path.isdir(path)  # noqa: PTH112
+
+
+def is_special(path: str | os.PathLike[str]) -> bool:
+    """Whether a device, a pipe or a socket is there."""
+    return is_there(path) and not is_file(path) and not is_folder(path)
 
 
 def same_file(one: Path, other: Path) -> bool:

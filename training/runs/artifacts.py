@@ -30,7 +30,7 @@ from types import MappingProxyType
 from typing import Any
 
 from data_sources import DataSource
-from data_sources.paths import same_file
+from data_sources.paths import is_special, is_there, same_file
 from training.runs.errors import ArtifactError, MixedFilesError, wrap_read_errors
 from training.runs.locks import FOLDER_SECONDS, HeldError, file_lock, folder_lock
 from training.runs.wording import one_line
@@ -261,7 +261,7 @@ def check_paths_differ(
             continue
         place, name = Path(path).resolve(), what.replace("_", " ")
         link = Path(path).parent.resolve() / Path(path).name  # a link itself may lie among what is read
-        is_read = source is not None and os.path.exists(place) and any(map(source.reads, {place, link}))  # noqa: PTH110
+        is_read = source is not None and is_there(place) and any(map(source.reads, {place, link}))
         taken = "data" if is_read else next((other for one, other in seen if same_file(place, one)), None)
         if taken is not None:
             raise ArtifactError(f"{path}: is both the {taken} and the {name}; give another path to one of them")
@@ -313,14 +313,6 @@ def discard_tree(path: Path, beside: Path) -> None:
     if os.path.lexists(path):
         doomed = path.with_name(f".{beside.name}.{STAGING}-{secrets.token_hex(4)}")
         remove_tree(owned(path, beside.parent).rename(doomed), beside.parent)
-
-
-def is_special(path: Path) -> bool:
-    """Whether a device, a pipe or a socket is there."""
-    try:
-        return path.exists() and not path.is_file() and not path.is_dir()
-    except (OSError, ValueError):  # no path: an address, say, that is too long
-        return False
 
 
 def _followed(path: Path) -> Path:

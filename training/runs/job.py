@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any, ClassVar, Generic, Protocol, TypeVar
 
 from data_sources import HOME_ASSISTANT, WHOLE, DataSource, KindName, Shard, expand_variable, open_source
-from data_sources.paths import is_file
-from training.runs.artifacts import is_special, training_of
+from data_sources.paths import is_file, is_special
+from training.runs.artifacts import training_of
 from training.runs.summary import TrainingSummary
 
 STDIN = "-"

@@ -15,11 +15,11 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from data_sources import DataSource, DataSourceError
+from data_sources.paths import is_special
 from training.runs.artifacts import (
     card_path,
     check_output,
     check_paths_differ,
-    is_special,
     metadata_path,
     page_path,
     to_json,

@@ -25,6 +25,7 @@ from typing import Any
 import yaml
 
 from data_sources import Home
+from data_sources.paths import is_folder
 from home_assistant.automation_file import UnpublishableError
 from home_assistant.automation_schema import check_automation
 from home_assistant.automation_yaml import WHOLE_FILE, AutomationError, TaggedScalar, parse_yaml
@@ -140,7 +141,7 @@ class ConfigurationFolder:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        if not os.path.isdir(folder):  # noqa: PTH112 - of an absurd path it is false
+        if not is_folder(folder):
             raise TrainingError(f"{folder}: is no folder; --install takes the folder with {CONFIGURATION}")
         if not os.path.lexists(folder / CONFIGURATION):
             raise TrainingError(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 import sys
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
@@ -12,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from data_sources import DataSource, Home
-from data_sources.paths import is_file
+from data_sources.paths import is_file, is_there
 from home_assistant.automation_file import UnpublishableError
 from home_assistant.configuration import CONFIGURATION
 from training.runs import artifacts
@@ -145,7 +144,7 @@ def _check_output(output: Path, source: DataSource, kept: Mapping[str, Path | st
 
 def _why_none_of_own(path: Path, source: DataSource) -> str:
     """Why the model at the usual path is none of this user's own; empty where it may be."""
-    if not os.path.exists(path):  # noqa: PTH110 - of an absurd path it is false
+    if not is_there(path):
         return f"{path} is not there"
     return f"{path} was trained on the shipped sample" if origin_of(path).stands_for_another(source) else ""
 
