@@ -50,7 +50,7 @@ def main(
 
     Epochs are chosen on validation homes inside the training part, which the test homes never touch.
     """
-    from training.runs.artifacts import to_json
+    from training.runs.files import to_json
     from training.synergy.evaluation import HomeScore, summarize_runs
     from training.synergy.name_encoders import SENTENCES, WORDS, encoder_of
     from training.synergy.report import evaluation_lines

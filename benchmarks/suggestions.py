@@ -45,7 +45,7 @@ def main(
     data: Path, folds: int, seeds: int, draws: int, known: float, epochs: int | None, jobs: int, report: Path | None
 ) -> None:
     """Suggest automations for every home of DATA from models that never saw it, and count what was hidden."""
-    from training.runs.artifacts import to_json
+    from training.runs.files import to_json
     from training.synergy.evaluation import intervals
 
     tasks = [Fold(data, seed, fold, folds, epochs=epochs) for seed in range(seeds) for fold in range(folds)]

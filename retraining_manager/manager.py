@@ -30,12 +30,14 @@ from retraining_manager.registry import SUMMARY_FILE, VERDICT_FILE, Aliases, Reg
 from retraining_manager.settings import RetrainingOptions
 from retraining_manager.sufficiency import RowThresholds, Sufficiency, SufficiencyChecker, assess, count
 from retraining_manager.summaries import ModelSummary, SummaryFolder, read_training_summary
-from training.runs.artifacts import RUN_FILE, metadata_path, read_json, to_json, write_atomically
+from training.runs.artifacts import RUN_FILE, metadata_path
 from training.runs.comparison import COMPARISON_VARIABLE, Comparison, ComparisonRequest, ModelScores
 from training.runs.errors import ArtifactError, TrainingError
+from training.runs.files import read_json, to_json
 from training.runs.job import SourceChoice
 from training.runs.process import failure_line
 from training.runs.progress import Progress
+from training.runs.publishing import write_atomically
 from training.runs.settings import variables
 from training.runs.wording import utc_now
 

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from retraining_manager.errors import BusyError, RegistryError, wrap_registry_errors
-from training.runs.artifacts import read_json, to_json
+from training.runs.files import read_json, to_json
 from training.runs.locks import HeldError, file_lock, holder_state, process_identity
 
 MOVE_SECONDS = 120.0  # a move takes milliseconds, or as long as what is taken in takes to copy

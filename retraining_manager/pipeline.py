@@ -13,8 +13,9 @@ from retraining_manager.manager import RetrainingManager
 from retraining_manager.models import SPECS
 from retraining_manager.page import past_of, render_page
 from retraining_manager.summaries import ModelSummary
-from training.runs.artifacts import to_json, write_atomically
+from training.runs.files import to_json
 from training.runs.locks import user_at_host
+from training.runs.publishing import write_atomically
 from training.runs.wording import utc_now
 
 log = logging.getLogger(__name__)

@@ -8,7 +8,10 @@ from pathlib import Path
 
 from retraining_manager.errors import RegistryError
 from retraining_manager.models import Artifact
-from training.runs.artifacts import RUN_FILE, flush_folder, link_target, replace_link, sha256_of, write_atomically
+from training.runs.artifacts import RUN_FILE
+from training.runs.files import flush_folder, sha256_of
+from training.runs.folders import link_target, replace_link
+from training.runs.publishing import write_atomically
 
 RUN_FILES = (RUN_FILE, "adapter_config.json", "config.json")  # one of them is in every run directory
 

@@ -34,26 +34,12 @@ from retraining_manager.gate import Verdict
 from retraining_manager.model_locks import MoveLock, RunLock
 from retraining_manager.models import Artifact
 from retraining_manager.production import ProductionPaths
-from training.runs.artifacts import (
-    REGISTRY_LINK,
-    RUN_FILE,
-    RUN_PAGE,
-    flush_folder,
-    interrupted_publication,
-    is_described,
-    make_link,
-    owned,
-    publish_folder,
-    read_json_lines,
-    recovered,
-    remove_tree,
-    replace_link,
-    sha256_of,
-    to_json,
-    write_durably,
-)
+from training.runs.artifacts import REGISTRY_LINK, RUN_FILE, RUN_PAGE, is_described
 from training.runs.errors import ArtifactError, wrap_read_errors
+from training.runs.files import flush_folder, read_json_lines, sha256_of, to_json, write_durably
+from training.runs.folders import make_link, owned, publish_folder, remove_tree, replace_link
 from training.runs.locks import user_at_host
+from training.runs.publishing import interrupted_publication, recovered
 from training.runs.wording import one_line, utc_now
 
 log = logging.getLogger(__name__)

@@ -13,7 +13,8 @@ from pydantic import Field, ValidationError
 
 from retraining_manager.models import ModelSpec
 from retraining_manager.runner import Outcome
-from training.runs.artifacts import read_json_lines, to_json, write_atomically
+from training.runs.files import read_json_lines, to_json
+from training.runs.publishing import write_atomically
 from training.runs.summary import Status, TrainingSummary
 from training.runs.wording import utc_now
 

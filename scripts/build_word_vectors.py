@@ -107,8 +107,8 @@ def build(kept: int, dimensions: int, output: Path | None) -> None:
     import numpy as np
     from safetensors.numpy import save
 
-    from training.runs.artifacts import wrap_write_errors
     from training.runs.errors import TrainingError
+    from training.runs.files import wrap_write_errors
     from training.synergy.name_encoders import INSTALL, SENTENCES, TABLE, encoder_of, sentence_vocabulary
 
     read = encoder_of(SENTENCES)

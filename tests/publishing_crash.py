@@ -17,6 +17,7 @@ from typing import Any
 from registry_crash import MEMORY, killed_before
 
 from training.runs import artifacts
+from training.runs.errors import ArtifactError
 
 NAME, PLOT = "m.pth", "m_training.png"
 
@@ -35,7 +36,7 @@ def publish_where_the_last_rename_is_refused(root: Path) -> None:
         return real(path, target)
 
     Path.replace = replace  # type: ignore[method-assign,assignment] - in the child that will end
-    with suppress(artifacts.ArtifactError):
+    with suppress(ArtifactError):
         publish(root, "new")
 
 

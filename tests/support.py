@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+import pytest
 from click.testing import CliRunner
 
 from data_sources import Home, HomeBuilder, LoadReport
@@ -68,6 +69,22 @@ def call_process(
         env=environment(**(env or {})),
         **options,
     )
+
+
+DISK_FULL = OSError(28, "No space left on device")
+
+
+def failing_flush(monkeypatch: pytest.MonkeyPatch, at: int, error: BaseException) -> None:
+    """The disk fails at the ``at``-th flush from now on."""
+    calls = iter(range(100))
+    real = os.fsync
+
+    def fsync(descriptor: int) -> None:
+        if next(calls) == at:
+            raise error
+        real(descriptor)
+
+    monkeypatch.setattr(os, "fsync", fsync)
 
 
 def row(trigger: str, action: str, confidence: float = 0.8, **extra: Any) -> dict[str, Any]:

@@ -42,9 +42,10 @@ from retraining_manager.settings import read_settings
 from retraining_manager.summaries import SummaryFolder, read_training_summary
 from training.automations.linear import from_linear, to_linear
 from training.compare import read_rows as read_evaluation_rows
-from training.runs.artifacts import metadata_path, publish, to_json
+from training.runs.artifacts import metadata_path, publish
 from training.runs.artifacts import verify as verify_files
 from training.runs.errors import TrainingError
+from training.runs.files import to_json
 from training.runs.settings import read_config
 from training.synergy.config import SynergyConfig
 

@@ -19,12 +19,13 @@ import click
 
 from data_sources import DataSource
 from training.judging.comparison import Comparer, EvaluationRows
-from training.runs.artifacts import check_paths_differ, to_json, write_output
 from training.runs.comparison import Comparison
 from training.runs.errors import TrainingError, wrap_read_errors
+from training.runs.files import to_json
 from training.runs.job import SourceChoice
 from training.runs.models import MODELS
 from training.runs.options import source_options, verbose_option
+from training.runs.outputs import check_paths_differ, write_output
 from training.runs.process import check_address_space
 from training.runs.progress import Progress
 from training.runs.streams import Program

@@ -31,8 +31,8 @@ from data_sources import (
 from data_sources.json_file import JsonSource
 from data_sources.production import ProductionSource
 from data_sources.sql import SqlSource
-from training.runs.artifacts import check_paths_differ
 from training.runs.errors import ArtifactError
+from training.runs.outputs import check_paths_differ
 
 Write = Callable[[str, Any], Path]
 ROWS = [row("light.a", "light.b"), row("light.b", "switch.c", 0.5)]

@@ -30,8 +30,8 @@ from training.automations.home_index import HomeIndex
 from training.automations.linear import from_linear, to_linear
 from training.automations.ranking import Asked, StructureRanker
 from training.automations.reading import read_request
-from training.runs.artifacts import link_target
 from training.runs.errors import wrap_read_errors
+from training.runs.folders import link_target
 from training.text.backbone import TextPair
 from training.text.model import Suggester
 

@@ -16,20 +16,14 @@ from typing import Any, NoReturn
 
 from data_sources import DataSource, DataSourceError
 from data_sources.paths import is_special
-from training.runs.artifacts import (
-    card_path,
-    check_output,
-    check_paths_differ,
-    metadata_path,
-    page_path,
-    to_json,
-    write_output,
-)
+from training.runs.artifacts import card_path, metadata_path, page_path
 from training.runs.comparison import COMPARISON_VARIABLE, ComparisonRequest
 from training.runs.distributed import all_do, first_says, is_first
 from training.runs.errors import ArtifactError, TrainingError
+from training.runs.files import to_json
 from training.runs.job import SourceChoice, TrainingJob
 from training.runs.models import MODELS
+from training.runs.outputs import check_output, check_paths_differ, write_output
 from training.runs.process import PARENT, Stopped, check_address_space, execute, failure_line
 from training.runs.progress import Progress
 from training.runs.summary import Status, TrainingSummary

@@ -32,9 +32,10 @@ from home_assistant.automation_yaml import WHOLE_FILE, AutomationError, TaggedSc
 from home_assistant.configuration import CONFIGURATION, CONTAINER_PATHS, read_configuration
 from home_assistant.installation import Installation
 from home_assistant.registries import STORAGE, RegistryError, read_registries
-from training.runs import artifacts
 from training.runs.errors import TrainingError
+from training.runs.files import flush_folder, wrap_write_errors, write_durably
 from training.runs.locks import FOLDER_SECONDS, HeldError, folder_lock
+from training.runs.publishing import check_writable
 from training.runs.wording import many
 from training.suggestions.ranking import HomeProposals, with_distinct_aliases
 from training.suggestions.writing import is_written_here, published_yaml
@@ -227,7 +228,7 @@ class ConfigurationFolder:
         return path
 
     def _check_writable(self, path: Path) -> None:
-        artifacts.check_writable(path)
+        check_writable(path)
         if path.exists() and (not path.stat().st_mode & 0o222 or not os.access(path, os.W_OK)):
             raise TrainingError(f"{path}: is read-only; make it writable (chmod u+w), or add the line yourself")
 
@@ -354,7 +355,7 @@ def _backup(path: Path) -> Path:
     stamp = time.strftime("%Y%m%d-%H%M%S")
     for number in count(1):
         copy = path.with_name(f"{path.name}.before-{stamp}" + (f"-{number}" if number > 1 else ""))
-        with artifacts.wrap_write_errors(copy):
+        with wrap_write_errors(copy):
             try:
                 with copy.open("xb") as file, path.open("rb") as source:
                     shutil.copyfileobj(source, file)
@@ -369,17 +370,17 @@ def _backup(path: Path) -> Path:
 
 def _write(path: Path, content: bytes) -> None:
     """Replace a file as a whole; owner and mode of one that was there stay."""
-    with artifacts.wrap_write_errors(path):
+    with wrap_write_errors(path):
         handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
         os.close(handle)
         staged = Path(name)
         try:
-            artifacts.write_durably(staged, content)
+            write_durably(staged, content)
             _take_after(staged, path if path.exists() else path.with_name(CONFIGURATION))
             staged.replace(path)
         finally:
             staged.unlink(missing_ok=True)
-        artifacts.flush_folder(path.parent)
+        flush_folder(path.parent)
 
 
 def _put_back(path: Path, backup: Path | None) -> None:

@@ -14,9 +14,10 @@ from data_sources import DataSource, Home
 from data_sources.paths import is_file, is_there
 from home_assistant.automation_file import UnpublishableError
 from home_assistant.configuration import CONFIGURATION
-from training.runs import artifacts
 from training.runs.errors import ArtifactError, TrainingError
+from training.runs.files import to_json
 from training.runs.job import SourceChoice
+from training.runs.outputs import check_output, check_paths_differ, write_output
 from training.runs.process import check_address_space
 from training.runs.progress import Progress, print_result
 from training.runs.run import log_source
@@ -52,13 +53,13 @@ def _suggest(source: SourceChoice, options: SuggestOptions) -> None:
     path, output = options.model_path, options.output
     for file in (output, options.html):
         if file is not None:
-            artifacts.check_output(file)
+            check_output(file)
     memory = Memory(options)
     configuration = ConfigurationFolder(options.install) if options.install is not None else None
     opened = source.open(Home.kind)
     kept = {"data": source.path, "model": path}
-    artifacts.check_paths_differ(kept=kept, output=output, html=options.html, feedback=memory.path)
-    artifacts.check_paths_differ(opened, html=options.html, feedback=memory.path)
+    check_paths_differ(kept=kept, output=output, html=options.html, feedback=memory.path)
+    check_paths_differ(opened, html=options.html, feedback=memory.path)
     kept = {**kept, "html": options.html, "feedback": memory.path}
     if output is not None:
         _check_output(output, opened, kept)
@@ -84,7 +85,7 @@ def _suggest(source: SourceChoice, options: SuggestOptions) -> None:
     for file in outputs:
         _check_output(file, opened, kept)
     if options.html is not None:
-        artifacts.write_output(options.html, page_of(found, evidence, memory.path))
+        write_output(options.html, page_of(found, evidence, memory.path))
     if configuration is not None:
         _install(found, configuration)
     elif output is None and options.html is None:
@@ -110,11 +111,11 @@ def _outputs(output: Path | None, found: Sequence[HomeProposals]) -> list[Path]:
 
 def _write(found: Sequence[HomeProposals], outputs: Sequence[Path]) -> None:
     if [file.suffix for file in outputs] == [".json"]:
-        artifacts.write_output(outputs[0], artifacts.to_json({home.home_id: to_dict(home) for home in found}))
+        write_output(outputs[0], to_json({home.home_id: to_dict(home) for home in found}))
         return
     texts = [_published(home) for home in found] if outputs else []  # all before the first file is replaced
     for file, text in zip(outputs, texts, strict=True):
-        artifacts.write_output(file, text.encode("utf-8"))
+        write_output(file, text.encode("utf-8"))
 
 
 def _published(home: HomeProposals, *, ascii_only: bool = False) -> str:
@@ -130,7 +131,7 @@ def _check_output(output: Path, source: DataSource, kept: Mapping[str, Path | st
     Suggestions of before are replaced wherever they lie.
     """
     if is_file(output) and is_written_here(output):
-        artifacts.check_paths_differ(kept=kept, output=output)
+        check_paths_differ(kept=kept, output=output)
         return
     real = output.resolve()
     inside = any(is_file(folder / CONFIGURATION) for folder in real.parents)
@@ -139,7 +140,7 @@ def _check_output(output: Path, source: DataSource, kept: Mapping[str, Path | st
             f"{output}: is a file of a Home Assistant configuration that this command did not write; give --output "
             "another name"
         )
-    artifacts.check_paths_differ(source, kept=kept, output=output)
+    check_paths_differ(source, kept=kept, output=output)
 
 
 def _why_none_of_own(path: Path, source: DataSource) -> str:

@@ -6,8 +6,8 @@ import logging
 from pathlib import Path
 
 from data_sources import Home
-from training.runs import artifacts
 from training.runs.errors import ArtifactError
+from training.runs.outputs import check_output
 from training.suggestions.config import FILE_NAME, SuggestOptions
 from training.suggestions.home_view import automated_pairs
 from training.suggestions.ranking import HomeProposals
@@ -45,7 +45,7 @@ class Memory:
         if self.feedback.trouble is not None:
             log.warning("Note: %s", self.feedback.trouble)
         if self._is_named and not self.path.exists():
-            artifacts.check_output(self.path)
+            check_output(self.path)
 
     def recognize(self, home: Home) -> None:
         """Take what was shown or accepted before, and is automated now, as accepted for good."""

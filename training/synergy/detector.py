@@ -31,8 +31,9 @@ from data_sources import (
 )
 from data_sources.records import R
 from home_assistant.domains import READ_ONLY_DOMAINS
-from training.runs.artifacts import metadata_path, publish, read_json
+from training.runs.artifacts import metadata_path, publish
 from training.runs.errors import ModelFileError, TrainingError
+from training.runs.files import read_json
 from training.runs.job import SourceChoice
 from training.runs.run import Training
 from training.runs.settings import read_config

@@ -30,8 +30,8 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from data_sources import Home, Synergy, single_line
 from home_assistant.entity_id import is_entity_id, normalized_entity_id
-from training.runs.artifacts import flush_folder, wrap_write_errors
 from training.runs.errors import ArtifactError, TrainingError, wrap_read_errors
+from training.runs.files import flush_folder, wrap_write_errors
 from training.runs.locks import HeldError, hold, user_at_host
 from training.runs.wording import utc_now
 

@@ -13,9 +13,11 @@ from training.judging.same_units import listed
 from training.runs import artifacts
 from training.runs.distributed import all_do, all_say, first_hears, process_number, world_size
 from training.runs.errors import ModelFileError, TrainingError
+from training.runs.files import to_json
 from training.runs.job import Published, SourceChoice, Trained, TrainingJob
 from training.runs.memory import default_room, give_back_freed
 from training.runs.model_card import model_card
+from training.runs.outputs import check_output, check_paths_differ, write_output
 from training.runs.process import check_address_space
 from training.runs.progress import Progress
 from training.runs.run import described_source, log_source, provenance
@@ -279,10 +281,10 @@ def evaluate(source: SourceChoice, options: EvaluationOptions) -> None:
     from training.synergy.model import SynergyModel
 
     if options.output is not None:
-        artifacts.check_output(options.output)
+        check_output(options.output)
     opened = source.open(Home.kind)
     kept = {"data": source.path, "model": options.model_path}
-    artifacts.check_paths_differ(opened, kept=kept, output=options.output)
+    check_paths_differ(opened, kept=kept, output=options.output)
     model = SynergyModel.load(options.model_path, sentences=not options.no_names)
     log.info("Model: %s, trained %s", options.model_path, origin_of(options.model_path, model.provenance))
     with Progress("Reading", unit="row", counted=lambda: sum(opened.report.read.values())):
@@ -324,7 +326,7 @@ def evaluate(source: SourceChoice, options: EvaluationOptions) -> None:
             "names": None if model.encoder is None else model.encoder.kind,
             **settings,
         }
-        artifacts.write_output(options.output, artifacts.to_json(content))
+        write_output(options.output, to_json(content))
         log.info("Saved: %s", options.output)
 
 

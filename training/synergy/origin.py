@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from data_sources import DataSource, DataSourceError, Home, is_sample, open_source, sample_directory
-from training.runs.artifacts import metadata_path, read_json, verify
+from training.runs.artifacts import metadata_path, verify
 from training.runs.errors import ArtifactError
+from training.runs.files import read_json
 from training.runs.wording import many
 from training.synergy.audit import fingerprint
 from training.synergy.config import FORMAT_VERSION

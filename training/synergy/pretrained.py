@@ -20,8 +20,8 @@ from safetensors.torch import save as save_tensors
 from torch import Tensor
 
 from training.judging.calibration import Calibration
-from training.runs.artifacts import recovered, write_atomically
 from training.runs.errors import ArtifactError, ModelFileError, wrap_read_errors
+from training.runs.publishing import recovered, write_atomically
 from training.synergy.config import SynergyConfig
 from training.synergy.features import FEATURES
 from training.synergy.network import network_of

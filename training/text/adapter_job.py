@@ -17,27 +17,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from data_sources import DataSource
-from training.runs.artifacts import (
-    RUN_FILE,
-    RUN_PAGE,
-    check_writable,
-    discard_tree,
-    link_target,
-    move_link,
-    owned,
-    publish_folder,
-    recovered,
-    remove_tree,
-    replace_link,
-    to_json,
-    wrap_write_errors,
-    write_atomically,
-)
+from training.runs.artifacts import RUN_FILE, RUN_PAGE
 from training.runs.distributed import first_says, is_first
 from training.runs.errors import ArtifactError, TrainingError, wrap_read_errors
+from training.runs.files import to_json, wrap_write_errors
+from training.runs.folders import discard_tree, link_target, owned, publish_folder, remove_tree, replace_link
 from training.runs.job import Published, SourceChoice, Trained, TrainingJob
 from training.runs.locks import HeldError, hold
 from training.runs.model_card import model_card
+from training.runs.publishing import check_writable, move_link, recovered, write_atomically
 from training.runs.run import versions
 from training.runs.settings import flag_of, read_config
 from training.runs.summary import TrainingSummary

@@ -14,8 +14,9 @@ import torch
 from peft import PeftModel
 
 from training.judging.intervals import SAMPLES, interval_of_mean
-from training.runs.artifacts import RUN_FILE, link_target
+from training.runs.artifacts import RUN_FILE
 from training.runs.errors import wrap_read_errors
+from training.runs.folders import link_target
 from training.runs.progress import Progress
 from training.text.backbone import BASE_FOLDER, TextPair, encode, load_base, peft_warnings_ignored
 from training.text.config import SCRATCH, AdapterConfig

@@ -27,9 +27,10 @@ from peft.utils.save_and_load import load_peft_weights
 
 from data_sources import normalized_query
 from training.judging.splits import PARTS, Part, unit_digests
-from training.runs.artifacts import RUN_FILE, publish_folder, remove_tree
+from training.runs.artifacts import RUN_FILE
 from training.runs.distributed import first_says, is_first, world_size
 from training.runs.errors import ArtifactError, TrainingError, wrap_read_errors
+from training.runs.folders import publish_folder, remove_tree
 from training.runs.memory import available_bytes
 from training.runs.run import versions
 from training.runs.wording import one_line

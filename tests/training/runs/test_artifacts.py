@@ -9,9 +9,11 @@ import stat
 from pathlib import Path
 
 import pytest
+from support import DISK_FULL, failing_flush
 
 from training.runs import artifacts
-from training.runs.errors import ArtifactError, ModelFileError, wrap_read_errors
+from training.runs.errors import ArtifactError
+from training.runs.folders import publish_folder
 
 
 def listing(folder: Path) -> dict[str, bytes]:
@@ -45,28 +47,12 @@ def test_a_changed_or_missing_file_is_found(published: Path) -> None:
         artifacts.verify(published)
 
 
-def failing(monkeypatch: pytest.MonkeyPatch, at: int, error: BaseException) -> None:
-    """The disk fails at the ``at``-th flush from now on."""
-    calls = iter(range(100))
-    real = os.fsync
-
-    def fsync(descriptor: int) -> None:
-        if next(calls) == at:
-            raise error
-        real(descriptor)
-
-    monkeypatch.setattr(os, "fsync", fsync)
-
-
-FULL = OSError(28, "No space left on device")
-
-
 @pytest.mark.parametrize("at", [0, 1, 2])
 def test_a_failure_while_staging_leaves_the_old_files(
     published: Path, monkeypatch: pytest.MonkeyPatch, at: int
 ) -> None:
     before = listing(published.parent)
-    failing(monkeypatch, at, FULL)
+    failing_flush(monkeypatch, at, DISK_FULL)
     with pytest.raises(ArtifactError, match=r"No space left on device.*nothing that was there has changed"):
         artifacts.publish(published, b"new", {"n": 2}, {"m_training.png": b"new plot"})
     assert listing(published.parent) == before
@@ -75,7 +61,7 @@ def test_a_failure_while_staging_leaves_the_old_files(
 
 def test_an_interrupt_while_staging_leaves_the_old_files(published: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     before = listing(published.parent)
-    failing(monkeypatch, 1, KeyboardInterrupt())
+    failing_flush(monkeypatch, 1, KeyboardInterrupt())
     with pytest.raises(KeyboardInterrupt):
         artifacts.publish(published, b"new", {}, {})
     assert listing(published.parent) == before
@@ -103,95 +89,6 @@ def test_the_metadata_is_replaced_last(published: Path, monkeypatch: pytest.Monk
     assert order == ["m_training.png", "m.pth", "m_metadata.json"]
 
 
-@pytest.mark.parametrize(
-    ("error", "told"),
-    [
-        (EOFError(), "it is empty or cut off"),
-        (KeyError(101), "KeyError: 101"),
-        (
-            RuntimeError("Weights only load failed. Re-running `torch.load` with `weights_only` set to `False` will"),
-            "it holds more than weights, or is no file of PyTorch",
-        ),
-    ],
-)
-def test_why_a_file_cannot_be_read_is_told_in_words_without_unsafe_advice(error: Exception, told: str) -> None:
-    with pytest.raises(ModelFileError) as raised, wrap_read_errors("m.pth", "cannot be read", "train it again"):
-        raise error
-    assert str(raised.value) == f"m.pth: cannot be read ({told}); train it again"
-
-
-def test_a_place_that_cannot_be_written_is_found_before_training(tmp_path: Path) -> None:
-    (tmp_path / "file").write_text("x")
-    with pytest.raises(ArtifactError, match="cannot be written"):
-        artifacts.check_writable(tmp_path / "file" / "m.pth")
-    with pytest.raises(ArtifactError, match="is a folder"):
-        artifacts.check_writable(tmp_path)
-    artifacts.check_writable(tmp_path / "new" / "deeper" / "m.pth")
-    assert not list((tmp_path / "new" / "deeper").iterdir())
-
-
-def test_a_single_file_is_written_whole_or_not_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    path = tmp_path / "s.json"
-    artifacts.write_atomically(path, artifacts.to_json({"a": 1}))
-    assert json.loads(path.read_text()) == {"a": 1}
-    failing(monkeypatch, 0, FULL)
-    with pytest.raises(ArtifactError):
-        artifacts.write_atomically(path, b"new")
-    assert [p.name for p in tmp_path.iterdir()] == ["s.json"]
-    assert json.loads(path.read_text()) == {"a": 1}
-
-
-def test_a_file_and_the_one_that_describes_it_are_written_together(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    path = tmp_path / "b.safetensors"
-    artifacts.write_atomically(path, b"old", {"b.json": b"of old"})
-    failing(monkeypatch, 1, FULL)
-    with pytest.raises(ArtifactError, match=r"b\.safetensors: cannot be written"):
-        artifacts.write_atomically(path, b"new", {"b.json": b"of new"})
-    assert listing(tmp_path) == {"b.safetensors": b"old", "b.json": b"of old"}
-
-
-def test_a_folder_is_named_when_it_is_whole_and_nobody_writes_a_read_only_one(tmp_path: Path) -> None:
-    for name in ("open", "sealed"):
-        staged = tmp_path / f".{name}"
-        (staged / "sub").mkdir(parents=True, mode=0o700)
-        (staged / "sub" / "file").touch(mode=0o600)
-        artifacts.publish_folder(staged, tmp_path / name, read_only=name == "sealed")
-    modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in (tmp_path / "sealed").rglob("*")}
-    assert modes == {"sub": 0o755, "file": 0o444}
-    (tmp_path / "ordinary").touch()
-    assert (tmp_path / "open" / "sub" / "file").stat().st_mode == (tmp_path / "ordinary").stat().st_mode
-
-
-def test_a_folder_that_cannot_be_flushed_gets_no_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / ".staged").mkdir()
-    (tmp_path / ".staged" / "file").touch()
-    failing(monkeypatch, 1, FULL)
-    with pytest.raises(ArtifactError, match="run_1: cannot be written"):
-        artifacts.publish_folder(tmp_path / ".staged", tmp_path / "run_1")
-    assert not (tmp_path / "run_1").exists()
-
-
-def test_numbers_that_json_cannot_hold_are_refused() -> None:
-    with pytest.raises(ValueError, match="JSON"):
-        artifacts.to_json({"x": float("nan")})
-
-
-def test_a_folder_is_removed_only_where_it_lies_inside_its_owner(tmp_path: Path) -> None:
-    owner, victim = tmp_path / "own", tmp_path / "precious"
-    (owner / "work").mkdir(parents=True)
-    (victim / "inside").mkdir(parents=True)
-    (owner / "link").symlink_to(victim)
-    for path in (owner / "link", owner / "link" / "inside", owner / ".." / "precious", owner, victim):
-        with pytest.raises(ArtifactError, match="nothing is removed or written"):
-            artifacts.remove_tree(path, owner)
-    assert (victim / "inside").is_dir()
-    artifacts.remove_tree(owner / "no such folder", owner)
-    artifacts.remove_tree(owner / "work", owner)
-    assert not (owner / "work").exists()
-
-
 @pytest.mark.parametrize("code", [errno.EINVAL, errno.EPERM, errno.ENOTSUP])
 def test_a_file_system_that_flushes_no_folder_and_knows_no_modes_takes_a_model_all_the_same(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: int
@@ -214,7 +111,7 @@ def test_a_file_system_that_flushes_no_folder_and_knows_no_modes_takes_a_model_a
     assert set(published["files"]) == {"m.pth"}
     staged.mkdir()
     (staged / "x").write_text("x")
-    artifacts.publish_folder(staged, tmp_path / "run", read_only=True)
+    publish_folder(staged, tmp_path / "run", read_only=True)
     assert (tmp_path / "run" / "x").read_text() == "x"
 
 
@@ -257,28 +154,6 @@ def test_where_even_putting_back_fails_the_message_says_what_stands_where(
     assert (tmp_path / "m.pth").read_bytes() == b"old"
     with pytest.raises(ArtifactError, match=r"m\.png: is not the file"):
         artifacts.verify(tmp_path / "m.pth")
-
-
-def test_a_result_goes_through_a_link_and_into_a_device_or_a_pipe(tmp_path: Path) -> None:
-    (tmp_path / "real.json").write_text("old")
-    (tmp_path / "link.json").symlink_to("real.json")
-    artifacts.check_output(tmp_path / "link.json")
-    artifacts.write_output(tmp_path / "link.json", b"new")
-    assert (tmp_path / "link.json").is_symlink()
-    assert (tmp_path / "real.json").read_bytes() == b"new"
-    pipe = tmp_path / "pipe"
-    os.mkfifo(pipe)
-    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
-    artifacts.check_output(pipe)
-    artifacts.write_output(pipe, b"said")
-    assert os.read(reader, 10) == b"said"
-    os.close(reader)
-    assert stat.S_ISFIFO(pipe.stat().st_mode)
-    artifacts.write_output(Path("/dev/null"), b"gone")
-    assert Path("/dev/null").is_char_device()
-    (tmp_path / "circle").symlink_to("circle")
-    with pytest.raises(ArtifactError, match="circle"):
-        artifacts.write_output(tmp_path / "circle", b"x")
 
 
 def test_a_model_is_not_written_through_what_is_no_file(tmp_path: Path) -> None:

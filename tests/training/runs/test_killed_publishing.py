@@ -15,8 +15,11 @@ from publishing_crash import NAME, OPERATIONS, PLOT, publish, strays
 from support import ROOT, call, call_process
 
 from training.patterns.model import PatternModel
-from training.runs import artifacts
+from training.runs import artifacts, publishing
 from training.runs.errors import ArtifactError, ModelFileError
+from training.runs.folders import publish_folder
+from training.runs.outputs import write_output
+from training.runs.publishing import interrupted_publication, move_link
 from training.suggestions.command import suggest
 from training.synergy.command import train as train_synergy
 from training.synergy.model import SynergyModel
@@ -51,13 +54,13 @@ def half_published(folder: Path) -> Path:
 
 def test_a_reader_puts_in_place_what_a_kill_left(tmp_path: Path) -> None:
     journal = half_published(tmp_path)
-    line = artifacts.interrupted_publication(tmp_path / NAME)
+    line = interrupted_publication(tmp_path / NAME)
     assert line is not None
     assert "new are m.pth, old are m_training.png, m_metadata.json" in line
     content, described = artifacts.read_published(tmp_path / NAME)
     assert (content, described["of"]) == (b"new", "new")
     assert not journal.exists()
-    assert artifacts.interrupted_publication(tmp_path / NAME) is None
+    assert interrupted_publication(tmp_path / NAME) is None
 
 
 @pytest.mark.parametrize("load", [SynergyModel.load, PatternModel.load])
@@ -117,7 +120,7 @@ def test_a_living_process_keeps_its_staging_files(tmp_path: Path) -> None:
     publish(tmp_path, "old")
     staging = tmp_path / ".m.pth.staging-abcdefgh"
     code = (
-        "import sys\nfrom pathlib import Path\nfrom training.runs.artifacts import publish, recovered\n"
+        "import sys\nfrom pathlib import Path\nfrom training.runs.publishing import recovered\n"
         f"with recovered(Path({str(tmp_path / NAME)!r})):\n"
         f"    Path({str(staging)!r}).mkdir(); print('held', flush=True); sys.stdin.read()\n"
         f"    assert Path({str(staging)!r}).is_dir()\n"
@@ -129,7 +132,7 @@ def test_a_living_process_keeps_its_staging_files(tmp_path: Path) -> None:
         assert other.stdin is not None
         other.stdout.readline()
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(artifacts, "FOLDER_SECONDS", 0.0)
+            patch.setattr(publishing, "FOLDER_SECONDS", 0.0)
             with pytest.raises(ArtifactError, match="another process has been writing there"):
                 artifacts.check_model_path(tmp_path / NAME)
         assert staging.is_dir()
@@ -162,12 +165,12 @@ def modes(folder: Path) -> set[tuple[bool, int]]:
 def test_what_is_written_is_as_private_as_the_umask_says(tmp_path: Path, umask: int) -> None:
     publish(tmp_path / "models", "old")
     publish(tmp_path / "models", "new")
-    artifacts.write_output(tmp_path / "summaries" / "s.json", b"{}")
+    write_output(tmp_path / "summaries" / "s.json", b"{}")
     staged = tmp_path / ".run"
     (staged / "sub").mkdir(parents=True, mode=0o700)
     (staged / "sub" / "file").touch(mode=0o600)
-    artifacts.publish_folder(staged, tmp_path / "run")
-    artifacts.move_link(tmp_path / "latest", tmp_path / "run")
+    publish_folder(staged, tmp_path / "run")
+    move_link(tmp_path / "latest", tmp_path / "run")
     assert modes(tmp_path) == {(True, 0o777 & ~umask), (False, 0o666 & ~umask)}
 
 

@@ -22,8 +22,8 @@ from support import ROOT, as_home, call_process, home, row
 from data_sources import Entity, Home
 from home_assistant.automation_schema import check_automation
 from home_assistant.domains import DOMAINS, READ_ONLY_DOMAINS
-from training.runs.artifacts import to_json
 from training.runs.errors import ArtifactError, ModelFileError, TrainingError
+from training.runs.files import to_json
 from training.runs.job import SourceChoice
 from training.runs.wording import COLUMNS
 from training.suggestions.actions import NoRecipeError

@@ -14,8 +14,9 @@ from safetensors.torch import load_file
 from support import ROOT, call_process
 from torch.nn import functional
 
-from training.runs.artifacts import link_target, move_link
 from training.runs.errors import TrainingError
+from training.runs.folders import link_target
+from training.runs.publishing import move_link
 from training.text import memory_forecast as memory
 from training.text.backbone import Base, TextPair, load_base, scratch_base
 from training.text.config import AdapterConfig, FitSettings, Limits

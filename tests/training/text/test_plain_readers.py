@@ -19,8 +19,8 @@ from werkzeug import Request, Response
 
 from retraining_manager.registry import Registry
 from training.automations.command import train as train_yaml
-from training.runs.artifacts import move_link
 from training.runs.errors import ModelFileError, TrainingError
+from training.runs.publishing import move_link
 from training.text.backbone import BASE_FOLDER, TextPair, load_base, save_tokenizer, scratch_base
 from training.text.base_cache import check_folder
 from training.text.command import train as train_soft_prompt

@@ -20,8 +20,8 @@ from support import ROOT, call, call_process, environment
 
 from data_sources import open_source
 from training.compare import compare, comparer_of
-from training.runs.artifacts import move_link
 from training.runs.errors import ModelFileError
+from training.runs.publishing import move_link
 from training.text.audit import audit_prompts
 from training.text.backbone import TextPair
 from training.text.command import train as train_soft_prompt

@@ -16,6 +16,7 @@ from data_sources.records import RoutineRow
 from training.judging.splits import unit_digests
 from training.runs import artifacts
 from training.runs.job import Published, SourceChoice, Trained, TrainingJob
+from training.runs.publishing import check_writable
 from training.runs.run import provenance
 from training.runs.settings import read_config
 from training.runs.summary import TrainingSummary
@@ -38,7 +39,7 @@ class RoutineJob(TrainingJob[list[RoutineRow], TrainedRoutines]):
     def check_target(self, dry_run: bool) -> None:
         """The model's place has to be writable."""
         if not dry_run:
-            artifacts.check_writable(self.model_path)
+            check_writable(self.model_path)
 
     def read(self, source: DataSource) -> list[RoutineRow]:
         """The rows, sorted: no source promises an order."""
