@@ -10,7 +10,9 @@ from typing import Literal
 
 from data_sources import KINDS, KindName
 from retraining_manager.errors import ManagerError
+from training.runs.errors import TrainingError
 from training.runs.models import MODELS
+from training.runs.settings import variables
 
 Artifact = Literal["file", "run"]
 
@@ -61,6 +63,21 @@ class ModelSpec:
         """Where production looks for it, relative to the service's root."""
         place = MODELS[self.model].place
         return place if self.artifact == "file" else place / "latest"
+
+    def production_path(self, model_directory: Path) -> Path:
+        """Where production looks for it: where its variable says, else in the model directory or beside it.
+
+        Raises ManagerError where ``.env`` cannot be read.
+        """
+        if self.place_variable is not None:
+            try:
+                chosen = variables().get(self.place_variable)
+            except TrainingError as error:
+                raise ManagerError(str(error)) from error
+            if chosen:
+                return Path(chosen)
+        first, *rest = self.production.parts
+        return model_directory.joinpath(*rest) if first == "models" else model_directory.parent / self.production
 
 
 _SPECS = (

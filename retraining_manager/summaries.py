@@ -12,6 +12,7 @@ from typing import Any
 from pydantic import Field, ValidationError
 
 from retraining_manager.models import ModelSpec
+from retraining_manager.registry import Registry
 from retraining_manager.runner import Outcome
 from training.runs.files import read_json_lines, to_json
 from training.runs.publishing import write_atomically
@@ -55,6 +56,12 @@ class ModelSummary(TrainingSummary):
         log.error("%s", message)
         self.status, self.message = "failed", message
         self.errors.append(message)
+
+    def point_to(self, registry: Registry, version: str) -> None:
+        """Say which version it is of, and where that lies."""
+        self.version = version
+        self.model_path = str(registry.model_path(version))
+        self.production_path = str(registry.production)
 
     def result(self) -> dict[str, Any]:
         """What ``RetrainingManager.retrain_model`` returns."""
