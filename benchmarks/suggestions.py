@@ -45,8 +45,8 @@ def main(
     data: Path, folds: int, seeds: int, draws: int, known: float, epochs: int | None, jobs: int, report: Path | None
 ) -> None:
     """Suggest automations for every home of DATA from models that never saw it, and count what was hidden."""
+    from training.judging.intervals import intervals_of_means
     from training.runs.files import to_json
-    from training.synergy.evaluation import intervals
 
     tasks = [Fold(data, seed, fold, folds, epochs=epochs) for seed in range(seeds) for fold in range(folds)]
     measured: dict[str, dict[str, list[Row]]] = {}
@@ -60,7 +60,7 @@ def main(
     content = {}
     for order, of in measured.items():
         homes = [{name: sum(row[name] for row in rows) / len(rows) for name in rows[0]} for rows in of.values()]
-        bounds = intervals(homes)
+        bounds = intervals_of_means(homes)
         content[order] = {
             name: (sum(home[name] for home in homes) / len(homes), bounds[name] or (0.0, 0.0)) for name in homes[0]
         }

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -11,7 +10,9 @@ import numpy.typing as npt
 from training.judging.metrics import Array
 
 SAMPLES = 400
+SAMPLES_OF_MEANS = 2_000  # of means, which are cheap
 READ = 4_000_000  # rows that all samples of one interval read together, at most
+HELD = 1_000_000  # drawn rows that are held at a time
 MIN_SAMPLES = 50
 MIN_UNITS = 3  # with fewer an interval says nothing
 
@@ -37,17 +38,50 @@ def interval_of(
     rows = [np.array(own) for own in members.values()]
     rng = np.random.default_rng(seed)
     samples = max(MIN_SAMPLES, min(SAMPLES, READ // len(units)))
-    values: list[float] = []
-    for drawn in rng.integers(len(rows), size=(samples, len(rows))):
-        value = statistic(np.concatenate([rows[i] for i in drawn]))
-        if not math.isnan(value):
-            values.append(value)
-    if not values:
-        return None
-    low, high = np.quantile(values, (0.025, 0.975))
-    return round(float(low), 6), round(float(high), 6)
+    drawn = rng.integers(len(rows), size=(samples, len(rows)))
+    return middle([statistic(np.concatenate([rows[i] for i in sample])) for sample in drawn])
 
 
 def interval_of_mean(values: Array, units: Sequence[Hashable] | None = None) -> tuple[float, float] | None:
     """``interval_of`` the mean of ``n`` values; each is a unit of its own if ``units`` are not given."""
     return interval_of(lambda rows: float(values[rows].mean()), range(len(values)) if units is None else units)
+
+
+def means_of_samples(rows: Sequence[Mapping[str, float]], seed: int = 0) -> dict[str, Array]:
+    """The mean of each metric in each sample of units, such as homes.
+
+    Args:
+        rows: The metrics of each unit; nan is left out of a mean.
+        seed: Draws the samples, which are the same for all metrics.
+
+    Returns:
+        Metric -> ``[SAMPLES_OF_MEANS]`` means; nan where no unit of a sample has the metric.
+    """
+    rng = np.random.default_rng(seed)
+    values = {metric: np.array([row[metric] for row in rows]) for metric in rows[0]}
+    means = {metric: np.full(SAMPLES_OF_MEANS, np.nan) for metric in values}
+    at_a_time = max(1, HELD // len(rows))
+    for first in range(0, SAMPLES_OF_MEANS, at_a_time):
+        here = slice(first, min(first + at_a_time, SAMPLES_OF_MEANS))
+        drawn = rng.integers(len(rows), size=(here.stop - first, len(rows)))
+        for metric, own in values.items():
+            sample = own[drawn]
+            measured = ~np.isnan(sample)
+            counts = measured.sum(1)
+            np.divide(np.where(measured, sample, 0).sum(1), counts, out=means[metric][here], where=counts > 0)
+    return means
+
+
+def intervals_of_means(rows: Sequence[Mapping[str, float]], seed: int = 0) -> dict[str, tuple[float, float] | None]:
+    """95 % interval of each metric's mean (``means_of_samples``); None stands for a metric that no unit has."""
+    return {metric: middle(means) for metric, means in means_of_samples(rows, seed).items()}
+
+
+def middle(values: Sequence[float] | Array, digits: int = 6) -> tuple[float, float] | None:
+    """The ends of the middle 95 % of what the samples gave, without nan; None where there is nothing else."""
+    measured = np.asarray(values)
+    measured = measured[~np.isnan(measured)]
+    if not len(measured):
+        return None
+    low, high = np.quantile(measured, (0.025, 0.975))
+    return round(float(low), digits), round(float(high), digits)

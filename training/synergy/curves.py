@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from training.judging.intervals import MIN_UNITS, interval_of_mean
+from training.judging.intervals import MIN_UNITS, interval_of_mean, intervals_of_means
 from training.judging.metrics import Array, mean_rank, precision_recall
-from training.synergy.evaluation import HomeScore, intervals, probability_bins
+from training.synergy.evaluation import HomeScore, probability_bins
 
 
 def curves_of(scored: Sequence[HomeScore]) -> dict[str, Any]:
@@ -23,7 +23,8 @@ def curves_of(scored: Sequence[HomeScore]) -> dict[str, Any]:
         a guess.
     """
     if len(scored) >= MIN_UNITS:
-        over, found = "homes", {name: intervals([s.metrics[name] for s in scored]) for name in scored[0].metrics}
+        by_scorer = {name: [one.metrics[name] for one in scored] for name in scored[0].metrics}
+        over, found = "homes", {name: intervals_of_means(rows) for name, rows in by_scorer.items()}
     else:
         over, found = "triggers", {"model": _over_triggers(scored)}
     positive = np.concatenate([s.probability[s.task.positive] for s in scored])

@@ -18,6 +18,7 @@ import numpy as np
 from torch import Tensor
 
 from training.judging.calibration import Calibration
+from training.judging.intervals import intervals_of_means, means_of_samples, middle
 from training.judging.metrics import METRICS, Array, ProbabilityBins, average_precision, mean_rank, roc_auc
 from training.runs.errors import TrainingError
 from training.synergy.encoded_home import EncodedHome
@@ -27,7 +28,6 @@ from training.synergy.scoring import HomeScorer
 from training.synergy.splits import Mask
 
 RANKED_PAIRS = 4_000_000  # of one home; beyond it triggers are sampled
-BOOTSTRAP_SAMPLES = 2_000  # of the homes
 
 
 @dataclass(frozen=True)
@@ -258,7 +258,7 @@ def summarize_runs(runs: Sequence[Sequence[HomeScore]]) -> dict[str, Any]:
         name: [{m: _mean([s.metrics[name][m] for s in scores]) for m in METRICS} for scores in homes]
         for name in homes[0][0].metrics
     }
-    scorers = {name: {**_mean_of_homes(own), "interval": intervals(own)} for name, own in rows.items()}
+    scorers = {name: {**_mean_of_homes(own), "interval": intervals_of_means(own)} for name, own in rows.items()}
     of_runs = [macro_metrics(run) for run in runs if run]
     best = max((name for name in rows if name != "model"), key=lambda name: _mean([row["mrr"] for row in rows[name]]))
     pairs = [
@@ -281,34 +281,18 @@ def summarize_runs(runs: Sequence[Sequence[HomeScore]]) -> dict[str, Any]:
     }
 
 
-def intervals(rows: Sequence[Mapping[str, float]], seed: int = 0) -> dict[str, tuple[float, float] | None]:
-    """95 % interval of each metric's mean over homes, by the percentile bootstrap over homes (Efron, 1979).
-
-    ``rows`` are the metrics of each home. None stands for a metric that no home has.
-    """
-    drawn = np.random.default_rng(seed).integers(len(rows), size=(BOOTSTRAP_SAMPLES, len(rows)))
-    found: dict[str, tuple[float, float] | None] = {}
-    for metric in rows[0]:
-        values = np.array([row[metric] for row in rows])[drawn]
-        measured = ~np.isnan(values)
-        counts = measured.sum(1)
-        means = np.where(measured, values, 0).sum(1)[counts > 0] / counts[counts > 0]
-        low, high = np.quantile(means, (0.025, 0.975)) if len(means) else (math.nan, math.nan)
-        found[metric] = None if math.isnan(low) else (round(float(low), 6), round(float(high), 6))
-    return found
-
-
 def _mean_of_homes(rows: Sequence[Mapping[str, float]]) -> dict[str, float | None]:
     """Mean of each metric over the homes that have it; None where none has."""
     return {metric: _number(_mean([row[metric] for row in rows])) for metric in METRICS}
 
 
 def _ratio(pairs: Sequence[Mapping[str, float]]) -> dict[str, Any]:
-    both = np.array([[pair["model"], pair["count"]] for pair in pairs])
-    drawn = both[np.random.default_rng(0).integers(len(both), size=(BOOTSTRAP_SAMPLES, len(both)))].mean(1)
-    ratio = both.mean(0)[0] / max(both.mean(0)[1], 1e-9)
-    low, high = np.quantile(drawn[:, 0] / np.maximum(drawn[:, 1], 1e-9), (0.025, 0.975))
-    return {"value": round(float(ratio), 4), "interval": (round(float(low), 4), round(float(high), 4))}
+    model, count = (_mean([pair[name] for pair in pairs]) for name in ("model", "count"))
+    drawn = means_of_samples(pairs)
+    return {
+        "value": round(model / max(count, 1e-9), 4),
+        "interval": middle(drawn["model"] / np.maximum(drawn["count"], 1e-9), digits=4),
+    }
 
 
 def _mean(values: Sequence[float]) -> float:

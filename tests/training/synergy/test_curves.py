@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
-from training.judging.intervals import interval_of, interval_of_mean
 from training.judging.metrics import ProbabilityBins, precision_recall
 from training.synergy import report
 from training.synergy.curves import curves_of
@@ -50,15 +49,6 @@ def test_a_model_file_can_hold_all_of_it() -> None:
         return {type(value)}
 
     assert types(curves_of([scored(i) for i in range(4)])) <= {float, int, str, type(None)}
-
-
-def test_rows_of_one_unit_are_drawn_together() -> None:
-    values = np.array([0.0] * 50 + [1.0] * 50)
-    apart, together = interval_of_mean(values), interval_of_mean(values, [0] * 50 + [1] * 50)
-    assert apart is not None
-    assert apart[1] - apart[0] < 0.3
-    assert together is None, "two units say nothing"
-    assert interval_of(lambda _: math.nan, range(5)) is None
 
 
 def test_precision_over_recall_ends_at_the_share_of_positives_where_nothing_is_told_apart() -> None:

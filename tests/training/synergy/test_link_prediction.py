@@ -20,7 +20,7 @@ from training.runs.stored import Room
 from training.synergy import feature_weights
 from training.synergy.config import SynergyConfig
 from training.synergy.encoded_home import EncodedHome
-from training.synergy.evaluation import HomeScore, RankingTask, intervals, rank, ranking_task, summarize_runs
+from training.synergy.evaluation import HomeScore, RankingTask, rank, ranking_task, summarize_runs
 from training.synergy.feature_weights import KNOWN_VIEWS, rows_within_memory
 from training.synergy.features import FEATURES, KNOWN_FEATURES, column, pair_features
 from training.synergy.graph import build_graph
@@ -465,16 +465,6 @@ def test_judging_averages_runs_and_homes_and_compares_by_size(trained: TrainingR
     assert set(once["thirds"]) == {"small", "middle", "large"}
     with pytest.raises(TrainingError, match="no home has a pair that can be ranked"):
         summarize_runs([[]])
-
-
-def test_an_interval_covers_the_mean_and_narrows_with_more_homes() -> None:
-    rng = np.random.default_rng(0)
-    few, many = ([{"mrr": float(x)} for x in rng.normal(0.3, 0.1, n)] for n in (10, 1000))
-    wide, narrow = intervals(few)["mrr"], intervals(many)["mrr"]
-    assert wide is not None
-    assert narrow is not None
-    assert wide[1] - wide[0] > 3 * (narrow[1] - narrow[0])
-    assert narrow[0] < 0.3 < narrow[1]
 
 
 def test_a_known_pair_does_not_explain_itself(trained: TrainingResult) -> None:
