@@ -58,11 +58,9 @@ def _suggest(source: SourceChoice, options: SuggestOptions) -> None:
     configuration = ConfigurationFolder(options.install) if options.install is not None else None
     opened = source.open(Home.kind)
     kept = {"data": source.path, "model": path}
-    check_paths_differ(kept=kept, output=output, html=options.html, feedback=memory.path)
-    check_paths_differ(opened, html=options.html, feedback=memory.path)
-    kept = {**kept, "html": options.html, "feedback": memory.path}
     if output is not None:
         _check_output(output, opened, kept)
+    check_paths_differ(opened, kept={**kept, "output": output}, html=options.html, feedback=memory.path)
     if "model_path" not in options.model_fields_set and (why := _why_none_of_own(path, opened)):
         log.info("Model: the base model that ships with the project, for %s", why)
         path = SHIPPED_BASE
@@ -83,7 +81,8 @@ def _suggest(source: SourceChoice, options: SuggestOptions) -> None:
         found = [replace(home, notes=(OF_SAMPLE, *home.notes)) for home in found]
     outputs = _outputs(output, found)
     for file in outputs:
-        _check_output(file, opened, kept)
+        if file != output:  # one of several homes
+            _check_output(file, opened, {**kept, "html": options.html, "feedback": memory.path})
     if options.html is not None:
         write_output(options.html, page_of(found, evidence, memory.path))
     if configuration is not None:
