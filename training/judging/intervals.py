@@ -55,11 +55,14 @@ def means_of_samples(rows: Sequence[Mapping[str, float]], seed: int = 0) -> dict
         seed: Draws the samples, which are the same for all metrics.
 
     Returns:
-        Metric -> ``[SAMPLES_OF_MEANS]`` means; nan where no unit of a sample has the metric.
+        Metric -> ``[SAMPLES_OF_MEANS]`` means; nan where no unit of a sample has the metric, and everywhere with
+        fewer than ``MIN_UNITS`` units.
     """
     rng = np.random.default_rng(seed)
     values = {metric: np.array([row[metric] for row in rows]) for metric in rows[0]}
     means = {metric: np.full(SAMPLES_OF_MEANS, np.nan) for metric in values}
+    if len(rows) < MIN_UNITS:
+        return means
     at_a_time = max(1, HELD // len(rows))
     for first in range(0, SAMPLES_OF_MEANS, at_a_time):
         here = slice(first, min(first + at_a_time, SAMPLES_OF_MEANS))
@@ -73,7 +76,7 @@ def means_of_samples(rows: Sequence[Mapping[str, float]], seed: int = 0) -> dict
 
 
 def intervals_of_means(rows: Sequence[Mapping[str, float]], seed: int = 0) -> dict[str, tuple[float, float] | None]:
-    """95 % interval of each metric's mean (``means_of_samples``); None stands for a metric that no unit has."""
+    """95 % interval of each metric's mean (``means_of_samples``); None where they say nothing."""
     return {metric: middle(means) for metric, means in means_of_samples(rows, seed).items()}
 
 

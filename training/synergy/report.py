@@ -105,15 +105,17 @@ def evaluation_lines(setting: str, measured: Mapping[str, Any]) -> Iterable[str]
     yield f"{setting}: {measured['pairs_a_run']:g} pairs in {measured['homes']} homes{runs}, mean over homes"
     yield from _table(measured)
     between = measured["model"]["interval"]
-    yield "  95 % of this model: " + ", ".join(
+    known = [
         f"{TITLES[metric]} {between[metric][0]:.3f} to {between[metric][1]:.3f}"
         for metric in METRICS[:3]
         if between[metric] is not None
-    )
+    ]
+    yield "  95 % of this model: " + (", ".join(known) or "unknown, for there are too few homes")
     ratio = measured["mrr_ratio"]
+    ends = ratio["interval"]
     yield (
-        f"  MRR is {ratio['value']:.2f} times the best count, {SCORERS[measured['best_count']]} "
-        f"(95 %: {ratio['interval'][0]:.2f} to {ratio['interval'][1]:.2f}); "
+        f"  MRR is {ratio['value']:.2f} times the best count, {SCORERS[measured['best_count']]}"
+        f"{'' if ends is None else f' (95 %: {ends[0]:.2f} to {ends[1]:.2f})'}; "
         f"calibration error {_cell(measured['model']['ece'])}"
     )
     yield "  MRR by size of home, against that count: " + ", ".join(

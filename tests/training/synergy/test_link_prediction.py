@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from copy import copy
 from dataclasses import replace
 from pathlib import Path
@@ -28,6 +29,7 @@ from training.synergy.known_pairs import KnownPairs
 from training.synergy.model import SynergyModel
 from training.synergy.name_encoders import WORDS, encoder_of
 from training.synergy.pair_statistics import PairStatistics
+from training.synergy.report import evaluation_lines
 from training.synergy.same_homes import MANY_PAIRS
 from training.synergy.splits import everything_trains, known_home_split, split_pairs
 from training.synergy.trainer import SynergyTrainer, TrainingResult, train_synergy_model
@@ -463,6 +465,13 @@ def test_judging_averages_runs_and_homes_and_compares_by_size(trained: TrainingR
     best = once["baselines"][once["best_count"]]["mrr"]
     assert once["mrr_ratio"]["value"] == pytest.approx(once["model"]["mrr"] / best, abs=1e-3)
     assert set(once["thirds"]) == {"small", "middle", "large"}
+    told = list(evaluation_lines("New home", once))
+    assert re.search(r"95 % of this model: MRR \d\.\d+ to", told[-3])
+    alone = summarize_runs([trained.model.evaluate(homes[:1])])
+    assert (alone["model"]["interval"]["mrr"], alone["mrr_ratio"]["interval"]) == (None, None)
+    told = list(evaluation_lines("New home", alone))
+    assert "95 % of this model: unknown, for there are too few homes" in told[-3]
+    assert "95 %" not in told[-2]
     with pytest.raises(TrainingError, match="no home has a pair that can be ranked"):
         summarize_runs([[]])
 
