@@ -7,6 +7,7 @@ import re
 from collections import Counter, defaultdict
 from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from heapq import heapify, heappop, heappush
 from itertools import count
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -317,15 +318,21 @@ def _diverse(candidates: Sequence[Candidate], values: Sequence[float], view: Hom
     loses ``UNEXPLAINED``.
     """
     value = [worth - (0 if c.reasons else UNEXPLAINED) for worth, c in zip(values, candidates, strict=True)]
-    remaining = set(range(len(candidates)))
+    # Likeness is never negative, so values only fall: a pair is compared with those chosen before it when it is on top.
+    waiting = [(-worth, i) for i, worth in enumerate(value)]
+    heapify(waiting)
+    compared = [0] * len(candidates)
     chosen: list[Candidate] = []
-    while remaining and len(chosen) < top:
-        best = max(remaining, key=lambda i: (value[i], -i))
-        remaining.discard(best)
-        chosen.append(candidates[best])
-        remaining = {i for i in remaining if not _reversed(candidates[i], candidates[best])}
-        for i in remaining:
-            value[i] -= (1 - RELEVANCE) * _likeness(candidates[i], candidates[best], view)
+    while waiting and len(chosen) < top:
+        _, i = heappop(waiting)
+        if compared[i] == len(chosen):
+            chosen.append(candidates[i])
+            continue
+        before, compared[i] = chosen[compared[i] :], len(chosen)
+        if not any(_reversed(candidates[i], one) for one in before):
+            for one in before:
+                value[i] -= (1 - RELEVANCE) * _likeness(candidates[i], one, view)
+            heappush(waiting, (-value[i], i))
     return chosen
 
 

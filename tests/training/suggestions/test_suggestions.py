@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import math
+import random
 import re
 import subprocess
 from collections.abc import Sequence
@@ -35,15 +36,19 @@ from training.suggestions.job import suggest
 from training.suggestions.ranking import (
     NO_WISHES,
     NOTHING_TO_JOIN,
+    RELEVANCE,
+    UNEXPLAINED,
     Candidate,
     HomeProposals,
     Proposal,
     _diverse,
+    _likeness,
+    _reversed,
     _values,
     suggest_automations,
 )
 from training.suggestions.ranking import with_distinct_aliases as with_distinct_aliases
-from training.suggestions.recipes import write_automation
+from training.suggestions.recipes import Recipe, write_automation
 from training.suggestions.writing import to_dict, to_yaml
 from training.synergy.graph import build_graph
 from training.synergy.model import SynergyModel
@@ -490,6 +495,31 @@ def test_of_nearly_equal_suggestions_those_come_first_that_are_unlike_the_ones_b
     far = [*near[:2], candidate(cellar, "light.cellar", 0.7)]
     order = [c.actions[0] for c in _diverse(far, _values(far, view, NO_WISHES), view, 3)]
     assert order == ["light.attic_desk", "light.attic_shelf", "light.cellar"]
+
+
+def test_the_list_is_that_of_comparing_every_pair_with_every_chosen_one(model: SynergyModel) -> None:
+    home = as_home(crowded())
+    view = HomeView(home, build_graph(home), model)
+    rng = random.Random(0)
+    ids = sorted(view.entities)
+    pairs = rng.sample([(t, a) for t in ids for a in ids if t != a], 60)
+    recipe = Recipe({}, ())
+    reasons = [(), ("a reason",)]
+    pool = [Candidate(t, (a,), (), round(rng.random(), 2), recipe, rng.choice(reasons)) for t, a in pairs]
+    values = _values(pool, view, NO_WISHES)
+    left = dict(enumerate(worth - (0 if c.reasons else UNEXPLAINED) for worth, c in zip(values, pool, strict=True)))
+    expected: list[Candidate] = []
+    while left:
+        best = pool[max(left, key=lambda i: (left[i], -i))]
+        expected.append(best)
+        left = {
+            i: worth - (1 - RELEVANCE) * _likeness(pool[i], best, view)
+            for i, worth in left.items()
+            if pool[i] is not best and not _reversed(pool[i], best)
+        }
+    assert len(expected) < len(pool), "some are the reverse of another"
+    assert _diverse(pool, values, view, 100) == expected
+    assert _diverse(pool, values, view, 5) == expected[:5]
 
 
 def test_the_words_on_the_order_are_true(model: SynergyModel) -> None:
