@@ -11,17 +11,11 @@ from data_sources import Entity
 from home_assistant.household_words import words_of
 from home_assistant.services import can_do, is_plain, why_not
 from training.suggestions.actions import ARM_CODE, VALUE_OF_TRIGGER, Step
+from training.suggestions.events import OPTION_WORDS, options_of
 
 MIN_LENGTH = 16  # characters that a text needs to hold for anything to be noted in it
 DEFAULT_LENGTH = 100  # of an input_text that says nothing else
 _SHOWN = 5  # options that a note names
-# What happens -> words of an option that means it.
-_OPTION_WORDS = {
-    "arrived": frozenset("home present".split()),
-    "left": frozenset("away gone out".split()),
-    "night": frozenset("asleep bedtime night sleep".split()),
-    "playing": frozenset("cinema film movie tv".split()),
-}
 
 
 def supported_steps(
@@ -51,12 +45,6 @@ def able_alike(one: Entity, other: Entity) -> bool:
     if None in known:
         return known == (None, None)
     return can_do(one.domain, known[0] or 0) == can_do(other.domain, known[1] or 0)
-
-
-def options_of(entity: Entity) -> list[str] | None:
-    """The options of a choice that are plain texts; None where they are not known."""
-    options = (entity.capabilities or {}).get("options")
-    return [option for option in options if is_plain(option)] if isinstance(options, list) else None
 
 
 def _why_not(step: Step, action: Entity) -> str:
@@ -137,7 +125,7 @@ def _shared_options(actions: Sequence[Entity]) -> list[str] | None:
 def _options_meant(actions: Sequence[Entity]) -> Iterator[tuple[str, str]]:
     """Kind of event -> the option of ``actions`` that means it, such as ``Away`` where somebody leaves."""
     for option in _shared_options(actions) or ():
-        for kind, words in _OPTION_WORDS.items():
+        for kind, words in OPTION_WORDS.items():
             if words & set(words_of(option)):
                 yield kind, option
 

@@ -43,11 +43,21 @@ class Step:
     shortest: int = 0
 
 
+def spoken(kind: str) -> str:
+    """What people call a domain or class: ``climate device``, ``input boolean``."""
+    return {"climate": "climate device", "notify": "notifier"}.get(kind, kind.replace("_", " "))
+
+
 def with_article(kind: str) -> str:
-    """``a light``, ``an input boolean``, ``the sun``; underscores become spaces."""
-    kind = kind.replace("_", " ")
+    """``a light``, ``an input boolean``, ``the sun``."""
+    kind = spoken(kind)
     article = "the" if kind in ("sun", "weather") else "an" if kind[0] in "aeiou" else "a"
     return f"{article} {kind}"
+
+
+def unable(domain: str) -> NoRecipeError:
+    """The error where an entity of a domain lacks a feature that its action needs."""
+    return NoRecipeError(f"{with_article(domain)} cannot do what would be asked of it")
 
 
 # -- What each domain does ---------------------------------------------------------------------------------------------
@@ -60,6 +70,14 @@ ARM_CODE = "code_arm_required"
 VALUE_OF_TRIGGER = "{{ states('{trigger}') | float(0) }}"
 _HEATS = frozenset("floor heat heated heater heating radiator trv".split())
 _COOLS = frozenset("ac aircon airco conditioner cooler".split())
+# What restarts, updates or deletes something is done at these kinds of event, and never at others.
+_DELIBERATE = ("fault", "pressed", "time")
+_RUN_WHOLE = ("automation", "button", "input_button", "scene", "script")
+_DISRUPTIVE_CLASSES = frozenset("identify restart update".split())
+_DISRUPTIVE = frozenset(
+    "clear delete erase factory format identify poweroff reboot reset restart shutdown uninstall upgrade wipe "
+    "formatear herstart herunterfahren neustart neustarten redemarrage redemarrer reiniciar riavvia".split()
+)
 # Action's domain -> the kinds of event to prefer, whatever the trigger is likely to mean.
 PREFERRED = {"climate": ("cold", "left"), "lawn_mower": ("left",), "vacuum": ("left",)}
 _NEED_MORE_THAN_AN_ID = frozenset("alert camera date datetime infrared radio_frequency time todo tts".split())
@@ -73,7 +91,9 @@ def actions_of(action: Entity, device_class: str, speakers: Sequence[str]) -> Ma
     """
     domain, words = action.domain, entity_words(action)
     if domain in READ_ONLY_DOMAINS or domain in _NEED_MORE_THAN_AN_ID:
-        raise NoRecipeError(f"{with_article(domain)} only reports, or needs more than its id to act")
+        raise NoRecipeError(f"{with_article(domain)} cannot act, or needs to be told what only a person knows")
+    if domain in _RUN_WHOLE and (words & _DISRUPTIVE or action.device_class in _DISRUPTIVE_CLASSES):
+        return {kind: step for step in _ACTIONS[domain].values() for kind in _DELIBERATE}
     if domain == "media_player":
         return {**_ACTIONS[domain], **_announced(speakers)}
     if domain == "climate" and words & _HEATS:

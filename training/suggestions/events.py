@@ -10,7 +10,9 @@ from data_sources import Entity
 from home_assistant.domains import PRESENCE_DOMAINS, READ_ONLY_DOMAINS
 from home_assistant.entity_id import normalized_entity_id
 from home_assistant.household_words import words_of
+from home_assistant.services import is_plain
 
+TURN_ON = "take out `initial_state: false`, which keeps it off"
 NO_STATE = ("unavailable", "unknown")  # what an entity's state is while it has none
 
 
@@ -23,12 +25,14 @@ class Event:
         words: What follows the trigger's name in a sentence, such as ``opens``.
         trigger: The trigger of an automation, in Home Assistant's keys.
         adjust: What a person should look at before using it, or "".
+        vague: Whether it starts the automation at every change, until a person says which one is meant.
     """
 
     kind: str
     words: str
     trigger: dict[str, Any]
     adjust: str = ""
+    vague: bool = False
 
 
 # -- What each trigger offers ------------------------------------------------------------------------------------------
@@ -142,6 +146,13 @@ _KIND_WORDS = {
     "night": frozenset("asleep bedtime goodnight night sleep sleeping".split()),
     "left": frozenset("away bye goodbye holiday leaving vacation".split()),
 }
+# What happens -> words of an option that means it.
+OPTION_WORDS = {
+    "arrived": frozenset("home present".split()),
+    "left": frozenset("away gone out".split()),
+    "night": frozenset("asleep bedtime night sleep".split()),
+    "playing": frozenset("cinema film movie tv".split()),
+}
 _LIGHT_WORDS = frozenset(("lamp", "light", "lights"))
 _AT_ONCE = re.compile(r" for (a minute|\d+ minutes)$")  # what says how long a state has to last
 _NUMBER_DOMAINS = frozenset(("counter", "input_number", "number"))
@@ -220,17 +231,35 @@ def _events_by_class(trigger: Entity, device_class: str) -> list[Event]:
         kind, words = _LAST_TIME[domain]
         return [Event(kind, words, changed)]
     if domain in _CHOICE_DOMAINS:
-        note = f"it fires at every choice of {entity}: add `to:` with the option you mean"
-        return [Event("option", "changes", changed), Event("changed", "changes", changed, note)]
+        note = f"it fires at every choice of {entity}: add `to:` with the option you mean, then {TURN_ON}"
+        every = Event("changed", "changes", changed, note, vague=True)
+        return [Event("option", "changes", changed), *_option_events(trigger, entity), every]
     if domain in _NUMBER_DOMAINS:
         above = _above(entity, 0)
         return [Event("number", "changes", changed), Event("high", "goes above 0", above, _threshold(entity, 0))]
     if domain == "sensor":
-        return _sensor_events(entity, device_class, changed)
+        return [*_option_events(trigger, entity), *_sensor_events(entity, device_class, changed)]
     if domain in READ_ONLY_DOMAINS:
         return []
-    note = f"it fires at every change of {entity}: add `to:` with the state you mean"
-    return [Event("changed", "changes", changed, note)]
+    note = f"it fires at every change of {entity}: add `to:` with the state you mean, then {TURN_ON}"
+    return [Event("changed", "changes", changed, note, vague=True)]
+
+
+def options_of(entity: Entity) -> list[str] | None:
+    """The options of a choice that are plain texts; None where they are not known."""
+    options = (entity.capabilities or {}).get("options")
+    return [option for option in options if is_plain(option)] if isinstance(options, list) else None
+
+
+def _option_events(trigger: Entity, entity: str) -> list[Event]:
+    """What an option means, where its words tell."""
+    note = "what is meant is read off the option's name: put in another action if you mean something else"
+    return [
+        Event(kind, f"becomes {option}", {"trigger": "state", "entity_id": entity, "to": option}, note)
+        for option in options_of(trigger) or ()
+        for kind, telling in OPTION_WORDS.items()
+        if telling.intersection(words_of(option))
+    ]
 
 
 def _state_event(entity: str, event: StateEvent) -> Event:
@@ -250,11 +279,13 @@ def _sensor_events(entity: str, device_class: str, changed: dict[str, Any]) -> l
         )
         for event in NUMBER_EVENTS.get(device_class, ())
     ]
-    if device_class in NUMBER_EVENTS or (device_class and device_class not in BINARY_EVENTS):
-        number = [Event("number", "changes", changed)] if device_class != "enum" else []
-        return [*number, *events] if events else [*number, Event("high", "goes above 0", _above(entity, 0))]
-    note = f"it fires at every change of {entity}: add `to:` with the state you mean, or use numeric_state"
-    return [Event("changed", "changes", changed, note)]
+    if device_class in NUMBER_EVENTS or (device_class and device_class not in (*BINARY_EVENTS, "enum")):
+        number = Event("number", "changes", changed)
+        return [number, *events] if events else [number, Event("high", "goes above 0", _above(entity, 0))]
+    note = (
+        f"it fires at every change of {entity}: add `to:` with the state you mean or use numeric_state, then {TURN_ON}"
+    )
+    return [Event("changed", "changes", changed, note, vague=True)]
 
 
 def _above(entity: str, value: float) -> dict[str, Any]:

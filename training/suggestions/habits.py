@@ -10,7 +10,16 @@ from data_sources.records import ObservedPair
 from home_assistant.services import is_plain
 from training.runs.wording import many
 from training.suggestions.abilities import plain_words, supported
-from training.suggestions.actions import ARM_CODE, GATE_CLASSES, NEEDS_CODE, NoRecipeError, Step, call, with_article
+from training.suggestions.actions import (
+    ARM_CODE,
+    GATE_CLASSES,
+    NEEDS_CODE,
+    NoRecipeError,
+    Step,
+    call,
+    unable,
+    with_article,
+)
 from training.suggestions.events import Event, event_at
 from training.suggestions.recipes import Recipe, assembled, checked, name_of, one_line
 
@@ -76,7 +85,7 @@ def write_habit(
     done = _step_to(actions[0].domain, seen.result, action_class)
     step = supported(done, trigger, actions)
     if step is None:
-        raise NoRecipeError(f"{with_article(actions[0].domain)} that does not support what it would be asked")
+        raise unable(actions[0].domain)
     event = event_at(trigger, trigger_class, seen.state)
     reason = _reason(seen, name_of(trigger), event, done.words.format(name=name_of(actions[0])))
     return replace(assembled(trigger, actions, event, step), reason=reason)

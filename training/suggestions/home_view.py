@@ -15,7 +15,7 @@ from data_sources.records import ObservedPair
 from home_assistant.household_words import canonical_word, in_different_places, places_of, words_of
 from home_assistant.services import REQUIRED_FEATURES
 from training.suggestions.abilities import able_alike
-from training.suggestions.actions import NoRecipeError, with_article
+from training.suggestions.actions import NoRecipeError, spoken, with_article
 from training.suggestions.habits import write_habit
 from training.suggestions.recipes import Recipe, name_of, one_line, write_automation
 from training.synergy.feedback import directed_pairs
@@ -119,7 +119,7 @@ class HomeView:
         if self._own_meter(trigger, actions[0]):
             raise NoRecipeError("a meter only follows what it measures")
         if self._elsewhere(trigger, actions[0]) and not any(self._by_known(trigger, actions[0])):
-            raise NoRecipeError("two of a kind in different places, which nothing known joins")
+            raise NoRecipeError("two of a kind in different rooms")
         made = write_automation(
             self.entities[trigger],
             self._device_class(trigger),
@@ -184,34 +184,37 @@ class HomeView:
             found.append("both belong to one device")
         if t.area_id is not None and t.area_id == a.area_id:
             found.append(f"same room ({self.area_names.get(t.area_id) or one_line(t.area_id)})")
-        shared = self._shared_words(t, a)
-        if shared:
-            found.append(f'both names have "{shared}"')
+        found += self._by_names(t, a)
         found += self._by_other_homes(trigger, action)
         return tuple(found[:REASONS])
 
-    def _shared_words(self, t: Entity, a: Entity) -> str:
-        """The words that two names share; "" where they only tell the common area or the kinds of entities."""
+    def _by_names(self, t: Entity, a: Entity) -> Iterable[str]:
+        """The words that two names share; none where they only tell the common area or the kinds of entities."""
         shared = self.words[t.entity_id] & self.words[a.entity_id]
         expected = {*_parts(self.classes[t.entity_id]), *_parts(self.classes[a.entity_id]), *GENERIC}
         if t.area_id is not None and t.area_id == a.area_id:
             expected.update(words_of(f"{t.area_id} {self.area_names.get(t.area_id) or ''}"))
         if not shared - {canonical_word(word) for word in expected}:
-            return ""
-        of_trigger, of_action = (words_of(_spelt(e)) for e in (t, a))
-        common = ((word, canonical_word(word)) for word in of_trigger if canonical_word(word) in shared)
-        # As both spell it; where they spell it differently, as it is folded.
-        return " ".join(dict.fromkeys(word if word in of_action else meaning for word, meaning in common))
+            return
+        of_trigger, of_action = (words_of(_spelt(entity)) for entity in (t, a))
+        own = [word for word in dict.fromkeys(of_trigger) if canonical_word(word) in shared]
+        if both := [word for word in own if word in of_action]:
+            yield f"both names have {_quoted(both)}"
+            return
+        meant = {canonical_word(word): word for word in reversed(of_action)}
+        pairs = ((word, meant[canonical_word(word)]) for word in own if canonical_word(word) in meant)
+        if one := next(pairs, None):
+            yield f'"{one[0]}" in one name is "{one[1]}" in the other'
 
     def _by_known(self, trigger: str, action: str) -> Iterable[str]:
         similar = [t for t in self.triggers_of[action] if t != trigger and self._similar(t, trigger)]
         if similar:
             near = max(similar, key=lambda t: self._nearness(t, trigger))
-            yield f"{self._named(near)}, also {with_article(self._kind(near))}, already drives it"
+            yield f"{self._named(near)}, also {with_article(self._kind(near))}, already controls it"
         driven = [a for a in self.actions_of[trigger] if self._kind(a) == self._kind(action)]
         if driven:
             near = max(driven, key=lambda a: self._nearness(a, action))
-            yield f"this trigger already drives another {self._kind(near)}, {self._named(near)}"
+            yield f"this trigger already controls another {self._kind(near)}, {self._named(near)}"
 
     def _similar(self, one: str, other: str) -> bool:
         """Whether two entities are of one class; sensors of an unknown class must also share a word."""
@@ -237,11 +240,14 @@ class HomeView:
             kinds = (with_article(self._kind(i)) for i in (trigger, action))
         driver, driven = kinds
         if common >= math.log(TIMES_AVERAGE):
-            yield f"common where the model learnt: {driver} drives {driven} ({_times(common)} times the average pair)"
+            often = f"{_times(common)} times the average pair"
+            yield f"common in the homes it learnt from: {driver} controls {driven} ({often})"
         words = ((word, w) for word, w in self._known_words(trigger) if word not in driver)
         best, word = max(((float(odds.trigger_word[w, a]), word) for word, w in words), default=(0.0, ""))
         if best >= math.log(TIMES_AVERAGE):
-            yield f'where the model learnt, triggers called "{word}" drive {driven} ({_times(best)} times the average)'
+            spelt = next((own for own in words_of(_spelt(self.entities[trigger])) if canonical_word(own) == word), word)
+            called = f'"{spelt}"' if spelt == word else f'"{spelt}" or the like'
+            yield f"in the homes it learnt from, a {called} controls {driven} ({_times(best)} times the average)"
 
     def _known_words(self, entity_id: str) -> Iterable[tuple[str, int]]:
         return ((word, self.word_index[word]) for word in sorted(self.words[entity_id]) if word in self.word_index)
@@ -251,7 +257,7 @@ class HomeView:
         domain, device_class = self.entities[entity_id].domain, self._device_class(entity_id)
         if domain in ("binary_sensor", "sensor"):
             return f"{device_class.replace('_', ' ')} sensor".strip()
-        return domain.replace("_", " ")
+        return spoken(domain)
 
     def _named(self, entity_id: str) -> str:
         return name_of(self.entities[entity_id])
@@ -302,6 +308,11 @@ def _rare_words(graph: HomeGraph) -> dict[str, set[str]]:
 
 def _parts(entity_class: str) -> list[str]:
     return entity_class.replace(":", "_").split("_")
+
+
+def _quoted(words: Sequence[str]) -> str:
+    *others, last = (f'"{word}"' for word in words)
+    return f"{', '.join(others)} and {last}" if others else last
 
 
 def _times(log_odds: float) -> str:

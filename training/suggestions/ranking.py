@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import re
 from collections import Counter, defaultdict
 from collections.abc import Container, Iterable, Mapping, Sequence
@@ -185,10 +186,11 @@ def suggest_automations(
     chosen = _diverse(candidates, value, view, top) if diverse else _in_order(candidates, value)[:top]
     notes = [*wishes.notes]
     if len(chosen) < top:
-        best = max((s for _, _, s in pool), default=0.0)
-        few = f"no more pairs score at least {min_score:g} (the best of all scores {best:.2f}); see --min-score"
+        best = math.floor(1000 * max((s for _, _, s in pool), default=0.0)) / 1000
+        few = f"no {'more pairs score' if chosen else 'pair scores'} at least {min_score:g}"
+        few += f" (the best of all scores {best:g}); see --min-score"
         if not pool:
-            few = "no pair that is not automated fits the filters" if wishes.filter else NOTHING_TO_JOIN
+            few = "no pair that fits the filters is left to automate" if wishes.filter else NOTHING_TO_JOIN
         whole = any(s < min_score for _, _, s in pool) or not pool
         notes.append(few if whole else "no more of the best pairs can be suggested; see those left out")
     if by_hand := sum(bool(candidate.recipe.reason) for candidate in chosen):
@@ -248,7 +250,7 @@ def _candidates(
         elif (answered := refusals.of(t, a)) is not None:
             left_out[answered] += 1
         elif (t, a) in done or ((t, a) not in habits and _told_by_another(t, a, view, score, families, habits)):
-            left_out["told together with another of their group"] += 1
+            left_out["part of another suggestion, in which their group acts together"] += 1
         else:
             habit = habits.get((t, a))
             kin = [k for k in families[t, view.family(a)] if k != a and (k, t) not in view.known]
@@ -374,7 +376,9 @@ def with_distinct_aliases(proposals: Sequence[Proposal], others: Iterable[str] =
 def _proposal(candidate: Candidate, view: HomeView) -> Proposal:
     trigger, action = view.entities[candidate.trigger], view.entities[candidate.actions[0]]
     reasons = candidate.reasons or ("no plain reason: the model weighs many small signs together",)
-    described = {"description": f"Suggested with a score of {candidate.score:.2f}: {'; '.join(reasons)}."}
+    told = [f"Suggested with a score of {candidate.score:.2f}: {'; '.join(reasons)}."]
+    told += [f"To adjust: {'; '.join(candidate.recipe.adjust)}."] if candidate.recipe.adjust else []
+    described = {"description": " ".join(told)}
     more = f" and {len(candidate.actions) - 1} more" if len(candidate.actions) > 1 else ""
     return Proposal(
         trigger.entity_id,

@@ -13,11 +13,14 @@ from typing import Any
 
 from data_sources import Entity
 from home_assistant.entity_id import is_entity_id, normalized_entity_id
+from home_assistant.services import can_do
 from training.suggestions.abilities import supported_steps
-from training.suggestions.actions import PREFERRED, NoRecipeError, Step, actions_of, with_article
+from training.suggestions.actions import PREFERRED, NoRecipeError, Step, actions_of, unable, with_article
 from training.suggestions.events import Event, events_of
 
 ABSENCE = {"minutes": 5}  # without motion, before a light that motion turned on is turned off again
+CLOSED = {"minutes": 1}  # before a thermostat that an open window turned off is turned on again
+RELEASE = 0.9  # of the value above which a fan was turned on; below it the fan is turned off again
 
 
 @dataclass(frozen=True)
@@ -56,7 +59,7 @@ def write_automation(
     checked(trigger, *actions)
     domain = actions[0].domain
     if trigger.domain == domain == "automation":
-        raise NoRecipeError("an automation that another one would run, in a circle where a third one joins")
+        raise NoRecipeError("one automation would run another")
     steps_at = actions_of(actions[0], action_class, sorted(i for i in entity_ids if i.startswith("tts.")))
     if "left" in steps_at:
         steps_at = {"night": steps_at["left"], **steps_at}
@@ -64,10 +67,10 @@ def write_automation(
     possible = supported_steps(steps_at, {"*", *(event.kind for event in events)}, trigger, actions)
     event = _event_for(events, possible, domain)
     if event is None and _event_for(events, steps_at, domain) is not None:
-        raise NoRecipeError(f"{with_article(domain)} that does not support what it would be asked")
+        raise unable(domain)
     if event is None:
         kind = with_article(f"{trigger_class} {trigger.domain}".strip())
-        raise NoRecipeError(f"nothing sensible comes of {kind} and {with_article(domain)}")
+        raise NoRecipeError(f"no sensible automation joins {kind} and {with_article(domain)}")
     step = possible.get(event.kind) or possible["*"]
     return assembled(trigger, actions, event, step, description)
 
@@ -117,14 +120,18 @@ def assembled(trigger: Entity, actions: Sequence[Entity], event: Event, step: St
         if condition.get("entity_id") == "{action}":
             condition["entity_id"] = ids[0]
     mode = "single"
-    if event.kind == "occupied" and step.service == "light.turn_on":
-        waited = {"trigger": "state", "entity_id": trigger_id, "to": "off", "for": dict(ABSENCE)}
-        calls += [{"wait_for_trigger": [waited]}, {"action": "light.turn_off", "target": dict(target)}]
+    undone = _undone(event, step, trigger_id, actions)
+    if undone is not None:
+        until, service = undone
+        calls += [{"wait_for_trigger": [until]}, {"action": service, "target": dict(target)}]
         mode = "restart"
+    if undone is not None and actions[0].domain == "climate":  # one that was off stays off
+        on = {"condition": "not", "conditions": [{"condition": "state", "entity_id": ids[0], "state": "off"}]}
+        conditions.append(on)
     if event.kind == "arrived" and actions[0].domain == "light":
         conditions.append({"condition": "state", "entity_id": "sun.sun", "state": "below_horizon"})
     what = name_of(actions[0]) if len(ids) == 1 else f"{name_of(actions[0])} and {len(ids) - 1} like it"
-    automation = {
+    automation: dict[str, Any] = {
         "alias": f"{said}: {step.words.format(name=what)}",
         "description": description,
         "triggers": [event.trigger],
@@ -132,7 +139,24 @@ def assembled(trigger: Entity, actions: Sequence[Entity], event: Event, step: St
         "actions": calls,
         "mode": mode,
     }
+    if event.vague:
+        automation["initial_state"] = False  # nothing should run at every change before a person has looked at it
     return Recipe(automation, tuple(note for note in (event.adjust, step.adjust) if note))
+
+
+def _undone(event: Event, step: Step, trigger_id: str, actions: Sequence[Entity]) -> tuple[dict[str, Any], str] | None:
+    """What ends the event, and the service that then undoes the step; None where a person has to decide that."""
+    if event.kind == "occupied" and step.service == "light.turn_on":
+        return {"trigger": "state", "entity_id": trigger_id, "to": "off", "for": dict(ABSENCE)}, "light.turn_off"
+    if event.kind == "opened" and event.trigger.get("to") == "on" and step.service == "climate.turn_off":
+        told = [can_do("climate", action.supported_features) for action in actions if action.supported_features]
+        if all("climate.turn_on" in able for able in told):
+            closed = {"trigger": "state", "entity_id": trigger_id, "to": "off", "for": dict(CLOSED)}
+            return closed, "climate.turn_on"
+    if event.trigger.get("above") and step.service == "fan.turn_on":
+        below = round(RELEASE * event.trigger["above"], 3)
+        return {"trigger": "numeric_state", "entity_id": trigger_id, "below": below}, "fan.turn_off"
+    return None
 
 
 def _filled(value: Any, said: str, ids: Sequence[str], trigger_id: str, step: Step) -> Any:

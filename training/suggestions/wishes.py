@@ -26,7 +26,7 @@ OF_PAIR, OF_REASONS = 2 / 3, 1 / 3  # what the pair and its reasons count in how
 # Words of a topic that tell nothing of it.
 FILLERS = frozenset("a all an and are at be by for from if in is it its me my no not of on only or the to when".split())
 
-DISMISSED = "dismissed before, or told together with one that was"
+DISMISSED = "dismissed before, or part of one that was"
 TAKEN = "accepted before"
 
 
@@ -222,9 +222,7 @@ class Filters:
         fresh, notes = self._fresh(home, feedback)
         keeps = options.install is not None
         if dismissed:
-            notes.append(
-                f"{many(len(dismissed), 'suggestion')} dismissed before: they are left out, their like is later"
-            )
+            notes.append(f"left out: {many(len(dismissed), 'suggestion')} that you dismissed; similar ones come later")
         return Wishes(
             excluded=frozenset(excluded),
             areas=frozenset(wanted) if options.area else None,

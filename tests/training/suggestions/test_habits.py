@@ -132,7 +132,7 @@ def test_nothing_is_opened_unlocked_or_disarmed_by_itself_though_a_person_does(
 
 
 def test_what_the_entity_does_not_support_is_no_habit_to_take_over() -> None:
-    with pytest.raises(NoRecipeError, match="does not support"):
+    with pytest.raises(NoRecipeError, match="cannot do what would be asked"):
         habit("button.b", "activated", "vacuum.v", "cleaning", supported_features=16)
 
 

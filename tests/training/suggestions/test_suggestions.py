@@ -180,6 +180,60 @@ def test_a_heater_is_never_told_to_cool_nor_an_air_conditioner_to_heat() -> None
     assert (cools["triggers"][0]["above"], cools["actions"][0]["data"]) == (25, {"hvac_mode": "cool"})
 
 
+def test_what_is_done_at_an_event_is_undone_when_it_ends_where_that_is_plain() -> None:
+    window = automation("binary_sensor.w", "window", "climate.c")
+    assert [call.get("action") for call in window["actions"]] == ["climate.turn_off", None, "climate.turn_on"]
+    assert window["actions"][1]["wait_for_trigger"][0]["to"] == "off"
+    assert window["conditions"][0]["condition"] == "not", "a thermostat that was off stays off"
+    humid = automation("sensor.h", "humidity", "fan.f")
+    assert humid["actions"][1]["wait_for_trigger"][0]["below"] < humid["triggers"][0]["above"]
+    assert humid["actions"][2]["action"] == "fan.turn_off"
+    once = Entity(entity_id="climate.c", supported_features=128)  # it turns off, and not on
+    made = write_automation(Entity(entity_id="binary_sensor.w"), "window", [once], "").automation
+    assert len(made["actions"]) == 1
+    assert len(automation("binary_sensor.d", "door", "light.l")["actions"]) == 1, "a door that opens says nothing of it"
+    for one in (window, humid):
+        assert one["mode"] == "restart"
+        check_automation(one)
+
+
+def test_what_runs_at_every_change_waits_turned_off_for_a_person() -> None:
+    vague = [("sensor.s", "", "light.l"), ("input_select.mode", "", "light.l"), ("x.y", "", "script.s")]
+    for trigger, trigger_class, action in vague:
+        made = automation(trigger, trigger_class, action)
+        assert made["initial_state"] is False
+        check_automation(made)
+    assert "initial_state" not in automation("sensor.t", "temperature", "number.n"), "a copied value is meant so"
+    assert "initial_state" not in automation("binary_sensor.m", "motion", "light.l")
+
+
+def test_an_option_of_a_mode_is_taken_for_what_its_words_say() -> None:
+    def made(options: Any, trigger: str = "input_select.house_mode", device_class: str = "") -> dict[str, Any]:
+        mode = Entity(entity_id=trigger, capabilities={"options": options})
+        return write_automation(mode, device_class, [Entity(entity_id="light.l")], "").automation
+
+    away = made(["Everyday", "Away {{ x }}", "Away", "Night"])
+    assert (away["triggers"][0]["to"], away["actions"][0]["action"]) == ("Away", "light.turn_off")
+    assert made(["Film night"])["triggers"][0]["to"] == "Film night"
+    for unclear in (["A", "B"], [], None, "Away", [1, None]):
+        assert "to" not in made(unclear)["triggers"][0]
+    assert made(["Night", "Day"], "sensor.phase", "enum")["triggers"][0]["to"] == "Night"
+    assert "above" not in made(["A"], "sensor.phase", "enum")["triggers"][0], "an option is no number"
+
+
+@pytest.mark.parametrize("action", ["button.router_reboot", "script.nas_shutdown", "button.reset_totals"])
+def test_what_restarts_or_deletes_something_is_done_only_when_that_is_meant(action: str) -> None:
+    for trigger, trigger_class in (("sensor.ram", ""), ("binary_sensor.m", "motion"), ("light.l", "")):
+        with pytest.raises(NoRecipeError):
+            automation(trigger, trigger_class, action)
+    for trigger, trigger_class in (("binary_sensor.wan", "connectivity"), ("input_button.b", "")):
+        assert automation(trigger, trigger_class, action)["actions"][0]["target"] == {"entity_id": action}
+    by_class = Entity(entity_id="button.x", device_class="restart")
+    with pytest.raises(NoRecipeError):
+        write_automation(Entity(entity_id="light.l"), "", [by_class], "restart")
+    assert automation("light.l", "", "button.doorbell")["actions"][0]["action"] == "button.press"
+
+
 def test_a_guess_says_that_it_is_one() -> None:
     def notes(trigger: str, trigger_class: str, action: str) -> str:
         ends = Entity(entity_id=trigger), Entity(entity_id=action)
@@ -195,11 +249,11 @@ def test_a_guess_says_that_it_is_one() -> None:
 @pytest.mark.parametrize(
     ("trigger", "trigger_class", "action", "why"),
     [
-        ("light.l", "", "sensor.s", "a sensor only reports"),
-        ("sensor.b", "battery", "light.l", "nothing sensible comes of a battery sensor and a light"),
-        ("sensor.e", "energy", "switch.s", "nothing sensible comes of an energy sensor"),
-        ("light.l", "", "update.u", "an update only reports"),
-        ("binary_sensor.d", "door", "media_player.m", "nothing sensible"),
+        ("light.l", "", "sensor.s", "a sensor cannot act"),
+        ("sensor.b", "battery", "light.l", "no sensible automation joins a battery sensor and a light"),
+        ("sensor.e", "energy", "switch.s", "no sensible automation joins an energy sensor"),
+        ("light.l", "", "update.u", "an update cannot act"),
+        ("binary_sensor.d", "door", "media_player.m", "no sensible automation"),
         ("light.küche", "", "light.l", "does not accept the entity's id"),
     ],
 )
@@ -353,7 +407,7 @@ def test_a_meter_that_only_follows_what_it_measures_starts_nothing(
 
 def test_lights_of_two_places_are_joined_only_where_the_home_does_so_already(model: SynergyModel) -> None:
     kids, master, guest = "light.kids_bedroom", "light.master_bedroom", "light.guest_bedroom"
-    with pytest.raises(NoRecipeError, match="different places"):
+    with pytest.raises(NoRecipeError, match="different rooms"):
         view_of(model, kids, master).recipe(kids, [master])
     assert view_of(model, kids, "light.kids_bedroom_lamp").recipe(kids, ["light.kids_bedroom_lamp"])
     assert view_of(model, "light.bedroom", master).recipe("light.bedroom", [master]), "one place may be in the other"
@@ -389,7 +443,10 @@ def test_reasons_say_what_the_home_and_the_model_hold(model: SynergyModel) -> No
     times = math.exp(float(odds.action_domain[a] + odds.domain_pair[t, a] + odds.class_pair[c, d]))
     assert times > 1.5
     said = f"{times:.0f}" if times >= 10 else f"{times:.1f}"
-    assert common == f"common where the model learnt: a motion sensor drives a light ({said} times the average pair)"
+    assert (
+        common
+        == f"common in the homes it learnt from: a motion sensor controls a light ({said} times the average pair)"
+    )
 
 
 def test_known_automations_are_reasons_and_only_they(model: SynergyModel) -> None:
@@ -397,9 +454,9 @@ def test_known_automations_are_reasons_and_only_they(model: SynergyModel) -> Non
     pair = "binary_sensor.attic_motion", "light.attic"
     assert not [r for r in reasons(model, raw, *pair) if "already" in r]
     raw["synergies"] = [row("binary_sensor.cellar_motion", "light.attic")]
-    assert reasons(model, raw, *pair)[0] == "Cellar motion, also a motion sensor, already drives it"
+    assert reasons(model, raw, *pair)[0] == "Cellar motion, also a motion sensor, already controls it"
     raw["synergies"] = [row("binary_sensor.attic_motion", "light.cellar")]
-    assert reasons(model, raw, *pair)[0] == "this trigger already drives another light, Cellar ceiling"
+    assert reasons(model, raw, *pair)[0] == "this trigger already controls another light, Cellar ceiling"
 
 
 def test_a_shared_name_is_a_reason_and_a_room_is_not_said_twice(model: SynergyModel) -> None:
@@ -411,7 +468,9 @@ def test_a_shared_name_is_a_reason_and_a_room_is_not_said_twice(model: SynergyMo
     assert 'both names have "attic"' in reasons(model, raw, *pair)
     light = next(e for e in raw["entities"] if e["entity_id"] == pair[1])
     light |= {"entity_id": "light.dachboden", "name": "Dachboden"}
-    assert 'both names have "attic"' in reasons(model, raw, pair[0], "light.dachboden"), "in another language"
+    assert '"attic" in one name is "dachboden" in the other' in reasons(model, raw, pair[0], "light.dachboden")
+    light["name"] = "Dachboden attic"
+    assert 'both names have "attic"' in reasons(model, raw, pair[0], "light.dachboden"), "a word as both spell it"
 
 
 def test_one_device_is_a_reason(model: SynergyModel) -> None:

@@ -84,7 +84,7 @@ def test_what_was_dismissed_is_not_shown_in_any_order_nor_another_of_its_family(
             a.startswith("light.hall_spot") for p in after.proposals if p.trigger == trigger for a in p.alternatives
         )
         assert not {(a, trigger) for a in dismissed} & set(pairs(after))
-        assert after.left_out["dismissed before, or told together with one that was"]
+        assert after.left_out["dismissed before, or part of one that was"]
         assert shown, "others may switch these lights"
 
 
@@ -259,7 +259,7 @@ def test_no_file_is_made_unless_a_flag_names_it_and_one_that_is_there_is_used(tm
     append(tmp_path / FILE_NAME, [answer_to("h", Suggested(trigger=shown[0][0], actions=(shown[0][1],)), "dismissed")])
     again = run(tmp_path, raw_home())
     assert shown[0] not in again
-    assert "1 suggestion dismissed before" in notes(tmp_path)
+    assert "1 suggestion that you dismissed" in notes(tmp_path)
     assert set(Feedback.read(tmp_path / FILE_NAME).shown("h")) >= set(again), "and the run is noted in it"
     named = run(tmp_path, raw_home(), feedback=tmp_path / "other" / "f.jsonl")
     assert named == shown
