@@ -21,9 +21,9 @@ def suggest(json_input: str | None, data_source: str | None, strict: bool, verbo
     """Suggest automations that a home does not have yet.
 
     They are printed as Home Assistant YAML, with the reasons. The first are those to look at first: the order is by
-    score, by how often devices of the trigger's kind trigger anything, and by variety, so the scores rise and fall.
-    Without a source flag the homes are read from production's services. If the YAML goes to stdout, messages go to
-    stderr.
+    score, but what is like a suggestion above it, or has no plain reason, comes later. Without a source flag the homes
+    are read from production's services; a Home Assistant is --data-source homeassistant:/config. If the YAML goes to
+    stdout, messages go to stderr.
 
     Exit codes: 0 done, 1 failed (one line on stderr), 2 wrong usage.
     """

@@ -242,7 +242,7 @@ class HomeView:
         if common >= math.log(TIMES_AVERAGE):
             often = f"{_times(common)} times the average pair"
             yield f"common in the homes it learnt from: {driver} controls {driven} ({often})"
-        words = ((word, w) for word, w in self._known_words(trigger) if word not in driver)
+        words = ((word, w) for word, w in self._known_words(trigger) if word not in driver + driven)
         best, word = max(((float(odds.trigger_word[w, a]), word) for word, w in words), default=(0.0, ""))
         if best >= math.log(TIMES_AVERAGE):
             spelt = next((own for own in words_of(_spelt(self.entities[trigger])) if canonical_word(own) == word), word)
