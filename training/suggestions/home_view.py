@@ -29,6 +29,7 @@ ALIKE = 0.5  # likeness of two entities of one family or one device; that of an 
 GENERIC = frozenset("all ceiling home lamp light lights main room sensor smart state status switch".split())
 METERED = frozenset("amps consumption current electric electricity energy kwh power usage voltage watt watts".split())
 REGULATING = frozenset(("climate", "humidifier", "water_heater"))
+STOREYS = frozenset("basement downstairs fifth first fourth ground second third upstairs".split())
 TIMES_AVERAGE = 1.5  # how often a pairing is seen against the average pair to count as common
 RARE = 0.25  # two entities are not joined by a word that a larger share of the home's entities has
 REASONS = 3
@@ -168,8 +169,11 @@ class HomeView:
 
     def _elsewhere(self, trigger: str, action: str) -> bool:
         """Whether both are of one domain and their names tell different places, as two lights in two rooms."""
+        if self.entities[trigger].domain != self.entities[action].domain:
+            return False
         places = (places_of(self.tokens[entity_id]) for entity_id in (trigger, action))
-        return self.entities[trigger].domain == self.entities[action].domain and bool(in_different_places(*places))
+        storeys = [STOREYS & set(words_of(_spelt(self.entities[entity_id]))) for entity_id in (trigger, action)]
+        return bool(in_different_places(*places)) or (all(storeys) and storeys[0].isdisjoint(storeys[1]))
 
     def _device_class(self, entity_id: str) -> str:
         domain, _, device_class = self.classes[entity_id].partition(":")

@@ -413,6 +413,10 @@ def test_lights_of_two_places_are_joined_only_where_the_home_does_so_already(mod
     assert view_of(model, "light.bedroom", master).recipe("light.bedroom", [master]), "one place may be in the other"
     assert view_of(model, "binary_sensor.hall_motion", master).recipe("binary_sensor.hall_motion", [master])
     assert view_of(model, kids, master, guest, known=[(kids, guest)]).recipe(kids, [master])
+    second, ground = "vacuum.second_floor", "vacuum.ground_floor"
+    with pytest.raises(NoRecipeError, match="different rooms"):
+        view_of(model, second, ground).recipe(second, [ground])
+    assert view_of(model, "vacuum.floor", ground).recipe("vacuum.floor", [ground])
 
 
 def test_a_home_that_tells_what_most_support_says_of_which_it_does_not(model: SynergyModel) -> None:
