@@ -47,10 +47,13 @@ class InitialWeights(NamedTuple):
     Attributes:
         features: ``[f]`` weights of the features.
         meaning: ``[dimensions, domains]`` weights of name vectors; without name vectors there are no dimensions.
+        homes: Homes that they were learnt from. A fit on fewer stays nearer to them: as a prior, they weigh as much as
+            these homes.
     """
 
     features: Tensor
     meaning: Tensor
+    homes: int = 0
 
 
 def fit_feature_weights(
@@ -86,6 +89,7 @@ def fit_feature_weights(
     weight, meaning = start.features.clone().requires_grad_(), start.meaning.clone().requires_grad_()
     bias = torch.full((), STARTING_BIAS, requires_grad=True)
     l2 = min(1.0, L2_PAIRS / sum(len(rows) for rows in homes.positives.values()))
+    l2 *= max(1.0, start.homes / len(homes.positives))
     optimizer = torch.optim.LBFGS([weight, bias, meaning], max_iter=50, line_search_fn="strong_wolfe")
 
     def loss() -> Tensor:

@@ -108,7 +108,7 @@ def test_the_first_page_of_the_documentation_shows_the_first_suggestions(
     model = ("--model-path", str(sample[0] / "m.pth"))
     done = call(suggest, "--json-input", "--home", "home_000", "--top", "2", *model, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
-    assert_prints(shown_in_start("yaml", "# 1"), done.stdout.splitlines())
+    assert_prints(shown_in_start("yaml", "# 2 suggested"), done.stdout.splitlines())
 
 
 def test_summary_and_metadata_hold_what_the_contract_and_a_reader_need(
