@@ -420,6 +420,8 @@ class Home:
         disabled_rows: Synergy rows left out because they name a disabled entity.
         generated: Pairs that rules made up because no synergy was known.
         turned_off: Pairs (trigger, action) of automations that a person turned off. Never part of ``synergies``.
+        installed: Pairs (trigger, action) of automations that ``suggest --install`` put in, which tell nothing of what
+            its owner wants. Never part of ``synergies``.
         activity: How often and when each entity changes, where a history was read.
         observed: What a person did after what, where a history was read. Never part of ``synergies``.
         dismissed: Pairs (trigger, action) that a person refused as suggestions. Never part of ``synergies``.
@@ -437,6 +439,7 @@ class Home:
     disabled_rows: int = 0
     generated: int = 0
     turned_off: tuple[tuple[str, str], ...] = ()
+    installed: tuple[tuple[str, str], ...] = ()
     activity: tuple[Activity, ...] = ()
     observed: tuple[ObservedPair, ...] = ()
     dismissed: tuple[tuple[str, str], ...] = ()

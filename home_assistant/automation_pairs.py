@@ -48,6 +48,7 @@ class KnownPairs:
         pairs: Those of automations that run, each once for an automation, in the order of the automations.
         turned_off: Those that only automations have which a person turned off: no examples to learn from, but the
             person knows them, so they are no suggestions either.
+        installed: Those that only automations have which ``suggest --install`` put in: no examples either.
         automations: Automations looked at, turned-off ones too.
         resolved: Of these, how many gave at least one pair.
         problems: Kind -> how often something could not be resolved, or names no entity.
@@ -55,6 +56,7 @@ class KnownPairs:
 
     pairs: tuple[KnownPair, ...] = ()
     turned_off: tuple[KnownPair, ...] = ()
+    installed: tuple[KnownPair, ...] = ()
     automations: int = 0
     resolved: int = 0
     problems: Counter[str] = field(default_factory=Counter)
@@ -66,6 +68,7 @@ def known_pairs(home: Installation) -> KnownPairs:
     targets = Targets(home, result.problems)
     running: list[KnownPair] = []
     stopped: list[KnownPair] = []
+    installed: list[KnownPair] = []
     for automation in home.automations:
         try:
             found = _Automation(automation, home, targets, result.problems).pairs()
@@ -73,10 +76,11 @@ def known_pairs(home: Installation) -> KnownPairs:
             result.problems["automation nested too deep"] += 1
             continue
         result.resolved += bool(found)
-        (running if automation.enabled else stopped).extend(found)
+        (stopped if not automation.enabled else installed if automation.installed else running).extend(found)
     joined = {(pair.trigger, pair.action) for pair in running}
     result.pairs = tuple(running)
     result.turned_off = tuple(pair for pair in stopped if (pair.trigger, pair.action) not in joined)
+    result.installed = tuple(pair for pair in installed if (pair.trigger, pair.action) not in joined)
     return result
 
 

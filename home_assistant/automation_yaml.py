@@ -78,7 +78,8 @@ def parse_yaml(text: str, limits: Limits = ONE_AUTOMATION) -> Any:
         _check_depth(text)
         node = yaml.compose(text, Loader=_Loader)
     except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
+        ended = error.problem is not None and error.problem.endswith("end of stream")  # then what was begun matters
+        mark = (error.context_mark if ended else None) or error.problem_mark or error.context_mark
         where = f", line {mark.line + 1} column {mark.column + 1}" if mark else ""
         raise AutomationError(f"not YAML ({error.problem or error.context}{where})") from error
     except AutomationError:

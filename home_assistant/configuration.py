@@ -32,6 +32,20 @@ CONFIGURATION = "configuration.yaml"
 _SECRETS = "secrets.yaml"
 # The folder's path in Home Assistant's own container and in an add-on; an include may be written from there.
 CONTAINER_PATHS = ("/config/", "/homeassistant/")
+# Kinds of faults by which something that Home Assistant reads is not known here.
+_UNREAD = frozenset(
+    (
+        "broken file",
+        "encrypted file",
+        "file that is no text",
+        "file too large",
+        "include loop",
+        "include outside the folder",
+        "missing file",
+        "too many includes",
+        "unreadable file",
+    )
+)
 _AUTOMATION_KEYS = frozenset(("trigger", "triggers", "action", "actions", BLUEPRINT))
 
 
@@ -102,7 +116,8 @@ class _Files:
         """The value of a file in the folder; None where it is missing or broken."""
         path = self.folder / name
         if not path.exists():
-            self.complain("missing file", f"{name} is missing")
+            self._installation.problems["missing file"] += 1  # nothing includes it
+            self.note(f"{name} is missing")
             return None
         return self.load(path, ())
 
@@ -112,6 +127,8 @@ class _Files:
     def complain(self, kind: str, line: str) -> None:
         self._installation.problems[kind] += 1
         self.note(line)
+        if kind in _UNREAD and len(self._installation.unread) < MAX_NOTES:
+            self._installation.unread.append(line)
 
     def note(self, line: str) -> None:
         notes = self._installation.notes
@@ -233,7 +250,7 @@ class _Files:
         try:
             folder = self.inside(folder)
             if not folder.is_dir():
-                raise _UnreadableError("missing file", f"{self.shown(folder)} is missing or no folder")
+                raise _UnreadableError("missing folder", f"{self.shown(folder)} is missing or no folder")
         except _UnreadableError as error:
             self.complain(error.kind, str(error))
             return {} if named else []

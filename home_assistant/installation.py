@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
+
+SUGGESTIONS_FILE = "home_synergy_suggestions.yaml"  # what `suggest --install` writes into a configuration folder
+DESCRIBED_AS = "Suggested with a score of "  # how the description of a suggestion begins
+_SUGGESTION_ID = re.compile(r"suggested_[0-9a-f]{12}")
 
 
 @dataclass(frozen=True)
@@ -25,6 +30,20 @@ class ConfiguredAutomation:
     entity_id: str | None = None
     enabled: bool = True
     blueprint: str | None = None
+
+    @property
+    def installed(self) -> bool:
+        """Whether ``suggest --install`` put it in, so that it says nothing of what the owner wants.
+
+        The file tells: one that a person moved into a file of their own is theirs. The API tells no file; there it is
+        the id together with the description, as long as nobody changed them.
+        """
+        file = self.where.partition(":")[0]
+        if file.endswith((".yaml", ".yml")):
+            return file == SUGGESTIONS_FILE
+        named, told = self.config.get("id"), self.config.get("description")
+        is_named = isinstance(named, str) and _SUGGESTION_ID.fullmatch(named) is not None
+        return is_named and isinstance(told, str) and told.startswith(DESCRIBED_AS)
 
 
 @dataclass
@@ -51,6 +70,7 @@ class Installation:
         services: Domain -> name -> fields and target of each action, as the API describes them; empty for a folder.
         problems: Kind of fault -> how often; what could not be read or resolved, for the report.
         notes: One line for each part that is missing or broken: which file, what happened, what to do.
+        unread: Those of the notes that are about a file which is there, or is included, and was not read.
     """
 
     version: str | None = None
@@ -72,3 +92,4 @@ class Installation:
     services: Mapping[str, Any] = field(default_factory=dict)
     problems: Counter[str] = field(default_factory=Counter)
     notes: list[str] = field(default_factory=list)
+    unread: list[str] = field(default_factory=list)

@@ -139,6 +139,7 @@ def note_broken(installation: Installation, name: str, why: object) -> None:
     """Count and name a file that could not be read."""
     installation.problems["unreadable file"] += 1
     installation.notes.append(f"{name}: {why}")
+    installation.unread.append(f"{name}: {why}")
 
 
 def read_stored(path: Path, inside: Path) -> Stored:

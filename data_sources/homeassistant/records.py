@@ -26,8 +26,10 @@ def home_of(installation: Installation, report: LoadReport) -> Home:
         replace(automation, enabled=False) if automation.entity_id in installation.turned_off else automation
         for automation in installation.automations
     ]
+    installed = {automation.entity_id for automation in installation.automations if automation.installed}
     for row in entity_rows(installation):
-        builder.add_entity(row, row["entity_id"])
+        if row["entity_id"] not in installed:
+            builder.add_entity(row, row["entity_id"])
     pairs = known_pairs(installation)
     for pair in pairs.pairs:
         row = {
@@ -40,13 +42,16 @@ def home_of(installation: Installation, report: LoadReport) -> Home:
         builder.add_row(row, pair.automation_id)
     installation.problems.update(pairs.problems)
     turned_off = tuple(sorted({(pair.trigger, pair.action) for pair in pairs.turned_off}))
-    return replace(builder.build(), turned_off=turned_off)
+    suggested = tuple(sorted({(pair.trigger, pair.action) for pair in pairs.installed}))
+    return replace(builder.build(), turned_off=turned_off, installed=suggested)
 
 
 def yaml_rows(installation: Installation, home: Home, report: LoadReport) -> Iterator[YamlRow]:
-    """Each automation that has a description or an alias, as the answer to it."""
+    """Each automation of the owner that has a description or an alias, as the answer to it."""
     known = {entity.entity_id for entity in home.entities}
     for automation in installation.automations:
+        if automation.installed:  # the program's own words
+            continue
         config = automation.config
         texts = (config.get(key) for key in ("description", "alias"))
         asked = next((text for text in texts if isinstance(text, str) and text.strip()), None)

@@ -15,7 +15,7 @@ from home_assistant.installation import Installation
 log = logging.getLogger("data_sources.homeassistant")
 
 NOTES_SHOWN = 10
-_UNUSABLE = ("unreadable file", "unusable registry row")  # of ``Installation.problems``: fatal under --strict
+_UNUSABLE = "unusable registry row"  # of ``Installation.problems``: fatal under --strict, as a file not read is
 
 
 class HomeAssistantSource(DataSource):
@@ -49,8 +49,9 @@ class HomeAssistantSource(DataSource):
     def _tell(self, installation: Installation) -> None:
         """Log and keep what could not be read; under ``strict`` a broken file or row is an error."""
         notes, counts = installation.notes, installation.problems
-        if self.strict and any(counts[kind] for kind in _UNUSABLE):
-            raise UnusableRowsError(f"{self.report.where}: {notes[0]} (--strict stops at the first unusable row)")
+        if self.strict and (installation.unread or counts[_UNUSABLE]):
+            told = [*installation.unread, *notes][0]
+            raise UnusableRowsError(f"{self.report.where}: {told} (--strict stops at the first unusable row)")
         self._note(notes)
         if counts:
             counted = ", ".join(f"{kind}: {count}" for kind, count in sorted(counts.items()))

@@ -54,6 +54,7 @@ class HomeView:
         self.known = {(graph.entity_ids[t], graph.entity_ids[a]) for t, a in graph.pairs.tolist()}
         self.automated = through_mirrors(self.known, self.entities) | set(_by_themselves(home))
         self.turned_off = through_mirrors(set(home.turned_off), self.entities) | set(home.turned_off)
+        self.installed = through_mirrors(set(home.installed), self.entities) | set(home.installed)
         self.triggers_of: dict[str, list[str]] = defaultdict(list)
         self.actions_of: dict[str, list[str]] = defaultdict(list)
         for t, a in sorted(self.known):

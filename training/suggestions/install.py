@@ -24,28 +24,34 @@ from typing import Any
 
 import yaml
 
-from data_sources import Home
+from data_sources import DataSourceError, Home
+from data_sources.homeassistant.folder import HomeAssistantFolder
+from data_sources.homeassistant.records import home_of
 from data_sources.paths import is_folder
+from home_assistant.automation import structure
 from home_assistant.automation_file import UnpublishableError
+from home_assistant.automation_pairs import known_pairs
 from home_assistant.automation_schema import check_automation
 from home_assistant.automation_yaml import WHOLE_FILE, AutomationError, TaggedScalar, parse_yaml
 from home_assistant.configuration import CONFIGURATION, CONTAINER_PATHS, read_configuration
+from home_assistant.installation import SUGGESTIONS_FILE as FILE
 from home_assistant.installation import Installation
-from home_assistant.registries import STORAGE, RegistryError, read_registries
+from home_assistant.registries import STORAGE, RegistryError, home_id_of, read_registries
 from training.runs.errors import TrainingError
 from training.runs.files import flush_folder, wrap_write_errors, write_durably
 from training.runs.locks import FOLDER_SECONDS, HeldError, folder_lock
 from training.runs.publishing import check_writable
 from training.runs.wording import many
-from training.suggestions.ranking import HomeProposals, with_distinct_aliases
-from training.suggestions.writing import is_written_here, published_yaml
+from training.suggestions.ranking import HomeProposals, Proposal, with_distinct_aliases
+from training.suggestions.writing import is_written_here, published_yaml, some_of
 
 log = logging.getLogger(__name__)
 
-FILE = "home_synergy_suggestions.yaml"
 SECTION = "automation suggested"
 _INCLUDE = "!include"
 _BOM = b"\xef\xbb\xbf"
+_REGISTRY = "core.entity_registry"
+_EVERYWHERE = frozenset(("sun.sun", "zone.home"))  # in no registry, and in every home
 NEXT = (
     "Next: in Home Assistant, Developer tools > YAML > Check configuration, then reload Automations there, or restart. "
     "Turn off in Settings > Automations what you do not want"
@@ -62,7 +68,8 @@ class Installed:
         backups: What they were before, by name.
         undo: The shell line that undoes it, "" where nothing changed.
         left_out: Ids of suggestions that the configuration has elsewhere.
-        before: How many automations the configuration had without these.
+        before: How many automations the configuration has beside these, whether they run and join entities or not.
+        absent: Entities that the configuration does not know; suggestions with one are left out.
     """
 
     automations: int
@@ -71,6 +78,7 @@ class Installed:
     undo: str
     left_out: tuple[str, ...]
     before: int
+    absent: tuple[str, ...] = ()
 
     def lines(self) -> Iterator[str]:
         """What a person should read."""
@@ -79,11 +87,16 @@ class Installed:
         else:
             yield (
                 f"Installed: {many(self.automations, 'suggestion')} in {FILE}, beside "
-                f"{many(self.before, 'automation')}; changed: {', '.join(self.changed)}"
+                f"{many(self.before, 'automation')} of your own, running or not; changed: {', '.join(self.changed)}"
                 + (f" (before: {', '.join(self.backups)})" if self.backups else "")
             )
         if self.left_out:
             yield f"Left out, for the configuration has them elsewhere: {', '.join(self.left_out)}"
+        if self.absent:
+            yield (
+                "Left out, for neither registry nor recorder of the configuration knows their entities: suggestions "
+                f"with {some_of(self.absent)}"
+            )
         if self.undo:
             yield f"Undo, as long as nobody edited these files since: {self.undo}"
             yield NEXT
@@ -97,12 +110,18 @@ class _Judgement:
         ours: Automations of ``FILE``.
         others: All others.
         problems: What could not be read or resolved, counted.
+        unread: A line for each file of it that could not be read.
+        home_id: The home, None where no registry tells it.
+        pairs: What ``others`` join.
     """
 
     ours: tuple[Mapping[Any, Any], ...]
     others: tuple[Mapping[Any, Any], ...]
     entity_ids: frozenset[str]
     problems: Counter[str]
+    unread: tuple[str, ...]
+    home_id: str | None
+    pairs: frozenset[tuple[str, str]]
 
 
 @contextmanager
@@ -157,6 +176,11 @@ class ConfigurationFolder:
             self._before = self._main.read_bytes()
         self._with_line = self._extended()
         self._judged = self._judge()
+        if self._judged.unread:
+            raise TrainingError(
+                f"{folder}: nothing was installed, for a part of the configuration cannot be read, and may have what "
+                f"is suggested: {some_of(self._judged.unread, 2, '; ')}"
+            )
 
     @property
     def entity_ids(self) -> frozenset[str]:
@@ -166,10 +190,9 @@ class ConfigurationFolder:
     def without_installed(self, home: Home) -> Home:
         """The home as it was before: what was installed are suggestions still, and no automations of its owner."""
         gone = self.entity_ids
-        if not gone:
-            return home
         return replace(
             home,
+            installed=(),
             entities=tuple(entity for entity in home.entities if entity.entity_id not in gone),
             synergies=tuple(s for s in home.synergies if gone.isdisjoint((s.trigger, s.action, s.automation_id or ""))),
             observed=tuple(seen for seen in home.observed if gone.isdisjoint((seen.trigger, seen.action))),
@@ -182,10 +205,12 @@ class ConfigurationFolder:
             TrainingError: It cannot be done, or Home Assistant would refuse the configuration; nothing has changed.
         """
         taken = {str(own.get("id")) for own in self._judged.others}
-        left_out = tuple(p.automation["id"] for p in found.proposals if p.automation["id"] in taken)
-        kept = [p for p in found.proposals if p.automation["id"] not in taken]
+        kept, absent = self._possible(found)
+        left_out = tuple(p.automation["id"] for p in kept if p.automation["id"] in taken or self._has(p))
+        kept = [p for p in kept if p.automation["id"] not in left_out]
         if not kept:
-            raise TrainingError(f"{self.folder}: there is nothing to install; nothing has changed")
+            why = ", for the configuration has all of these already" if left_out else ""
+            raise TrainingError(f"{self.folder}: there is nothing to install{why}; nothing has changed")
         aliases = [str(own["alias"]) for own in self._judged.others if own.get("alias") is not None]
         found = replace(found, proposals=with_distinct_aliases(kept, aliases))
         try:
@@ -211,9 +236,48 @@ class ConfigurationFolder:
             undo,
             left_out,
             len(self._judged.others),
+            absent,
         )
 
     # What is there
+
+    def _has(self, proposal: Proposal) -> bool:
+        """Whether an automation of the configuration joins all that a suggestion would."""
+        return self._judged.pairs.issuperset((proposal.trigger, action) for action in proposal.actions)
+
+    def _possible(self, found: HomeProposals) -> tuple[list[Proposal], tuple[str, ...]]:
+        """The suggestions whose entities the configuration knows, and the entities that it does not.
+
+        Without a registry of entities nothing says what it has.
+
+        Raises:
+            TrainingError: It knows less than half of them: they are another home's.
+        """
+        needed = {p.automation["id"]: {p.trigger, *p.actions, *_named_in(p.automation)} for p in found.proposals}
+        all_needed = set().union(*needed.values())
+        if found.home_id == self._judged.home_id or not (self.folder / STORAGE / _REGISTRY).is_file():
+            return list(found.proposals), ()
+        absent = tuple(sorted(all_needed - self._entities()))
+        if 2 * len(absent) > len(all_needed):
+            raise TrainingError(
+                f"{self.folder}: nothing was installed, for the suggestions are another home's: it does not know "
+                f"{some_of(absent)}; `--data-source homeassistant:{self.folder}` reads this home"
+            )
+        return [p for p in found.proposals if needed[p.automation["id"]].isdisjoint(absent)], absent
+
+    def _entities(self) -> set[str]:
+        """The entities of the configuration that are not disabled, as whoever reads it as a source finds them."""
+        source = HomeAssistantFolder(self.folder)
+        try:
+            installation = source.installation()
+        except DataSourceError as error:
+            raise TrainingError(
+                f"{self.folder}: nothing was installed, for its entities are not known ({error})"
+            ) from error
+        home = home_of(installation, source.report)
+        told = (installation.configured, installation.scripts, installation.scenes, installation.groups)
+        automations = {own.entity_id for own in installation.automations if own.entity_id is not None}
+        return {entity.entity_id for entity in home.entities}.union(_EVERYWHERE, automations, *told)
 
     def _own(self, name: str) -> Path:
         """A file of the folder. Raises TrainingError where it is a link, for that may lead anywhere."""
@@ -271,16 +335,22 @@ class ConfigurationFolder:
         """What the folder says now."""
         installation = Installation()
         if (self.folder / STORAGE).is_dir():
-            with suppress(RegistryError):
+            try:
                 read_registries(self.folder / STORAGE, installation)
+            except RegistryError as error:
+                installation.unread.append(str(error))
+        home_id = home_id_of(installation)
         read_configuration(self.folder, installation)
-        ours = [own for own in installation.automations if own.where.partition(":")[0] == FILE]
+        ours = [own for own in installation.automations if own.installed]
         others = [own for own in installation.automations if own not in ours]
         return _Judgement(
             tuple(own.config for own in ours),
             tuple(own.config for own in others),
             frozenset(own.entity_id for own in ours if own.entity_id is not None),
             installation.problems,
+            tuple(installation.unread),
+            home_id,
+            frozenset((pair.trigger, pair.action) for pair in known_pairs(installation).pairs),
         )
 
     # What is written
@@ -320,6 +390,10 @@ class ConfigurationFolder:
                 why = f"Home Assistant would refuse a suggestion ({error})"
         if why:
             raise TrainingError(f"{self.folder}: nothing was installed, for {why}")
+
+
+def _named_in(automation: Mapping[str, Any]) -> frozenset[str]:
+    return structure({key: part for key, part in automation.items() if key not in ("alias", "description")}).entities
 
 
 def _with_line(text: str, line: str) -> Iterator[str]:

@@ -28,6 +28,7 @@ FILLERS = frozenset("a all an and are at be by for from if in is it its me my no
 
 DISMISSED = "dismissed before, or part of one that was"
 TAKEN = "accepted before"
+INSTALLED = "put in by --install before, or the reverse of one that was"
 
 
 class Joined(NamedTuple):
@@ -162,8 +163,12 @@ class Refusals:
         """Why a pair is left out, or None.
 
         A dismissed suggestion stands for the whole family of its action, as one suggestion does; for its trigger's
-        family where that is in the same place; and for its reverse.
+        family where that is in the same place; and for its reverse. So does an installed one for its group and its
+        reverse.
         """
+        installed = self._view.installed
+        if not installed.isdisjoint(((trigger, action), (action, trigger), (trigger, self._view.head(action)))):
+            return INSTALLED
         if (trigger, action) in self._accepted:
             return TAKEN
         if (trigger, action) in self._reversed:
@@ -221,6 +226,9 @@ class Filters:
         ]
         fresh, notes = self._fresh(home, feedback)
         keeps = options.install is not None
+        if home.installed:
+            own = many(len(home.installed), "pair")
+            notes.append(f"left out: {own} that --install put in before, which tell nothing of what you want")
         if dismissed:
             notes.append(f"left out: {many(len(dismissed), 'suggestion')} that you dismissed; similar ones come later")
         return Wishes(

@@ -144,7 +144,8 @@ def _picture(model: SynergyModel, home: Home) -> HomePicture:
         )
         for entity in home.entities
     ]
-    known = [Arrow(s.trigger, s.action) for s in home.synergies]
+    known = [Arrow(s.trigger, s.action) for s in home.synergies] + [Arrow(t, a) for t, a in home.installed]
+    not_again = {*home.installed, *home.turned_off}
     note = "" if has_rooms else "No area is known, so entities are grouped by domain."
     if home.generated:
         note += " The automated pairs were generated from rules."
@@ -156,7 +157,7 @@ def _picture(model: SynergyModel, home: Home) -> HomePicture:
         suggested = [
             Arrow(graph.entity_ids[t], graph.entity_ids[a], score)
             for (t, a), score in zip(pairs.tolist(), scores, strict=True)
-            if score >= LEAST_SCORE
+            if score >= LEAST_SCORE and (graph.entity_ids[t], graph.entity_ids[a]) not in not_again
         ]
     else:
         note += f" Of more than {SEARCHED:,} entities no pairs are suggested here."

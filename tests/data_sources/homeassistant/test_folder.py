@@ -268,6 +268,20 @@ def test_broken_files_are_named_counted_and_fatal_under_strict(config: Path) -> 
         list(open_source(data_source=f"homeassistant:{config}", strict=True).read(Home))
 
 
+def test_a_file_that_is_included_and_broken_is_fatal_under_strict_and_the_place_is_where_it_begins(
+    config: Path,
+) -> None:
+    write_files(config, {"configuration.yaml": "automation: !include automations.yaml\n"})
+    list(open_source(data_source=f"homeassistant:{config}", strict=True).read(Home))
+    write_files(config, {"automations.yaml": AUTOMATIONS.replace("alias: Off", "alias: 'Off")})
+    source = open_source(data_source=f"homeassistant:{config}")
+    assert len(list(source.read(Home))) == 1
+    place = 1 + AUTOMATIONS.splitlines().index("  alias: Off")
+    assert any("automations.yaml: not YAML (" in n and f"line {place} column 10)" in n for n in source.report.notes)
+    with pytest.raises(DataSourceError, match=rf"automations.yaml: not YAML .*line {place}.*\(--strict"):
+        list(open_source(data_source=f"homeassistant:{config}", strict=True).read(Home))
+
+
 @pytest.mark.parametrize(
     ("content", "told"),
     [

@@ -4,20 +4,25 @@ from __future__ import annotations
 
 import os
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
-from ha_folder import small_home, write_files
+from ha_folder import entity, small_home, write_files, write_registry
 from support import as_home, call, row
 
-from home_assistant.automation_yaml import WHOLE_FILE, parse_yaml
+from data_sources import Home, YamlRow, open_source
+from home_assistant.automation_yaml import WHOLE_FILE, dump_automations, parse_yaml
 from home_assistant.configuration import CONFIGURATION
+from home_assistant.installation import DESCRIBED_AS, ConfiguredAutomation
 from home_synergy.cli import main as main_command
 from training.runs.errors import ArtifactError, TrainingError
 from training.runs.locks import hold
+from training.suggestions.home_view import automated_pairs
 from training.suggestions.install import FILE, SECTION, ConfigurationFolder, Installed
 from training.suggestions.ranking import HomeProposals, Proposal
+from training.synergy.feedback import Feedback, Suggested, showing_of
 
 LINE = f"{SECTION}: !include {FILE}"
 OWN = """\
@@ -166,8 +171,8 @@ def test_what_the_home_has_under_that_id_is_left_out_and_a_name_that_is_taken_is
         (f"{SECTION}: !include mine.yaml\n", {"mine.yaml": OWN}, "for something else already"),
         (f"{SECTION}: []\n", {}, "for something else already"),
         ("a: 1\n", {FILE: OWN}, "was not written by this command"),
-        ("automation: !include_dir_merge_list .\n", {}, "does it include whole folders"),
-        ("homeassistant:\n  packages: !include_dir_named .\n", {}, "include whole folders|more problems"),
+        ("automation: !include_dir_merge_list .\n", {}, "configuration.yaml includes itself"),
+        ("homeassistant:\n  packages: !include_dir_named .\n", {}, "configuration.yaml includes itself"),
     ],
 )
 def test_what_cannot_be_done_safely_changes_nothing(
@@ -180,6 +185,97 @@ def test_what_cannot_be_done_safely_changes_nothing(
     with pytest.raises(TrainingError, match=why):
         install(tmp_path)
     assert everything(tmp_path) == before
+
+
+BROKEN = "- id: own\n  alias: 'Own\n"
+INCLUDES = """\
+homeassistant:
+  packages: !include_dir_named packages
+automation: !include automations.yaml
+automation more: !include_dir_merge_list more
+script: !include scripts.yaml
+scene: !include scenes.yaml
+sensor: !include sensors.yaml
+"""
+WHOLE = {
+    "automations.yaml": OWN,
+    "more/a.yaml": OWN.replace("own", "more"),
+    "packages/a.yaml": "light: []\n",
+    "scripts.yaml": "{}\n",
+    "scenes.yaml": "[]\n",
+    "sensors.yaml": "[]\n",
+}
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "why"),
+    [
+        *((name, BROKEN, f"{name}: not YAML .*line 2 column 10") for name in WHOLE),
+        ("automations.yaml", "\0GITCRYPT\0x", "automations.yaml is encrypted"),
+        ("more/a.yaml", "a: \0", "more/a.yaml is no text"),
+        ("scripts.yaml", None, "scripts.yaml is missing"),
+        ("packages/a.yaml", "light: !include ../../other.yaml\n", "other.yaml leads out of the folder"),
+        (".storage/core.entity_registry", '{"version": 1, "da', "core.entity_registry: is cut off"),
+        (".storage/core.area_registry", '{"version": 9, "data": {}}', "core.area_registry: has version 9"),
+        (".storage/core.config_entries", "{", "core.config_entries is broken"),
+    ],
+)
+def test_nothing_is_put_into_a_configuration_of_which_a_part_cannot_be_read(
+    tmp_path: Path, name: str, content: str | None, why: str
+) -> None:
+    folder = configured(write_files(tmp_path / "config", WHOLE), INCLUDES)
+    ConfigurationFolder(folder)
+    if content is None:
+        (folder / name).unlink()
+    else:
+        write_files(folder, {name: content})
+    before = everything(folder)
+    with pytest.raises(TrainingError, match=why) as refused:
+        install(folder)
+    assert "nothing was installed" in str(refused.value)
+    assert everything(folder) == before
+
+
+def test_a_folder_that_is_included_and_not_there_holds_nothing(tmp_path: Path) -> None:
+    assert install(configured(tmp_path, "automation: !include_dir_merge_list none\n")).changed
+
+
+def registered(folder: Path, *entity_ids: str, **more: Any) -> Path:
+    write_registry(folder, "entity", [entity(entity_id, **more) for entity_id in entity_ids])
+    return configured(folder, "demo:\n")
+
+
+def test_what_the_configuration_lacks_the_entities_of_is_left_out_and_another_home_s_is_refused(tmp_path: Path) -> None:
+    folder = registered(tmp_path / "mine", "binary_sensor.door_1", "binary_sensor.door_2", "light.hall")
+    done = install(folder, 1, 2, 3)
+    assert (done.automations, done.absent) == (2, ("binary_sensor.door_3",))
+    assert "knows their entities: suggestions with binary_sensor.door_3" in " ".join(done.lines())
+    others = registered(tmp_path / "other", "binary_sensor.door_1")
+    before = everything(others)
+    with pytest.raises(
+        TrainingError, match=r"another home's: it does not know binary_sensor.door_2, binary_sensor.door_3"
+    ):
+        install(others, 1, 2, 3)
+    off = registered(tmp_path / "off", "binary_sensor.door_1", "light.hall", disabled_by="user")
+    with pytest.raises(TrainingError, match=r"know binary_sensor.door_1, light.hall; `--data-source homeassistant:"):
+        install(off, 1)
+    assert everything(others) == before
+
+
+def test_the_home_itself_is_not_compared_nor_one_without_a_registry(tmp_path: Path) -> None:
+    folder = registered(tmp_path / "mine", "light.x")
+    own = open_source(data_source=f"homeassistant:{folder}").read(Home)
+    found = replace(proposals(1), home_id=next(iter(own)).home_id)
+    assert ConfigurationFolder(folder).install(found).absent == ()
+    assert install(configured(write_files(tmp_path / "bare", {"a.yaml": ""}), "a: 1\n"), 1).absent == ()
+
+
+def test_what_an_automation_of_the_configuration_does_is_not_put_in_again(tmp_path: Path) -> None:
+    mine = dump_automations([{**proposal(1).automation, "id": "mine", "alias": "Mine"}])
+    folder = configured(tmp_path, "automation: !include automations.yaml\n", **{"automations.yaml": mine})
+    assert install(folder, 1, 2).left_out == ("suggested_1",)
+    with pytest.raises(TrainingError, match="nothing to install, for the configuration has all of these already"):
+        install(folder, 1)
 
 
 @pytest.mark.parametrize("name", [CONFIGURATION, FILE])
@@ -266,6 +362,48 @@ def test_what_was_installed_does_not_count_as_the_owner_s_and_is_suggested_again
     assert installed in folder.entity_ids
     assert folder.without_installed(after).entities == before.entities
     assert folder.without_installed(after).synergies == ()
+    assert folder.without_installed(replace(after, installed=((rows[0]["entity_1"], "light.hall"),))).installed == ()
+
+
+def test_what_was_installed_is_automated_and_tells_nothing_until_a_person_takes_it_over(tmp_path: Path) -> None:
+    folder = registered(tmp_path, "binary_sensor.door_1", "binary_sensor.door_2", "light.hall")
+    write_files(folder, {"automations.yaml": OWN})
+    with (folder / CONFIGURATION).open("a") as file:
+        file.write("automation: !include automations.yaml\n")
+
+    def read() -> Home:
+        return next(iter(open_source(data_source=f"homeassistant:{folder}").read(Home)))
+
+    before = read()
+    install(folder)
+    pairs = (("binary_sensor.door_1", "light.hall"), ("binary_sensor.door_2", "light.hall"))
+    assert read() == replace(before, installed=pairs)
+    assert read().fingerprint() == before.fingerprint()
+    rows = open_source(data_source=f"homeassistant:{folder}", kind=YamlRow.kind).read(YamlRow)
+    assert [row.input for row in rows] == ["Own"]
+    feedback = Feedback(Path("x"), [showing_of("h", [Suggested(trigger=t, actions=(a,)) for t, a in pairs], [])])
+    assert list(feedback.newly_automated("h", automated_pairs(read()))) == []
+    first, second = parse_yaml((folder / FILE).read_text(), WHOLE_FILE)
+    write_files(folder, {"automations.yaml": OWN + dump_automations([first]), FILE: dump_automations([second])})
+    moved = read()
+    assert [(s.trigger, s.action) for s in moved.synergies] == [pairs[0]]
+    assert moved.installed == (pairs[1],)
+    assert len(list(feedback.newly_automated("h", automated_pairs(moved)))) == 1
+    write_files(folder, {FILE: dump_automations([{**second, "initial_state": False}])})
+    assert (read().installed, read().turned_off) == ((), (pairs[1],))
+
+
+@pytest.mark.parametrize(
+    ("changes", "installed"),
+    [({}, True), ({"id": "1700000000001"}, False), ({"description": "Mine."}, False), ({"description": None}, False)],
+)
+def test_without_a_file_the_id_and_the_description_tell_what_was_installed(
+    changes: dict[str, Any], installed: bool
+) -> None:
+    own = {"id": "suggested_0123456789ab", "description": f"{DESCRIBED_AS}0.90: why.", **changes}
+    assert ConfiguredAutomation(own, "automation.x", "automation.x").installed is installed
+    assert ConfiguredAutomation(own, f"{FILE}: item 1").installed
+    assert not ConfiguredAutomation(own, "automations.yaml: item 1").installed
 
 
 def test_the_command_takes_one_place_for_the_suggestions(tmp_path: Path) -> None:

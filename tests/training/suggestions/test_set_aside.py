@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,8 +11,11 @@ import pytest
 from support import as_home, home, row
 
 from data_sources import Home
+from training.suggestions.config import SuggestOptions
 from training.suggestions.ranking import NOTHING_TO_JOIN, suggest_automations
+from training.suggestions.wishes import Filters
 from training.synergy.evaluation import ranking_task
+from training.synergy.feedback import Feedback
 from training.synergy.graph import build_graph
 from training.synergy.job import SHIPPED_BASE
 from training.synergy.model import SynergyModel
@@ -112,6 +116,21 @@ def test_what_a_person_turned_off_is_not_suggested_again(model: SynergyModel) ->
     found = suggest_automations(model, replace(of, turned_off=(PAIR,)), 500, min_score=0.0, diverse=False)
     assert PAIR not in {(proposal.trigger, action) for proposal in found.proposals for action in proposal.actions}
     assert found.left_out["a person turned its automation off"] == 1
+
+
+def test_what_was_installed_is_not_suggested_again_nor_reversed_and_is_no_evidence(model: SynergyModel) -> None:
+    def told(of: Home) -> dict[tuple[str, ...], tuple[float, tuple[str, ...]]]:
+        found = suggest_automations(model, of, 500, min_score=0.0, diverse=False)
+        return {(p.trigger, *p.actions): (p.score, p.reasons) for p in found.proposals}
+
+    of = as_home(home("h"))
+    before = told(of)
+    pair = next(pair for pair in before if len(pair) == 2 and tuple(reversed(pair)) in before)
+    after = told(replace(of, installed=(pair,)))
+    assert {key for key in before if key not in after} == {pair, tuple(reversed(pair))}
+    assert {key: before[key] for key in after} == after
+    wishes = Filters(SuggestOptions()).wishes(replace(of, installed=(pair,)), Feedback(Path("none.jsonl")))
+    assert "1 pair that --install put in before" in wishes.notes[0]
 
 
 def test_an_automation_is_not_started_by_what_starts_it(model: SynergyModel) -> None:
