@@ -8,15 +8,18 @@ import json
 import re
 import shlex
 import sqlite3
+import subprocess
 from pathlib import Path
 from typing import Any
 
 import pytest
 from click import shell_completion
-from support import ROOT, call_process
+from ha_folder import small_home
+from support import ROOT, call, call_process
 
 from data_sources import RECORDS, DataSourceError, Home, open_source
 from data_sources.records import Entity, PatternRow, PromptRow, Synergy, YamlRow
+from home_assistant.installation import SUGGESTIONS_FILE
 from home_synergy.cli import main as home_synergy
 from training.runs.summary import TrainingSummary
 
@@ -54,6 +57,34 @@ def test_every_example_of_json_can_be_read_under_every_ending_that_the_readme_us
         assert len(kinds) == 1, block
         read |= kinds
     assert read == set(RECORDS)
+
+
+def test_the_lines_of_the_readme_for_a_home_of_one_s_own_work_one_after_the_other(tmp_path: Path) -> None:
+    config = small_home(tmp_path / "config")
+    text = (ROOT / "README.md").read_text(encoding="utf-8").split("## Your own home")[1]
+    lines = [shlex.split(line, comments=True) for line in text.split("```")[1].splitlines()[1:]]
+    assert [line[:3] for line in lines] == [
+        ["home-synergy", "suggest", "--data-source"],
+        ["home-synergy", "suggest", "--data-source"],
+        ["home-synergy", "feedback", "dismiss"],
+    ]
+
+    def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+        done = call(home_synergy, *(text.replace("/config", str(config)) for text in arguments), cwd=tmp_path)
+        assert done.returncode == 0, done.stderr
+        return done
+
+    printed = run(*lines[0][1:])
+    assert list(tmp_path.iterdir()) == [config]
+    assert "To answer by id, suggest with --output FILE, or with --feedback" in printed.stderr
+    assert "Answer with: home-synergy feedback accept|dismiss ID\n" in run(*lines[1][1:]).stdout
+    installed = (config / SUGGESTIONS_FILE).read_text(encoding="utf-8")
+    first = re.findall(r"^- id: (\w+)", installed, re.MULTILINE)[0]
+    assert first in printed.stdout
+    assert re.fullmatch(r"suggested_[0-9a-f]{12}", lines[2][3])
+    assert first in run("feedback", "dismiss", first).stdout
+    run(*lines[1][1:])
+    assert first not in (config / SUGGESTIONS_FILE).read_text(encoding="utf-8")
 
 
 @pytest.fixture(scope="module")

@@ -6,9 +6,11 @@ import difflib
 import json
 import logging
 import re
-from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import textwrap
+from collections import Counter, defaultdict
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
+from datetime import UTC, datetime
 from itertools import product
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -16,26 +18,42 @@ from typing import Any, NamedTuple
 from data_sources import single_line
 from data_sources.records import shorten_text
 from home_assistant.automation_yaml import AutomationError, parse_yaml
-from home_assistant.entity_id import is_entity_id, normalized_entity_id
+from home_assistant.entity_id import domain_of, is_entity_id, normalized_entity_id
 from training.runs.errors import TrainingError
-from training.runs.wording import many
+from training.runs.wording import COLUMNS, many
 from training.suggestions.config import FeedbackOptions
 from training.suggestions.page import offered_in
 from training.suggestions.writing import home_written_here, is_written_here
-from training.synergy.feedback import Answer, Feedback, Showing, Suggested, Verdict, answer_to, append, suggestion_id
+from training.synergy.feedback import (
+    RECOGNIZED,
+    Answer,
+    Feedback,
+    Showing,
+    Suggested,
+    Verdict,
+    answer_to,
+    append,
+    suggestion_id,
+)
 
 log = logging.getLogger(__name__)
 
-NEAR_IDS = 3
+NEAR = 3  # suggestions or entities that a message names
+ALIKE = 0.8  # of two ids of which one is a slip of the other; two random ones are 0.4 alike
+INDENT = " " * 11
 _SEPARATORS = re.compile(r"\s*(?:->|,|\s)\s*")
+_ID_HEAD = "suggested_"
+_ID_BEGINNING = 4  # digits that tell one id from others
 _JSON_HEAD = 4096  # bytes in which a file of suggestions in JSON has its first keys
 
 
 class Offer(NamedTuple):
-    """A suggestion that a home was shown."""
+    """A suggestion that a home was shown, or that was answered."""
 
     home_id: str
     suggested: Suggested
+    is_last: bool = True  # whether it was shown the last time
+    is_shown: bool = True  # whether it was shown, and not only answered by somebody who named a pair
 
 
 def answer(options: FeedbackOptions, names: Sequence[str], verdict: Verdict) -> None:
@@ -47,7 +65,8 @@ def answer(options: FeedbackOptions, names: Sequence[str], verdict: Verdict) -> 
         verdict: The answer.
 
     Raises:
-        TrainingError: A name is not known, is that of several homes, or has no answer that could be undone.
+        TrainingError: A name is not known, is that of several homes, has an entity that its home lacks, or has no
+            answer that could be undone.
     """
     feedback = _read(options.file)
     offers = _offers(feedback, options.file)
@@ -55,6 +74,7 @@ def answer(options: FeedbackOptions, names: Sequence[str], verdict: Verdict) -> 
         names = [",".join(names)]
     new: list[Answer] = []
     lines = []
+    notes: list[str] = []
     for name in names:
         offer = _named(name, offers, options)
         before = [feedback.answers.get(offer.home_id, {}).get(pair) for pair in offer.suggested.pairs]
@@ -62,11 +82,15 @@ def answer(options: FeedbackOptions, names: Sequence[str], verdict: Verdict) -> 
             raise TrainingError(f"{name}: has no answer in {options.file} that could be undone")
         done = [old for old in before if old is not None and old.answer == verdict]
         if len(done) == len(before):
-            lines.append(f"{verdict.capitalize()} already, {done[0].time}: {offer.suggested.words}")
+            lines.append(f"{verdict.capitalize()} already, {_minute(done[0].time)}: {offer.suggested.words}")
             continue
+        if verdict != "undone":
+            notes += _doubts(offer, offers, feedback, options)
         new.append(answer_to(offer.home_id, offer.suggested, verdict))
         lines.append(f"{verdict.capitalize()}: {offer.suggested.words} ({offer.suggested.id})")
     append(options.file, new)
+    for note in notes:
+        log.warning("Note: %s", single_line(note))
     for line in lines:
         log.info("%s", single_line(line))
     if new:
@@ -77,27 +101,53 @@ def list_answers(options: FeedbackOptions) -> None:
     """Log each suggestion that was shown or answered, in the order of the first time, with its last answer."""
     feedback = _read(options.file)
     found: dict[tuple[str, str], Suggested] = {}
-    times: Counter[tuple[str, str]] = Counter()
-    last: dict[tuple[str, str], str] = {}
+    titles: dict[tuple[str, str], str] = {}
+    shown: dict[tuple[str, str], list[str]] = defaultdict(list)
     for line in feedback.lines:
         if options.home not in (None, line.home_id):
             continue
         for one in (line,) if isinstance(line, Answer) else line.shown:
             key = line.home_id, one.id
             found[key] = one
-            times[key] += isinstance(line, Showing)
-            last[key] = line.time
+            titles.update({key: one.title} if one.title else {})
+            shown[key] += [line.time] if isinstance(line, Showing) else []
     counts: Counter[str] = Counter()
-    for (home_id, name), one in found.items():
+    homes = {home_id for home_id, _ in found}
+    for key, one in found.items():
+        home_id, name = key
         given = next((a for pair in one.pairs if (a := feedback.answers.get(home_id, {}).get(pair))), None)
         said = "no answer" if given is None else given.answer
         counts[said] += 1
-        shown = f"shown {many(times[home_id, name], 'time')}, last" if times[home_id, name] else "answered"
-        by = f", by {given.by}" if given is not None and given.by else ""
-        log.info("%s", single_line(f"{said:<9}  {name}  {one.words}  ({home_id}; {shown} {last[home_id, name]}{by})"))
+        often = f"{many(len(shown[key]), 'time')}, last " if len(shown[key]) > 1 else ""
+        times = [f"shown {often}{_minute(shown[key][-1])}"] if shown[key] else []
+        times += [] if given is None else [f"{said} {_minute(given.time)} {_by(given)}".rstrip()]
+        head = f"{said:<9}  {name}  {titles.get(key, '')}".rstrip()
+        of_home = f"home {home_id}; " if len(homes) > 1 else ""
+        for text, indent in ((head, ""), (one.words, INDENT), (of_home + "; ".join(times), INDENT)):
+            further = f"{INDENT}  "
+            for part in textwrap.wrap(
+                single_line(text), COLUMNS, initial_indent=indent, subsequent_indent=further, break_on_hyphens=False
+            ):
+                log.info("%s", part)
     told = ", ".join(f"{number} {said}" for said, number in sorted(counts.items()))
-    of_home = "" if options.home is None else f" for home {options.home!a}"
-    log.info("%s", single_line(f"{options.file}: {told or f'nothing was shown or answered{of_home} yet'}"))
+    if not told:
+        of_home = "" if options.home is None else f" for home {options.home!a}"
+        told = f"nothing was shown or answered{of_home} yet{_homes_of(feedback.home_ids)}"
+    log.info("%s", single_line(f"{options.file}: {told}"))
+
+
+def _minute(time: str) -> str:
+    """A time as a person reads it, in UTC to the minute; as it stands where it is none."""
+    try:
+        return f"{datetime.fromisoformat(time).astimezone(UTC):%Y-%m-%d %H:%M} UTC"
+    except ValueError:
+        return time or "at an unknown time"
+
+
+def _by(given: Answer) -> str:
+    if given.by == RECOGNIZED:
+        return "by suggest, which found it automated"
+    return f"by {given.by}" if given.by else ""
 
 
 def _read(path: Path) -> Feedback:
@@ -128,21 +178,90 @@ def _named(name: str, offers: Sequence[Offer], options: FeedbackOptions) -> Offe
     else:
         found = {offer.home_id: offer for offer in here if offer.suggested.id == name.strip()}
     if not found and is_pair:
-        raise TrainingError(f"{name}: {options.file} names no home; give --home HOME_ID")
+        raise TrainingError(
+            f"{name}: neither {options.file} nor a file of suggestions beside it names a home; give --home HOME_ID, as "
+            "the first line that `home-synergy suggest` prints has it (`# 10 suggested automations for home HOME_ID`)"
+        )
     if not found and (homes_of := {offer.home_id for offer in offers if offer.suggested.id == name.strip()}):
         told = ", ".join(map(ascii, sorted(homes_of)))
         raise TrainingError(f"{name}: is a suggestion for {told} and not for --home {options.home!a}")
     if not found:
-        near = difflib.get_close_matches(name, sorted({o.suggested.id for o in here}), NEAR_IDS)
-        told = f"; near it: {', '.join(near)}" if near else ""
         shown = shorten_text(name) or "an empty id"
         raise TrainingError(
-            f"{shown}: no such suggestion in {options.file} or in a file of suggestions beside it{told}; give the id "
-            "of the automation (suggested_...), or trigger,action"
+            f"{shown}: no such suggestion in {options.file} or in a file of suggestions beside it"
+            f"{_instead_of(name.strip(), here, options)}; give the id of the automation (suggested_...), or "
+            "trigger,action"
         )
     if len(found) > 1:
         raise TrainingError(f"{name}: is a suggestion for {', '.join(map(ascii, sorted(found)))}; give --home HOME_ID")
     return next(iter(found.values()))
+
+
+def _instead_of(name: str, offers: Sequence[Offer], options: FeedbackOptions) -> str:
+    """Which suggestions may be meant by an id that none has: one that it is a slip of, or else the last ones shown.
+
+    The ids are hashes, so of two that only look a little alike one tells nothing of the other.
+    """
+    by_id = {offer.suggested.id: offer.suggested for offer in offers}  # the last of an id counts
+    digits = {one.removeprefix(_ID_HEAD): one for one in by_id}
+    given = name.removeprefix(_ID_HEAD)
+    meant = [one for own, one in digits.items() if len(given) >= _ID_BEGINNING and own.startswith(given)]
+    meant += [digits[own] for own in difflib.get_close_matches(given, digits, NEAR, ALIKE)]
+    if meant:
+        return f"; near it: {_listed(by_id[one] for one in dict.fromkeys(meant))}"
+    last = list(dict.fromkeys(offer.suggested.id for offer in offers if offer.is_last))
+    if not last:
+        of_home = "" if options.home is None else f" for home {options.home!a}"
+        return (
+            f", nor any other{of_home}; with --install, --output or --feedback `home-synergy suggest` leaves ids there"
+        )
+    more = f" and {len(last) - NEAR} more" if len(last) > NEAR else ""
+    return f"; shown last: {_listed(by_id[one] for one in last[:NEAR])}{more}"
+
+
+def _listed(suggestions: Iterable[Suggested]) -> str:
+    return ", ".join(f"{one.id} ({one.title or one.words})" for one in suggestions)
+
+
+def _doubts(offer: Offer, offers: Sequence[Offer], feedback: Feedback, options: FeedbackOptions) -> Iterator[str]:
+    """Notes on a pair that nobody was shown: a slip of an entity or a home would be learnt as if it were meant.
+
+    Raises:
+        TrainingError: The file of answers knows the entities of the home, and one is not among them.
+    """
+    offers = [o for o in offers if o.is_shown]
+    homes = {o.home_id for o in offers}
+    if homes and offer.home_id not in homes:
+        yield f"nothing beside {options.file} is for home {offer.home_id!a}{_homes_of(homes)}"
+        return
+    of_home = [o.suggested for o in offers if o.home_id == offer.home_id]
+    if not of_home or any(set(offer.suggested.pairs) <= set(one.pairs) for one in of_home):
+        return
+    met = feedback.met(offer.home_id) or frozenset()
+    known = met.union(*((one.trigger, *one.actions) for one in of_home))
+    for entity in sorted({offer.suggested.trigger, *offer.suggested.actions} - known):
+        told = _near_entities(entity, known)
+        if met:
+            raise TrainingError(
+                f"{entity}: home {offer.home_id!a} has no such entity, as far as {options.file} knows{told}; give the "
+                "entity's id, or, if it is new, run `home-synergy suggest` first"
+            )
+        yield f"no suggestion for home {offer.home_id!a} names {entity}{told}; `feedback undo` takes the answer back"
+
+
+def _near_entities(entity: str, known: Collection[str]) -> str:
+    """Which known entities may be meant by one that is not; at least one of its domain, if there is any."""
+    of_domain = [other for other in sorted(known) if domain_of(other) == domain_of(entity)]
+    near = difflib.get_close_matches(entity, sorted(known), NEAR)
+    near = near or difflib.get_close_matches(entity, of_domain, 1, 0.0)
+    return f"; near it: {', '.join(near)}" if near else ""
+
+
+def _homes_of(homes: Iterable[str]) -> str:
+    """Which homes there are, for a message on one that is none of them."""
+    names = sorted(homes)
+    told = ", ".join(map(ascii, names[:NEAR])) + (f" and {len(names) - NEAR} more" if len(names) > NEAR else "")
+    return f"; there is {told}" if names else ""
 
 
 # -- What was shown ----------------------------------------------------------------------------------------------------
@@ -150,9 +269,13 @@ def _named(name: str, offers: Sequence[Offer], options: FeedbackOptions) -> Offe
 
 def _offers(feedback: Feedback, path: Path) -> list[Offer]:
     """What the file says was shown and answered, and what files of suggestions beside it hold; the last one counts."""
-    found = list(_offers_beside(path.parent))
+    last = {line.home_id: line for line in feedback.lines if isinstance(line, Showing) and line.shown}
+    found = [offer._replace(is_last=offer.home_id not in last) for offer in _offers_beside(path.parent)]
     for line in feedback.lines:
-        found += [Offer(line.home_id, one) for one in ((line,) if isinstance(line, Answer) else line.shown)]
+        if isinstance(line, Answer):
+            found.append(Offer(line.home_id, line, is_last=False, is_shown=False))
+        else:
+            found += [Offer(line.home_id, one, line is last.get(line.home_id)) for one in line.shown]
     return found
 
 
@@ -176,8 +299,9 @@ def _in_json(content: Mapping[str, Any]) -> Iterator[Offer]:
     for home_id, found in content.items():
         for proposal in found.get("proposals", ()) if isinstance(found, Mapping) else ():
             with suppress(KeyError, TypeError, ValueError):
-                named = {"suggestion": proposal["automation"]["id"], "trigger": proposal["trigger"]}
-                yield Offer(home_id, Suggested.model_validate({**named, "actions": proposal["actions"]}))
+                named = {"suggestion": proposal["automation"]["id"], "title": proposal["automation"].get("alias")}
+                ends = {"trigger": proposal["trigger"], "actions": proposal["actions"]}
+                yield Offer(home_id, Suggested.model_validate({**named, **ends}))
 
 
 def _in_yaml(text: str) -> Iterator[Offer]:
@@ -198,7 +322,9 @@ def _suggested_by(automation: Mapping[str, Any]) -> Suggested | None:
     if pair is None:
         return None
     together = next((own for own in lists if own[0] == pair[1]), [pair[1]])
-    return Suggested(trigger=pair[0], actions=tuple(together), suggestion=str(wanted))
+    alias = automation.get("alias")
+    title = alias if isinstance(alias, str) else None
+    return Suggested(trigger=pair[0], actions=tuple(together), suggestion=str(wanted), title=title)
 
 
 def _entity_lists(value: Any) -> Iterator[list[str]]:

@@ -21,6 +21,7 @@ from training.runs.outputs import check_output, check_paths_differ, write_output
 from training.runs.process import check_address_space
 from training.runs.progress import Progress, print_result
 from training.runs.run import log_source
+from training.runs.wording import many
 from training.suggestions.config import SuggestOptions
 from training.suggestions.install import ConfigurationFolder, alone_in
 from training.suggestions.memory import Memory
@@ -92,13 +93,11 @@ def _suggest(source: SourceChoice, options: SuggestOptions) -> None:
     _write(found, outputs)
     written = [*outputs, *filter(None, [options.html])]
     memory.write()
-    if not written:
-        return
-    proposals = sum(len(home.proposals) for home in found)
-    log.info("%d suggestions for %d home%s", proposals, len(found), "s" * (len(found) != 1))
-    log.info("Saved: %s", ", ".join(map(str, written)))
-    if proposals:
-        log.info("Answer with: home-synergy feedback accept|dismiss ID --file %s", memory.path)
+    if written:
+        proposals = sum(len(home.proposals) for home in found)
+        log.info("%s for %s", many(proposals, "suggestion"), many(len(found), "home"))
+        log.info("Saved: %s", ", ".join(map(str, written)))
+    memory.tell_how_to_answer()
 
 
 def _outputs(output: Path | None, found: Sequence[HomeProposals]) -> list[Path]:

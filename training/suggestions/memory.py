@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import shlex
 from pathlib import Path
 
 from data_sources import Home
@@ -11,17 +12,17 @@ from training.runs.outputs import check_output
 from training.suggestions.config import FILE_NAME, SuggestOptions
 from training.suggestions.home_view import automated_pairs
 from training.suggestions.ranking import HomeProposals
+from training.suggestions.writing import some_of
 from training.synergy.feedback import Answer, Feedback, Showing, Suggested, append, showing_of
 
 log = logging.getLogger(__name__)
-
-NAMED = 5  # suggestions that a line names
 
 
 class Memory:
     """The file of feedback of one run, which is read before it and appended to after it.
 
-    A file that no flag names is used where it is there, and never made.
+    A file that no flag names is used where it is there. It is made where suggestions are installed, for no other file
+    that ``home-synergy feedback`` looks into has their ids then.
 
     Args:
         options: The options of the run.
@@ -40,7 +41,8 @@ class Memory:
         self.path = options.feedback or (output.parent if output is not None and beside else Path()) / FILE_NAME
         self._is_named = options.feedback is not None or options.new
         self.feedback = Feedback.read(self.path)
-        self._is_kept = self._is_named or self.path.exists()
+        self._is_kept = self._is_named or options.install is not None or self.path.exists()
+        self._answerable = self._is_kept or beside
         self._lines: list[Answer | Showing] = []
         if self.feedback.trouble is not None:
             log.warning("Note: %s", self.feedback.trouble)
@@ -52,16 +54,21 @@ class Memory:
         found = list(self.feedback.newly_automated(home.home_id, automated_pairs(home)))
         if not found:
             return
-        told = [answer.words for answer in found[:NAMED]]
-        more = f" and {len(found) - NAMED} more" if len(found) > NAMED else ""
-        log.info("Accepted since, for home %a automates it now: %s%s", home.home_id, "; ".join(told), more)
+        told = some_of([answer.words for answer in found], between="; ")
+        log.info("Accepted since, for home %a automates it now: %s", home.home_id, told)
         self._lines += found
         self.feedback.take(found)
 
     def note(self, home: Home, found: HomeProposals) -> None:
         """Remember what is shown for a home, and which entities it has."""
         shown = [
-            Suggested(trigger=p.trigger, actions=p.actions, suggestion=p.automation["id"], score=p.score)
+            Suggested(
+                trigger=p.trigger,
+                actions=p.actions,
+                suggestion=p.automation["id"],
+                score=p.score,
+                title=p.automation["alias"],
+            )
             for p in found.proposals
         ]
         met = self.feedback.met(home.home_id) or frozenset()
@@ -69,11 +76,22 @@ class Memory:
 
     def write(self) -> None:
         """Append it all at once. A file that no flag named, and that cannot be written, is a warning."""
-        if not self._is_kept:
-            return
         try:
-            append(self.path, self._lines)
+            if self._is_kept:
+                append(self.path, self._lines)
         except ArtifactError as error:
             if self._is_named:
                 raise
             log.warning("%s", error)
+            self._answerable = False
+
+    def tell_how_to_answer(self) -> None:
+        """Log the command that answers to what was shown."""
+        if not any(isinstance(line, Showing) and line.shown for line in self._lines):
+            return
+        if self._answerable:
+            command = ["home-synergy", "feedback", "accept|dismiss", "ID"]
+            named = [] if self.path == Path(FILE_NAME) else ["--file", shlex.quote(str(self.path))]
+            log.info("Answer with: %s", " ".join([*command, *named]))
+        else:
+            log.info("To answer by id, suggest with --output FILE, or with --feedback %s", self.path)

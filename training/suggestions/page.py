@@ -103,7 +103,11 @@ def page_of(found: Sequence[HomeProposals], evidence: Sequence[Evidence], feedba
         home.home_id: {
             "known_pairs": home.known_pairs,
             "proposals": [
-                {"automation": {"id": p.automation["id"]}, "trigger": p.trigger, "actions": p.actions}
+                {
+                    "automation": {key: p.automation[key] for key in ("id", "alias")},
+                    "trigger": p.trigger,
+                    "actions": p.actions,
+                }
                 for p in home.proposals
             ],
         }
@@ -121,7 +125,7 @@ def page_of(found: Sequence[HomeProposals], evidence: Sequence[Evidence], feedba
 
 def _answers(proposal: Proposal, home_id: str, feedback: Path, several: bool) -> dict[str, str]:
     """Verb -> the command that notes the answer."""
-    named = ["--file", str(feedback), *(["--home", home_id] if several else [])]
+    named = ["--file", str(feedback.absolute()), *(["--home", home_id] if several else [])]
     return {
         verb: shlex.join(["home-synergy", "feedback", verb, proposal.automation["id"], *named])
         for verb in ("accept", "dismiss")

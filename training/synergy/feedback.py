@@ -10,7 +10,8 @@ or what one run of ``home-synergy suggest`` showed, and the entities that it met
     {"time": "...", "home_id": "h", "shown": [{"suggestion": "...", "trigger": "...", "actions": ["..."]}],
      "new_entities": ["light.hall"], "by": "ann@server"}
 
-The last answer to a pair counts. Nothing in the file is ever changed or removed.
+What was shown has a ``title`` too, for whoever lists it. The last answer to a pair counts. Nothing in the file is ever
+changed or removed.
 """
 
 from __future__ import annotations
@@ -64,12 +65,13 @@ class _Line(BaseModel):
 
 
 class Suggested(_Line):
-    """A suggestion: its id, its trigger and the entities that act."""
+    """A suggestion: its id, its trigger and the entities that act, and what a person read of it."""
 
     trigger: EntityId
     actions: Annotated[tuple[EntityId, ...], Field(min_length=1)]
     suggestion: str = ""
     score: float | None = None
+    title: str | None = None
 
     @property
     def id(self) -> str:
@@ -114,6 +116,7 @@ def answer_to(home_id: str, suggested: Suggested, verdict: Verdict, by: str = ""
         suggestion=suggested.id,
         trigger=suggested.trigger,
         actions=suggested.actions,
+        title=suggested.title,
         time=utc_now(),
         by=by or user_at_host(),
     )
@@ -190,6 +193,11 @@ class Feedback:
         if damaged and not lines and b'"answer"' not in content and b'"shown"' not in content:
             raise ArtifactError(f"{path}: holds no answers to suggestions but something else; give another file")
         return cls(path, lines, damaged, cut_off)
+
+    @property
+    def home_ids(self) -> frozenset[str]:
+        """The homes that were shown something, or answered."""
+        return frozenset(line.home_id for line in self.lines)
 
     @property
     def trouble(self) -> str | None:

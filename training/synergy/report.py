@@ -44,8 +44,8 @@ def audit_lines(audit: SynergyAudit) -> Iterable[str]:
         f"{audit.duplicate_rows} repeated rows"
     )
     yield (
-        f"      {audit.automations} automations, {many(audit.homes, 'home')} ({audit.homes_with_pairs} with pairs), "
-        f"{audit.enabled_entities} entities"
+        f"      {audit.automations} automations that join entities, {many(audit.homes, 'home')} "
+        f"({audit.homes_with_pairs} with pairs), {audit.enabled_entities} entities"
     )
     yield (
         f"      {audit.entities_with_area} of these with an area, {audit.implied_entities} named by synergies only; "

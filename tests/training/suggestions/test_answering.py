@@ -16,7 +16,15 @@ from home_synergy.cli import main
 from training.suggestions.answering import _suggested_by
 from training.suggestions.ranking import suggest_automations
 from training.suggestions.writing import to_dict, to_yaml
-from training.synergy.feedback import Feedback, Suggested, append, showing_of, suggestion_id
+from training.synergy.feedback import (
+    RECOGNIZED,
+    Feedback,
+    Suggested,
+    answer_to,
+    append,
+    showing_of,
+    suggestion_id,
+)
 from training.synergy.job import SHIPPED_BASE
 from training.synergy.model import SynergyModel
 
@@ -51,7 +59,9 @@ def test_an_answer_is_noted_by_id_listed_and_taken_back(tmp_path: Path) -> None:
     assert "Dismissed already" in feedback(tmp_path, "dismiss", one.id).stdout
     assert (tmp_path / FILE).stat().st_size == size
     listed = feedback(tmp_path, "list").stdout
-    assert re.search(rf"dismissed +{one.id} +binary_sensor\.hall -> .*\(h; shown 1 time, last .*, by .+@", listed)
+    assert re.search(
+        rf"^dismissed  {one.id}\n +binary_sensor\.hall -> .*\n +shown 2.* UTC; dismissed 2.* UTC by .+@", listed
+    )
     assert listed.endswith(f"{FILE}: 1 dismissed\n")
     assert feedback(tmp_path, "undo", one.id).returncode == 0
     assert answers(tmp_path) == {}
@@ -87,7 +97,7 @@ def test_a_pair_of_entities_names_a_suggestion_too(tmp_path: Path, named: tuple[
         (("h",), ("dismiss", "{id}x"), "near it: {id}"),
         (("h", "flat"), ("accept", "{id}"), "is a suggestion for 'flat', 'h'; give --home HOME_ID"),
         (("h", "flat"), ("accept", "binary_sensor.x,light.y"), "is a suggestion for 'flat', 'h'; give --home"),
-        ((), ("accept", "binary_sensor.x,light.y"), "names no home; give --home HOME_ID"),
+        ((), ("accept", "binary_sensor.x,light.y"), "names a home; give --home HOME_ID, as the first line"),
         (("h",), ("accept", "light.y,light.y"), "light.y at both ends"),
         (("h",), ("accept", "{id}", "--home", "flat"), "{id}: is a suggestion for 'h' and not for --home 'flat'"),
         (("h",), ("dismiss", ""), "an empty id: no such suggestion"),
@@ -102,6 +112,58 @@ def test_what_cannot_be_answered_is_one_line_and_nothing_is_noted(
     assert (done.returncode, done.stderr.count("\n")) == (1, 1)
     assert re.search(message.format(id=one.id), done.stderr)
     assert answers(tmp_path) == {}
+
+
+def test_a_slip_of_an_id_is_told_and_else_what_was_shown_last(tmp_path: Path) -> None:
+    def dismissed(name: str, *more: str) -> str:
+        done = feedback(tmp_path, "dismiss", name, *more)
+        assert (done.returncode, done.stderr.count("\n")) == (1, 1)
+        return done.stderr
+
+    assert "nor any other; with --install, --output or --feedback" in dismissed("suggested_0123456789ab")
+    one = shown(tmp_path, "h")
+    assert f"near it: {one.id} ({one.words});" in dismissed(one.id[:-4])
+    last = [Suggested(trigger="binary_sensor.hall", actions=(f"switch.s{n}",), title=f"Switch {n}") for n in range(5)]
+    append(tmp_path / FILE, [showing_of("h", last, []), showing_of("h", [], [])])
+    told = dismissed("suggested_0123456789ab")
+    assert f"shown last: {last[0].id} (Switch 0), {last[1].id} (Switch 1), {last[2].id} (Switch 2) and 2 more;" in told
+    assert one.id not in told
+    assert "nor any other for home 'x'" in dismissed("suggested_0123456789ab", "--home", "x")
+
+
+@pytest.mark.parametrize("verb", ["accept", "dismiss"])
+def test_an_entity_that_the_home_lacks_is_refused_and_one_that_nothing_names_is_told(tmp_path: Path, verb: str) -> None:
+    pair = "binary_sensor.hall,light.hal_1"
+    one = shown(tmp_path, "h")
+    told = feedback(tmp_path, verb, pair)
+    assert told.returncode == 0
+    assert "Note: no suggestion for home 'h' names light.hal_1; near it: light.hall_1, light.hall_2" in told.stdout
+    feedback(tmp_path, "undo", pair)
+    append(tmp_path / FILE, [showing_of("h", [one], ["light.attic"])])
+    for wrong, near in ((pair, "light.hall_1, light.hall_2"), ("light.xyz,light.attic", "light.")):
+        refused = feedback(tmp_path, verb, wrong)
+        assert (refused.returncode, refused.stderr.count("\n")) == (1, 1)
+        assert f"home 'h' has no such entity, as far as {FILE} knows; near it: {near}" in refused.stderr
+    assert answers(tmp_path) == {}
+    assert "Note" not in feedback(tmp_path, verb, "binary_sensor.hall,light.attic").stdout
+    other = feedback(tmp_path, verb, "binary_sensor.hall,light.attic", "--home", "hh")
+    assert f"Note: nothing beside {FILE} is for home 'hh'; there is 'h'" in other.stdout
+
+
+def test_a_list_fits_a_terminal_and_says_who_answered_what_and_when(tmp_path: Path) -> None:
+    long = Suggested(
+        trigger=f"sensor.{'long_' * 11}a", actions=(f"light.{'long_' * 11}b", "light.c"), title="word " * 30
+    )
+    append(tmp_path / FILE, [showing_of(home_id, [long], []) for home_id in ("h", "flat", "h")])
+    append(tmp_path / FILE, [answer_to("h", long, "accepted", RECOGNIZED), answer_to("flat", long, "accepted", "ann")])
+    listed = feedback(tmp_path, "list").stdout
+    assert max(map(len, listed.splitlines())) <= 80
+    text = " ".join(listed.split())
+    assert re.search(
+        r"home h; shown 2 times, last \d{4}-\d\d-\d\d \d\d:\d\d UTC; accepted .* by suggest, which found it", text
+    )
+    assert re.search(r"home flat; shown \d{4}.* UTC; accepted [-0-9]+ [:0-9]+ UTC by ann ", text)
+    assert "home h" not in feedback(tmp_path, "list", "--home", "h").stdout
 
 
 def test_a_home_can_be_named_where_nothing_was_shown_and_damage_is_told(tmp_path: Path) -> None:
@@ -171,7 +233,7 @@ def test_answers_count_from_the_first_suggestion_to_the_next_training(tmp_path: 
     run("feedback", "dismiss", *dismissed)
     second = suggested()
     assert not {automation["id"] for automation in second} & set(dismissed)
-    assert "2 suggestions dismissed before" in (tmp_path / "s.yaml").read_text()
+    assert "left out: 2 suggestions that you dismissed" in (tmp_path / "s.yaml").read_text()
     accepted = second[0]
     run("feedback", "accept", accepted["id"])
     answer = json.loads((tmp_path / FILE).read_text().splitlines()[-1])

@@ -73,7 +73,7 @@ def test_an_answer_is_a_line_for_the_shell() -> None:
     assert line is not None
     assert shlex.split(line[1]) == [
         *("home-synergy", "feedback", "dismiss", "suggested_1"),
-        *("--file", "my answers.jsonl", "--home", "it's; rm -rf"),
+        *("--file", str(Path("my answers.jsonl").absolute()), "--home", "it's; rm -rf"),
     ]
 
 
