@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from data_sources import Home
+from home_assistant.installation import DESCRIBED_AS
 from training.runs.errors import TrainingError
 from training.suggestions.actions import NoRecipeError
 from training.suggestions.config import MIN_SCORE
@@ -376,7 +377,7 @@ def with_distinct_aliases(proposals: Sequence[Proposal], others: Iterable[str] =
 def _proposal(candidate: Candidate, view: HomeView) -> Proposal:
     trigger, action = view.entities[candidate.trigger], view.entities[candidate.actions[0]]
     reasons = candidate.reasons or ("no plain reason: the model weighs many small signs together",)
-    told = [f"Suggested with a score of {candidate.score:.2f}: {'; '.join(reasons)}."]
+    told = [f"{DESCRIBED_AS}{candidate.score:.2f}: {'; '.join(reasons)}."]
     told += [f"To adjust: {'; '.join(candidate.recipe.adjust)}."] if candidate.recipe.adjust else []
     described = {"description": " ".join(told)}
     more = f" and {len(candidate.actions) - 1} more" if len(candidate.actions) > 1 else ""
