@@ -101,6 +101,7 @@ def comparison_command(
     champion_rows: Path | None,
     output: Path,
     save_rows: Path,
+    least_rows: int,
 ) -> list[str]:
     """The comparison of a candidate and, where there is one, the champion; see ``training.compare`` for the arguments.
 
@@ -115,4 +116,5 @@ def comparison_command(
         *source_flags(source),
         *("--output", str(output)),
         *("--save-rows", str(save_rows)),
+        *("--least-rows", str(least_rows)),
     ]

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import AliasChoices, BaseModel, ConfigDict, Field
 
 from retraining_manager.models import ModelSpec
-from training.runs.comparison import Comparison, ModelScores
+from training.runs.comparison import LEAST_ROWS, Comparison, ModelScores
 
 
 class Thresholds(BaseModel):
@@ -31,7 +31,7 @@ class Thresholds(BaseModel):
         validation_alias=AliasChoices("champion_rows_tolerance", "kept_tolerance"),  # its name before
     )
     beat_baselines: bool = True
-    minimum_rows: Annotated[int, Field(ge=1)] = 3
+    minimum_rows: Annotated[int, Field(ge=1)] = LEAST_ROWS
 
 
 class Verdict(BaseModel):
@@ -104,6 +104,7 @@ class _Gate:
         known = {name: score for name, score in scores.items() if score is not None}
         best = max(known, key=lambda name: (known[name], name), default=None)
         self._best_baseline = {} if best is None else {best: known[best]}
+        self._held_out = comparison.held_out and self._score is not None
         kind = "held-out" if comparison.held_out else "in-sample"
         self._where = f"{spec.metric_title} on {comparison.rows} {kind} rows"
 
@@ -149,22 +150,27 @@ class _Gate:
         """Is it as good as what is live, on the same rows?"""
         comparison, limits, side = self._comparison, self._limits, self._comparison.champion
         score, old = self._score, self._champion_score
-        if champion_held_out and not comparison.held_out:
+        if champion_held_out and not self._held_out:
             self._weak(f"{champion} has a held-out score and this candidate has none")
         if side is None or side.error is not None:
             why = "it was not scored" if side is None else side.error
             self.reasons.append(f"no baseline version: {champion} cannot be compared with ({why})")
             return
-        if side.left_out:
+        if side.left_out and side.not_compared is None:
             self.reasons.append(
-                f"{side.left_out} rows were left out, for {champion} or the candidate was trained on them"
+                f"{side.left_out} rows were left out, for {champion} or the candidate, or what one of them started "
+                "from, was trained on them"
             )
         self.reasons.extend(side.notes)
         if score is None or old is None:
             # Nothing tells which is better. What is live stays, unless it is no better founded itself.
-            (self.reasons if old is None else self.against).append(
-                f"no comparison with {champion}: {comparison.reason}"
-            )
+            line = f"no comparison with {champion}: {side.not_compared or comparison.reason}"
+            if old is not None:
+                self.against.append(line)
+            elif score is not None:
+                self.reasons.append(f"{line}. The candidate's own score and the baselines decide")
+            else:
+                self.reasons.append(f"{line}. Neither has a score, so the newer one is taken")
         elif comparison.held_out and comparison.rows < limits.minimum_rows:
             self.reasons.append(
                 f"no comparison with {champion}: {comparison.rows} rows, it takes {limits.minimum_rows}"
@@ -205,7 +211,7 @@ class _Gate:
             verdict="NOT_BLESSED" if self.against else "BLESSED",
             reasons=[*self.against, *self.reasons],
             metric=self._spec.metric,
-            held_out=self._comparison.held_out,
+            held_out=self._held_out,
             candidate_score=self._score,
             champion=self._champion,
             champion_score=self._champion_score,

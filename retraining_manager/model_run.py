@@ -158,6 +158,7 @@ class ModelRun:
             champion_rows=champion_rows,
             output=self.comparison,
             save_rows=self.rows,
+            least_rows=self.options.of(self.spec.model).gate.minimum_rows,
         )
 
     def _start(

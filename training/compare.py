@@ -1,9 +1,9 @@
 """Score a candidate and a champion of one model in one process on the same rows, which neither was trained on.
 
 The rows are the test part of the data (units go to parts by the hash of their name, so no seed moves them) without
-those that either model says it was trained on. Where nothing can be held out, the rows are the training part, and the
-result says so. Each version keeps the rows that it was scored on, and the next candidate is scored on those too, so
-that one night's damaged data shows.
+those that either model, or what it started from, was trained on. Where too few are left, the candidate is scored alone,
+and where nothing can be held out, the rows are the training part; the result says so. Each version keeps the rows that
+it was scored on, and the next candidate is scored on those too, so that one night's damaged data shows.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import click
 
 from data_sources import DataSource
 from training.judging.comparison import Comparer, EvaluationRows
-from training.runs.comparison import Comparison
+from training.runs.comparison import LEAST_ROWS, Comparison
 from training.runs.errors import TrainingError, wrap_read_errors
 from training.runs.files import to_json
 from training.runs.job import SourceChoice
@@ -52,6 +52,7 @@ def compare(
     *,
     save_rows: Path | None = None,
     champion_rows: Path | None = None,
+    least_rows: int = LEAST_ROWS,
 ) -> Comparison:
     """Score both models on the rows of ``source``, and once more on those that an earlier comparison saved.
 
@@ -64,6 +65,7 @@ def compare(
         source: Where the rows are.
         save_rows: A file to save the rows in, where they are held out.
         champion_rows: The rows that were saved when the champion was the candidate.
+        least_rows: Where fewer are left for both, the candidate is scored alone, on all that it was not trained on.
 
     Raises:
         DataSourceError: The rows cannot be read.
@@ -73,7 +75,7 @@ def compare(
     with Progress("Reading", unit="row", counted=lambda: sum(source.report.read.values())):
         evaluation = comparer.select(source, comparer.max_samples(candidate))
     with Progress("Scoring"):
-        comparison = comparer.compare(candidate, champion, evaluation)
+        comparison = comparer.compare(candidate, champion, evaluation, least_rows)
     comparison.source = source.safe_description()
     dumped = [comparer.dump(row) for row in evaluation.rows] if save_rows or champion_rows else []
     if save_rows is not None and evaluation.held_out:
@@ -118,6 +120,7 @@ class CompareOptions:
     output: Path
     save_rows: Path | None = None
     champion_rows: Path | None = None
+    least_rows: int = LEAST_ROWS
 
 
 def compare_and_write(model_type: str, options: CompareOptions) -> None:
@@ -143,6 +146,7 @@ def compare_and_write(model_type: str, options: CompareOptions) -> None:
         source,
         save_rows=options.save_rows,
         champion_rows=options.champion_rows,
+        least_rows=options.least_rows,
     )
     write_output(options.output, to_json(comparison.model_dump()))
     for where, found in (("", comparison), (" on the champion's rows", comparison.on_champion_rows)):
@@ -164,6 +168,13 @@ _FILE = click.Path(dir_okay=False, path_type=Path)
 @click.option("--output", required=True, type=_FILE, help="File to write the scores to, as JSON.")
 @click.option("--save-rows", "--keep", "save_rows", type=_FILE, help="File to save the rows in, if they are held out.")
 @click.option("--champion-rows", "--kept", "champion_rows", type=_FILE, help="Also score on these saved rows.")
+@click.option(
+    "--least-rows",
+    type=click.IntRange(1),
+    default=LEAST_ROWS,
+    show_default=True,
+    help="If fewer rows are left for both models, the candidate is scored alone, on all that it was not trained on.",
+)
 @source_options
 @verbose_option
 def compare_models(

@@ -79,12 +79,14 @@ def test_a_comparison_is_told_the_candidate_and_the_champion_and_its_rows(
             champion_rows=None if champion is None else Path("rows.gz"),
             output=Path("c.json"),
             save_rows=Path("saved.gz"),
+            least_rows=7,
         )
 
     given = parsed(compare_models, command(SCRIPTS / "compare_models.py")[2:])
     assert given["model"] == "soft_prompt"
     assert (given["candidate"], given["champion"]) == (Path("new.pth"), champion)
     assert (given["champion_rows"], given["save_rows"]) == (champion and Path("rows.gz"), Path("saved.gz"))
+    assert given["least_rows"] == 7
     assert (given["data_source"], given["json_input"]) == (None, None), "what its training reads with no flag too"
     monkeypatch.setattr(commands, "SCRIPTS", tmp_path)
     assert parsed(main, command(tmp_path / "compare_models.py")[4:]) == given

@@ -101,6 +101,26 @@ def test_a_champion_that_cannot_be_loaded_is_no_baseline_version_either() -> Non
     assert f"no baseline version: {OLD} cannot be compared with (x.pth: is not a model file)" in found.reasons
 
 
+def test_where_the_champion_saw_the_rows_the_candidate_s_own_score_decides_and_the_verdict_says_so() -> None:
+    seen = ModelScores(left_out=50, not_compared="50 of the 50 test pairs were left out")
+    for candidate, blessed in ((0.8, True), (0.4, False)):
+        found = verdict(candidate, seen)
+        assert (found.blessed, found.held_out) == (blessed, True)
+        told = f"no comparison with {OLD}: 50 of the 50 test pairs were left out. The candidate's own score and the"
+        assert any(reason.startswith(told) for reason in found.reasons)
+
+
+def test_without_any_score_a_champion_that_has_one_stays() -> None:
+    for held_out, blessed in ((True, False), (False, True)):
+        comparison = Comparison(
+            model_type="gnn_synergy", held_out=True, reason="all 9 test pairs were left out", rows=0, fingerprint="",
+            candidate=ModelScores(), champion=ModelScores(left_out=9),
+        )  # fmt: skip
+        found = decide(SPEC, comparison, OLD, champion_held_out=held_out)
+        assert (found.blessed, found.held_out) == (blessed, False)
+    assert "Neither has a score, so the newer one is taken" in found.reasons[-1]
+
+
 def test_a_candidate_that_cannot_be_loaded_is_refused() -> None:
     found = verdict(candidate=None, champion=0.5)
     broken = decide(

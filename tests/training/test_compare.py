@@ -23,8 +23,9 @@ from training.runs.errors import TrainingError
 from training.runs.job import SourceChoice
 from training.synergy.config import SynergyConfig
 from training.synergy.graph import build_graph
+from training.synergy.model import SynergyModel
 from training.synergy.splits import describe_split, split_pairs, without_seen
-from training.synergy.trainer import TrainingResult, train_synergy_model
+from training.synergy.trainer import TrainingResult, pretrain, train_synergy_model
 
 CONFIG = SynergyConfig(hidden_dim=8, num_layers=1, epochs=1)
 HOMES = [home(f"home{i}") for i in range(8)]
@@ -82,9 +83,50 @@ def test_homes_that_the_champion_was_trained_on_are_left_out_whole_for_both(tmp_
     assert len(held_out) == 1, "so nothing is left"
     assert describe_split(fewer, graphs)["directed_pairs"]["test"] == 0
     found = compared(tmp_path / "candidate.pth", tmp_path / "champion.pth", data)
-    assert (found.rows, found.candidate.scores, found.candidate.left_out) == (0, None, left_out)
-    assert "left out, because a model was trained on them" in found.reason
-    assert found.fingerprint != split_fingerprint(split, graphs)
+    assert found.champion is not None
+    assert (found.champion.scores, found.champion.left_out) == (None, left_out)
+    assert found.champion.not_compared == (
+        f"{left_out} of the {left_out} test pairs were left out, because a model, or what it started from, was trained "
+        "on them; 0 are left, and a comparison takes 3"
+    )
+    assert found.candidate.scores is not None, "which saw none of them, and is scored alone"
+    assert found.fingerprint == split_fingerprint(split, graphs)
+
+
+@pytest.mark.parametrize("names_pairs", [True, False])
+def test_homes_that_only_a_model_s_base_saw_are_left_out(tmp_path: Path, names_pairs: bool) -> None:
+    """Of a base whose card names no pairs, as cards once did, the homes count."""
+    data = write(tmp_path / "homes.json", HOMES)
+    result = model(tmp_path / "own.pth", data)
+    homes = list(open_source(json_input=str(data)).read(Home))
+    split = split_pairs([build_graph(h) for h in homes])
+    held_out = [h for i, h in enumerate(homes) if split.select(i, "test").any()]
+    card = {"name": "base", "homes": [{"home_id": h.home_id} for h in held_out]}
+    base = pretrain(held_out, [1.0] * len(held_out), CONFIG, card)
+    if not names_pairs:
+        base = replace(base, card=card)
+    elsewhere = list(
+        open_source(json_input=str(write(tmp_path / "e.json", [home("elsewhere", rooms=("attic", "cellar"))]))).read(
+            Home
+        )
+    )
+    for name, trained_on in (("based", elsewhere), ("candidate", homes)):
+        based = train_synergy_model(trained_on, CONFIG, pretrained=base)
+        based.model.provenance = {"trained_on": based.trained_on}
+        (tmp_path / f"{name}.pth").write_bytes(based.model.to_bytes())
+    found = compared(tmp_path / "own.pth", tmp_path / "based.pth", data)
+    assert found.champion is not None
+    assert (found.champion.scores, found.champion.left_out) == (None, result.metrics["test"]["pairs"])
+    assert found.candidate.scores == result.metrics["test"]["model"]
+    for name in ("based", "candidate"):
+        alone = compared(tmp_path / f"{name}.pth", None, data)
+        assert (alone.rows, alone.candidate.scores) == (0, None), name
+    if names_pairs:
+        assert SynergyModel.load(tmp_path / "based.pth").trained_as(exported_again(held_out[0])) == held_out[0].home_id
+
+
+def exported_again(home: Home) -> Home:
+    return replace(home, home_id="exported again")
 
 
 def test_a_home_that_a_model_was_trained_on_under_another_id_is_left_out(tmp_path: Path) -> None:
@@ -96,7 +138,7 @@ def test_a_home_that_a_model_was_trained_on_under_another_id_is_left_out(tmp_pat
     model(tmp_path / "m.pth", write(tmp_path / "old.json", [{**held_out, "home_id": "before it was renamed"}]))
     found = compared(tmp_path / "m.pth", None, data)
     assert (found.rows, found.candidate.left_out) == (0, len(held_out["synergies"]))
-    assert "because a model was trained on them" in found.reason
+    assert "because a model, or what it started from, was trained on them" in found.reason
 
 
 def split_fingerprint(split: Any, graphs: Any) -> str:

@@ -13,6 +13,7 @@ from training.judging.splits import unseen_units
 from training.runs.comparison import Comparison, ModelScores
 from training.runs.errors import ModelFileError
 
+SEEN = "because a model, or what it started from, was trained on them"
 NO_UNITS = "it does not say what it was trained on, which may include some of these rows"
 
 M = TypeVar("M")  # a loaded model
@@ -106,7 +107,8 @@ class Comparer(Generic[M, Row]):
         select: Read the evaluation rows from a source, reading at most the given number of rows. Raises
             DataSourceError.
         load: Load a model from its path. Raises ModelFileError.
-        described: What a model's file says about its training. Its ``trained_on`` is a text of ``unit_digests``.
+        described: What a model's file says about its training. Its ``trained_on`` is a text of ``unit_digests``,
+            those of what it started from among them.
         leave_out: Return the rows whose units are in none of the given texts ``trained_on``.
         score: Score each model, the candidate first. A model's result is None if no row can be scored.
         parse: Turn JSON back into a row.
@@ -115,7 +117,7 @@ class Comparer(Generic[M, Row]):
         size: The number of units that a row counts as.
         counted: The name of these units, for messages.
         trained_on_row: Whether a model was trained on a row whose unit had another name then, such as another export of
-            a home.
+            a home, or started from what was trained on it.
         max_samples: The limit on rows with which the model at a path was trained, so that a comparison reads the same
             rows; None if there was none.
     """
@@ -134,18 +136,38 @@ class Comparer(Generic[M, Row]):
     trained_on_row: Callable[[M, Row], bool] = _never
     max_samples: Callable[[Path], int | None] = _all
 
-    def compare(self, candidate: Path, champion: Path | None, evaluation: EvaluationRows[Row]) -> Comparison:
+    def compare(
+        self, candidate: Path, champion: Path | None, evaluation: EvaluationRows[Row], least_rows: int = 0
+    ) -> Comparison:
         """Score both models on the rows that neither was trained on.
 
         Args:
             candidate: The candidate's file or run directory.
             champion: The champion's; None scores the candidate alone.
-            evaluation: The rows. If they are held out, those that a model was trained on are left out.
+            evaluation: The rows. If they are held out, those that a model, or what it started from, was trained on are
+                left out.
+            least_rows: Where fewer are left, the candidate is scored alone, on all that it was not trained on.
 
         Returns:
             The comparison. A model that cannot be loaded has an ``error`` instead of scores.
         """
         loaded = [self._load(path) for path in (candidate, champion) if path is not None]
+        both = self._compared(loaded, evaluation)
+        (model, _), other = loaded[0], both.champion
+        if model is None or other is None or other.error is not None or both.rows >= least_rows:
+            return both
+        alone = self._compared([(model, ModelScores())], evaluation)
+        if alone.rows <= both.rows:
+            return both
+        why = (
+            f"{other.left_out} of the {other.left_out + both.rows} test {self.counted} were left out, {SEEN}; "
+            f"{both.rows} are left, and a comparison takes {least_rows}"
+        )
+        alone.champion = other.model_copy(update={"scores": None, "not_compared": why})
+        return alone
+
+    def _compared(self, loaded: Sequence[tuple[M | None, ModelScores]], evaluation: EvaluationRows[Row]) -> Comparison:
+        """Score loaded models, the candidate first, on the rows that none of them was trained on."""
         usable = [(model, side) for model, side in loaded if model is not None]
         left = evaluation
         if evaluation.held_out:
@@ -160,10 +182,10 @@ class Comparer(Generic[M, Row]):
             rows=0,
             fingerprint=self.fingerprint(left.rows),
             candidate=loaded[0][1],
-            champion=loaded[1][1] if champion is not None else None,
+            champion=loaded[1][1] if len(loaded) > 1 else None,
         )
         if usable and not after:
-            result.reason = f"all {before} test {self.counted} were left out, because a model was trained on them"
+            result.reason = f"all {before} test {self.counted} were left out, {SEEN}"
         measured = self.score([model for model, _ in usable], left) if usable and after else [None] * len(usable)
         for (_, side), found in zip(usable, measured, strict=True):
             side.left_out = before - after

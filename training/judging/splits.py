@@ -36,6 +36,14 @@ def unit_digests(units: Iterable[str]) -> str:
     return bytes(np.unique(numbers).astype(">u4").tobytes()).hex()
 
 
+def joined_digests(*trained_on: str) -> str:
+    """The units of several texts of ``unit_digests`` as one: what a model saw, and what it started from."""
+    import numpy as np
+
+    numbers = np.frombuffer(bytes.fromhex("".join(trained_on)), dtype=">u4")
+    return bytes(np.unique(numbers).astype(">u4").tobytes()).hex()
+
+
 def unseen_units(units: Iterable[str], *trained_on: str) -> set[str]:
     """The units that are in none of the texts of ``unit_digests``."""
     seen = digests_of(*trained_on)

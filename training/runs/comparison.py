@@ -10,6 +10,9 @@ from pydantic import BaseModel, ConfigDict
 COMPARISON_VARIABLE = "HOME_SYNERGY_COMPARISON"  # names the file of a ComparisonRequest to a training
 
 
+LEAST_ROWS = 3  # that two models are compared on
+
+
 class ComparisonRequest(BaseModel):
     """What to compare; ``training.compare`` says what each is.
 
@@ -23,6 +26,7 @@ class ComparisonRequest(BaseModel):
     champion_rows: Path | None = None
     output: Path
     save_rows: Path | None = None
+    least_rows: int = LEAST_ROWS
 
 
 class ModelScores(BaseModel):
@@ -31,7 +35,9 @@ class ModelScores(BaseModel):
     Attributes:
         scores: The scores by metric; None if the model could not be scored.
         error: Why the model could not be loaded.
-        left_out: How many rows were not scored because the candidate or the champion was trained on them.
+        not_compared: Why a model that was loaded has no scores, though the other one has.
+        left_out: How many rows were not scored because the candidate or the champion, or what one of them started from,
+            was trained on them.
         notes: What a reader has to know about the scores.
     """
 
@@ -39,6 +45,7 @@ class ModelScores(BaseModel):
 
     scores: dict[str, float | None] | None = None
     error: str | None = None
+    not_compared: str | None = None
     left_out: int = 0
     notes: list[str] = []
 

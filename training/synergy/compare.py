@@ -13,7 +13,6 @@ from training.runs.stored import Room
 from training.synergy.evaluation import HomeScore, macro_metrics, ranking_task, score_home
 from training.synergy.graph import HomeGraph, build_graph
 from training.synergy.model import SynergyModel
-from training.synergy.same_homes import MANY_PAIRS
 from training.synergy.splits import Split, Strategy, describe_split, split_of, split_pairs, without_seen
 from training.synergy.stored_homes import ReadHomes, graphs_of
 
@@ -106,7 +105,7 @@ COMPARER = Comparer(
     score=_score,
     fingerprint=_fingerprint,
     dump=_dump,
-    trained_on_row=lambda model, row: model.trained_as(row.home, MANY_PAIRS) is not None,
+    trained_on_row=lambda model, row: model.has_seen(row.home),
     parse=_parse,
     size=lambda row: len(row.test),
     counted="pairs",

@@ -29,9 +29,9 @@ from training.synergy.name_encoders import INSTALL, SENTENCE_DIMENSIONS, SENTENC
 from training.synergy.network import SynergyNetwork, network_of
 from training.synergy.pair_statistics import LogOdds
 from training.synergy.pretrained import PretrainedSynergy
-from training.synergy.same_homes import FEW_PAIRS, SHARED_PAIRS
+from training.synergy.same_homes import FEW_PAIRS, MANY_PAIRS, SHARED_PAIRS
 from training.synergy.scoring import HomeScorer
-from training.synergy.splits import known_home_split
+from training.synergy.splits import known_home_split, pair_name
 from training.synergy.vocabulary import Vocabulary
 
 log = logging.getLogger(__name__)
@@ -224,16 +224,26 @@ class SynergyModel:
         """
         if home.home_id in self.trained_on:
             return None
-        pairs = sorted({tuple(sorted((s.trigger, s.action))) for s in home.synergies})
+        pairs = sorted({(min(s.trigger, s.action), max(s.trigger, s.action)) for s in home.synergies})
         seen = self._trained_units
         for home_id in sorted(self.trained_on) if pairs and seen else ():
-            names = [f"{home_id} {first} {second}" for first, second in pairs]
+            names = [pair_name(home_id, *pair) for pair in pairs]
             # Most homes share no pair: a few tell.
             if not seen_among(names[:FIRST_PAIRS], seen):
                 continue
             if seen_among(names, seen) >= max(least_pairs, SHARED_PAIRS * len(names)):
                 return home_id
         return None
+
+    def has_seen(self, home: Home) -> bool:
+        """Whether the model, or the base that it started from, was trained on a home of which it names no pair.
+
+        Files name the homes of their base, and earlier ones none of its pairs. An export under another id counts.
+        """
+        if home.home_id in self.trained_on:
+            pairs = (pair_name(home.home_id, s.trigger, s.action) for s in home.synergies)
+            return not seen_among(pairs, self._trained_units)
+        return self.trained_as(home, MANY_PAIRS) is not None
 
     @cached_property
     def _trained_units(self) -> frozenset[str]:
@@ -366,6 +376,7 @@ def _from_pretrained(pretrained: PretrainedSynergy) -> SynergyModel:
         log_odds=replace(pretrained.statistics.log_odds(), meaning=pretrained.meaning),
         network=network_of(vocabulary, hidden_dim, num_layers, pretrained.network),
         calibration=pretrained.calibration,
+        provenance={"trained_on": pretrained.trained_on},
         trained_on=pretrained.home_ids,
         encoder_kind=pretrained.encoder_kind,
         encoder=encoder_of(pretrained.encoder_kind),

@@ -71,6 +71,11 @@ class PretrainedSynergy:
         """The real homes that it was trained on."""
         return frozenset(home["home_id"] for home in self.card.get("homes", ()))
 
+    @property
+    def trained_on(self) -> str:
+        """``judging.splits.unit_digests`` of the pairs that it was trained on; "" where its card does not say."""
+        return str(self.card.get("trained_on", ""))
+
     def describe(self) -> dict[str, Any]:
         """Name and SHA-256, for the summary of a training that started from it."""
         return {"name": self.name, "sha256": self.card["sha256"]}

@@ -204,8 +204,13 @@ def pair_units(split: Split, graphs: Sequence[HomeGraph], *parts: Part) -> Itera
 
 def pair_unit(graph: HomeGraph, trigger: int, action: int) -> str:
     """The name of a pair: its home and its two entities in alphabetical order. Both directions have the same name."""
-    first, second = sorted((graph.entity_ids[trigger], graph.entity_ids[action]))
-    return f"{graph.home_id} {first} {second}"
+    return pair_name(graph.home_id, graph.entity_ids[trigger], graph.entity_ids[action])
+
+
+def pair_name(home_id: str, trigger: str, action: str) -> str:
+    """``pair_unit`` by ids."""
+    first, second = sorted((trigger, action))
+    return f"{home_id} {first} {second}"
 
 
 def without_seen(split: Split, graphs: Sequence[HomeGraph], *trained_on: str) -> tuple[Split, int]:

@@ -17,7 +17,7 @@ from torch import Tensor
 from data_sources import Home
 from training.judging.calibration import Calibration
 from training.judging.metrics import Array
-from training.judging.splits import Part, unit_digests
+from training.judging.splits import Part, joined_digests, unit_digests
 from training.runs.distributed import add_up, all_say, first_hears, first_says, process_number, world_size
 from training.runs.errors import TrainingError
 from training.runs.memory import give_back_now
@@ -92,7 +92,8 @@ class TrainingResult:
         best_epoch: Number of the chosen epoch.
         metrics: ``split`` and ``held_out``, and ``test`` (``evaluation.macro_metrics`` and ``curves.curves_of``), which
             is ``in_sample`` where nothing is held out.
-        trained_on: ``judging.splits.unit_digests`` of the pairs that training and the choice of the epoch saw.
+        trained_on: ``judging.splits.unit_digests`` of the pairs that training and the choice of the epoch saw, and of
+            those that the pretrained model saw.
     """
 
     model: SynergyModel
@@ -190,9 +191,20 @@ def train_synergy_model(
     )
     with Progress("Evaluating"):
         metrics = {"split": split.strategy, "held_out": split.strategy != "none", **trainer.evaluate(calibration)}
-    trained_on = unit_digests(pair_units(split, graphs, "train", "validation"))
+    trained_on = _seen_pairs(split, graphs, pretrained)
     described = describe_split(split, graphs)
     return TrainingResult(model, described, validation_pairs, tuple(history), best_epoch, metrics, trained_on)
+
+
+def _seen_pairs(split: Split, graphs: Sequence[HomeGraph], pretrained: PretrainedSynergy | None) -> str:
+    """``unit_digests`` of the pairs that a training and the model that it started from saw."""
+    own = unit_digests(pair_units(split, graphs, "train", "validation"))
+    if pretrained is None:
+        return own
+    shared = [graph for graph in graphs if graph.home_id in pretrained.home_ids]  # it saw all of their pairs
+    return joined_digests(
+        own, unit_digests(pair_units(everything_trains(shared), shared, "train")), pretrained.trained_on
+    )
 
 
 def epochs_for(graphs: Sequence[HomeGraph], config: SynergyConfig) -> int:
@@ -266,6 +278,9 @@ def pretrain(
     )
     trainer.fit_feature_weights()
     trainer.fit(epochs_for(graphs, config))
+    named = {one["home_id"] for one in card["homes"]}
+    real = [graph for graph in graphs if graph.home_id in named]
+    seen = unit_digests(pair_units(everything_trains(real), real, "train"))
     return PretrainedSynergy(
         name=str(card["name"]),
         hidden_dim=config.hidden_dim,
@@ -276,7 +291,7 @@ def pretrain(
         encoder_kind=WORDS,
         meaning=trainer.log_odds.meaning,
         calibration=trainer.calibrate(),
-        card=card,
+        card={**card, "trained_on": seen},
     )
 
 

@@ -17,10 +17,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from data_sources import DataSource
+from training.judging.splits import joined_digests
 from training.runs.artifacts import RUN_FILE, RUN_PAGE
 from training.runs.distributed import first_says, is_first
 from training.runs.errors import ArtifactError, TrainingError, wrap_read_errors
-from training.runs.files import to_json, wrap_write_errors
+from training.runs.files import read_json, to_json, wrap_write_errors
 from training.runs.folders import discard_tree, link_target, owned, publish_folder, remove_tree, replace_link
 from training.runs.job import Published, SourceChoice, Trained, TrainingJob
 from training.runs.locks import HeldError, hold
@@ -374,7 +375,7 @@ class AdapterJob(TrainingJob[list[Any], "TrainedAdapter"]):
             "audit": summary.audit,
             "metrics": summary.metrics,
             "history": list(result.history),
-            "trained_on": result.trained_on,
+            "trained_on": units_seen(result.trained_on, self.options.resume_from, self.adapter.base_model),
             **({"base_fingerprint": result.base_fingerprint} if result.base_fingerprint else {}),
             "files": {name: hashlib.sha256(content).hexdigest() for name, content in result.files.items()},
             "notes": summary.notes,
@@ -398,6 +399,21 @@ class AdapterJob(TrainingJob[list[Any], "TrainedAdapter"]):
             library_name="peft",
             tags=[method],
         )
+
+
+def units_seen(own: str, resume_from: Path | None, base_model: str) -> str | None:
+    """``unit_digests`` of what a run was trained on, and of what the run or the scratch base that it started from was.
+
+    None where that run does not say.
+    """
+    from training.text.backbone import BASE_FOLDER
+
+    started = [] if resume_from is None else [link_target(resume_from)]
+    base = Path(base_model).resolve()
+    if base.name == BASE_FOLDER and (base.parent / RUN_FILE).is_file():  # in the run that it was trained for
+        started.append(base.parent)
+    earlier = [read_json(run / RUN_FILE).get("trained_on") for run in started]
+    return None if None in earlier else joined_digests(own, *map(str, earlier))
 
 
 def samples_of(run: Path, options_type: type[AdapterOptions]) -> int:

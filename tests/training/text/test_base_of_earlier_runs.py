@@ -9,7 +9,9 @@ from typing import Any
 
 import pytest
 
+from training.judging.splits import unit_digests
 from training.text import trainer
+from training.text.adapter_job import units_seen
 from training.text.backbone import BASE_FOLDER, TextPair
 from training.text.config import AdapterConfig
 from training.text.trainer import Scratch, base_fingerprint, train_adapter
@@ -57,3 +59,16 @@ def test_a_base_of_other_data_settings_or_seed_is_another() -> None:
     }
     assert len(prints) == 4
     assert base_fingerprint(rows, CONFIG.model_copy(update={"lora_r": 4}), SCRATCH) in prints, "says nothing of a base"
+
+
+def test_a_run_names_what_it_started_from_was_trained_on(tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    (run / BASE_FOLDER).mkdir(parents=True)
+    (run / "training_run.json").write_text(json.dumps({"trained_on": unit_digests(["turn on lamp 1"])}))
+    (tmp_path / "latest").symlink_to("run")
+    own, both = unit_digests(["turn on lamp 2"]), unit_digests(["turn on lamp 1", "turn on lamp 2"])
+    assert units_seen(own, None, "scratch") == own
+    assert units_seen(own, tmp_path / "latest", "scratch") == both
+    assert units_seen(own, None, str(run / BASE_FOLDER)) == both
+    (run / "training_run.json").write_text("{}")
+    assert units_seen(own, run, "scratch") is None, "nobody knows what that run saw"
