@@ -27,9 +27,10 @@ class LazyGroup(ProgramGroup):
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
         """Import the command; None where the table has no such name."""
-        if cmd_name not in self._places:
+        place = self._places.get(cmd_name, self._places.get(cmd_name.replace("_", "-")))
+        if place is None:
             return None
-        module, _, attribute = self._places[cmd_name].partition(":")
+        module, _, attribute = place.partition(":")
         command: click.Command = getattr(import_module(module), attribute)
         return command
 

@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from training.runs.options import source_options, verbose_option
+from training.runs.models import MODELS
+from training.runs.options import model_name, source_options, verbose_option
 from training.runs.streams import ProgramGroup, is_lost, result_is_kept
 
 if TYPE_CHECKING:
@@ -59,7 +60,7 @@ def main() -> None:
 
 
 @main.command()
-@click.argument("models", nargs=-1, metavar="[MODEL ...]")
+@click.argument("models", nargs=-1, type=model_name, metavar="[MODEL ...]")
 @click.option("--require-distinct", is_flag=True, help="Too few distinct pairs, queries, ... are not enough data.")
 @source_options
 @_common
@@ -92,7 +93,7 @@ def check(models: tuple[str, ...], require_distinct: bool, **options: Any) -> No
 
 
 @main.command()
-@click.argument("models", nargs=-1, metavar="[MODEL ...]")
+@click.argument("models", nargs=-1, type=model_name, metavar="[MODEL ...]")
 @click.option("--all", "all_models", is_flag=True, help="Train all models; skip one if the source has no data for it.")
 @click.option(
     "--force",
@@ -100,7 +101,11 @@ def check(models: tuple[str, ...], require_distinct: bool, **options: Any) -> No
     help="Train even on too few rows or unchanged data, and pass --force to training commands that have it.",
 )
 @click.option(
-    "--optional", multiple=True, metavar="MODEL", help="A failure of this model does not fail the run. Repeatable."
+    "--optional",
+    multiple=True,
+    type=model_name,
+    metavar="MODEL",
+    help="A failure of this model does not fail the run. Repeatable.",
 )
 @click.option("--require-distinct", is_flag=True, help="Do not train on too few distinct pairs, queries, ...")
 @click.option(
@@ -160,7 +165,7 @@ def run(
     if bool(models) == all_models:
         raise click.UsageError("Name the MODELs to train, or give --all.")
     try:
-        settings = choose_settings(config, _chosen(optional) if optional else [], base_model)
+        settings = choose_settings(config, optional, base_model)
     except ManagerError as error:
         raise click.UsageError(str(error)) from error
     chosen = RetrainingOptions(
@@ -190,7 +195,7 @@ def run(
 
 
 @main.command("list")
-@click.argument("models", nargs=-1, metavar="[MODEL ...]")
+@click.argument("models", nargs=-1, type=model_name, metavar="[MODEL ...]")
 @_common
 def list_versions(models: tuple[str, ...], as_json: bool, **options: Any) -> None:
     """List the versions of models, newest first."""
@@ -210,6 +215,9 @@ def list_versions(models: tuple[str, ...], as_json: bool, **options: Any) -> Non
         _print_json(found)
         return
     for model, versions in found.items():
+        if not versions:
+            _say(f"{model}: {manager.registry(model).why_nothing_is_live()}")
+            continue
         _say(f"{model}: {many(len(versions), 'version')}")
         metric = spec_of(model).metric
         rows = [
@@ -221,12 +229,11 @@ def list_versions(models: tuple[str, ...], as_json: bool, **options: Any) -> Non
             )
             for version in versions
         ]
-        if rows:
-            _print_table(("version", "name", "verdict", metric), rows)
+        _print_table(("version", "name", "verdict", metric), rows)
 
 
 @main.command()
-@click.argument("model")
+@click.argument("model", type=model_name)
 @click.argument("version", required=False)
 @_common
 def show(model: str, version: str | None, as_json: bool, model_directory: Path) -> None:
@@ -236,10 +243,10 @@ def show(model: str, version: str | None, as_json: bool, model_directory: Path) 
     """
     from retraining_manager.errors import ManagerError
 
-    registry = _manager({"model_directory": model_directory}).registry(_chosen((model,))[0])
+    registry = _manager({"model_directory": model_directory}).registry(model)
     chosen = version or registry.aliases().champion
     if chosen is None:
-        raise ManagerError(f"{model}: nothing is live; `run` trains it, `list` shows its versions")
+        raise ManagerError(f"{model}: {registry.why_nothing_is_live()}")
     described: dict[str, Any] = {
         "model": model,
         "version": chosen,
@@ -267,32 +274,38 @@ def show(model: str, version: str | None, as_json: bool, model_directory: Path) 
 
 
 @main.command()
-@click.argument("model")
+@click.argument("model", type=model_name)
 @click.argument("version")
 @click.option("--reason", default="promoted by hand", show_default=True, help="Reason to note in the history.")
 @_common
 def promote(model: str, version: str, reason: str, as_json: bool, model_directory: Path) -> None:
     """Make a version live, whatever its verdict."""
-    registry = _manager({"model_directory": model_directory}).registry(_chosen((model,))[0])
+    registry = _manager({"model_directory": model_directory}).registry(model)
     result_is_kept()
-    registry.promote(version, reason)
-    _moved(model, registry.aliases(), as_json)
+    moved = registry.promote(version, reason)
+    aliases = registry.aliases()
+    what = f"is live, {aliases.previous or 'nothing'} was before" if moved else "was live already"
+    _moved(model, aliases, f"{version} {what}", as_json)
 
 
 @main.command()
-@click.argument("model")
+@click.argument("model", type=model_name)
 @click.option("--reason", default="rolled back by hand", show_default=True, help="Reason to note in the history.")
 @_common
 def rollback(model: str, reason: str, as_json: bool, model_directory: Path) -> None:
-    """Make the previously live version live again."""
-    registry = _manager({"model_directory": model_directory}).registry(_chosen((model,))[0])
+    """Make the version live again that was live last.
+
+    A version that was rolled back itself is passed over: a second rollback leads to the one before.
+    """
+    registry = _manager({"model_directory": model_directory}).registry(model)
     result_is_kept()
     registry.rollback(reason)
-    _moved(model, registry.aliases(), as_json)
+    aliases = registry.aliases()
+    _moved(model, aliases, f"{aliases.champion} is live again, {aliases.previous} was rolled back", as_json)
 
 
 @main.command()
-@click.argument("models", nargs=-1, metavar="[MODEL ...]")
+@click.argument("models", nargs=-1, type=model_name, metavar="[MODEL ...]")
 @click.option("--keep", type=click.IntRange(0), default=10, show_default=True, help="How many of the newest to keep.")
 @_common
 def prune(models: tuple[str, ...], keep: int, as_json: bool, **options: Any) -> None:
@@ -311,7 +324,7 @@ def prune(models: tuple[str, ...], keep: int, as_json: bool, **options: Any) -> 
 
 
 @main.command()
-@click.argument("models", nargs=-1, metavar="[MODEL ...]")
+@click.argument("models", nargs=-1, type=model_name, metavar="[MODEL ...]")
 @_common
 def verify(models: tuple[str, ...], as_json: bool, **options: Any) -> None:
     """Find missing, changed and half-written versions.
@@ -324,7 +337,9 @@ def verify(models: tuple[str, ...], as_json: bool, **options: Any) -> None:
         _print_json(problems)
     else:
         for model, found in problems.items():
-            for line in found or ["all versions are whole"]:
+            registry = manager.registry(model)
+            whole = "all versions are whole" if registry.versions() else registry.why_nothing_is_live()
+            for line in found or [whole]:
                 _say(f"{model}: {line}")
     sys.exit(FAILED if any(problems.values()) else 0)
 
@@ -342,15 +357,7 @@ def _manager(options: Mapping[str, Any], chosen: RetrainingOptions | None = None
 
 
 def _chosen(models: Sequence[str]) -> list[str]:
-    from retraining_manager.errors import ManagerError
-    from retraining_manager.models import SPECS, spec_of
-
-    try:
-        for model in models:
-            spec_of(model)
-    except ManagerError as error:
-        raise click.UsageError(str(error)) from error
-    return list(dict.fromkeys(models)) or list(SPECS)
+    return list(dict.fromkeys(models)) or list(MODELS)
 
 
 def _score(verdict: Mapping[str, Any]) -> dict[str, str | None]:
@@ -359,11 +366,11 @@ def _score(verdict: Mapping[str, Any]) -> dict[str, str | None]:
     return {"verdict": verdict.get("verdict"), "score": shown}
 
 
-def _moved(model: str, aliases: Aliases, as_json: bool) -> None:
+def _moved(model: str, aliases: Aliases, what: str, as_json: bool) -> None:
     if as_json:
         _print_json({"model": model, **vars(aliases)})
     else:
-        _say(f"{model}: {aliases.champion} is live, {aliases.previous or 'nothing'} was before")
+        _say(f"{model}: {what}")
 
 
 def _say(line: str, err: bool = False) -> None:

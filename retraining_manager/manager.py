@@ -81,7 +81,7 @@ class RetrainingManager:
         """The versions of a model. Raises ManagerError where there is no such model, or ``.env`` cannot be read."""
         spec = spec_of(model)
         production = spec.production_path(self.model_directory)
-        return Registry(self.model_directory / model, spec.artifact, production, spec.companions)
+        return Registry(self.model_directory / spec.model, spec.artifact, production, spec.companions)
 
     # The interface that production's admin service uses
 
@@ -178,6 +178,7 @@ class RetrainingManager:
             KeyboardInterrupt: As it came, after the script has ended and the summary is written.
         """
         spec = spec_of(model)
+        model = spec.model
         started = time.monotonic()
         interrupted: KeyboardInterrupt | None = None
         try:
@@ -215,9 +216,7 @@ class RetrainingManager:
             return self._skipped(model, sufficiency.why, sufficiency=sufficiency.describe())
         for warning in sufficiency.warnings:
             log.warning("%s: %s", model, warning)
-        adopted = registry.adopt()
-        if adopted is not None:
-            log.info("%s: took in %s from %s, where another program put it", model, adopted, registry.production)
+        registry.adopt()
         inputs = inputs_of(self.training_scripts[model], self.options.of(model).flags, data.digest)
         unchanged = None if force else already_trained(registry, inputs, self.options)
         if unchanged is not None:

@@ -11,7 +11,7 @@ from typing import Literal
 from data_sources import KINDS, KindName
 from retraining_manager.errors import ManagerError
 from training.runs.errors import TrainingError
-from training.runs.models import MODELS
+from training.runs.models import MODELS, key_of
 from training.runs.settings import variables
 
 Artifact = Literal["file", "run"]
@@ -130,6 +130,7 @@ assert tuple(SPECS) == KINDS
 
 def spec_of(model: str) -> ModelSpec:
     """The row of a model. Raises ManagerError where there is no such model."""
-    if not isinstance(model, str) or model not in SPECS:
+    key = key_of(model)
+    if key is None:
         raise ManagerError(f"{model!a}: no such model; there are {', '.join(SPECS)}")
-    return SPECS[model]
+    return SPECS[key]

@@ -53,6 +53,7 @@ _MOVE_KEYS = frozenset({"time", "from", "to", "reason", "who"})
 _STATE = re.compile(r"states/[0-9a-f]{32}")  # where ``live`` may lead, and nowhere else
 
 _DOOMED = ".removed-"
+OUTSIDE = "outside the retraining manager (by a training of its own or another program)"
 ROLLBACK = "rollback"  # ``action`` of a move back
 # Documents of a version that its training did not leave, and words that differ from run to run: content is the rest.
 _TIMES = frozenset({"trained_at", "training_date", "run_directory", "run_id"})
@@ -207,7 +208,10 @@ class Registry:
             found.append(left)
         foreign = self._foreign()
         if foreign:
-            found.append(f"{foreign[0]}: is not what the registry published; the next run or move takes it in")
+            found.append(
+                f"{foreign[0]}: is not what the registry published: it was put there {OUTSIDE}. The next run or move "
+                "makes a version of it"
+            )
         return found
 
     def history(self) -> list[dict[str, Any]]:
@@ -290,8 +294,10 @@ class Registry:
                 return move if back else None
         return None
 
-    def promote(self, version: str, reason: str, expected: Aliases | None = None) -> None:
-        """Make ``version`` the champion. Raises RegistryError where it is not whole; then nothing has changed.
+    def promote(self, version: str, reason: str, expected: Aliases | None = None) -> bool:
+        """Make ``version`` the champion; False where it was live already.
+
+        Raises RegistryError where it is not whole; then nothing has changed.
 
         ``expected`` are the aliases it was compared under: it is refused where another version went live meanwhile.
         """
@@ -299,28 +305,78 @@ class Registry:
             self._check(version)
             self._adopt()
             self._check_champion(expected)
-            self._promote(version, reason)
+            return self._promote(version, reason)
 
     def rollback(self, reason: str) -> str:
-        """Make the previous champion live again, in one move; its name. Raises RegistryError where there is none."""
+        """Make the version live again that was live last and was not rolled back itself, in one move; its name.
+
+        Raises RegistryError where there is none, or it is not whole; then nothing has changed.
+        """
         with self._moving():
+            outside = bool(self._foreign() and self._production.found())
+            target = self._target(None if outside else self.aliases().champion)
             self._adopt()
-            aliases = self.aliases()
-            if aliases.previous is None:
-                raise RegistryError(f"{self.folder.name}: no version was live before; `promote` takes any of `list`")
-            self._check(aliases.previous)
-            self._move(Aliases(aliases.previous, aliases.champion), reason, action=ROLLBACK)
-            return aliases.previous
+            champion = self.aliases().champion
+            if champion == target:  # what was found there is the champion's own content
+                target = self._target(champion)
+            self._move(Aliases(target, champion), reason, action=ROLLBACK)
+            return target
+
+    def _target(self, live: str | None) -> str:
+        """Where a rollback of ``live`` leads to; None is what is no version yet. Raises RegistryError."""
+        target = self._live_before(live)
+        if target is None:
+            raise RegistryError(self._why_no_rollback())
+        self._check(target)
+        return target
+
+    def _live_before(self, live: str | None) -> str | None:
+        there, aliases = self.versions(), self.aliases()
+        lived = (str(move["to"]) for move in reversed(self.history()))
+        for version in (aliases.champion, aliases.previous, *lived):
+            if version is not None and version != live and version in there and self.rolled_back(version) is None:
+                return version
+        return None
+
+    def _why_no_rollback(self) -> str:
+        model, aliases = self.folder.name, self.aliases()
+        if aliases.champion is None:
+            return f"{model}: {self.why_nothing_is_live()}"
+        back = None if aliases.previous is None else self.rolled_back(aliases.previous)
+        if back is not None:
+            return (
+                f"{model}: {aliases.previous} was live before and was rolled back itself ({back['reason']}); "
+                f"`promote {model} {aliases.previous}` makes it live"
+            )
+        others = len(self.versions()) > 1
+        return f"{model}: no version was live before {aliases.champion}" + (
+            f"; `promote {model} VERSION` makes any of `list {model}` live" if others else ", which is the only one"
+        )
+
+    def why_nothing_is_live(self) -> str:
+        """In words: no version is live yet, and what stands at production's path, if anything does."""
+        model = self.folder.name
+        if self.versions():
+            return f"no version is live; `promote {model} VERSION` makes any of `list {model}` live"
+        if self.production.exists():
+            return (
+                f"there is no version yet; {self.production} was put there {OUTSIDE} and is used as it is. "
+                f"`run {model}` makes a version of it, then trains"
+            )
+        return f"there is no version yet, and nothing at {self.production}; `run {model}` trains the first"
 
     def adopt(self) -> str | None:
-        """Take in what another program left at production's path, as the champion that it is; its version, if any."""
+        """Make what was put at production's path outside the registry the champion that it is; its version, if any."""
         with self._moving():
             return self._adopt()
 
     def prune(self, keep: int) -> list[str]:
-        """Remove all but the newest ``keep`` versions, and never the champion or the previous one; what was removed."""
+        """Remove all but the newest ``keep`` versions, and return their names.
+
+        The champion, the previous one and what a rollback leads to always stay.
+        """
         with self._moving():
-            safe = set(vars(self.aliases()).values())
+            safe = {*vars(self.aliases()).values(), self._live_before(self.aliases().champion)}
             doomed = [version for version in self.versions()[: -keep or None] if version not in safe]
             with wrap_registry_errors(self.versions_folder):
                 for version in doomed:
@@ -330,6 +386,7 @@ class Registry:
     # How
 
     def _check(self, version: str) -> None:
+        self.path(version)
         problems = self.verify(version)
         if problems:
             raise RegistryError(f"{problems[0]}; {version} is not whole and cannot go live")
@@ -382,12 +439,14 @@ class Registry:
         if expected is not None and champion != expected.champion:
             raise ChampionChangedError(f"{self.folder.name}: {champion} went live meanwhile and was not compared with")
 
-    def _promote(self, version: str, reason: str) -> None:
-        """Under the move lock."""
+    def _promote(self, version: str, reason: str) -> bool:
+        """Under the move lock; whether the version was not live before."""
         self._check(version)
         champion = self.aliases().champion
-        if champion != version:
-            self._move(Aliases(version, champion), reason)
+        if champion == version:
+            return False
+        self._move(Aliases(version, champion), reason)
+        return True
 
     def _move(self, aliases: Aliases, reason: str, **more: str) -> None:
         with wrap_registry_errors(self.folder):
@@ -508,7 +567,14 @@ class Registry:
         if version == aliases.champion:
             self._production.show(self.versions_folder / version)
         else:
-            self._move(Aliases(version, aliases.champion), f"found at {self.production}: another program put it there")
+            self._move(Aliases(version, aliases.champion), f"found at {self.production}, put there {OUTSIDE}")
+            log.info(
+                "%s: %s was put there %s; it is now version %s, and live as it was",
+                self.folder.name,
+                self.production,
+                OUTSIDE,
+                version,
+            )
         return version
 
     @contextmanager
@@ -596,7 +662,7 @@ class Registry:
         """Its place in the order in which versions were made."""
         try:
             number = json.loads((self.versions_folder / version / MANIFEST).read_bytes())["number"]
-        except (OSError, ValueError, KeyError, TypeError):
+        except (OSError, ValueError, KeyError, TypeError, RecursionError):
             return None
         return number if type(number) is int else None
 

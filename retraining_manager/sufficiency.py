@@ -153,6 +153,7 @@ def count(model: str, source: SourceChoice) -> DataCount:
     """
     spec = spec_of(model)
     record_type: Any = RECORDS[spec.model]
+    model = spec.model
     data = DataCount(model)
     seen: dict[str, set[bytes]] = defaultdict(set)  # unit -> its distinct texts, by a short hash of each
     content = _Content(ordered=spec.adapts_base)

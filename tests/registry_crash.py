@@ -147,7 +147,7 @@ def main(name: str) -> None:
             with of.running():
                 pass
             if name == "rollback" and found == "older":
-                of.rollback("on again")
+                of.promote(of.aliases().previous, "on again")
             operation(root)
             aliases, history = of.aliases(), of.history()
             line["then"] = shown(root)

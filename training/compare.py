@@ -23,8 +23,8 @@ from training.runs.comparison import LEAST_ROWS, Comparison
 from training.runs.errors import TrainingError, wrap_read_errors
 from training.runs.files import to_json
 from training.runs.job import SourceChoice
-from training.runs.models import MODELS
-from training.runs.options import source_options, verbose_option
+from training.runs.models import MODELS, key_of
+from training.runs.options import model_name, source_options, verbose_option
 from training.runs.outputs import check_paths_differ, write_output
 from training.runs.process import check_address_space
 from training.runs.progress import Progress
@@ -38,9 +38,10 @@ log = logging.getLogger(__name__)
 
 def comparer_of(model_type: str) -> Comparer[Any, Any]:
     """What compares models of this type. Raises TrainingError where there is no such model."""
-    if model_type not in MODELS:
+    key = key_of(model_type)
+    if key is None:
         raise TrainingError(f"{model_type!a}: no such model; there are {', '.join(MODELS)}")
-    comparer: Comparer[Any, Any] = MODELS[model_type].load("compare", "COMPARER")
+    comparer: Comparer[Any, Any] = MODELS[key].load("compare", "COMPARER")
     return comparer
 
 
@@ -160,7 +161,7 @@ _FILE = click.Path(dir_okay=False, path_type=Path)
 
 
 @click.command("compare", cls=Program)
-@click.argument("model")
+@click.argument("model", type=model_name)
 @click.option(
     "--candidate", required=True, type=click.Path(path_type=Path), help="The new model: a file or a run directory."
 )
@@ -188,8 +189,6 @@ def compare_models(
     """
     from training.runs.process import execute
 
-    if model not in MODELS:
-        raise click.UsageError(f"{model!a}: no such model; there are {', '.join(MODELS)}")
     source = SourceChoice(json_input, data_source, strict)
     execute(
         lambda: compare_and_write(model, CompareOptions(source, **options)),

@@ -42,7 +42,8 @@ def test_a_command_that_does_not_exist_is_wrong_usage() -> None:
 def test_scripts_call_the_same_commands() -> None:
     from training.synergy.command import train as train_synergy
 
-    assert train.get_command(click.Context(train), "gnn-synergy") is train_synergy
+    for name in ("gnn-synergy", "gnn_synergy"):
+        assert train.get_command(click.Context(train), name) is train_synergy
     text = (ROOT / "scripts" / "train_gnn_synergy.py").read_text()
     assert "from training.synergy.command import train" in text
 

@@ -111,6 +111,10 @@ def test_missing_changed_added_and_half_written_versions_are_found_and_cannot_go
     for version in (half.name, newer.name, outside.name, first):
         with pytest.raises(RegistryError, match="is not whole and cannot go live"):
             of.promote(version, "try")
+    for version in ("x", "20270101T000000000Z-00000000"):
+        with pytest.raises(RegistryError, match="version") as failure:
+            of.promote(version, "try")
+        assert "whole" not in str(failure.value), "what is not there is neither whole nor broken"
     with pytest.raises(RegistryError, match="is not whole and cannot go live"):
         of.rollback("try")
     assert of.aliases() == Aliases(second, first)
@@ -143,6 +147,67 @@ def test_what_another_program_published_becomes_a_version_before_anything_replac
     assert shown(tmp_path) == "cron"
     assert [move["from"] for move in of.history()][-3:] == [second, of.aliases().champion, third]
     assert of.adopt() is None, "nothing new is there"
+
+
+def test_a_rollback_leads_to_what_was_live_last_and_never_to_what_was_rolled_back(tmp_path: Path) -> None:
+    of, first, second = two(tmp_path)
+    third = add(of, tmp_path, "three", live="third")
+    assert [of.rollback("bad"), of.rollback("bad too")] == [second, first]
+    with pytest.raises(RegistryError, match=rf"{second} was live before and was rolled back itself \(bad too\); `prom"):
+        of.rollback("again")
+    assert of.aliases() == Aliases(first, second)
+    assert of.prune(0) == [third]
+    of.promote(second, "it was right after all")
+    fourth = add(of, tmp_path, "four", live="fourth")
+    assert of.rollback("bad") == second
+    assert of.prune(0) == [], "a rollback leads to the first"
+    assert (of.rollback("bad"), of.versions()) == (first, [first, second, fourth])
+
+
+def test_a_command_that_fails_leaves_what_was_put_there_outside_the_manager_as_it_is(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    of, model = registry(tmp_path), tmp_path / "models" / NAME
+    model.parent.mkdir()
+    model.write_text("own training")
+    with pytest.raises(RegistryError, match=r"there is no version yet; .*model\.pth was put there outside the retrain"):
+        of.rollback("on")
+    with pytest.raises(RegistryError, match="is not a version's name"):
+        of.promote("x", "on")
+    assert of.prune(0) == []
+    assert (model.is_symlink(), of.versions(), caplog.text) == (False, [], "")
+    taken = of.adopt()
+    assert f"{model} was put there outside the retraining manager" in caplog.text
+    assert f"it is now version {taken}, and live as it was" in caplog.text
+    first = add(of, tmp_path, "one", live="better")
+    model.unlink()
+    model.write_text("own training, again")
+    of.path(first).joinpath(NAME).chmod(0o644)
+    of.path(first).joinpath(NAME).write_text("damaged")
+    with pytest.raises(RegistryError, match="is not whole and cannot go live"):
+        of.rollback("on")
+    assert not model.is_symlink()
+    of.path(first).joinpath(NAME).write_text("one " + NAME)
+    assert of.rollback("back to the manager's own") == first
+
+
+@pytest.mark.parametrize("state", ["nothing", "outside", "one", "not live"])
+def test_where_nothing_was_live_before_a_rollback_says_what_there_is_and_what_to_do(tmp_path: Path, state: str) -> None:
+    of = registry(tmp_path)
+    told = {
+        "nothing": "there is no version yet, and nothing at .*; `run model` trains the first",
+        "outside": "there is no version yet; .* is used as it is. `run model` makes a version of it, then trains",
+        "one": "no version was live before .*, which is the only one",
+        "not live": "no version is live; `promote model VERSION` makes any of `list model` live",
+    }[state]
+    if state == "outside":
+        of.production.parent.mkdir()
+        of.production.write_text("x")
+    elif state != "nothing":
+        add(of, tmp_path, "one", live="first" if state == "one" else None)
+    with pytest.raises(RegistryError, match=told):
+        of.rollback("on")
 
 
 def test_what_a_killed_cron_published_by_half_is_told_put_in_place_and_taken_in(tmp_path: Path) -> None:
@@ -253,7 +318,7 @@ def test_a_damaged_history_is_reported_and_never_blocks_a_move(
     for damage in (b"oops\n", b"[]\n{}\n", b"\xff\x00\n", b'{"time": 1, "state": 2}\n', b"[" * 5_000 + b"\n"):
         with open(history, "ab") as file:
             file.write(damage)
-        of.rollback("on")
+        of.promote(moves[0], "on")
         moves.reverse()
         assert of.aliases().champion == moves[1]
         assert of.history()[-1]["reason"] == "on"
@@ -262,12 +327,12 @@ def test_a_damaged_history_is_reported_and_never_blocks_a_move(
         assert "lines hold no move" in problem
     history.unlink()
     history.mkdir()
-    of.rollback("on")
+    of.promote(moves[0], "on")
     assert of.aliases().champion == moves[0]
     assert "the move is made and cannot be noted" in caplog.text
     assert "history.jsonl: cannot be read" in of.problems()[0]
     (of.folder / "live").resolve().joinpath("move.json").write_text('{"state": ')
-    of.rollback("on")
+    of.promote(moves[1], "on")
     assert of.aliases().champion == moves[1]
 
 

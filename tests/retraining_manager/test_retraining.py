@@ -475,7 +475,7 @@ def test_the_cron_s_own_training_becomes_a_version_and_is_what_the_next_candidat
     assert live.read_text() == '{"score": 0.9}'
     assert live.is_symlink()
     assert manager.registry(GNN).aliases().previous == first.version
-    assert "another program put it there" in manager.registry(GNN).history()[-1]["reason"]
+    assert "put there outside the retraining manager" in manager.registry(GNN).history()[-1]["reason"]
 
 
 def test_the_synergy_model_is_where_gnn_model_path_says(
@@ -518,8 +518,11 @@ def test_list_show_promote_rollback_prune_and_verify(manager: RetrainingManager)
     assert len(shown["history"]) == 2
     assert invoke("rollback", GNN, "--reason", "too eager")[:2] == (
         0,
-        f"{GNN}: {first} is live, {second} was before\n",
+        f"{GNN}: {first} is live again, {second} was rolled back\n",
     )
+    code, _, error = invoke("rollback", GNN)
+    assert (code, f"{second} was live before and was rolled back itself (too eager)" in error) == (1, True)
+    assert invoke("promote", GNN, first)[1] == f"{GNN}: {first} was live already\n"
     assert json.loads(invoke("promote", GNN, second, "--json")[1]) == {
         "model": GNN,
         "champion": second,
@@ -543,6 +546,30 @@ def test_an_unknown_model_is_wrong_usage(command: str, model: str) -> None:
     code, _, error = invoke(command, model)
     assert code == 2
     assert "no such model; there are gnn_synergy, soft_prompt" in error
+
+
+def test_a_model_may_be_named_with_dashes_as_the_command_that_trains_it(manager: RetrainingManager) -> None:
+    version = manager.retrain("gnn-synergy").version
+    assert version in invoke("list", "gnn-synergy", GNN)[1]
+    assert version in invoke("show", "gnn-synergy")[1]
+    assert invoke("run", "soft-prompt", "--optional", "soft-prompt", "--json-input", "nowhere")[0] == 0
+    assert manager.registry("gnn-synergy").folder == manager.registry(GNN).folder
+
+
+@pytest.mark.usefixtures("manager")
+def test_where_there_is_no_version_each_command_says_so_and_what_to_do(tmp_path: Path) -> None:
+    nothing = "there is no version yet, and nothing at models/gnn_synergy.pth; `run gnn_synergy` trains the first"
+    outside = "there is no version yet; models/gnn_synergy.pth was put there outside the retraining manager"
+    for told in (nothing, outside):
+        assert told in invoke("list", GNN)[1]
+        assert told in invoke("show", GNN)[2]
+        assert told in invoke("rollback", GNN)[2]
+        if told == nothing:
+            assert invoke("verify", GNN)[:2] == (0, f"{GNN}: {nothing}\n")
+            (tmp_path / "models").mkdir(exist_ok=True)
+            (tmp_path / "models" / "gnn_synergy.pth").write_text("by its own training")
+    assert "it was put there outside the retraining manager" in invoke("verify", GNN)[1]
+    assert not (tmp_path / "models" / "gnn_synergy.pth").is_symlink()
 
 
 @pytest.mark.parametrize("version", ["../../../etc", "x y", "'", "20260101T000000000Z-00000000", ".", "latest"])

@@ -30,6 +30,12 @@ class ModelEntry(NamedTuple):
         return getattr(import_module(f"{self.wing}.{room}"), name)
 
 
+def key_of(name: str) -> str | None:
+    """The model's key in ``MODELS``; commands also write it with dashes (``gnn-synergy``). None where there is none."""
+    key = name.replace("-", "_") if isinstance(name, str) else ""
+    return key if key in MODELS else None
+
+
 _ADAPTER_HINT = "lower --batch-size, --source-max-tokens, --target-max-tokens or --lora-r"
 MODELS: Mapping[str, ModelEntry] = MappingProxyType(
     {

@@ -8,8 +8,18 @@ from typing import Any, TypeVar
 
 import click
 
+from training.runs.models import MODELS, key_of
+
 F = TypeVar("F", bound=Callable[..., Any])
 BARE_FLAG = ""  # data_sources.BARE; repeated so that --help does not import pydantic
+
+
+def model_name(text: str) -> str:
+    """The click type of a model: its key in ``MODELS``, from a name with underscores or dashes (else exit 2)."""
+    key = key_of(text)
+    if key is None:
+        raise click.UsageError(f"{text!a}: no such model; there are {', '.join(MODELS)}")
+    return key
 
 
 def source_options(command: F) -> F:
