@@ -72,6 +72,7 @@ def check(models: tuple[str, ...], require_distinct: bool, **options: Any) -> No
     Exits with 1 if the data of a model cannot be read, or a MODEL has none.
     """
     from retraining_manager.settings import RetrainingOptions
+    from training.runs.wording import counted
 
     as_json = options.pop("as_json")
     manager = _manager(options, RetrainingOptions(require_distinct=require_distinct))
@@ -82,9 +83,9 @@ def check(models: tuple[str, ...], require_distinct: bool, **options: Any) -> No
         sys.exit(FAILED if unread else 0)
     rows = []
     for model, state in found.items():
-        worth = ", ".join(f"{count} {what}" for what, count in state["distinct"].items())
-        counted = "-" if state["error"] and not state["absent"] else str(state["rows"])
-        rows.append((model, "yes" if state["enough"] else "no", counted, worth if counted != "-" else ""))
+        worth = ", ".join(counted(count, what) for what, count in state["distinct"].items())
+        shown = "-" if state["error"] and not state["absent"] else str(state["rows"])
+        rows.append((model, "yes" if state["enough"] else "no", shown, worth if shown != "-" else ""))
     _print_table(("model", "enough", "rows", "distinct"), rows)
     for model, state in found.items():
         for line in (state["why"], *state["warnings"]):

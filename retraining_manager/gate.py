@@ -8,6 +8,7 @@ from pydantic import AliasChoices, BaseModel, ConfigDict, Field
 
 from retraining_manager.models import ModelSpec
 from training.runs.comparison import LEAST_ROWS, Comparison, ModelScores
+from training.runs.wording import many
 
 
 class Thresholds(BaseModel):
@@ -106,7 +107,7 @@ class _Gate:
         self._best_baseline = {} if best is None else {best: known[best]}
         self._held_out = comparison.held_out and self._score is not None
         kind = "held-out" if comparison.held_out else "in-sample"
-        self._where = f"{spec.metric_title} on {comparison.rows} {kind} rows"
+        self._where = f"{spec.metric_title} on {many(comparison.rows, f'{kind} row')}"
 
     def _score_of(self, side: ModelScores | None) -> float | None:
         return None if side is None or side.scores is None else side.scores.get(self._spec.metric)
@@ -158,7 +159,7 @@ class _Gate:
             return
         if side.left_out and side.not_compared is None:
             self.reasons.append(
-                f"{side.left_out} rows were left out, for {champion} or the candidate, or what one of them started "
+                f"{many(side.left_out, 'row')} left out: {champion} or the candidate, or what one of them started "
                 "from, was trained on them"
             )
         self.reasons.extend(side.notes)
@@ -173,7 +174,7 @@ class _Gate:
                 self.reasons.append(f"{line}. Neither has a score, so the newer one is taken")
         elif comparison.held_out and comparison.rows < limits.minimum_rows:
             self.reasons.append(
-                f"no comparison with {champion}: {comparison.rows} rows, it takes {limits.minimum_rows}"
+                f"no comparison with {champion}: {many(comparison.rows, 'row')}, it takes {limits.minimum_rows}"
             )
         else:
             line = f"{self._where}: {score:.4f}, {champion} {old:.4f}"
@@ -193,10 +194,11 @@ class _Gate:
         score, old = self._score_of(again.candidate), self._score_of(again.champion)
         if score is None or old is None or again.rows < self._limits.minimum_rows:
             self.reasons.append(
-                f"no comparison on the rows that {champion} went live on: {again.rows} are left ({again.reason})"
+                f"no comparison on the rows that {champion} went live on: {many(again.rows, 'row')} left "
+                f"({again.reason})"
             )
             return
-        where = f"{self._spec.metric_title} on the {again.rows} held-out rows that {champion} went live on"
+        where = f"{self._spec.metric_title} on the {many(again.rows, 'held-out row')} that {champion} went live on"
         line = f"{where}: {score:.4f}, its own {old:.4f}"
         if score >= old * (1 - tolerance):
             self.reasons.append(f"{line}: no worse than by {tolerance:.0%}")

@@ -117,11 +117,10 @@ class ModelRun:
         ended = self._start(command, self.folder / "comparison.log", timeout, source)
         summary.process["comparison"] = ended.describe()
         failure = ended.failure(COMPARISON_SCRIPT, spec.memory_hint, timeout)
-        if failure is None:
-            found = self.read_comparison(champion)
-            if found is not None:
-                return found, None
-            failure = f"{COMPARISON_SCRIPT}: left nothing that can be used"
+        found = self.read_comparison(champion)
+        if found is not None:  # it is written whole and last, also where a model could not be loaded
+            return found, None
+        failure = failure or f"{COMPARISON_SCRIPT}: left nothing that can be used"
         nothing = Comparison(
             model_type=spec.model,
             held_out=False,

@@ -16,6 +16,7 @@ from retraining_manager.summaries import ModelSummary
 from training.pages.charts import VersionScore, history_chart
 from training.pages.rendering import render
 from training.runs.artifacts import RUN_PAGE, page_path
+from training.runs.wording import counted, many
 
 TEMPLATE = "page.html.j2"
 VERSIONS = 30  # of a model's history, the newest ones
@@ -164,27 +165,30 @@ def _address(page: Path, folder: Path | None) -> str:
 def _scores(summary: ModelSummary) -> dict[str, Any]:
     """Bars of the candidate, the champion and the best baseline on the same rows."""
     verdict = summary.verdict
-    rows = [("candidate", verdict.get("candidate_score"), "new"), ("live before", verdict.get("champion_score"), "old")]
-    rows += [(f"baseline: {name}", score, "base") for name, score in verdict.get("best_baseline", {}).items()]
-    known = [(name.replace("_", " "), score, kind) for name, score, kind in rows if score is not None]
+    bars = [("candidate", verdict.get("candidate_score"), "new"), ("live before", verdict.get("champion_score"), "old")]
+    bars += [(f"baseline: {name}", score, "base") for name, score in verdict.get("best_baseline", {}).items()]
+    known = [(name.replace("_", " "), score, kind) for name, score, kind in bars if score is not None]
     if not known:
         return {"bars": [], "caption": ""}
     longest = max(max(score for _, score, _ in known), 1e-9)
     held_out = "held-out" if verdict["held_out"] else "in-sample (not held out)"
+    rows = many(verdict["evaluation_rows"], f"{held_out} row")
     return {
         "bars": [
             {"name": name, "score": score, "kind": kind, "percent": max(0.0, 100 * score / longest)}
             for name, score, kind in known
         ],
-        "caption": f"{spec_of(summary.model_type).metric_title} on {verdict['evaluation_rows']} {held_out} rows",
+        "caption": f"{spec_of(summary.model_type).metric_title} on {rows}",
     }
 
 
 def _facts(summary: ModelSummary) -> dict[str, str | None]:
-    worth = ", ".join(f"{count} distinct {what}" for what, count in summary.sufficiency.get("distinct", {}).items())
+    worth = ", ".join(
+        counted(count, f"distinct {what}") for what, count in summary.sufficiency.get("distinct", {}).items()
+    )
     rows = summary.sufficiency.get("rows")
     return {
-        "data": None if rows is None else f"{rows} rows{f' ({worth})' if worth else ''}",
+        "data": None if rows is None else f"{many(rows, 'row')}{f' ({worth})' if worth else ''}",
         "source": summary.sufficiency.get("source", {}).get("location"),
         "this version": summary.version,
         "live now": summary.champion,

@@ -40,7 +40,7 @@ from training.runs.files import flush_folder, read_json_lines, sha256_of, to_jso
 from training.runs.folders import make_link, owned, publish_folder, remove_tree, replace_link
 from training.runs.locks import user_at_host
 from training.runs.publishing import interrupted_publication, recovered
-from training.runs.wording import one_line, utc_now
+from training.runs.wording import many, one_line, utc_now
 
 log = logging.getLogger(__name__)
 
@@ -189,7 +189,8 @@ class Registry:
             found.append(f"{self._history}: cannot be read ({error.strerror}); moves are made and not noted")
         else:
             if damaged:
-                found.append(f"{self._history}: {damaged} lines hold no move; remove them, nothing else depends on it")
+                lines = many(damaged, "line")
+                found.append(f"{self._history}: {lines} without a move; remove what is damaged, nothing depends on it")
         try:
             aliases = self.aliases()
         except RegistryError as error:

@@ -13,6 +13,7 @@ from data_sources.base import NoTableError
 from retraining_manager.models import SPECS, spec_of
 from training.runs.job import SourceChoice
 from training.runs.progress import Progress
+from training.runs.wording import counted, many
 
 MINIMUM_QUALITY = 0.7
 
@@ -40,11 +41,11 @@ class RowThresholds:
     def _check(self, model: str, rows: int, quality: Mapping[str, Any]) -> tuple[bool, str]:
         needed = spec_of(model).minimum_rows
         if rows < needed:
-            return False, f"{rows} rows, {model} needs {needed}"
+            return False, f"{many(rows, 'row')}, {model} needs {needed}"
         score = quality.get("quality_score")
         if score is not None and score < MINIMUM_QUALITY:
             return False, f"quality_score {score} is below {MINIMUM_QUALITY}"
-        return True, f"{rows} rows, {needed} are enough"
+        return True, f"{many(rows, 'row')}, {needed} are enough"
 
 
 @dataclass
@@ -78,10 +79,10 @@ class DataCount:
         """In words, each unit of which the rows have too few distinct ones."""
         found = {unit: self.distinct.get(unit, 0) for unit in spec_of(self.model).minimum_distinct}
         return [
-            f"{self.rows} rows are only {found[unit]} distinct {unit}, {needed} allow a held-out score"
+            f"{f'{self.rows} rows are only ' if self.rows > found[unit] else ''}"
+            f"{counted(found[unit], f'distinct {unit}')}; a held-out score takes {needed}"
             if unit != "classes"
-            else f"{self.rows} rows are of {found[unit]} {'class' if found[unit] == 1 else 'classes'}: "
-            "nothing to tell apart"
+            else f"{many(self.rows, 'row')} of {counted(found[unit], unit)}: nothing to tell apart"
             for unit, needed in spec_of(self.model).minimum_distinct.items()
             if found[unit] < needed
         ]

@@ -17,7 +17,7 @@ from retraining_manager.runner import Outcome
 from training.runs.files import read_json_lines, to_json
 from training.runs.publishing import write_atomically
 from training.runs.summary import Status, TrainingSummary
-from training.runs.wording import utc_now
+from training.runs.wording import many, utc_now
 
 HISTORY = "retraining_history.jsonl"
 
@@ -138,7 +138,7 @@ class SummaryFolder:
         """``ModelSummary.result`` of every run of one model or of all, the oldest first. Raises OSError."""
         entries, damaged = read_json_lines(self.folder / HISTORY, ("model_type",))
         if damaged:
-            log.warning("%s: %d lines hold no run and are left out", self.folder / HISTORY, damaged)
+            log.warning("%s: left out, for they hold no run: %s", self.folder / HISTORY, many(damaged, "line"))
         return [entry for entry in entries if model in (None, entry["model_type"])]
 
     def keep_output(self, output: Path, summary: ModelSummary) -> None:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import gzip
 import json
 import logging
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,7 @@ import click
 from data_sources import DataSource
 from training.judging.comparison import Comparer, EvaluationRows
 from training.runs.comparison import LEAST_ROWS, Comparison
-from training.runs.errors import TrainingError, wrap_read_errors
+from training.runs.errors import ModelFileError, TrainingError, wrap_read_errors
 from training.runs.files import to_json
 from training.runs.job import SourceChoice
 from training.runs.models import MODELS, key_of
@@ -124,7 +125,7 @@ class CompareOptions:
     least_rows: int = LEAST_ROWS
 
 
-def compare_and_write(model_type: str, options: CompareOptions) -> None:
+def compare_and_write(model_type: str, options: CompareOptions) -> Comparison:
     """``compare`` from flags to a file. Raises as ``compare``, and ArtifactError where it cannot be written."""
     check_address_space(model_type)
     comparer = comparer_of(model_type)
@@ -150,11 +151,37 @@ def compare_and_write(model_type: str, options: CompareOptions) -> None:
         least_rows=options.least_rows,
     )
     write_output(options.output, to_json(comparison.model_dump()))
-    for where, found in (("", comparison), (" on the champion's rows", comparison.on_champion_rows)):
-        if found is not None:
-            for name, side in (("candidate", found.candidate), ("champion", found.champion)):
-                if side is not None:
-                    log.info("%s%s: %s", name, where, side.error or side.scores or found.reason)
+    for line in comparison_lines(comparison, comparer.counted):
+        log.info("%s", line)
+    if comparison.on_champion_rows is not None:
+        for line in comparison_lines(comparison.on_champion_rows, f"{comparer.counted} that the champion went live on"):
+            log.info("%s", line)
+    return comparison
+
+
+def comparison_lines(found: Comparison, counted: str) -> Iterator[str]:
+    """What a comparison found, a line for each model."""
+    where = f"{found.rows} {'held-out' if found.held_out else 'training'} {counted}"
+    for name, side in (("Candidate", found.candidate), ("Champion", found.champion)):
+        if side is None:
+            continue
+        if side.error is not None:
+            yield f"{name}: cannot be loaded: {side.error}"
+        elif side.scores is None:
+            yield f"{name}: no score: {side.not_compared or found.reason}"
+        else:
+            scores = (
+                f"{key} {'not defined' if value is None else f'{value:.4f}'}" for key, value in side.scores.items()
+            )
+            yield f"{name} on {where}: {', '.join(scores)}"
+
+
+def _compare_or_fail(model_type: str, options: CompareOptions) -> None:
+    """Raises ModelFileError, once the output is written, where a model cannot be loaded: then nothing was compared."""
+    found = compare_and_write(model_type, options)
+    errors = [side.error for side in (found.candidate, found.champion) if side is not None and side.error is not None]
+    if errors:
+        raise ModelFileError("; ".join(errors))
 
 
 _FILE = click.Path(dir_okay=False, path_type=Path)
@@ -163,7 +190,10 @@ _FILE = click.Path(dir_okay=False, path_type=Path)
 @click.command("compare", cls=Program)
 @click.argument("model", type=model_name)
 @click.option(
-    "--candidate", required=True, type=click.Path(path_type=Path), help="The new model: a file or a run directory."
+    "--candidate",
+    required=True,
+    type=click.Path(path_type=Path),
+    help="The new model: a file, the folder of a version, or a run directory.",
 )
 @click.option("--champion", type=click.Path(path_type=Path), help="The model to compare it with.")
 @click.option("--output", required=True, type=_FILE, help="File to write the scores to, as JSON.")
@@ -185,13 +215,13 @@ def compare_models(
 
     MODEL is the kind, such as gnn_synergy. The rows are those that neither model was trained on.
 
-    Exit codes: 0 compared (also if a model cannot be loaded, which the output says), 1 failed, 2 wrong usage.
+    Exit codes: 0 compared, 1 failed (also if a model cannot be loaded, which the output says too), 2 wrong usage.
     """
     from training.runs.process import execute
 
     source = SourceChoice(json_input, data_source, strict)
     execute(
-        lambda: compare_and_write(model, CompareOptions(source, **options)),
+        lambda: _compare_or_fail(model, CompareOptions(source, **options)),
         verbose=verbose,
         memory_hint="compare on fewer rows",
     )

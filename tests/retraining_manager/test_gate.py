@@ -169,7 +169,7 @@ def test_without_a_held_out_score_baselines_do_not_count_and_what_is_live_still_
 
 def test_rows_left_out_stand_in_the_reasons() -> None:
     found = verdict(champion=scored(0.5, left_out=7, notes=["it does not say what it was trained on"]))
-    assert any("7 rows were left out" in reason for reason in found.reasons)
+    assert any("7 rows left out" in reason for reason in found.reasons)
     assert "it does not say what it was trained on" in found.reasons
 
 

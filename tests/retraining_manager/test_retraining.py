@@ -207,7 +207,7 @@ def test_rows_that_repeat_themselves_warn_or_with_require_distinct_are_refused(t
     (tmp_path / "data rows" / "gnn_synergy_data.json").write_text(json.dumps(same))
     refused = manager.retrain(GNN)
     assert refused.status == "skipped"
-    assert "120 rows are only 1 distinct pairs" in refused.message
+    assert "120 rows are only 1 distinct pair;" in refused.message
     warned = make_manager(tmp_path / "again")
     warned.source = manager.source
     summary = warned.retrain(GNN)

@@ -15,6 +15,7 @@ from data_sources import KINDS, sqlite_url
 from retraining_manager.models import SPECS
 from retraining_manager.sufficiency import DataCount, count
 from training.runs.job import SourceChoice
+from training.runs.wording import many
 
 YAML = "triggers: [{trigger: sun, event: sunset}]\nactions: [{action: light.turn_on}]\n"
 PATTERN = {"entity_id": "light.a", "pattern_type": "session", "confidence": 1.0, "occurrences": 1}
@@ -50,7 +51,7 @@ def test_detections_that_nobody_judged_have_no_classes_to_tell_apart(tmp_path: P
     rows = [PATTERN, *(PATTERN | {"ground_truth": {"expected_pattern": truth}} for truth in truths)]
     lines = [line for line in counted(tmp_path, "pattern_detection", rows).shortfalls if "tell apart" in line]
     what = ("0 classes", "1 class", None)[len(truths)]
-    assert lines == ([] if what is None else [f"{len(rows)} rows are of {what}: nothing to tell apart"])
+    assert lines == ([] if what is None else [f"{many(len(rows), 'row')} of {what}: nothing to tell apart"])
 
 
 def test_a_folder_without_the_model_s_file_has_none_of_its_data_which_is_no_fault(tmp_path: Path) -> None:

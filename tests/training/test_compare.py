@@ -14,18 +14,23 @@ from hypothesis import strategies as st
 from support import ROOT, call, home
 
 from data_sources import KINDS, Home, KindName, PatternRow, open_source
-from training.compare import CompareOptions, compare, compare_and_write, comparer_of
+from training.automations.model import YamlGenerator
+from training.compare import CompareOptions, compare, compare_and_write, compare_models, comparer_of
 from training.judging.splits import unit_digests, unseen_units
 from training.patterns.command import train as train_patterns_command
+from training.patterns.model import PatternModel
 from training.patterns.trainer import split_by_entity
 from training.runs.comparison import COMPARISON_VARIABLE, Comparison, ComparisonRequest
-from training.runs.errors import TrainingError
+from training.runs.errors import ModelFileError, TrainingError
 from training.runs.job import SourceChoice
+from training.suggestions.command import suggest
+from training.synergy.command import evaluate
 from training.synergy.config import SynergyConfig
 from training.synergy.graph import build_graph
 from training.synergy.model import SynergyModel
 from training.synergy.splits import describe_split, split_pairs, without_seen
 from training.synergy.trainer import TrainingResult, pretrain, train_synergy_model
+from training.text.model import Suggester
 
 CONFIG = SynergyConfig(hidden_dim=8, num_layers=1, epochs=1)
 HOMES = [home(f"home{i}") for i in range(8)]
@@ -93,7 +98,7 @@ def test_homes_that_the_champion_was_trained_on_are_left_out_whole_for_both(tmp_
     assert found.fingerprint == split_fingerprint(split, graphs)
 
 
-@pytest.mark.parametrize("names_pairs", [True, False])
+@pytest.mark.parametrize("names_pairs", [True, pytest.param(False, marks=pytest.mark.slow)])
 def test_homes_that_only_a_model_s_base_saw_are_left_out(tmp_path: Path, names_pairs: bool) -> None:
     """Of a base whose card names no pairs, as cards once did, the homes count."""
     data = write(tmp_path / "homes.json", HOMES)
@@ -110,19 +115,32 @@ def test_homes_that_only_a_model_s_base_saw_are_left_out(tmp_path: Path, names_p
             Home
         )
     )
-    for name, trained_on in (("based", elsewhere), ("candidate", homes)):
-        based = train_synergy_model(trained_on, CONFIG, pretrained=base)
-        based.model.provenance = {"trained_on": based.trained_on}
-        (tmp_path / f"{name}.pth").write_bytes(based.model.to_bytes())
+    based = train_synergy_model(elsewhere, CONFIG, pretrained=base)
+    based.model.provenance = {"trained_on": based.trained_on}
+    (tmp_path / "based.pth").write_bytes(based.model.to_bytes())
     found = compared(tmp_path / "own.pth", tmp_path / "based.pth", data)
     assert found.champion is not None
     assert (found.champion.scores, found.champion.left_out) == (None, result.metrics["test"]["pairs"])
     assert found.candidate.scores == result.metrics["test"]["model"]
-    for name in ("based", "candidate"):
-        alone = compared(tmp_path / f"{name}.pth", None, data)
-        assert (alone.rows, alone.candidate.scores) == (0, None), name
+    alone = compared(tmp_path / "based.pth", None, data)
+    assert (alone.rows, alone.candidate.scores) == (0, None)
     if names_pairs:
         assert SynergyModel.load(tmp_path / "based.pth").trained_as(exported_again(held_out[0])) == held_out[0].home_id
+
+
+@pytest.mark.slow
+def test_what_a_base_saw_of_the_homes_of_the_training_itself_is_left_out_too(tmp_path: Path) -> None:
+    data = write(tmp_path / "homes.json", HOMES)
+    homes = list(open_source(json_input=str(data)).read(Home))
+    base = pretrain(
+        homes, [1.0] * len(homes), CONFIG, {"name": "base", "homes": [{"home_id": h.home_id} for h in homes]}
+    )
+    for one in (base, replace(base, card={**base.card, "trained_on": ""})):
+        based = train_synergy_model(homes, CONFIG, pretrained=one)
+        based.model.provenance = {"trained_on": based.trained_on}
+        (tmp_path / "m.pth").write_bytes(based.model.to_bytes())
+        found = compared(tmp_path / "m.pth", None, data)
+        assert (found.rows, found.candidate.scores) == (0, None)
 
 
 def exported_again(home: Home) -> Home:
@@ -345,3 +363,61 @@ def test_a_training_scores_what_the_manager_asks_for_and_a_failure_of_that_is_no
     alone = compare(comparer_of("pattern_detection"), path, path, source)
     assert Comparison.model_validate_json((tmp_path / "found.json").read_bytes()) == alone
     assert (tmp_path / "rows.json.gz").exists()
+
+
+def test_a_version_s_folder_is_compared_and_evaluated_as_the_model_file_in_it(tmp_path: Path) -> None:
+    data, version = write(tmp_path / "few.json", [home("h", rooms=("kitchen", "hall"))]), tmp_path / "version"
+    version.mkdir()
+    model(version / "m.pth", data)
+    flags = ("--json-input", str(data), "--output", "c.json")
+    done = call(compare_models, "gnn-synergy", "--candidate", str(version), *flags, cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "Candidate on 3 training pairs: mrr " in done.stdout
+    assert "{" not in done.stdout, "a person reads it"
+    judged = call(evaluate, "--model-path", str(version), "--json-input", str(data), cwd=tmp_path)
+    assert (judged.returncode, judged.stderr) == (0, "")
+    told = call(suggest, "--model-path", str(version), "--json-input", str(data), "--output", "s.yaml", cwd=tmp_path)
+    assert told.returncode == 0, told.stderr
+    (version / "other.pth").write_bytes(b"")
+    for folder, held in ((tmp_path, "0 .pth files"), (version, "2 .pth files")):
+        for command in (evaluate, suggest):
+            failed = call(command, "--model-path", str(folder), "--json-input", str(data), cwd=tmp_path)
+            assert (failed.returncode, failed.stderr.count("\n")) == (1, 1)
+            assert f"{folder}: is a folder with {held}; give a model file" in failed.stderr
+        failed = call(compare_models, "gnn_synergy", "--candidate", str(folder), *flags, cwd=tmp_path)
+        assert (failed.returncode, failed.stderr.count("\n")) == (1, 1)
+        assert f"is a folder with {held}; give a model file, or the folder of a version" in failed.stderr
+        assert json.loads((tmp_path / "c.json").read_text())["candidate"]["error"], "the output says it too"
+
+
+@pytest.mark.parametrize(
+    ("load", "command"),
+    [
+        (SynergyModel.load, "gnn-synergy"),
+        (PatternModel.load, "pattern-detection"),
+        (Suggester.load, "soft-prompt"),
+        (YamlGenerator.load, "yaml-generation"),
+    ],
+)
+def test_a_model_that_is_not_there_is_one_line_with_what_to_do(tmp_path: Path, load: Any, command: str) -> None:
+    with pytest.raises(
+        ModelFileError, match=rf"nothing/here: no such .*; `home-synergy train {command}` trains one"
+    ) as e:
+        load(tmp_path / "nothing" / "here")
+    assert "\n" not in str(e.value)
+    assert e.value.__suppress_context__ or e.value.__context__ is None, "one traceback, not two"
+
+
+@pytest.mark.parametrize("load", [Suggester.load, YamlGenerator.load])
+def test_what_is_no_run_directory_is_one_line_with_what_to_do(tmp_path: Path, load: Any) -> None:
+    (tmp_path / "file").write_text("nowhere")
+    (tmp_path / "dangling").symlink_to("nowhere")
+    (tmp_path / "runs" / "latest").mkdir(parents=True)
+    for name, told in {
+        "file": "leads to .*nowhere, which is no run directory; `home-synergy train",
+        "dangling": "leads to .*nowhere, which is no run directory; `home-synergy train",
+        "runs": r"it has no training_run\.json\); give .*/runs/latest",
+        "runs/latest": r"it has no training_run\.json\); `home-synergy train",
+    }.items():
+        with pytest.raises(ModelFileError, match=f"{tmp_path}/{name}: .*{told}"):
+            load(tmp_path / name)

@@ -31,7 +31,7 @@ from training.automations.linear import from_linear, to_linear
 from training.automations.ranking import Asked, StructureRanker
 from training.automations.reading import read_request
 from training.runs.errors import wrap_read_errors
-from training.runs.folders import link_target
+from training.runs.model_paths import how_to_get, run_directory
 from training.text.backbone import TextPair
 from training.text.model import Suggester
 
@@ -157,9 +157,9 @@ class YamlGenerator:
     @classmethod
     def load(cls, directory: str | Path) -> YamlGenerator:
         """A run directory (or ``latest``). Raises ModelFileError where it is none, or its base cannot be had."""
-        with wrap_read_errors(Path(directory), "is not a run directory that can be loaded"):
-            folder = link_target(Path(directory)).resolve()  # one run, wherever the link leads while it is read
-        suggester = Suggester.load(folder)
+        with wrap_read_errors(Path(directory), "is not a run directory that can be loaded", how_to_get(YamlRow.kind)):
+            folder = run_directory(YamlRow.kind, Path(directory))
+        suggester = Suggester.load(folder, YamlRow.kind)
         path = folder / KNOWLEDGE_FILE
         with wrap_read_errors(path, "is not what was trained", "train it again"):
             expected = dict(suggester.described.get("files") or {}).get(KNOWLEDGE_FILE)

@@ -36,6 +36,7 @@ from training.patterns.rows import PatternRows
 from training.patterns.skops_files import skops_io
 from training.runs.artifacts import read_published
 from training.runs.errors import ArtifactError, MixedFilesError, ModelFileError, wrap_read_errors
+from training.runs.model_paths import how_to_get, model_file
 
 FORMAT = 1
 FOLDS = 5
@@ -186,7 +187,7 @@ class PatternModel:
             ModelFileError: The file cannot be read, is no pattern model of this format, or is of another training than
                 the metadata beside it.
         """
-        path = Path(path)
+        path = model_file(PatternRow.kind, Path(path))
         again = "train it again with `home-synergy train pattern-detection`"
         mixed: MixedFilesError | None = None
         with wrap_read_errors(path, advice=again):
@@ -194,6 +195,8 @@ class PatternModel:
                 content, _ = read_published(path)
             except MixedFilesError as error:  # which a broken file is too, and says more of
                 mixed, content = error, error.content
+            except FileNotFoundError:
+                raise ModelFileError(f"{path}: no such model file; {how_to_get(PatternRow.kind)}") from None
             except ArtifactError as error:
                 raise ModelFileError(str(error)) from error
         with wrap_read_errors(path, "is no model file", again):

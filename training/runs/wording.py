@@ -59,6 +59,15 @@ def many(count: int, noun: str) -> str:
     return f"{count} {noun}{'' if count == 1 else 's'}"
 
 
+def counted(count: int, units: str) -> str:
+    """``1 query``, ``2 queries``, from the plural."""
+    if count == 1:
+        for plural, singular in (("ies", "y"), ("sses", "ss"), ("s", "")):
+            if units.endswith(plural):
+                return f"1 {units.removesuffix(plural)}{singular}"
+    return f"{count} {units}"
+
+
 def utc_now(timespec: str = "milliseconds") -> str:
     """The current time in UTC, as ISO 8601; ``timespec`` as of ``datetime.isoformat``."""
     return datetime.now(UTC).isoformat(timespec=timespec)

@@ -17,6 +17,7 @@ from home_assistant.configuration import CONFIGURATION
 from training.runs.errors import ArtifactError, TrainingError
 from training.runs.files import to_json
 from training.runs.job import SourceChoice
+from training.runs.model_paths import model_file
 from training.runs.outputs import check_output, check_paths_differ, write_output
 from training.runs.process import check_address_space
 from training.runs.progress import Progress, print_result
@@ -51,7 +52,7 @@ def suggest(source: SourceChoice, options: SuggestOptions) -> None:
 
 
 def _suggest(source: SourceChoice, options: SuggestOptions) -> None:
-    path, output = options.model_path, options.output
+    path, output = model_file(Home.kind, options.model_path), options.output
     for file in (output, options.html):
         if file is not None:
             check_output(file)

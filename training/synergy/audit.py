@@ -242,13 +242,13 @@ def _cannot_show(
     if n["generated_pairs"]:
         yield (
             f"{n['generated_pairs']} pairs were generated from rules, for no synergy is known yet: nobody has "
-            "validated them, and every score below only says how well the rules are repeated."
+            "validated them, and a score only says how well the rules are repeated."
         )
     if units.homes < MIN_HOMES and units.groups < MIN_GROUPS:
+        again = f"{n['rows']} rows are only {many(pairs, 'distinct pair')}: " if n["rows"] > pairs else ""
         yield (
-            f"{n['rows']} rows are only {many(pairs, 'distinct pair')}: "
-            f"{many(pairs, 'distinct pair')} allow no held-out score, so every number below is in-sample "
-            "and says nothing about pairs not seen."
+            f"{again}{many(pairs, 'distinct pair')} allow{'s' * (pairs == 1)} no held-out score, so what a training on "
+            "them scores is in-sample and says nothing about pairs not seen."
         )
     elif pairs < FEW_PAIRS:
         yield f"{many(pairs, 'distinct pair')}: a held-out score rests on few pairs and moves a lot with each of them."
@@ -267,7 +267,7 @@ def _cannot_show(
     elif n["entities_with_area"] < 0.5 * n["enabled_entities"]:
         yield f"Only {n['entities_with_area']} of {n['enabled_entities']} entities have an area."
     for target, value in one_class.items():
-        yield f"Every {target} is {value}: one class, so kinds of {target} cannot be told apart."
+        yield f"All rows have the same {target} ({value}), so nothing can be learnt from its differences."
     for name in ("direction", "relationship", "synergy_type"):
         if n[f"conflicting_{name}"]:
             yield f"{many(n[f'conflicting_{name}'], 'pair')} with rows that disagree on {name}."

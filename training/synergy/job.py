@@ -17,6 +17,7 @@ from training.runs.files import to_json
 from training.runs.job import Published, SourceChoice, Trained, TrainingJob
 from training.runs.memory import default_room, give_back_freed
 from training.runs.model_card import model_card
+from training.runs.model_paths import model_file
 from training.runs.outputs import check_output, check_paths_differ, write_output
 from training.runs.process import check_address_space
 from training.runs.progress import Progress
@@ -285,8 +286,9 @@ def evaluate(source: SourceChoice, options: EvaluationOptions) -> None:
     opened = source.open(Home.kind)
     kept = {"data": source.path, "model": options.model_path}
     check_paths_differ(opened, kept=kept, output=options.output)
-    model = SynergyModel.load(options.model_path, sentences=not options.no_names)
-    log.info("Model: %s, trained %s", options.model_path, origin_of(options.model_path, model.provenance))
+    path = model_file(Home.kind, options.model_path)
+    model = SynergyModel.load(path, sentences=not options.no_names)
+    log.info("Model: %s, trained %s", path, origin_of(path, model.provenance))
     with Progress("Reading", unit="row", counted=lambda: sum(opened.report.read.values())):
         give_back_freed()
         homes = ReadHomes.of(opened, Room(default_room())).homes

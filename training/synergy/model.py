@@ -20,6 +20,7 @@ from training.judging.calibration import Calibration
 from training.judging.splits import digests_of, seen_among
 from training.runs.artifacts import read_published
 from training.runs.errors import ArtifactError, MixedFilesError, ModelFileError, wrap_read_errors
+from training.runs.model_paths import how_to_get, model_file
 from training.synergy.config import FORMAT_VERSION, SynergyConfig
 from training.synergy.encoded_home import EncodedHome
 from training.synergy.evaluation import HomeScore, ranking_task, score_home
@@ -297,7 +298,7 @@ class SynergyModel:
         """Load a model file, or the ``.safetensors`` file of a pretrained model.
 
         Args:
-            path: The file.
+            path: The file, or the folder of a version, which holds one.
             sentences: Whether a model that was trained with the encoder of sentences may use it. Where it may, but the
                 extra is not installed, the model works without it and says so once.
 
@@ -305,17 +306,18 @@ class SynergyModel:
             ModelFileError: The file is missing or broken, of another kind or of a format that is not read here, or of
                 another training than the metadata beside it.
         """
-        if Path(path).suffix == ".safetensors":
+        path = model_file(Home.kind, Path(path))
+        if path.suffix == ".safetensors":
             return _from_pretrained(PretrainedSynergy.load(Path(path)))
         again = "train it again with `home-synergy train gnn-synergy --force`"
         mixed: MixedFilesError | None = None
         with wrap_read_errors(path, "is not a model file that can be loaded", again):
             try:
-                written, _ = read_published(Path(path))
+                written, _ = read_published(path)
             except MixedFilesError as error:  # which a broken file is too, and says more of
                 mixed, written = error, error.content
-            except FileNotFoundError as error:
-                raise ModelFileError(f"{path}: no such model file") from error
+            except FileNotFoundError:
+                raise ModelFileError(f"{path}: no such model file; {how_to_get(Home.kind)}") from None
             except ArtifactError as error:
                 raise ModelFileError(str(error)) from error
             content = torch.load(io.BytesIO(written), map_location="cpu", weights_only=True)

@@ -140,22 +140,23 @@ def train_synergy_model(
             number.
     """
     room = room or Room()
-    graphs, own = share_graphs(graphs_of(homes, room), room)
-    if not any(len(graph.pairs) for graph in graphs):
-        entities = sum(graph.size for graph in graphs)
-        raise TrainingError(
-            f"no synergy pair among {len(graphs)} home{'s' * (len(graphs) != 1)} with {entities} "
-            f"entit{'ies' if entities != 1 else 'y'}: there is nothing to learn from; "
-            "collect synergies (entity_1, entity_2, confidence) first"
+    with Progress("Preparing the homes"):
+        graphs, own = share_graphs(graphs_of(homes, room), room)
+        if not any(len(graph.pairs) for graph in graphs):
+            entities = sum(graph.size for graph in graphs)
+            raise TrainingError(
+                f"no synergy pair among {len(graphs)} home{'s' * (len(graphs) != 1)} with {entities} "
+                f"entit{'ies' if entities != 1 else 'y'}: there is nothing to learn from; "
+                "collect synergies (entity_1, entity_2, confidence) first"
+            )
+        device = device_of(device)
+        split = split or split_pairs(graphs)
+        if split.strategy == "none" and encoder is not None:
+            encoder = None if pretrained is None else encoder_of(pretrained.encoder_kind)
+        config = config.model_copy(update={"epochs": epochs_for(graphs, config)})
+        trainer = SynergyTrainer(
+            graphs, split, config, pretrained=pretrained, encoder=encoder, own=own, device=device, room=room
         )
-    device = device_of(device)
-    split = split or split_pairs(graphs)
-    if split.strategy == "none" and encoder is not None:
-        encoder = None if pretrained is None else encoder_of(pretrained.encoder_kind)
-    config = config.model_copy(update={"epochs": epochs_for(graphs, config)})
-    trainer = SynergyTrainer(
-        graphs, split, config, pretrained=pretrained, encoder=encoder, own=own, device=device, room=room
-    )
     with Progress("Fitting the weights of the features"):
         trainer.fit_feature_weights()
     history, best_epoch = trainer.fit(config.epochs or 0, on_epoch)

@@ -26,6 +26,7 @@ from training.runs.folders import discard_tree, link_target, owned, publish_fold
 from training.runs.job import Published, SourceChoice, Trained, TrainingJob
 from training.runs.locks import HeldError, hold
 from training.runs.model_card import model_card
+from training.runs.model_paths import LATEST
 from training.runs.publishing import check_writable, move_link, recovered, write_atomically
 from training.runs.run import versions
 from training.runs.settings import flag_of, read_config
@@ -42,7 +43,6 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 _NO_OPTIONS, _START_ANEW = "its options cannot be used", "start a new run"
-LATEST = "latest"
 HERE = "."
 EARLIER_RUNS = 5  # newest runs whose scratch base may be taken
 STARTED_FILE = "started.json"  # the options of an unfinished run

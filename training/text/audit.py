@@ -67,7 +67,7 @@ def _cannot_show_of_prompts(n: Mapping[str, int]) -> Iterable[str]:
     if n["distinct_answers"] == 1:
         yield (
             f"{n['rows']} rows have one distinct answer: repeating that one sentence is all that can be learnt, and "
-            "every score below is that of repeating it."
+            "every score is that of repeating it."
         )
     if n["distinct_queries"] < FEW_QUERIES:
         yield f"{many(n['rows'], 'row')} of {n['distinct_queries']} distinct queries: a held-out score is rough."

@@ -16,7 +16,7 @@ from peft import PeftModel
 from training.judging.intervals import SAMPLES, interval_of_mean
 from training.runs.artifacts import RUN_FILE
 from training.runs.errors import wrap_read_errors
-from training.runs.folders import link_target
+from training.runs.model_paths import how_to_get, run_directory
 from training.runs.progress import Progress
 from training.text.backbone import BASE_FOLDER, TextPair, encode, load_base, peft_warnings_ignored
 from training.text.config import SCRATCH, AdapterConfig
@@ -235,15 +235,15 @@ class Suggester:
         self.described = described or {}
 
     @classmethod
-    def load(cls, directory: str | Path) -> Suggester:
-        """Load a run directory, or the one that ``latest`` points at.
+    def load(cls, directory: str | Path, model: str = "soft_prompt") -> Suggester:
+        """Load a run directory, or the one that ``latest`` points at; ``model`` is what a message calls it.
 
         Raises:
             ModelFileError: It is no run directory, or its base model cannot be loaded.
         """
         folder = Path(directory)
-        with wrap_read_errors(folder, "is not a run directory that can be loaded"):
-            folder = link_target(folder).resolve()  # one run, wherever the link leads while it is read
+        with wrap_read_errors(folder, "is not a run directory that can be loaded", how_to_get(model)):
+            folder = run_directory(model, folder)
             run = json.loads((folder / RUN_FILE).read_text(encoding="utf-8"))
             config = AdapterConfig(**run["config"])
             name = str(folder / BASE_FOLDER) if config.base_model == SCRATCH else config.base_model

@@ -14,7 +14,7 @@ from training.automations import report as automations
 from training.judging.metrics import METRICS
 from training.patterns import report as patterns
 from training.patterns.model import CANDIDATES
-from training.runs.wording import COLUMNS, table_lines, wrapped
+from training.runs.wording import COLUMNS, counted, table_lines, wrapped
 from training.synergy import report as synergy
 from training.text import report as text
 
@@ -119,3 +119,9 @@ def test_no_command_colours_what_it_prints() -> None:
         for path, text in code.items()
         if path.relative_to(ROOT).parts[0] in packages and re.search(r"\\x1b\[|\\033\[|\.(style|secho)\(|colour=", text)
     ]
+
+
+def test_a_count_of_one_has_no_plural() -> None:
+    singular = {"pairs": "pair", "queries": "query", "classes": "class", "distinct entities": "distinct entity"}
+    for units, one in singular.items():
+        assert (counted(1, units), counted(2, units)) == (f"1 {one}", f"2 {units}")
