@@ -65,6 +65,7 @@ def decide(
     *,
     accept_weak: bool = False,
     champion_held_out: bool = False,
+    champion_of_sample: bool = False,
 ) -> Verdict:
     """Hold a candidate against thresholds, baselines and the champion.
 
@@ -75,6 +76,8 @@ def decide(
         thresholds: What the candidate has to reach.
         accept_weak: Whether it need not beat the baselines, nor have a held-out score where the champion has one.
         champion_held_out: Whether the champion went live on a held-out score, which in-sample ones do not outweigh.
+        champion_of_sample: Whether the champion was trained on the shipped sample, and the candidate on other data. The
+            sample is easier than real homes, so it is no measure of them, and the champion gives way.
     """
     gate = _Gate(spec, comparison, champion, thresholds or Thresholds(), accept_weak)
     gate.check_score()
@@ -82,6 +85,11 @@ def decide(
     if champion is None:
         gate.reasons.append(
             "no baseline version: nothing is live yet, so only thresholds and cheap baselines were checked"
+        )
+    elif champion_of_sample:
+        gate.reasons.append(
+            f"no comparison with {champion}: it was trained on the shipped sample, which says nothing of other data; "
+            "only thresholds and cheap baselines were checked"
         )
     else:
         gate.check_champion(champion, champion_held_out)

@@ -51,6 +51,7 @@ def compare_and_publish(run: ModelRun, summary: ModelSummary, compared_with: str
             run.options.of(model).gate,
             accept_weak=run.options.accept_weak,
             champion_held_out=aliases.champion is not None and registry.went_live_held_out(aliases.champion),
+            champion_of_sample=_is_of_sample(registry, aliases.champion) and not _reads_sample(summary),
         )
         try:
             _publish(run, files, comparison, verdict, aliases, summary)
@@ -147,8 +148,7 @@ def _publish(
     if verdict.blessed:
         summary.message = f"trained and published as {version}: {verdict.reasons[0]}"
     log.info("%s: %s", model, summary.message)
-    of_sample = _is_of_sample(registry, None if verdict.blessed else verdict.champion)
-    if of_sample and not is_sample(summary.source.get("location", "")):
+    if not verdict.blessed and _is_of_sample(registry, verdict.champion) and not _reads_sample(summary):
         summary.notes.append(f"{verdict.champion}, which stays live, was trained on the shipped sample")
         log.warning("%s: %s", model, summary.notes[-1])
 
@@ -157,6 +157,10 @@ def _is_of_sample(registry: Registry, version: str | None) -> bool:
     """Whether a version says that it was trained on the sample that ships with the project."""
     source = {} if version is None else _described(registry, version).get("source") or {}
     return is_sample(str(source.get("location", "")))
+
+
+def _reads_sample(summary: ModelSummary) -> bool:
+    return is_sample(str(summary.source.get("location", "")))
 
 
 def _described(registry: Registry, version: str) -> dict[str, Any]:

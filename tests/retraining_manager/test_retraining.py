@@ -239,7 +239,9 @@ def test_a_night_with_thin_data_does_not_replace_what_was_judged_on_held_out_row
     assert make_manager(tmp_path, RetrainingOptions(accept_weak=True)).retrain(GNN).promoted
 
 
-def test_a_live_model_of_the_sample_that_stays_is_named(manager: RetrainingManager) -> None:
+def test_a_live_model_of_the_sample_gives_way_to_other_data_unless_that_is_worse_than_counting(
+    manager: RetrainingManager,
+) -> None:
     told = {"timestamp": "2026-01-01T00:00:00+00:00", "model_type": GNN, "status": "success"}
     told["source"] = {"type": "json", "location": str(sample_directory())}  # type: ignore[assignment]
     fake(score=0.9, summary=json.dumps(told))
@@ -249,6 +251,12 @@ def test_a_live_model_of_the_sample_that_stays_is_named(manager: RetrainingManag
     refused = manager.retrain(GNN)
     assert not refused.promoted
     assert f"{first.version}, which stays live, was trained on the shipped sample" in refused.notes
+    fake(score=0.5)
+    own = manager.retrain(GNN)
+    assert own.promoted, "the sample is easier than real homes"
+    assert any("says nothing of other data" in reason for reason in own.verdict["reasons"])
+    fake(score=0.3)
+    assert not manager.retrain(GNN).promoted, "what is live now is of other data"
 
 
 def test_a_cold_start_does_not_replace_what_is_live(manager: RetrainingManager, tmp_path: Path) -> None:

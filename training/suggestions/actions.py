@@ -250,7 +250,10 @@ _ACTIONS: dict[str, Mapping[str, Step]] = {
         **_call("open", "cover.open_cover", "on", "put in cover.close_cover if you mean that"),
         **_call("open or close", "cover.toggle", "pressed"),
     },
-    "fan": _switched("fan", "arrived occupied changed high on opened time hot humid stale", "cold dry elapsed vacant left light off", "pressed"),
+    "fan": _switched(
+        "fan", "arrived occupied changed high hot humid on opened stale time",
+        "cold dry elapsed vacant left light off", "pressed",
+    ),
     "humidifier": _switched(
         "humidifier", "arrived occupied cheap dry humid on time", "elapsed left off opened", "pressed"
     ),
