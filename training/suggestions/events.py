@@ -145,6 +145,7 @@ _KIND_WORDS = {
     "playing": frozenset("cinema film movie".split()),
     "night": frozenset("asleep bedtime goodnight night sleep sleeping".split()),
     "left": frozenset("away bye goodbye holiday leaving vacation".split()),
+    "fault": frozenset("error failure fault problem trouble".split()),
 }
 # What happens -> words of an option that means it.
 OPTION_WORDS = {

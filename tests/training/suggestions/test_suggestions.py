@@ -226,7 +226,11 @@ def test_what_restarts_or_deletes_something_is_done_only_when_that_is_meant(acti
     for trigger, trigger_class in (("sensor.ram", ""), ("binary_sensor.m", "motion"), ("light.l", "")):
         with pytest.raises(NoRecipeError):
             automation(trigger, trigger_class, action)
-    for trigger, trigger_class in (("binary_sensor.wan", "connectivity"), ("input_button.b", "")):
+    for trigger, trigger_class in (
+        ("binary_sensor.wan", "connectivity"),
+        ("binary_sensor.nas_error", ""),
+        ("input_button.b", ""),
+    ):
         assert automation(trigger, trigger_class, action)["actions"][0]["target"] == {"entity_id": action}
     by_class = Entity(entity_id="button.x", device_class="restart")
     with pytest.raises(NoRecipeError):
