@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Iterable, Iterator
@@ -16,6 +17,9 @@ from pydantic import BaseModel, ValidationError
 
 from data_sources.masking import OneLineError, class_and_message, masked
 from data_sources.records import R, explain
+from data_sources.slips import Slips
+
+log = logging.getLogger("data_sources")
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -101,7 +105,8 @@ WHOLE = Shard()
 class LoadReport:
     """How many items of each unit (row, home, entity, synergy, ...) were read and rejected, and the first reasons.
 
-    ``where`` names the source in messages; ``strict`` makes the first unusable item an error.
+    ``where`` names the source in messages; ``strict`` makes the first unusable item an error. ``slips`` collects what
+    may be mistyped, where people write the data by hand.
     """
 
     where: str
@@ -110,6 +115,7 @@ class LoadReport:
     rejected: Counter[str] = field(default_factory=Counter)
     reasons: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    slips: Slips | None = None
 
     def reject(self, unit: str, where: str, why: str) -> None:
         """Count one unusable item. Raises UnusableRowsError under ``strict``."""
@@ -173,6 +179,7 @@ class DataSource(ABC):
 
     _hook: ClassVar[str] = "records"
     deals_out: ClassVar[bool] = False  # whether ``records`` yields those of ``self.shard`` alone
+    typed: ClassVar[bool] = False  # whether people write such data by hand, and mistype it
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
@@ -198,7 +205,7 @@ class DataSource(ABC):
         any_record = False
         try:
             where = self.location(record.kind)
-            self.report = LoadReport(where=where, strict=self.strict)
+            self.report = LoadReport(where=where, strict=self.strict, slips=Slips() if self.typed else None)
             for item in islice(self._checked(record, where), limit):
                 any_record = True
                 yield item
@@ -206,11 +213,17 @@ class DataSource(ABC):
             raise
         except Exception as error:
             raise DataSourceError(f"{where}: cannot be read ({class_and_message(error)})") from error
+        self._tell_slips()
         if self.shard.count > 1:
             return
         self.report.check()
         if not any_record:
             raise NoRowsError(f"{where}: holds no {record.kind} rows; there is nothing to train on")
+
+    def _tell_slips(self) -> None:
+        for note in () if self.report.slips is None else self.report.slips.notes(self.report.where):
+            log.warning("Note: %s", note)
+            self.report.notes.append(note)
 
     def check_together(self, reports: Iterable[LoadReport]) -> None:
         """Take the reports of all parts, in their order, for this part's, and check the whole as ``read`` does.

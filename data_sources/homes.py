@@ -7,6 +7,8 @@ from functools import lru_cache, partial
 from operator import attrgetter, itemgetter
 from typing import Any, NamedTuple
 
+from pydantic import BaseModel
+
 from data_sources.base import LoadReport
 from data_sources.records import (
     DEFAULT_HOME_ID,
@@ -18,8 +20,10 @@ from data_sources.records import (
     from_json_text,
     keys_of,
     may_be_json,
+    plain,
     shorten,
 )
+from data_sources.slips import HOME_KEYS, first_naming, strange_keys
 
 HOME_LISTS = ("areas", "devices", "entities", "synergies")  # of a whole home
 TEXTS_KEPT = 10_000  # parsed JSON texts, and contents of rows: most synergy rows repeat a pair
@@ -76,6 +80,7 @@ def _shape_of(keys: tuple[str, ...]) -> _Shape | None:
     measured = CONFIDENCE_KEYS & read
     others = sorted(read - measured)
     simple = len(measured) == 1 and Synergy.wrapper not in read and others not in ([], ["relationship"])
+    simple = simple and not strange_keys(Synergy, keys)  # one of them is looked at
     return _Shape(next(iter(measured)), others) if simple else None
 
 
@@ -110,10 +115,12 @@ class HomeBuilder:
         for number, raw in enumerate(areas, start=1):
             area = self._report.validate(Area, raw, "area", self._at(f"area {number}"))
             if area is not None:
+                self._look_at(area, raw, f"area {number}")
                 self._areas.setdefault(area.area_id, area)
         for number, raw in enumerate(devices, start=1):
             device = self._report.validate(Device, raw, "device", self._at(f"device {number}"))
             if device is not None:
+                self._look_at(device, raw, f"device {number}")
                 self._devices.setdefault(device.device_id, device)
 
     def add_entity(self, raw: Any, where: str) -> None:
@@ -121,6 +128,7 @@ class HomeBuilder:
         entity = self._report.validate(Entity, raw, "entity", self._at(where))
         if entity is None:
             return
+        self._look_at(entity, raw, where)
         known = self._entities.get(entity.entity_id)
         if known is None:
             self._entities[entity.entity_id] = entity
@@ -226,6 +234,7 @@ class HomeBuilder:
         row = self._report.validate(Synergy, raw, unit, self._at(where))
         if row is None:
             return
+        self._look_at(row, raw, where)
         key = _RowKey._make(_key_of(row))
         total = self._rows.get(key)
         if total is None:
@@ -236,6 +245,24 @@ class HomeBuilder:
             if len(self._validated) >= TEXTS_KEPT:
                 self._validated.clear()
             self._validated[content] = total
+
+    def _look_at(self, record: BaseModel, raw: Any, where: str) -> None:
+        if self._report.slips is not None:
+            self._report.slips.look_at(record, raw, self.told, where)
+
+    def look_at_references(self, synergies: Sequence[Any] = ()) -> None:
+        """Note areas, devices and entities that are named and not there, before ``build``, which empties the builder.
+
+        ``synergies`` are the raw rows, to say which of them names an entity.
+        """
+        slips = self._report.slips
+        if slips is None or not self._entities:
+            return
+        home = self.told("")
+        slips.look_at_places(self._entities, self._areas.keys(), self._devices, home)
+        ghosts = {entity_id for key in self._rows for entity_id in key[:2] if entity_id not in self._entities}
+        for ghost in sorted(ghosts):
+            slips.look_at_ghost(ghost, self._entities, home, partial(_naming, synergies, ghost))
 
     def has(self, entity_id: str) -> bool:
         """Whether an entity of this id was added."""
@@ -293,6 +320,13 @@ class HomeBuilder:
     def _at(self, where: str) -> str:
         return f"{self._where} {where}".strip()
 
+    def told(self, where: str) -> str:
+        """The place with its home, for a person."""
+        place, home = self._at(where), plain(self._home_id)
+        if not place:
+            return f"home {home}"
+        return place if self._home_id == DEFAULT_HOME_ID or "(home " in place else f"{place} (home {home})"
+
 
 def read_home(report: LoadReport, raw: Mapping[str, Any], home_id: str, where: str) -> Home | None:
     """A whole home from its lists, which may be texts of JSON; None, counted and explained, where one is no list."""
@@ -305,12 +339,20 @@ def read_home(report: LoadReport, raw: Mapping[str, Any], home_id: str, where: s
         lists[key] = value or []
     report.read["home"] += 1
     builder = HomeBuilder(report, home_id, where)
+    if report.slips is not None:
+        report.slips.look_at_keys(HOME_KEYS, tuple(raw), builder.told, "")
     builder.add_places(lists["areas"], lists["devices"])
     for number, entity in enumerate(lists["entities"], start=1):
         builder.add_entity(entity, f"entity {number}")
     for number, row in enumerate(lists["synergies"], start=1):
         builder.add_row(row, f"synergy {number}")
+    builder.look_at_references(lists["synergies"])
     return builder.build()
+
+
+def _naming(synergies: Sequence[Any], entity_id: str) -> str:
+    number = first_naming(synergies, entity_id)
+    return "a synergy" if number is None else f"synergy {number}"
 
 
 def _relationship(metadata: Any) -> dict[str, str] | str | None:

@@ -14,7 +14,9 @@ from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from itertools import count
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
+
+from pydantic import BaseModel
 
 from data_sources.base import DataSource, FormatError, NoFileError, NotFoundError
 from data_sources.homes import CONFIDENCE_KEYS, HomeBuilder, read_home
@@ -55,6 +57,7 @@ class JsonSource(DataSource):
     """
 
     deals_out = True
+    typed = True
 
     def __init__(self, path: str | os.PathLike[str], *, strict: bool = False, hint: str = "") -> None:
         super().__init__(strict=strict)
@@ -101,6 +104,8 @@ class JsonSource(DataSource):
         for where, raw in self._items(record):
             row = self.report.validate(record, raw, "row", where, self.shard)  # type: ignore[type-var]
             if row is not None:
+                if self.report.slips is not None:
+                    self.report.slips.look_at(cast(BaseModel, row), raw, str, where)
                 yield row
 
     def add_entities(self, builder: HomeBuilder) -> None:
@@ -168,6 +173,7 @@ class JsonSource(DataSource):
                 )
             if home_id is None and name in flat:  # another home is called so
                 name = next(free for free in map(_default_id, count(1)) if free not in flat and free not in seen)
+            builder.look_at_references()
             yield replace(builder.build(), home_id=name)
 
     def _items(self, record: type[R], repeated: RepeatedLines | None = None) -> Iterator[tuple[str, Any]]:

@@ -30,6 +30,7 @@ from data_sources.base import (
 )
 from data_sources.homes import HOME_LISTS, HomeBuilder, read_home
 from data_sources.masking import MESSAGE_LENGTH, masked, message_of, without_secrets
+from data_sources.nearest import nearest_key
 from data_sources.paths import same_file
 from data_sources.records import (
     DEFAULT_HOME_ID,
@@ -43,6 +44,7 @@ from data_sources.records import (
     required_keys,
     shorten,
 )
+from data_sources.slips import HOME_KEYS, Groups
 
 SYNERGIES, QUERIES = "synergy_opportunities", "ask_ai_queries"
 SYNERGY_COLUMNS = ("device_ids", "opportunity_metadata", "synergy_type", "confidence")  # as add_opportunity takes them
@@ -72,6 +74,7 @@ _NOT_ROLLED_BACK = (sqlite3.SQLITE_READONLY_ROLLBACK, sqlite3.SQLITE_CANTOPEN, s
 _BROKEN_PAGES = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 _SYNERGIES_NEED = ("device_ids", "confidence")
 HOME_ID = "home_id"
+_SYNERGY_COLUMN_GROUPS: Groups = ((HOME_ID,), *((name,) for name in SYNERGY_COLUMNS))
 # What ``read_id`` strips, as PostgreSQL writes it.
 _WHITE_SPACE = "".join(
     f"\\u{code:04x}" for code in (*range(9, 14), 32, 133, 160, 5760, *range(8192, 8203), 8232, 8233, 8239, 8287, 12288)
@@ -94,6 +97,7 @@ class SqlSource(DataSource):
     """
 
     deals_out = True
+    typed = True
 
     def __init__(
         self,
@@ -190,6 +194,7 @@ class SqlSource(DataSource):
     def _homes_by_id(self, connection: Connection, schema: str | None, there: Mapping[str, Any]) -> Iterator[Home]:
         """Each home of this shard from its rows; a row that names no home is of ``DEFAULT_HOME_ID``."""
         home = _home_of(connection, there)
+        self._look_at_columns(_SYNERGY_COLUMN_GROUPS, SYNERGIES, there)
         query = _synergies_query(schema, there, home.column)
         if self.shard.count > 1 and home.hash is not None:
             query = query.where(_between(home.hash, self.shard.hashes))
@@ -223,6 +228,7 @@ class SqlSource(DataSource):
         missing = [HOME_ID] if HOME_ID not in there else []
         missing += [] if {"entities", "synergies"} & there.keys() else ["entities"]
         self._check_columns(table, missing, there)
+        self._look_at_columns(HOME_KEYS, table, there)
         home = _home_of(connection, there)
         lists = [name for name in HOME_LISTS if name in there]
         query = sa.select(home.column, *map(sa.column, lists)).select_from(sa.table(table, schema=schema))
@@ -262,6 +268,7 @@ class SqlSource(DataSource):
                 table, [spellings[0] for spellings in needed if there.keys().isdisjoint(spellings)], there
             )
             # SQLite has 0 and 1 for false and true; only the column's type tells.
+            self._look_at_columns(model, table, there)
             types = (sa.Boolean() if isinstance(there[name], sa.Boolean) else None for name in names)
             columns = [sa.column(name, type_) for name, type_ in zip(names, types, strict=True)]
             query = sa.select(_id_column(there), *columns).select_from(sa.table(table, schema=schema))
@@ -277,6 +284,8 @@ class SqlSource(DataSource):
                     }
                     row = self.report.validate(model, raw, "row", _place(table, number, row_id), rest)
                     if row is not None:
+                        if self.report.slips is not None:
+                            self.report.slips.look_at(row, raw, str, _place(table, number, row_id))
                         yield cast(R, row)
 
     def add_synergies(self, builder: HomeBuilder) -> int:
@@ -289,6 +298,7 @@ class SqlSource(DataSource):
         self, connection: Connection, schema: str | None, there: Mapping[str, Any], builder: HomeBuilder
     ) -> int:
         self._check_columns(SYNERGIES, [name for name in _SYNERGIES_NEED if name not in there], there)
+        self._look_at_columns(_SYNERGY_COLUMN_GROUPS, SYNERGIES, there)
         count = 0
         with _streamed(connection, _synergies_query(schema, there)) as rows:
             for count, (synergy_id, ids, metadata, kind, confidence) in enumerate(rows, 1):
@@ -339,11 +349,17 @@ class SqlSource(DataSource):
         if unanswered:
             self.report.notes.append(f"{self._shown}: {unanswered} requests without any suggestion were left out")
 
+    def _look_at_columns(self, model: type[BaseModel] | Groups, table: str, there: Iterable[str]) -> None:
+        if self.report.slips is not None:
+            self.report.slips.look_at_keys(model, tuple(sorted(there)), str, f"table {table}", unit="column")
+
     def _check_columns(self, table: str, missing: Sequence[str], there: Iterable[str]) -> None:
         if missing:
+            near = [own for name in missing if (own := nearest_key(name, [*there])) is not None]
             raise NotFoundError(
                 f"{self._shown}: table {table} has no column {', '.join(missing)}, only: "
                 f"{', '.join(map(plain, sorted(there)))}"
+                + (f"; is {', '.join(map(plain, near))} misspelt?" if near else "")
             )
 
     def _table(
