@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from training.runs.models import MODELS
-from training.runs.options import model_name, source_options, verbose_option
+from training.runs.options import Number, WholeNumber, model_name, source_options, verbose_option
 from training.runs.streams import ProgramGroup, is_lost, result_is_kept
 
 if TYPE_CHECKING:
@@ -87,9 +87,12 @@ def check(models: tuple[str, ...], require_distinct: bool, **options: Any) -> No
         shown = "-" if state["error"] and not state["absent"] else str(state["rows"])
         rows.append((model, "yes" if state["enough"] else "no", shown, worth if shown != "-" else ""))
     _print_table(("model", "enough", "rows", "distinct"), rows)
+    said: dict[tuple[bool, str], list[str]] = {}  # what is said of several models is said once
     for model, state in found.items():
         for line in (state["why"], *state["warnings"]):
-            _say(f"{'Error: ' if model in unread else ''}{model}: {line}", err=model in unread)
+            said.setdefault((model in unread, line), []).append(model)
+    for (failed, line), about in said.items():
+        _say(f"{'Error: ' if failed else ''}{', '.join(about)}: {line}", err=failed)
     sys.exit(FAILED if unread else 0)
 
 
@@ -119,9 +122,7 @@ def check(models: tuple[str, ...], require_distinct: bool, **options: Any) -> No
     metavar="SPEC",
     help="Compare models on this source (as --data-source) instead of the training data.",
 )
-@click.option(
-    "--timeout", type=click.FloatRange(min=0, min_open=True), help="Seconds that a command may run.  [default: none]"
-)
+@click.option("--timeout", type=Number(min=0, min_open=True), help="Seconds that a command may run.  [default: none]")
 @click.option(
     "--base-model",
     metavar="NAME",
@@ -307,7 +308,7 @@ def rollback(model: str, reason: str, as_json: bool, model_directory: Path) -> N
 
 @main.command()
 @click.argument("models", nargs=-1, type=model_name, metavar="[MODEL ...]")
-@click.option("--keep", type=click.IntRange(0), default=10, show_default=True, help="How many of the newest to keep.")
+@click.option("--keep", type=WholeNumber(0), default=10, show_default=True, help="How many of the newest to keep.")
 @_common
 def prune(models: tuple[str, ...], keep: int, as_json: bool, **options: Any) -> None:
     """Remove old versions.

@@ -6,7 +6,8 @@ import asyncio
 import logging
 import threading
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from retraining_manager.model_run import ModelRun
 from retraining_manager.models import SPECS, ModelSpec, spec_of
 from retraining_manager.promotion import compare_and_publish
 from retraining_manager.registry import Registry
+from retraining_manager.saying_once import SaidOnce, saying_once
 from retraining_manager.settings import RetrainingOptions
 from retraining_manager.sufficiency import RowThresholds, Sufficiency, SufficiencyChecker, assess, count
 from retraining_manager.summaries import ModelSummary, SummaryFolder, read_training_summary
@@ -76,6 +78,7 @@ class RetrainingManager:
         self.comparison_script = SCRIPTS / COMPARISON_SCRIPT
         self.models_supporting_force = {model for model, spec in SPECS.items() if spec.supports_force}
         self.summaries = SummaryFolder(self.model_directory.parent / SUMMARIES)
+        self._said: SaidOnce | None = None
 
     def registry(self, model: str) -> Registry:
         """The versions of a model. Raises ManagerError where there is no such model, or ``.env`` cannot be read."""
@@ -148,7 +151,17 @@ class RetrainingManager:
 
         Raises ManagerError where there is no such model.
         """
-        return {model: self._sufficiency(model).describe() for model in models}
+        with self.saying_once():
+            return {model: self._sufficiency(model).describe() for model in models}
+
+    @contextmanager
+    def saying_once(self) -> Iterator[None]:
+        """While the block runs, log once what several models have in common: notes on the data, a failure to read."""
+        with saying_once() as self._said:
+            try:
+                yield
+            finally:
+                self._said = None
 
     def skip(self, model: str, why: str) -> ModelSummary:
         """The summary, which is on disk too, of a model that was asked for and not begun. Raises ArtifactError."""
@@ -251,7 +264,8 @@ class RetrainingManager:
         return assess(data, self.data_sufficiency_checker, require_distinct=self.options.require_distinct)
 
     def _failed(self, model: str, message: str, **more: Any) -> ModelSummary:
-        log.error("%s", message if message.startswith(model) else f"{model}: {message}")
+        told = message if self._said is None else self._said.failure(model, message)
+        log.error("%s", told if told.startswith(model) else f"{model}: {told}")
         return ModelSummary.of(model, "failed", message, **more)
 
     def _skipped(self, model: str, message: str, **more: Any) -> ModelSummary:

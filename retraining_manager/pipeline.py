@@ -43,15 +43,16 @@ def run_pipeline(
     started, begun = utc_now(), time.monotonic()
     summaries: dict[str, ModelSummary] = {}
     stopped = False
-    for model in models:
-        if stopped:
-            summaries[model] = manager.skip(model, _NOT_RUN)
-            continue
-        try:
-            summaries[model] = manager.retrain(model, force=force, skip_absent=skip_absent)
-        except KeyboardInterrupt:
-            stopped = True
-            summaries[model] = manager.summaries.last(model)
+    with manager.saying_once():
+        for model in models:
+            if stopped:
+                summaries[model] = manager.skip(model, _NOT_RUN)
+                continue
+            try:
+                summaries[model] = manager.retrain(model, force=force, skip_absent=skip_absent)
+            except KeyboardInterrupt:
+                stopped = True
+                summaries[model] = manager.summaries.last(model)
     summary = pipeline_summary(list(summaries.values()), started, time.monotonic() - begun)
     trouble = _wrong_database(list(summaries.values())) if skip_absent else None
     if trouble is not None:

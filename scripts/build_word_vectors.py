@@ -13,6 +13,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # run from anyw
 
 import click
 
+from training.runs.options import WholeNumber
 from training.runs.streams import Program
 
 # The nearer a word of the vocabulary is to one of these, the sooner it is kept, ...
@@ -78,14 +79,14 @@ SOURCE = "principal components of single words as read by all-MiniLM-L6-v2 (Apac
 @click.option(
     "--words",
     "kept",
-    type=click.IntRange(1_000),
+    type=WholeNumber(1_000),
     default=10_000,
     show_default=True,
     help="How many words the table has.",
 )
 @click.option(
     "--dimensions",
-    type=click.IntRange(2, 384),
+    type=WholeNumber(2, 384),
     default=48,
     show_default=True,
     help="How many numbers a word has.",

@@ -9,6 +9,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # run from anyw
 
 import click
 
+from training.runs.options import WholeNumber
 from training.runs.streams import Program
 
 GENERATED_SEED = 2026  # not the sample's, so that the sample is new to the base
@@ -22,13 +23,13 @@ GENERATED_SEED = 2026  # not the sample's, so that the sample is new to the base
     help="Real homes, in the homes format.  [default: generated homes alone]",
 )
 @click.option("--licences", default="", help="Under which licences the real homes are published, for the card.")
-@click.option("--generated", type=click.IntRange(0), default=20, show_default=True, help="Number of generated homes.")
+@click.option("--generated", type=WholeNumber(0), default=20, show_default=True, help="Number of generated homes.")
 @click.option("--generated-weight", default=0.1, show_default=True, help="What a generated home counts beside a real.")
 @click.option(
-    "--epochs", type=click.IntRange(0), default=0, show_default=True, help="Passes of the network over the homes."
+    "--epochs", type=WholeNumber(0), default=0, show_default=True, help="Passes of the network over the homes."
 )
 @click.option(
-    "--seed", type=click.IntRange(0, 2**32 - 1), default=0, show_default=True, help="Seed of all random numbers."
+    "--seed", type=WholeNumber(0, 2**32 - 1), default=0, show_default=True, help="Seed of all random numbers."
 )
 @click.option(
     "--output",

@@ -39,6 +39,25 @@ def test_a_command_that_does_not_exist_is_wrong_usage() -> None:
     assert "No such command 'nothing'" in done.output
 
 
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (("sugest",), "No such command 'sugest'. Did you mean 'suggest'?"),
+        (("train", "gnn-sinergy"), "Did you mean 'gnn-synergy'?"),
+        (("retrain", "chek"), "Did you mean 'check'?"),
+        (("suggest", "--top", "ten"), "'ten' is not a whole number from 1 up."),
+        (("train", "gnn-synergy", "--epochs", "1.5"), "'1.5' is not a whole number from 0 up."),
+        (("suggest", "--min-score", "half"), "'half' is not a number from 0 to 1."),
+        (("retrain", "run", "--all", "--timeout", "1h"), "'1h' is not a number above 0."),
+        (("retrain", "prune", "--keep", "all"), "'all' is not a whole number from 0 up."),
+    ],
+)
+def test_a_slip_on_the_command_line_is_told(arguments: tuple[str, ...], told: str) -> None:
+    done = CliRunner().invoke(main, arguments)
+    assert done.exit_code == 2
+    assert told in done.output
+
+
 def test_scripts_call_the_same_commands() -> None:
     from training.synergy.command import train as train_synergy
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from functools import wraps
 from typing import Any, TypeVar
@@ -20,6 +21,40 @@ def model_name(text: str) -> str:
     if key is None:
         raise click.UsageError(f"{text!a}: no such model; there are {', '.join(MODELS)}")
     return key
+
+
+class WholeNumber(click.IntRange):
+    """click's, with a message for a person where the value is none."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Raises BadParameter where the value is no whole number, or not in the range."""
+        try:
+            int(value)
+        except ValueError:
+            self.fail(f"{value!r} is not a whole number{_range_of(self)}.", param, ctx)
+        return super().convert(value, param, ctx)
+
+
+class Number(click.FloatRange):
+    """click's, with a message for a person, and without NaN, which is neither inside nor outside of a range."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Raises BadParameter where the value is no finite number, or not in the range."""
+        try:
+            float(value)
+        except ValueError:
+            self.fail(f"{value!r} is not a number{_range_of(self)}.", param, ctx)
+        number = super().convert(value, param, ctx)
+        if not math.isfinite(number):
+            self.fail(f"{number} is no finite number", param, ctx)
+        return number
+
+
+def _range_of(kind: click.IntRange | click.FloatRange) -> str:
+    """`` from 1 to 20`` and so on; empty where every number is allowed."""
+    least = "" if kind.min is None else f" {'above' if kind.min_open else 'from'} {kind.min}"
+    most = "" if kind.max is None else f" {'below' if kind.max_open else 'to'} {kind.max}"
+    return f"{least}{most}" if most or not least or kind.min_open else f"{least} up"
 
 
 def source_options(command: F) -> F:

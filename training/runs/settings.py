@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 from pydantic.fields import FieldInfo
 
 from training.runs.errors import TrainingError
+from training.runs.options import Number, WholeNumber
 from training.runs.wording import one_line
 
 C = TypeVar("C", bound="Config")
@@ -181,21 +181,11 @@ def _type(field: FieldInfo) -> click.ParamType[Any]:
         "max_open": isinstance(high, Lt),
     }
     if kind is float:
-        return _Finite(**bounds)
+        return Number(**bounds)
     # For a whole number, 1<=x is clearer than 0<x.
     least = bounds["min"] + 1 if bounds.pop("min_open") else bounds["min"]
     most = bounds["max"] - 1 if bounds.pop("max_open") else bounds["max"]
-    return click.IntRange(least, most)
-
-
-class _Finite(click.FloatRange):
-    """A number in a range, which NaN is neither inside nor outside of."""
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        number = super().convert(value, param, ctx)
-        if not math.isfinite(number):
-            self.fail(f"{number} is no finite number", param, ctx)
-        return number
+    return WholeNumber(least, most)
 
 
 class _Checked(click.ParamType[Any]):
