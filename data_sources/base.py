@@ -15,6 +15,7 @@ from urllib.parse import quote
 
 from pydantic import BaseModel, ValidationError
 
+from data_sources.counting import many
 from data_sources.masking import OneLineError, class_and_message, masked
 from data_sources.records import R, explain
 from data_sources.slips import Slips
@@ -25,6 +26,7 @@ M = TypeVar("M", bound=BaseModel)
 
 UNUSABLE_LIMIT = 0.1  # more than a tenth of unusable rows is fatal (docs/reference/data-formats.md)
 REASONS_KEPT = 5
+REASONS_SHOWN = 3  # in an error
 
 
 class DataSourceError(OneLineError):
@@ -154,11 +156,13 @@ class LoadReport:
         """Raises UnusableRowsError where more than a tenth of any unit was rejected."""
         for unit, rejected in self.rejected.items():
             if rejected > UNUSABLE_LIMIT * self.read[unit]:
-                reasons = "; ".join(self.reasons)
-                raise UnusableRowsError(
-                    f"{self.where}: {rejected} of {self.read[unit]} {_plural(unit)} are unusable, "
-                    f"more than a tenth. First reasons: {reasons}"
-                )
+                reasons = self.reasons[:REASONS_SHOWN]
+                more = sum(self.rejected.values()) - len(reasons)
+                told = f"; and {more} more" if more > 0 else ""
+                share = f"{rejected} of {many(self.read[unit], unit)} cannot be used, more than a tenth"
+                if self.read[unit] == 1:
+                    share = f"it is the only {unit}"
+                raise UnusableRowsError(f"{self.where}: {'; '.join(reasons)}{told} ({share})")
 
     def as_dict(self) -> dict[str, Any]:
         """For summaries and metadata."""
@@ -168,10 +172,6 @@ class LoadReport:
             "first_reasons": list(self.reasons),
             "notes": list(self.notes),
         }
-
-
-def _plural(unit: str) -> str:
-    return f"{unit[:-1]}ies" if unit.endswith("y") else f"{unit}s"
 
 
 class DataSource(ABC):
@@ -218,7 +218,7 @@ class DataSource(ABC):
             return
         self.report.check()
         if not any_record:
-            raise NoRowsError(f"{where}: holds no {record.kind} rows; there is nothing to train on")
+            raise NoRowsError(f"{where}: holds no {record.kind} rows; nothing can be learnt or suggested from it")
 
     def _tell_slips(self) -> None:
         for note in () if self.report.slips is None else self.report.slips.notes(self.report.where):
@@ -238,7 +238,7 @@ class DataSource(ABC):
         self.report = whole
         whole.check()
         if not whole.read:
-            raise NoRowsError(f"{whole.where}: holds no rows; there is nothing to train on")
+            raise NoRowsError(f"{whole.where}: holds no rows; nothing can be learnt or suggested from it")
 
     def _checked(self, record: type[R], where: str) -> Iterator[R]:
         for item in self.records(record):

@@ -172,7 +172,8 @@ class DataApiSource(DataSource):
         if record is not Home:
             raise UnsupportedKindError(
                 f"{self._shown}: the Data API has no {record.kind} data; "
-                "a database (--data-source sqlite:///...) or a JSON file (--json-input PATH) has"
+                "a database (--data-source sqlite:///...) or a JSON file (--json-input PATH) has. Home Assistant's "
+                f"address is written homeassistant+{self._shown}"
             )
         if not self.shard.holds(DEFAULT_HOME_ID):  # it is one home, which another process reads
             return

@@ -19,6 +19,7 @@ from typing import Any, cast
 from pydantic import BaseModel
 
 from data_sources.base import DataSource, FormatError, NoFileError, NotFoundError
+from data_sources.foreign_files import HEAD, kind_of_bytes, kind_of_text, what_is_there
 from data_sources.homes import CONFIDENCE_KEYS, HomeBuilder, read_home
 from data_sources.json_shapes import ShapeError, rows_within
 from data_sources.json_stream import CHUNK, EMPTY, Broken, JsonError, JsonReader, TooLargeError
@@ -32,16 +33,20 @@ from data_sources.records import (
     Synergy,
     from_json_text,
     keys_of,
+    plain,
     read_id,
     shorten,
+    shorten_path,
     shorten_text,
 )
 from data_sources.repeated_lines import RepeatedLines
+from data_sources.slips import HOME_KEYS, strange_keys
 from home_assistant.answers import ENTITIES, STATES, called, kind_of
 
 STDIN = "-"
 ENDINGS = (".json", ".jsonl", ".json.gz", ".jsonl.gz")
 _LINES_ENDINGS = (".jsonl", ".ndjson")
+HINT = "give --json-input a file, a folder that holds it, or - for standard input"
 _PAIR_KEYS = frozenset(keys_of(Synergy))
 
 
@@ -63,7 +68,7 @@ class JsonSource(DataSource):
         super().__init__(strict=strict)
         self._path = os.fspath(path)
         self._was_read = False
-        self._hint = hint or "give --json-input a file, a folder that holds it, or - for standard input"
+        self._hint = hint or HINT
 
     def describe(self) -> dict[str, str]:
         """Type and path."""
@@ -88,12 +93,14 @@ class JsonSource(DataSource):
                 for ending in ENDINGS:
                     if f"{kind}_data{ending}" in present:  # a link that leads nowhere is a fault, no missing file
                         return path / f"{kind}_data{ending}"
-                raise NoFileError(f"{shown}: no {kind}_data.json in this folder; {self._hint}")
+                names = tuple(f"{kind}_data{ending}" for ending in ENDINGS)
+                there = what_is_there(path, (*ENDINGS, *_LINES_ENDINGS), names)
+                raise NoFileError(f"{shown}: no {kind}_data.json in this folder; {there or self._hint}")
             if not path.exists():
                 raise NotFoundError(f"{shown}: no such file or folder; {self._hint}")
         except (OSError, ValueError) as error:
             why = error.strerror if isinstance(error, OSError) else error
-            raise NotFoundError(f"{shorten_text(shown)}: cannot be opened ({why}); {self._hint}") from error
+            raise NotFoundError(f"{shorten_path(shown)}: cannot be opened ({why}); {self._hint}") from error
         return path
 
     def records(self, record: type[R]) -> Iterator[R]:
@@ -146,6 +153,8 @@ class JsonSource(DataSource):
                     continue
                 if is_object and "entity_id" in raw and _PAIR_KEYS.isdisjoint(raw):
                     builder.add_entity(raw, where)  # a list of Home Assistant's states
+                elif is_object and "entity_1" not in raw and _PAIR_KEYS.isdisjoint(raw):
+                    self.report.reject("row", where, _neither(raw))
                 else:
                     builder.add_row(raw, where, unit="row")
                     if repeated.unknown is not None and (again := builder.repeater(raw, unit="row")) is not None:
@@ -201,6 +210,8 @@ class JsonSource(DataSource):
                 place = f"{self.report.where}: line {line} column {column}"
                 if isinstance(error, TooLargeError):
                     raise FormatError(f"{place}: {error.msg}") from error
+                if (line, column) == (1, 1) and (told := kind_of_text(reader.first_line())):
+                    raise FormatError(f"{place}: not JSON ({error.msg}){told}") from error
                 cut = ": the file is cut off here" if reader.at_end(error.pos) else ""
                 raise FormatError(f"{place}{cut}: not JSON ({error.msg})") from error
             except ShapeError as error:
@@ -238,6 +249,8 @@ class JsonSource(DataSource):
                 binary: Any = raw
                 if binary.peek(2)[:2] == b"\x1f\x8b":
                     binary = io.BufferedReader(gzip.GzipFile(fileobj=binary), CHUNK)
+                if (what := kind_of_bytes(_head(binary), name or "FILE")) is not None:
+                    raise FormatError(f"{where}: {what}")
                 if binary.peek(2)[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
                     raise FormatError(f"{where}: is UTF-16 text; save it as UTF-8")
                 yield io.TextIOWrapper(binary, encoding="utf-8-sig"), name.lower().removesuffix(".gz")
@@ -276,8 +289,24 @@ class JsonSource(DataSource):
         yield "row 1", value
 
 
+def _head(binary: Any) -> bytes:
+    """The first bytes, which stay to be read. A pipe may give fewer at first, and is asked only for what is there."""
+    head: bytes = binary.peek(HEAD)
+    return head[:HEAD]
+
+
 def _pass_over(confidence: float) -> None:
     """Another shard counts the row."""
+
+
+def _neither(raw: dict[str, Any]) -> str:
+    has = shorten_text(", ".join(map(str, raw))) if raw else "no keys"
+    near = [f'"{plain(key)}" may stand for {meant}' for key, meant in strange_keys(HOME_KEYS, tuple(raw))]
+    told = f"; {', '.join(near)}" if near else ""
+    return (
+        "is neither a home, with entities and synergies, nor a synergy, with entity_1, entity_2 and confidence; "
+        f"it has {has}{told}"
+    )
 
 
 def _default_id(index: int) -> str:

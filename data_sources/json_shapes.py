@@ -7,7 +7,8 @@ from typing import Any, cast
 
 from pydantic import BaseModel
 
-from data_sources.records import Home, R, Synergy, keys_of, required_keys, shorten_text
+from data_sources.records import Home, R, Synergy, keys_of, plain, required_keys, shorten_text
+from data_sources.slips import HOME_KEYS, strange_keys
 
 
 class ShapeError(Exception):
@@ -49,7 +50,11 @@ def _within(item: dict[str, Any], names: set[str], scalars: set[str], record: ty
     usual = [key for key in lists if key in (*_USUAL_NAMES, record.kind, f"{record.kind}_data")]
     if len(lists) > 1 and len(usual) != 1:
         told = shorten_text(", ".join(lists))
-        raise ShapeError(f"is one object with the lists {told}; expected an array of rows, so give it one of them")
+        near: dict[str, str] = dict(strange_keys(HOME_KEYS, tuple(item)) if record is Home else ())
+        meant = "".join(f'; "{plain(key)}" may stand for {known}' for key, known in near.items())
+        raise ShapeError(
+            f"is one object with the lists {told}; expected an array of rows, so give it one of them{meant}"
+        )
     if lists:
         key = (usual or lists)[0]
         return _placed(item[key], item, f"{shorten_text(key)} ")

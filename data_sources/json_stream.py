@@ -70,6 +70,10 @@ class JsonReader:
         lines = self._buffer.count("\n", 0, pos)
         return self._line + lines, pos - self._buffer.rfind("\n", 0, pos) if lines else self._column + pos
 
+    def first_line(self) -> str:
+        """The first line of what is held, which is that of the document where nothing was read yet."""
+        return self._buffer.lstrip(_BLANK).partition("\n")[0]
+
     def at_end(self, pos: int) -> bool:
         """Whether the document ends at ``pos``, or in the text that begins there: the file was cut off."""
         if not self._eof:

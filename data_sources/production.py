@@ -9,6 +9,7 @@ from pathlib import Path
 
 from data_sources.base import DataSource, DataSourceError
 from data_sources.cold_start import generate_pairs
+from data_sources.counting import many
 from data_sources.data_api import DataApiSource
 from data_sources.homes import HomeBuilder
 from data_sources.json_file import JsonSource
@@ -76,12 +77,15 @@ class ProductionSource(DataSource):
         # The database first: it fails at once, the Data API may take minutes to give up.
         try:
             rows = self._database.add_synergies(builder)
-        except DataSourceError:
-            if self._address_given and isinstance(
-                self._api, DataApiSource
-            ):  # the address may be of something else, and then the database does not matter
-                self._api.refuse_home_assistant()
-            raise
+        except DataSourceError as error:
+            if not self._address_given or not isinstance(self._api, DataApiSource):
+                raise
+            self._api.refuse_home_assistant()  # then the database does not matter
+            address = self._api.describe()["location"]
+            raise type(error)(
+                f"{address}: is read as a Data API, which needs the database beside it, and Home Assistant's address "
+                f"is written --data-source homeassistant+{address}. {error}"
+            ) from error
         self._api.add_entities(builder)
         if rows:
             if not builder.empty:
@@ -90,7 +94,7 @@ class ProductionSource(DataSource):
         home = builder.build()
         generated = generate_pairs(home.entities)
         note = (
-            f"{self._database.describe()['location']}: the synergy table is empty: {len(generated)} pairs were "
+            f"{self._database.describe()['location']}: the synergy table is empty: {many(len(generated), 'pair')} "
             f"generated from rules; they are guesses and nobody has validated them. {self._database.without_wal()}"
         ).removesuffix(". ")
         log.warning("%s", note)

@@ -737,5 +737,10 @@ def shorten_text(value: Any, limit: int = 80) -> str:
     return _cut(ascii(value)[1:-1], limit)
 
 
+def shorten_path(path: str, limit: int = 80) -> str:
+    """A path as it is, cut to ``limit`` characters; in ASCII where it holds what cannot be shown."""
+    return _cut(plain(path), limit)
+
+
 def _cut(text: str, limit: int) -> str:
     return text if len(text) <= limit else f"{text[: limit - 3]}..."

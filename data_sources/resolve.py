@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Iterable
 from functools import partial
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
@@ -12,6 +13,7 @@ from types import MappingProxyType
 
 from data_sources.base import WHOLE, DataSource, DataSourceError, Shard, sqlite_url
 from data_sources.masking import MESSAGE_LENGTH, class_and_message, message_of, without_secrets
+from data_sources.nearest import nearest
 from data_sources.records import Home, KindName
 
 log = logging.getLogger("data_sources")
@@ -153,13 +155,36 @@ def _open(
     if data_source.lower().startswith(f"{HOME_ASSISTANT}:"):  # homeassistant:/config, a path and no address
         return _open_home_assistant(data_source, strict=strict)
     if not separator:
-        return _open_json(data_source, strict=strict)
+        return _open_json(data_source, strict=strict, hint=_hint_of(data_source))
     if scheme in ("http", "https") and kind != Home.kind:
         from data_sources.data_api import DataApiSource
 
         return DataApiSource(data_source, strict=strict)  # says which sources have the kind
     opener = SCHEMES.get(scheme.partition("+")[0].lower()) or _plugin(scheme, data_source)
     return opener(data_source, strict=strict, max_samples=max_samples)
+
+
+_WITH_PORT = re.compile(r"(?:\d{1,3}(?:\.\d{1,3}){3}|[\w-]+(?:\.[\w-]+)*(?=:))(?::\d{2,5})?(?:/\S*)?")
+_HINT = (
+    "give --data-source a file, a folder with <model>_data.json, homeassistant:/config, or the URL of a Data API or a "
+    "database"
+)
+
+
+def _hint_of(path: str) -> str:
+    """What to do where there is no such path: it may be a scheme that is misspelt, or an address without one."""
+    scheme, colon, rest = path.partition(":")
+    if _WITH_PORT.fullmatch(path) and (not colon or rest[:1].isdigit()):
+        shown = without_secrets(path)
+        return f"an address is written homeassistant+http://{shown} for Home Assistant, http://{shown} for a Data API"
+    near = nearest(scheme, (*SCHEMES, VARIABLE_PREFIX.rstrip(":"))) if colon else nearest(path, (AUTO,))
+    return _HINT if near is None else f"did you mean {near}{colon}{without_secrets(rest)}?"
+
+
+def _scheme_meant(scheme: str, known: Iterable[str]) -> str:
+    base, plus, driver = scheme.partition("+")
+    near = nearest(base, known)
+    return "" if near is None else f"did you mean {near}{plus}{driver}://? "
 
 
 def expand_variable(data_source: str) -> str:
@@ -236,7 +261,8 @@ def _plugin(scheme: str, spec: str) -> Opener:
     if entry is None:
         known = ", ".join(f"{name}://" for name in sorted({*SCHEMES, *found}))
         raise SourceNotAvailableError(
-            f"--data-source {without_secrets(spec)}: no source reads this; known are a path, auto, {known}"
+            f"--data-source {without_secrets(spec)}: no source reads this; "
+            f"{_scheme_meant(scheme, (*SCHEMES, *found))}known are a path, auto, {known}"
         )
     package = entry.dist.name if entry.dist is not None else entry.module
     registered = f"--data-source {scheme}://: package {package} registers it but"

@@ -14,7 +14,7 @@ from home_assistant.domains import DEVICE_CLASSES, DOMAINS
 from home_assistant.entity_id import domain_of
 
 NOTES_KEPT = 5
-LOOKED_AT = 100_000  # records of one reading: what comes after them was hardly typed, and costs nothing
+LOOKED_AT = 20_000  # records of one reading: what comes after them was hardly typed, and costs nothing
 GHOSTS_LOOKED_UP = 50  # entities of one reading: each is compared with all others of its home
 _SHAPES_KEPT = 1_000  # distinct lists of keys
 _SHOWN = 60  # characters of what was typed

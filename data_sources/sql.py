@@ -28,6 +28,7 @@ from data_sources.base import (
     Shard,
     stray_characters,
 )
+from data_sources.counting import many
 from data_sources.homes import HOME_LISTS, HomeBuilder, read_home
 from data_sources.masking import MESSAGE_LENGTH, masked, message_of, without_secrets
 from data_sources.nearest import nearest_key
@@ -105,7 +106,8 @@ class SqlSource(DataSource):
         *,
         strict: bool = False,
         max_samples: int | None = None,
-        advice: str = "DATABASE_URL or DATABASE_PATH says which, --json-input reads a JSON file instead",
+        advice: str = "DATABASE_URL or DATABASE_PATH says which; instead, --data-source homeassistant:/config reads "
+        "Home Assistant, and --json-input a JSON file",
         allow_truncated: bool = False,
     ) -> None:
         """``advice`` ends the message about a missing file; ``allow_truncated`` opens a SQLite file cut short."""
@@ -347,7 +349,7 @@ class SqlSource(DataSource):
                     if record is not None:
                         yield record
         if unanswered:
-            self.report.notes.append(f"{self._shown}: {unanswered} requests without any suggestion were left out")
+            self.report.notes.append(f"{self._shown}: left out, without any suggestion: {many(unanswered, 'request')}")
 
     def _look_at_columns(self, model: type[BaseModel] | Groups, table: str, there: Iterable[str]) -> None:
         if self.report.slips is not None:

@@ -11,7 +11,9 @@ sys.path.insert(0, str(ROOT))  # run from anywhere, installed or not
 
 import click
 
+from training.runs.options import WholeNumber
 from training.runs.streams import Program, result_is_kept
+from training.runs.wording import many
 
 ROWS = {"soft_prompt": 500, "pattern_detection": 570, "yaml_generation": 320}  # with the default number of homes
 HOMES = 40
@@ -20,7 +22,7 @@ OUTPUT = ROOT / "simulation" / "training_data"
 
 @click.command(cls=Program, context_settings={"show_default": True})
 @click.option("--seed", type=int, default=7, help="The same seed gives the same files, byte for byte.")
-@click.option("--homes", type=click.IntRange(min=1), default=HOMES, help="Number of homes; rows grow with them.")
+@click.option("--homes", type=WholeNumber(min=1), default=HOMES, help="Number of homes; rows grow with them.")
 @click.option(
     "--registry", is_flag=True, help="Homes with all that their registries would hold, for the most part settings."
 )
@@ -55,7 +57,7 @@ def main(seed: int, homes: int, registry: bool, output: Path) -> None:
         output.mkdir(parents=True, exist_ok=True)
         for model, rows in files.items():
             size = _write(output / f"{model}_data.json", rows)
-            click.echo(f"{output / f'{model}_data.json'}: {len(rows)} rows, {size} bytes")
+            click.echo(f"{output / f'{model}_data.json'}: {many(len(rows), 'row')}, {size} bytes")
     except OSError as error:
         raise click.ClickException(f"{output}: cannot be written ({error.strerror})") from error
 

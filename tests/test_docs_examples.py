@@ -273,6 +273,8 @@ WRONG: list[tuple[str, str, Any]] = [
     ("the file is cut off here", Home.kind, b'[{"entity_1": "light.a"'),
     ("is empty", Home.kind, b""),
     ("is not UTF-8 text", Home.kind, b'[{"entity_1": "\xff\xfe"}]'),
+    ("is neither a home", Home.kind, {"name": "x"}),
+    ("is a zip archive", Home.kind, b"PK\x03\x04"),
     ("more than a tenth", Home.kind, [PAIR, {"entity_1": 1}]),
 ]
 

@@ -12,11 +12,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from data_sources.base import DataSourceError, FormatError, NotFoundError, sqlite_url
+from data_sources.foreign_files import kind_of_file, what_is_there
 from data_sources.homeassistant import DATABASE_NAME
 from data_sources.homeassistant.source import HomeAssistantSource
 from data_sources.masking import without_secrets
 from data_sources.paths import same_file
-from data_sources.records import Home, shorten_text
+from data_sources.records import Home, shorten_path
 from home_assistant.answers import DISPLAYED, OTHER, PLACES, add_answer, called, kind_of
 from home_assistant.automation_yaml import WHOLE_FILE, AutomationError, parse_yaml
 from home_assistant.configuration import CONFIGURATION, read_configuration
@@ -282,8 +283,15 @@ def open_home_assistant(path: Path, *, strict: bool = False) -> HomeAssistantSou
     except (OSError, ValueError):
         there = False
     if not there:
-        raise NotFoundError(f"{shorten_text(shown)}: no such file or folder; {_GIVE}")
-    raise FormatError(f"{shown}: is not recognised as Home Assistant's; {_GIVE}")
+        raise NotFoundError(f"{shorten_path(shown)}: no such file or folder; {_GIVE}")
+    try:
+        what = what_is_there(path, (), ()) if path.is_dir() else kind_of_file(path)
+    except OSError:
+        what = None
+    if what is not None and path.is_file():
+        raise FormatError(f"{shown}: {what}")
+    advice = _GIVE if not what else what if what.endswith("?") else f"{what}; {_GIVE}"
+    raise FormatError(f"{shown}: is not recognised as Home Assistant's; {advice}")
 
 
 def _folder_at(path: Path, strict: bool) -> HomeAssistantSource | None:

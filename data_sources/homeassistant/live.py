@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from data_sources.base import DataSource
+from data_sources.counting import many
 from data_sources.homeassistant.connection import (
     NO_ANSWER,
     Answer,
@@ -200,8 +201,8 @@ class HomeAssistantApi(HomeAssistantSource):
         silent = sum(row.get("platform") in _SILENT for row in installation.entities)
         if silent:
             installation.notes.append(
-                f"{silent} entities of {', '.join(_SILENT)}: the API does not say which entity each shows again; the "
-                "folder does"
+                f"{many(silent, 'entity')} of {', '.join(_SILENT)}: the API does not say which entity each shows "
+                "again; the folder does"
             )
         disabled = sum(
             domain_of(row["entity_id"]) == "automation" and row.get("disabled_by") is not None
@@ -209,5 +210,5 @@ class HomeAssistantApi(HomeAssistantSource):
         )
         if disabled:
             installation.notes.append(
-                f"{disabled} automations are disabled: the API does not say what they did; the folder does"
+                f"disabled automations: {disabled}; the API does not say what they did, the folder does"
             )

@@ -32,6 +32,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from data_sources.base import FormatError, NotFoundError, sqlite_url
+from data_sources.counting import many
 from data_sources.homeassistant import DATABASE_NAME
 from data_sources.homeassistant.following import (
     AUTOMATION,
@@ -241,9 +242,9 @@ class Recorder:
                 states[newest[state_id]] = attributes or {}
             lost += len(newest)
         if broken:
-            self.notes.append(f"{self.shown}: the attributes of {broken} entities are no JSON object")
+            self.notes.append(f"{self.shown}: attributes that are no JSON object: those of {many(broken, 'entity')}")
         if lost:
-            self.notes.append(f"{self.shown}: the newest states of {lost} entities lie on broken pages")
+            self.notes.append(f"{self.shown}: newest states that lie on broken pages: those of {many(lost, 'entity')}")
         return dict(sorted(states.items()))
 
     def history(self, *, time_zone: str | None = None, without_pairs: Collection[str] = ()) -> History:
@@ -263,9 +264,9 @@ class Recorder:
                 rows += len(chunk)
                 following.add(map(_row_of(layout), chunk) if layout.legacy else chunk, tracked)
         if following.timeless:
-            self.notes.append(f"{self.shown}: {following.timeless} rows have no time")
+            self.notes.append(f"{self.shown}: {many(following.timeless, 'row')} without a time")
         if tracked.unnamed:
-            self.notes.append(f"{self.shown}: {tracked.unnamed} names of entities are no entity ids")
+            self.notes.append(f"{self.shown}: names of entities that are no entity ids: {tracked.unnamed}")
         if following.full:
             told = "what follows what is counted over the first of them"
             self.notes.append(f"{self.shown}: people did more than {OPERATIONS_KEPT} things; {told}")

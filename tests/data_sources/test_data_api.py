@@ -671,7 +671,7 @@ def test_a_limit_that_the_service_does_not_accept_is_told(
         ("{'entities': []}", "the answer is not JSON at line 1 column 2"),
         ('{"entities": ' + "[" * 100_000, "the answer is not usable JSON"),
         (b'{"entities": ["\xff"]}', "answers bytes that are not UTF-8 text"),
-        ('{"entities": []}', "holds no gnn_synergy rows; there is nothing to train on"),
+        ('{"entities": []}', "holds no gnn_synergy rows; nothing can be learnt or suggested from it"),
     ],
 )
 def test_an_answer_that_is_no_list_of_entities_says_why(
@@ -702,7 +702,7 @@ def test_unusable_entities_are_counted_and_explained(service: Service, api: Open
 
 def test_more_than_a_tenth_of_unusable_entities_is_fatal(service: Service, api: Open) -> None:
     service.entities = [*lights(17), entity("light"), 3, None]  # type: ignore[list-item]
-    assert "3 of 20 entities are unusable, more than a tenth" in refused(api(), UnusableRowsError)
+    assert "3 of 20 entities cannot be used, more than a tenth" in refused(api(), UnusableRowsError)
 
 
 def test_other_kinds_name_the_sources_that_have_them(service: Service, api: Open) -> None:

@@ -90,7 +90,7 @@ def test_flat_rows_of_several_homes_are_kept_apart(write: Write) -> None:
         ("3", "holds a number at the top; expected an array of rows or an object"),
         ('"rows"', "holds a text at the top"),
         ("null", "holds null at the top"),
-        ("[]", "holds no gnn_synergy rows; there is nothing to train on"),
+        ("[]", "holds no gnn_synergy rows; nothing can be learnt or suggested from it"),
         ('[{"a": 1},\n {"b', "line 2 column 3: the file is cut off here"),
         ('[{"a": 1},\n', "line 2 column 1: the file is cut off here"),
         ('[{"a": 1}\n {"b": 2}]', "line 2 column 2: not JSON (expected ',', found '{')"),
@@ -113,7 +113,7 @@ def test_a_file_that_is_not_json_says_where(write: Write, content: str, message:
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (b"\x89PNG\r\n\x1a\n\x00\x00", "is not UTF-8 text (byte 0x89)"),
+        (b"\x89PNG\r\n\x1a\n\x00\x00", "is a PNG image: expected a JSON file"),
         ("[]".encode("utf-16"), "is UTF-16 text; save it as UTF-8"),
         (gzip.compress(b"[" * 1000, mtime=0)[:-9], "is not a whole gzip file"),
         (b"\x1f\x8bnot gzip", "is not a whole gzip file"),
@@ -158,7 +158,7 @@ def test_more_than_a_tenth_unusable_is_fatal_and_a_tenth_is_not(write: Write) ->
     good = [row("light.a", f"light.l{i}") for i in range(9)]
     assert read(write("x.json", [*good, 7]))[0].rows == 9
     with pytest.raises(
-        UnusableRowsError, match=r"2 of 11 rows are unusable, more than a tenth. First reasons: row 10: 7"
+        UnusableRowsError, match=r"json: row 10: 7 .*\(2 of 11 rows cannot be used, more than a tenth\)"
     ):
         read(write("x.json", [*good, 7, []]))
 
@@ -166,9 +166,9 @@ def test_more_than_a_tenth_unusable_is_fatal_and_a_tenth_is_not(write: Write) ->
 def test_nested_rows_are_judged_by_their_own_kind(write: Write) -> None:
     bad = home("a")
     bad["synergies"][:3] = [{}, 1, None]
-    with pytest.raises(UnusableRowsError, match=r"3 of 9 synergies .* row 1 synergy 1: entity_1: missing"):
+    with pytest.raises(UnusableRowsError, match=r"row 1 synergy 1: entity_1: missing.*3 of 9 synergies"):
         read(write("x.json", [bad]))
-    with pytest.raises(UnusableRowsError, match=r"1 of 2 homes .* row 2: entities: 3 - expected a list"):
+    with pytest.raises(UnusableRowsError, match=r"row 2: entities: 3 - expected a list .*1 of 2 homes"):
         read(write("x.json", [home("a"), {"entities": 3}]))
     with pytest.raises(UnusableRowsError, match=r"row 2: home_id: 'a' - expected an id not used before"):
         read(write("x.json", [home("a"), home("a")]))

@@ -167,7 +167,7 @@ def test_another_package_adds_a_scheme(plugins: Path, tmp_path: Path, write: Wri
     write("bad.csv", "entity_1,entity_2,confidence\nlight.a,light.b,2\n")
     bad = train_with(plugins, tmp_path, "--data-source", "csv://bad.csv")
     assert bad.returncode == 1
-    assert "bad.csv: 1 of 1 rows are unusable" in bad.stderr
+    assert "bad.csv: line 2: confidence: 2.0 - expected a number from 0 to 1 (it is the only row)" in bad.stderr
     assert "line 2: confidence: 2.0 - expected a number from 0 to 1" in bad.stderr
 
 

@@ -213,7 +213,7 @@ def test_reading_a_wal_database_leaves_no_file_that_its_owner_could_not_write(pa
 
 
 def test_an_empty_database_in_another_mode_says_nothing_of_a_wal(path: Path) -> None:
-    with pytest.raises(NoRecordsError, match="nothing to train on") as failure:
+    with pytest.raises(NoRecordsError, match="nothing can be learnt") as failure:
         read(fill(path, "synergy_opportunities", SYNERGIES, []))
     assert "WAL" not in str(failure.value)
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from home_assistant.automation import Structure
-from training.runs.wording import table_lines
+from training.runs.wording import many, table_lines
 from training.text.report import ScoredBy
 
 _ANSWERS = {
@@ -61,7 +61,7 @@ def score_lines(metrics: dict[str, Any]) -> list[str]:
     name = "test" if "test" in metrics else "in_sample"
     measured = metrics[name]
     title = "Held-out" if name == "test" else "In-sample (NOT held out)"
-    lines = [f"{title} scores, {measured['rows']} rows; triggers, services and entities are F1"]
+    lines = [f"{title} scores, {many(measured['rows'], 'row')}; triggers, services and entities are F1"]
     rows = {"this model": measured["model"]}
     rows |= {title: measured["baselines"][name] for name, title in SCORED_BY.baselines.items()}
     for heading, columns in (("answers", _ANSWERS), ("F1 of", _PARTS), ("of the surer half", _HALF)):

@@ -17,6 +17,7 @@ from training.automations.ranking import Asked, Remembered, StructureRanker
 from training.judging.same_units import count_shared, find_same_units, marks_of
 from training.judging.splits import PARTS, Part, unit_digests
 from training.runs.errors import TrainingError
+from training.runs.wording import many
 from training.text.backbone import TextPair
 from training.text.config import AdapterConfig
 from training.text.model import Suggester, limit_rows
@@ -51,7 +52,7 @@ def split_by_home(rows: Sequence[YamlRow]) -> Split:
     if distinct < MIN_GROUPS or len(homes) < len(rows):
         return split_by_query([TextPair(row.input, row.output) for row in rows])
     again = f", exported under {len(own)} ids ({same.describe()})" if same.groups else ""
-    return split_by_unit(homes, "home", f"{distinct} homes{again}: whole homes are held out")
+    return split_by_unit(homes, "home", f"{many(distinct, 'home')}{again}: whole homes are held out")
 
 
 def train_generator(

@@ -91,7 +91,8 @@ def _cannot_show_of_patterns(n: Mapping[str, int]) -> Iterable[str]:
     labelled, genuine = n["judged_rows"], n["genuine_rows"]
     wrong = labelled - genuine
     if labelled < n["rows"]:
-        yield f"{n['rows'] - labelled} of {n['rows']} rows have no ground truth: nothing is learnt from them."
+        without = n["rows"] - labelled
+        yield f"Without a ground truth: {without} of {many(n['rows'], 'row')}. Nothing is learnt from them."
     if labelled and not (genuine and wrong):
         kind, other = ("genuine", "reject") if genuine else ("wrong", "accept")
         yield (
@@ -102,12 +103,12 @@ def _cannot_show_of_patterns(n: Mapping[str, int]) -> Iterable[str]:
         yield f"Only {many(min(genuine, wrong), 'row')} with one of the two labels: every score is rough."
     if n["entities"] < MIN_ENTITIES:
         yield (
-            f"{many(n['rows'], 'row')} of {n['entities']} entities, fewer than {MIN_ENTITIES}: nothing is held out, so "
-            "no score shows how the model does on a new entity."
+            f"{many(n['rows'], 'row')} of {many(n['entities'], 'entity')}, fewer than {MIN_ENTITIES}: nothing is held "
+            "out, so no score shows how the model does on a new entity."
         )
     if n["homes"] < 2:
         yield "At most one home is named: nothing shows how the model does in another home."
     if n["duplicate_rows"]:
-        yield f"{many(n['duplicate_rows'], 'row')} repeat another row exactly: they add to its weight, but no evidence."
+        yield f"Rows that repeat another row exactly: {n['duplicate_rows']}. They add to its weight, but no evidence."
     if n["conflicting_rows"]:
-        yield f"{n['conflicting_rows']} rows have all features in common with a row of the other label."
+        yield f"Rows that have all features in common with a row of the other label: {n['conflicting_rows']}."

@@ -18,6 +18,7 @@ from training.runs.model_card import model_card
 from training.runs.run import provenance
 from training.runs.settings import read_config
 from training.runs.summary import TrainingSummary
+from training.runs.wording import many
 
 if TYPE_CHECKING:
     from training.patterns.trainer import TrainedPatterns
@@ -58,7 +59,7 @@ class PatternJob(TrainingJob[PatternRows, "TrainedPatterns"]):
         """Refuse rows without any ground truth: nothing can be learned from them."""
         if not audit.judged_rows:
             raise TrainingError(
-                f"{where}: none of {audit.rows} rows has a ground truth, so nothing says which patterns are "
+                f"{where}: none of {many(audit.rows, 'row')} has a ground truth, so nothing says which patterns are "
                 "genuine; give rows with ground_truth.expected_pattern (docs/reference/data-formats.md)"
             )
 
@@ -109,6 +110,6 @@ class PatternJob(TrainingJob[PatternRows, "TrainedPatterns"]):
             extras[f"{path.stem}_reliability.png"] = image
         published = artifacts.publish(path, model.to_bytes(), metadata, extras)
         return Published(
-            f"trained on {result.split['rows']['train']} rows ({model.chosen}), saved to {path}",
+            f"trained on {many(result.split['rows']['train'], 'row')} ({model.chosen}), saved to {path}",
             [*(str(path.parent / name) for name in published["files"]), str(artifacts.metadata_path(path))],
         )

@@ -10,6 +10,7 @@ from training.pages.rendering import number
 from training.patterns.report import COLUMNS, NAMES
 from training.runs.page import Section, Table, run_page, split_section
 from training.runs.summary import TrainingSummary
+from training.runs.wording import many
 
 if TYPE_CHECKING:
     from training.patterns.trainer import TrainedPatterns
@@ -43,7 +44,7 @@ def _scores(metrics: dict[str, Any]) -> list[Section]:
         )
     ]
     share = measured["genuine_share"]
-    lead = f"{kind}: {measured['rows']} rows of {measured['entities']} entities, {share:.0%} genuine. "
+    lead = f"{kind}: {many(measured['rows'], 'row')} of {many(measured['entities'], 'entity')}, {share:.0%} genuine. "
     lead += "Whiskers: 95 % over entities."
     table = Table(
         "Scores", ["", *COLUMNS.values()], _numbers({NAMES[name]: row for name, row in rows.items()}), frozenset({0})

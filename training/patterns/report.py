@@ -8,7 +8,7 @@ from typing import Any
 from training.judging.plots import png
 from training.pages.charts import FEW, wilson
 from training.patterns.audit import PatternAudit
-from training.runs.wording import table_lines
+from training.runs.wording import many, table_lines
 
 NAMES = {"model": "this model", "base_rate": "base rate", "confidence": "detector's confidence"}
 COLUMNS = {"brier": "Brier", "average_precision": "AP", "roc_auc": "AUC", "ece": "calib. error"}
@@ -18,9 +18,10 @@ def audit_lines(audit: PatternAudit) -> Iterable[str]:
     """The counts on two lines, then one line for each thing that they cannot show."""
     share = "" if audit.genuine_share is None else f" ({audit.genuine_share:.1%} genuine)"
     yield (
-        f"Data: {audit.rows} rows, {audit.judged_rows} with a ground truth{share}, {audit.duplicate_rows} repeated rows"
+        f"Data: {many(audit.rows, 'row')}, {audit.judged_rows} with a ground truth{share}, "
+        f"{many(audit.duplicate_rows, 'repeated row')}"
     )
-    yield f"      {audit.entities} entities, {audit.homes} named homes"
+    yield f"      {many(audit.entities, 'entity')}, {many(audit.homes, 'named home')}"
     yield "      " + ", ".join(f"{name} {count}" for name, count in audit.pattern_types.items())
     for line in audit.cannot_show:
         yield f"Note: {line}"
@@ -34,7 +35,7 @@ def score_lines(metrics: dict[str, Any]) -> Iterable[str]:
         yield from _table(compared["candidates"], chosen=metrics["chosen"])
     measured = metrics.get("test") or metrics["in_sample"]
     title = "Held-out scores" if "test" in metrics else "In-sample scores (NOT held out)"
-    yield f"{title}: {measured['rows']} rows of {measured['entities']} entities"
+    yield f"{title}: {many(measured['rows'], 'row')} of {many(measured['entities'], 'entity')}"
     yield from _table(
         {NAMES[name]: row for name, row in [("model", measured["model"]), *measured["baselines"].items()]}
     )

@@ -33,6 +33,7 @@ from training.patterns.model import (
 )
 from training.patterns.rows import PatternRows
 from training.runs.errors import TrainingError
+from training.runs.wording import many
 
 ENCODED_AT_ONCE = 50_000  # rows: DictVectorizer holds several times what it gives
 
@@ -105,7 +106,9 @@ def split_by_entity(rows: Iterable[PatternRow]) -> tuple[PatternRows, npt.NDArra
 
 def _describe_split(held_out: bool, entities: int, part_of: Mapping[str, Any], in_test: Any) -> dict[str, Any]:
     if not held_out:
-        reason = f"{entities} entities, fewer than {MIN_ENTITIES}: nothing is held out and every score is in-sample"
+        reason = (
+            f"{many(entities, 'entity')}, fewer than {MIN_ENTITIES}: nothing is held out and every score is in-sample"
+        )
         return {"strategy": "none", "reason": reason, "rows": {"train": len(in_test), "test": 0}}
     units = count_parts(part_of)
     return {

@@ -17,7 +17,7 @@ from types import FrameType
 from typing import Literal, NoReturn, TextIO
 
 from data_sources import DataSourceError, masked, message_of, single_line
-from data_sources.records import shorten_text
+from data_sources.records import shorten_path
 from training.runs.distributed import SharedError, is_first, run_alone, world_size
 from training.runs.errors import TrainingError
 from training.runs.models import MODELS
@@ -138,7 +138,7 @@ def failure_line(
     elif isinstance(error, (DataSourceError, TrainingError, *known)):
         line = str(error)
     elif isinstance(error, OSError) and error.errno == errno.ENAMETOOLONG and error.filename:
-        line = f"{shorten_text(os.fsdecode(error.filename))}: this path is too long; give another one"
+        line = f"{shorten_path(os.fsdecode(error.filename))}: this path is too long; give another one"
     else:
         line = f"unexpected {type(error).__name__}: {message_of(error)}; --verbose shows where"
     return single_line(line)

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from typing import TextIO
 
 from data_sources import message_of
+from data_sources.counting import many as many
 
 COLUMNS = 80  # of a terminal
 
@@ -52,11 +53,6 @@ def one_line(error: BaseException | None) -> str:
     if isinstance(error, OSError) and error.strerror:
         return error.strerror  # its text has the path again
     return "nothing is said" if error is None else message_of(error)[:200]
-
-
-def many(count: int, noun: str) -> str:
-    """``1 row``, ``2 rows``."""
-    return f"{count} {noun}{'' if count == 1 else 's'}"
 
 
 def counted(count: int, units: str) -> str:

@@ -18,7 +18,9 @@ from training.suggestions.recipes import printable
 SHOWN = 5  # names of a list that a line shows
 WIDTH = 110
 _HEADER = re.compile(rb"# \d+ suggested automations?,? (best first, )?for home ")
-_HOME = re.compile(r"^# \d+ suggested automations?.* for home (.*) \(\d+ entities and \d+ known pairs\)$", re.MULTILINE)
+_HOME = re.compile(
+    r"^# \d+ suggested automations?.* for home (.*) \(\d+ entit(?:y|ies) and \d+ known pairs?\)$", re.MULTILINE
+)
 
 
 def is_written_here(path: Path) -> bool:
@@ -40,7 +42,7 @@ def published_yaml(found: HomeProposals, *, ascii_only: bool = False) -> str:
 
 def to_yaml(found: HomeProposals, *, ascii_only: bool = False) -> str:
     """A list of automations for Home Assistant to include, with scores, reasons and notes as comments."""
-    shown, of = len(found.proposals), f"{found.entities} entities and {found.known_pairs} known pairs"
+    shown, of = len(found.proposals), f"{many(found.entities, 'entity')} and {many(found.known_pairs, 'known pair')}"
     lines = [_comment(f"{many(shown, 'suggested automation')} for home {found.home_id} ({of})")]
     lines += _comments(f"Order: {found.order}")
     lines += [line for note in found.notes for line in _comments(f"Note: {note}")]
@@ -83,7 +85,7 @@ def _left_out_lines(left_out: Mapping[str, int]) -> list[str]:
         return []
     shown = list(left_out.items())[:SHOWN]
     others = sum(left_out.values()) - sum(pairs for _, pairs in shown)
-    lines = [_comment(f"Left out: {sum(left_out.values())} pairs that score well:")]
+    lines = [_comment(f"Left out, though it scores well: {many(sum(left_out.values()), 'pair')}")]
     lines += [line for why, pairs in shown for line in _comments(f"{pairs}: {why}", indent=3)]
     return lines + ([_comment(f"{others}: other reasons; a .json output lists them all", indent=3)] if others else [])
 

@@ -241,7 +241,7 @@ def _cannot_show(
     pairs, read_only, actions = n["distinct_pairs"], directed["read_only"], directed["all"]
     if n["generated_pairs"]:
         yield (
-            f"{n['generated_pairs']} pairs were generated from rules, for no synergy is known yet: nobody has "
+            f"{many(n['generated_pairs'], 'pair')} generated from rules, for no synergy is known yet: nobody has "
             "validated them, and a score only says how well the rules are repeated."
         )
     if units.homes < MIN_HOMES and units.groups < MIN_GROUPS:
@@ -253,7 +253,7 @@ def _cannot_show(
     elif pairs < FEW_PAIRS:
         yield f"{many(pairs, 'distinct pair')}: a held-out score rests on few pairs and moves a lot with each of them."
     if n["duplicate_rows"] > pairs:
-        yield f"{n['duplicate_rows']} of {n['rows']} rows repeat a pair: they weigh it, they are no further evidence."
+        yield f"Rows that repeat a pair: {n['duplicate_rows']} of {n['rows']}. They weigh it, and are no new evidence."
     if 0 < units.homes < MIN_HOMES:
         yield (
             f"{many(units.homes, 'home')} with pairs: nothing shows how the model does in another home "
@@ -265,7 +265,7 @@ def _cannot_show(
     if not n["entities_with_area"]:
         yield "No entity has an area: what rooms tell cannot be learnt; only names may carry the room."
     elif n["entities_with_area"] < 0.5 * n["enabled_entities"]:
-        yield f"Only {n['entities_with_area']} of {n['enabled_entities']} entities have an area."
+        yield f"With an area: only {n['entities_with_area']} of {many(n['enabled_entities'], 'entity')}."
     for target, value in one_class.items():
         yield f"All rows have the same {target} ({value}), so nothing can be learnt from its differences."
     for name in ("direction", "relationship", "synergy_type"):

@@ -235,7 +235,7 @@ class SynergyJob(TrainingJob[Sequence[Home], "TrainingResult"]):
             },
         )
         return Published(
-            f"trained on {summary.audit['distinct_pairs']} distinct pairs, saved to {path}",
+            f"trained on {many(summary.audit['distinct_pairs'], 'distinct pair')}, saved to {path}",
             [*(str(path.parent / name) for name in published["files"]), str(artifacts.metadata_path(path))],
         )
 

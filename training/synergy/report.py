@@ -40,12 +40,12 @@ _BELOW: dict[str, Any] = {"fontsize": "small", "loc": "upper center", "bbox_to_a
 def audit_lines(audit: SynergyAudit) -> Iterable[str]:
     """The counts on three lines, then a note for each thing that they cannot show."""
     yield (
-        f"Data: {audit.rows} rows, {audit.distinct_pairs} distinct pairs ({audit.directed_pairs} directed), "
-        f"{audit.duplicate_rows} repeated rows"
+        f"Data: {many(audit.rows, 'row')}, {many(audit.distinct_pairs, 'distinct pair')} ({audit.directed_pairs} "
+        f"directed), {many(audit.duplicate_rows, 'repeated row')}"
     )
     yield (
-        f"      {audit.automations} automations that join entities, {many(audit.homes, 'home')} "
-        f"({audit.homes_with_pairs} with pairs), {audit.enabled_entities} entities"
+        f"      {many(audit.automations, 'automation')} that join{'s' * (audit.automations == 1)} entities, "
+        f"{many(audit.homes, 'home')} ({audit.homes_with_pairs} with pairs), {many(audit.enabled_entities, 'entity')}"
     )
     yield (
         f"      {audit.entities_with_area} of these with an area, {audit.implied_entities} named by synergies only; "
@@ -89,20 +89,21 @@ def score_lines(metrics: dict[str, Any]) -> Iterable[str]:
         return
     yield (
         ("In-sample scores (NOT held out: " if in_sample else "Held-out scores (")
-        + f"{measured['pairs']} pairs in {measured['homes']} home{'s' * (measured['homes'] != 1)}, mean over homes)"
+        + f"{many(measured['pairs'], 'pair')} in {many(measured['homes'], 'home')}, mean over homes)"
     )
     yield from _table(measured)
     yield f"  calibration error of this model: {_cell(measured['model']['ece'])}"
     if measured["triggers_left_out"]:
-        yield f"  {measured['triggers_left_out']} triggers of large homes were not ranked (a sample was)"
+        yield f"  triggers of large homes that were not ranked (a sample was): {measured['triggers_left_out']}"
     if measured["pairs_not_ranked"]:
-        yield f"  {measured['pairs_not_ranked']} pairs act on entities that cannot act and were not ranked"
+        yield f"  pairs that act on entities that cannot act, and were not ranked: {measured['pairs_not_ranked']}"
 
 
 def evaluation_lines(setting: str, measured: Mapping[str, Any]) -> Iterable[str]:
     """The table of one setting with intervals and thirds of homes, from ``evaluation.summarize_runs``."""
     runs = f", {measured['runs']} runs" if measured["runs"] > 1 else ""
-    yield f"{setting}: {measured['pairs_a_run']:g} pairs in {measured['homes']} homes{runs}, mean over homes"
+    pairs = f"{measured['pairs_a_run']:g} pair{'s' * (measured['pairs_a_run'] != 1)}"
+    yield f"{setting}: {pairs} in {many(measured['homes'], 'home')}{runs}, mean over homes"
     yield from _table(measured)
     between = measured["model"]["interval"]
     known = [
@@ -201,7 +202,7 @@ def _plot_validation(axes: Any, result: TrainingResult) -> None:
         axes.text(0.5, 0.5, "nothing is held out for validation", ha="center", transform=axes.transAxes)
     else:
         below, above = [score - noise for score in scores], [score + noise for score in scores]
-        label = f"95 % of chance, {result.validation_pairs} pairs"
+        label = f"95 % of chance, {many(result.validation_pairs, 'pair')}"
         axes.fill_between(epochs, below, above, color="tab:orange", alpha=0.2, linewidth=0, label=label)
         axes.plot(epochs, scores, color="tab:orange", marker=".", label="validation score")
         known = [score for score in scores if not math.isnan(score)]

@@ -31,6 +31,7 @@ from training.runs.publishing import check_writable, move_link, recovered, write
 from training.runs.run import versions
 from training.runs.settings import flag_of, read_config
 from training.runs.summary import TrainingSummary
+from training.runs.wording import many
 from training.text.audit import PromptAudit, audit_prompts
 from training.text.base_cache import check_base, check_folder
 from training.text.config import CHECKPOINTS, SCRATCH, AdapterConfig, AdapterOptions
@@ -166,8 +167,8 @@ class AdapterJob(TrainingJob[list[Any], "TrainedAdapter"]):
     def audit_lines(self, audit: PromptAudit) -> Iterable[str]:
         """The counts on one line, then what they cannot show."""
         yield (
-            f"Data: {audit.rows} rows, {audit.distinct_queries} distinct queries, "
-            f"{audit.distinct_answers} distinct answers"
+            f"Data: {many(audit.rows, 'row')}, {many(audit.distinct_queries, 'distinct query')}, "
+            f"{many(audit.distinct_answers, 'distinct answer')}"
         )
         if self._shares is not None:
             yield f"Base: {self._shares.describe(self.adapter.base_model)}"
@@ -237,7 +238,7 @@ class AdapterJob(TrainingJob[list[Any], "TrainedAdapter"]):
         except BaseException:
             self._discard_partial()
             raise
-        return Published(f"trained on {summary.audit['rows']} rows, saved to {target}", [str(target)])
+        return Published(f"trained on {many(summary.audit['rows'], 'row')}, saved to {target}", [str(target)])
 
     def move_names(self) -> None:
         """Point ``latest`` at the published run; until then the unfinished one says what is still to be done."""
@@ -393,7 +394,7 @@ class AdapterJob(TrainingJob[list[Any], "TrainedAdapter"]):
         return model_card(
             summary,
             self.title,
-            f"A {method} adapter over `{base}`: {self.about}. It learnt from {described['samples_used']} rows.",
+            f"A {method} adapter over `{base}`: {self.about}. It learnt from {many(described['samples_used'], 'row')}.",
             self.score_lines(described["metrics"]),
             base_model=str(base),
             library_name="peft",

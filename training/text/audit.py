@@ -66,12 +66,12 @@ def audit_prompts(rows: Sequence[tuple[str, str]]) -> PromptAudit:
 def _cannot_show_of_prompts(n: Mapping[str, int]) -> Iterable[str]:
     if n["distinct_answers"] == 1:
         yield (
-            f"{n['rows']} rows have one distinct answer: repeating that one sentence is all that can be learnt, and "
-            "every score is that of repeating it."
+            f"One distinct answer in {many(n['rows'], 'row')}: repeating that one sentence is all that can be learnt, "
+            "and every score is that of repeating it."
         )
     if n["distinct_queries"] < FEW_QUERIES:
-        yield f"{many(n['rows'], 'row')} of {n['distinct_queries']} distinct queries: a held-out score is rough."
+        yield f"{many(n['rows'], 'row')} of {many(n['distinct_queries'], 'distinct query')}: a held-out score is rough."
     if n["duplicate_rows"] * 2 > n["rows"]:
-        yield f"{n['duplicate_rows']} of {n['rows']} rows are repeated."
+        yield f"Repeated: {n['duplicate_rows']} of {many(n['rows'], 'row')}."
     if n["conflicting_queries"]:
-        yield f"{n['conflicting_queries']} queries have more than one answer: none of them can be right every time."
+        yield f"Queries with more than one answer, of which none can be right every time: {n['conflicting_queries']}."

@@ -9,6 +9,7 @@ from training.pages.charts import Bar, Curve, curve_chart, histogram_chart, scor
 from training.pages.rendering import number
 from training.runs.page import Answer, Section, Table, run_page, split_section
 from training.runs.summary import TrainingSummary
+from training.runs.wording import many
 from training.text.report import ScoredBy
 
 if TYPE_CHECKING:
@@ -66,7 +67,8 @@ def _scores(metrics: dict[str, Any], scored_by: ScoredBy) -> Section:
         for key in scored_by.charted
     ]
     kind = "held-out" if held_out else "in-sample (NOT held out)"
-    lead = f"{measured['rows']} {kind} rows. Whiskers: 95 % over rows. A text has no probability that could be judged."
+    rows_of_kind = many(measured["rows"], f"{kind} row")
+    lead = f"{rows_of_kind}. Whiskers: 95 % over rows. A text has no probability that could be judged."
     cells = [[names[name], *(number(row.get(key)) for key in scored_by.titles)] for name, row in rows.items()]
     table = Table("Scores", ["", *scored_by.titles.values()], cells, frozenset({0}))
     return Section("Scores beside baselines", lead, charts=charts, tables=[table])

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from training.runs.wording import table_lines
+from training.runs.wording import many, table_lines
 
 
 class ScoredBy(NamedTuple):
@@ -54,7 +54,7 @@ def score_lines(metrics: dict[str, Any]) -> list[str]:
     name = "test" if "test" in metrics else "in_sample"
     measured = metrics[name]
     title = "Held-out" if name == "test" else "In-sample (NOT held out)"
-    lines = [f"{title} scores, {measured['rows']} distinct rows"]
+    lines = [f"{title} scores, {many(measured['rows'], 'distinct row')}"]
     rows = {"this model": measured["model"]}
     rows |= {title: measured["baselines"][name] for name, title in SCORED_BY.baselines.items()}
     cells = [[label, f"{row['chrf']:.1f}", f"{row['exact_match']:.3f}"] for label, row in rows.items()]

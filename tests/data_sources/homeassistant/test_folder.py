@@ -244,7 +244,11 @@ def test_answers_on_standard_input_are_told_too(tmp_path: Path) -> None:
         ("homeassistant:", SourceNotAvailableError, "give the configuration folder, as homeassistant:/config"),
         ("homeassistant://", SourceNotAvailableError, "give the configuration folder"),
         ("homeassistant:nowhere", NotFoundError, "nowhere: no such file or folder; give the configuration folder"),
-        ("homeassistant:empty", FormatError, "empty: is not recognised as Home Assistant's; give the configuration"),
+        (
+            "homeassistant:empty",
+            FormatError,
+            "empty: is not recognised as Home Assistant's; it is empty; give the configuration",
+        ),
         ("homeassistant:a\0b", NotFoundError, "no such file or folder"),
     ],
 )

@@ -237,7 +237,7 @@ def test_helpers_that_show_another_entity_again_are_known_where_the_api_tells(
     mirrors = {one.entity_id: one.mirrors for one in home_of(source).entities}
     assert mirrors["light.plug"] == ("switch.plug",)
     assert mirrors["sensor.energy"] == ("sensor.power",)
-    assert any("1 entities of min_max" in note for note in source.report.notes)
+    assert any("1 entity of min_max" in note for note in source.report.notes)
 
 
 # --- addresses ---
@@ -585,7 +585,7 @@ def test_what_the_api_does_not_tell_is_noted(tmp_path: Path, server: FakeHomeAss
     server.answers = answers_of(folder, {}, {})
     source = open_source(data_source=server.url)
     home_of(source)
-    assert any("1 automations are disabled: the API does not say what they did" in n for n in source.report.notes)
+    assert any("disabled automations: 1; the API does not say what they did" in n for n in source.report.notes)
 
 
 # --- TLS and proxies ---

@@ -169,7 +169,7 @@ def test_attributes_that_are_no_object_are_counted(path: Path) -> None:
         connection.commit()
     recorder = opened(path)
     assert recorder.newest_states() == {**{name: {} for name in names[:4]}, names[4]: {"a": 1}}
-    assert recorder.notes == [f"{recorder.shown}: the attributes of 4 entities are no JSON object"]
+    assert recorder.notes == [f"{recorder.shown}: attributes that are no JSON object: those of 4 entities"]
 
 
 def test_names_and_times_that_are_none_are_counted(path: Path, changes: list[Change]) -> None:
@@ -182,8 +182,8 @@ def test_names_and_times_that_are_none_are_counted(path: Path, changes: list[Cha
     assert len(recorder.newest_states()) == 3
     assert len(recorder.history(time_zone="UTC").observed) == 1
     assert [note.removeprefix(f"{recorder.shown}: ") for note in recorder.notes] == [
-        "1 rows have no time",
-        "2 names of entities are no entity ids",
+        "1 row without a time",
+        "names of entities that are no entity ids: 2",
     ]
 
 
@@ -312,7 +312,7 @@ def test_newest_states_beside_broken_pages_are_read(path: Path) -> None:
     states = recorder.newest_states()
     assert 250 < len(states) < 400
     assert recorder.notes == [
-        f"{recorder.shown}: the newest states of {400 - len(states)} entities lie on broken pages"
+        f"{recorder.shown}: newest states that lie on broken pages: those of {400 - len(states)} entities"
     ]
 
 

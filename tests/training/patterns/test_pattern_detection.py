@@ -157,7 +157,7 @@ def test_rows_without_a_truth_are_left_out_and_none_at_all_is_an_error() -> None
     known = learnable(entities=8)
     unknown = records([pattern(genuine=None, occurrences=n) for n in range(9)])
     assert train_patterns([*unknown, *known]).model.to_bytes() == train_patterns(known).model.to_bytes()
-    assert "9 of 57 rows have no ground truth" in " ".join(audit_patterns([*unknown, *known]).cannot_show)
+    assert "Without a ground truth: 9 of 57 rows" in " ".join(audit_patterns([*unknown, *known]).cannot_show)
     with pytest.raises(TrainingError, match="none of 9 patterns has a ground truth"):
         train_patterns(unknown)
 

@@ -86,7 +86,9 @@ def test_help_is_quick_and_a_failure_is_one_line_with_a_summary(tmp_path: Path) 
     (tmp_path / "bad.json").write_text("[]")
     done = run_script(tmp_path, "--json-input", "bad.json", "--summary-path", "s.json")
     assert done.returncode == 1
-    assert done.stderr == "Error: bad.json: holds no pattern_detection rows; there is nothing to train on\n"
+    assert (
+        done.stderr == "Error: bad.json: holds no pattern_detection rows; nothing can be learnt or suggested from it\n"
+    )
     assert json.loads((tmp_path / "s.json").read_text())["status"] == "failed"
     assert not (tmp_path / "models" / "pattern_detection.skops").exists()
 
@@ -177,7 +179,7 @@ def test_without_a_flag_the_production_database_is_read_and_equal_rows_give_the_
     job(tmp_path, json_input=str(write("same.json", rows())))
     assert path.read_bytes() == from_sql
     monkeypatch.setenv("DATABASE_PATH", str(tmp_path / "none.db"))
-    with pytest.raises(NotFoundError, match="--json-input reads a JSON file instead"):
+    with pytest.raises(NotFoundError, match="--json-input a JSON file"):
         job(tmp_path)
 
 

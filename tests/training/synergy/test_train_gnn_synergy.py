@@ -241,7 +241,7 @@ BAD_INPUT: dict[str, tuple[Any, str]] = {
     "confidence nan": ([row("light.a", "light.b", float("nan"))], "row 1: confidence: nan - expected a number"),
     "confidence infinite": ([row("light.a", "light.b", float("inf"))], "row 1: confidence: inf"),
     "confidence out of range": ([row("light.a", "light.b", 7)], "row 1: confidence: 7 - expected a number from 0 to 1"),
-    "more than a tenth unusable": ([row("light.a", "light.b")] * 8 + [{}], "1 of 9 rows are unusable"),
+    "more than a tenth unusable": ([row("light.a", "light.b")] * 8 + [{}], "1 of 9 rows cannot be used"),
     "no pairs": ([{"entities": [{"entity_id": "light.a"}, {"entity_id": "light.b"}]}], "no synergy pair among 1 home"),
     "one entity": ([{"entities": [{"entity_id": "light.a"}]}], "no synergy pair among 1 home with 1 entity"),
     "duplicates that disagree": (
@@ -288,7 +288,7 @@ def test_a_binary_file_and_a_folder_without_the_file_are_one_line(train: Train, 
     (tmp_path / "binary.json").write_bytes(b"\x89PNG\r\n\x1a\n\x00")
     (tmp_path / "hollow").mkdir()
     for path, message in {
-        "binary.json": "binary.json: is not UTF-8 text (byte 0x89)",
+        "binary.json": "binary.json: is a PNG image: expected a JSON file",
         "hollow": "hollow: no gnn_synergy_data.json in this folder",
     }.items():
         done = train("--json-input", path)
@@ -310,10 +310,10 @@ def test_strict_makes_the_first_unusable_row_fatal(train: Train, write: Write) -
     write("x.json", [*rows, {}])
     loose = train("--json-input", "x.json", "--dry-run")
     assert loose.returncode == 0
-    assert "Left out: row 31: entity_1: missing" in loose.stdout
+    assert "Left out: row 31: is neither a home" in loose.stdout
     strict = train("--json-input", "x.json", "--dry-run", "--strict")
     assert strict.returncode == 1
-    assert "row 31: entity_1: missing" in strict.stderr
+    assert "row 31: is neither a home" in strict.stderr
 
 
 def test_null_beside_text_in_area_id_a_home_without_synergies_and_few_pairs_train(train: Train, write: Write) -> None:

@@ -248,7 +248,7 @@ BAD: dict[str, tuple[tuple[str, ...], str]] = {
     "no table": (("--db-path", "empty.db"), "no table ask_ai_queries"),
     "no rows": (("--db-path", "norows.db"), "holds no soft_prompt rows"),
     "malformed only": (("--db-path", "malformed.db"), "more than a tenth"),
-    "empty texts": (("--json-input", "empty.json"), "more than a tenth"),
+    "empty texts": (("--json-input", "empty.json"), "expected a text that is not empty (it is the only row)"),
     "no such base": (("--json-input", "rows.json", "--base-model", "nobody/nothing"), "--base-model scratch"),
     "base without model": (("--json-input", "rows.json", "--base-model", "hollow"), "hollow: holds no model"),
     "decoder-only base": (("--json-input", "rows.json", "--base-model", "gpt"), "gpt: is a decoder-only"),

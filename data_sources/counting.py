@@ -1,0 +1,13 @@
+"""Counts in messages."""
+
+from __future__ import annotations
+
+
+def many(count: int, noun: str) -> str:
+    """``1 row``, ``2 rows``, ``3 distinct queries``."""
+    return f"{count} {noun if count == 1 else plural(noun)}"
+
+
+def plural(noun: str) -> str:
+    """``rows``, ``queries``, ``keys``."""
+    return f"{noun[:-1]}ies" if noun.endswith("y") and noun[-2:-1] not in "aeiou" else f"{noun}s"
