@@ -11,3 +11,12 @@ def many(count: int, noun: str) -> str:
 def plural(noun: str) -> str:
     """``rows``, ``queries``, ``keys``."""
     return f"{noun[:-1]}ies" if noun.endswith("y") and noun[-2:-1] not in "aeiou" else f"{noun}s"
+
+
+def counted(count: int, units: str) -> str:
+    """``1 query``, ``2 queries``, from the plural."""
+    if count == 1:
+        for plural, singular in (("ies", "y"), ("sses", "ss"), ("s", "")):
+            if units.endswith(plural):
+                return f"1 {units.removesuffix(plural)}{singular}"
+    return f"{count} {units}"

@@ -71,8 +71,8 @@ def check(models: tuple[str, ...], require_distinct: bool, **options: Any) -> No
 
     Exits with 1 if the data of a model cannot be read, or a MODEL has none.
     """
+    from data_sources.counting import counted
     from retraining_manager.settings import RetrainingOptions
-    from training.runs.wording import counted
 
     as_json = options.pop("as_json")
     manager = _manager(options, RetrainingOptions(require_distinct=require_distinct))
@@ -201,8 +201,8 @@ def run(
 @_common
 def list_versions(models: tuple[str, ...], as_json: bool, **options: Any) -> None:
     """List the versions of models, newest first."""
+    from data_sources.counting import many
     from retraining_manager.models import spec_of
-    from training.runs.wording import many
 
     manager = _manager(options)
     found: dict[str, Any] = {}

@@ -6,9 +6,9 @@ from typing import Annotated, Literal
 
 from pydantic import AliasChoices, BaseModel, ConfigDict, Field
 
+from data_sources.counting import many
 from retraining_manager.models import ModelSpec
 from training.runs.comparison import LEAST_ROWS, Comparison, ModelScores
-from training.runs.wording import many
 
 
 class Thresholds(BaseModel):

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+from data_sources.counting import counted, many
 from retraining_manager.errors import RegistryError
 from retraining_manager.models import spec_of
 from retraining_manager.registry import Registry
@@ -16,7 +17,6 @@ from retraining_manager.summaries import ModelSummary
 from training.pages.charts import VersionScore, history_chart
 from training.pages.rendering import render
 from training.runs.artifacts import RUN_PAGE, page_path
-from training.runs.wording import counted, many
 
 TEMPLATE = "page.html.j2"
 VERSIONS = 30  # of a model's history, the newest ones

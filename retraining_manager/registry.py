@@ -29,6 +29,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from data_sources.counting import many
 from retraining_manager.errors import ChampionChangedError, RegistryError, wrap_registry_errors
 from retraining_manager.gate import Verdict
 from retraining_manager.model_locks import MoveLock, RunLock
@@ -40,7 +41,7 @@ from training.runs.files import flush_folder, read_json_lines, sha256_of, to_jso
 from training.runs.folders import make_link, owned, publish_folder, remove_tree, replace_link
 from training.runs.locks import user_at_host
 from training.runs.publishing import interrupted_publication, recovered
-from training.runs.wording import many, one_line, utc_now
+from training.runs.wording import one_line, utc_now
 
 log = logging.getLogger(__name__)
 

@@ -10,10 +10,10 @@ from typing import Any, Protocol
 
 from data_sources import RECORDS, DataSourceError, Home, NoRecordsError
 from data_sources.base import NoTableError
+from data_sources.counting import counted, many
 from retraining_manager.models import SPECS, spec_of
 from training.runs.job import SourceChoice
 from training.runs.progress import Progress
-from training.runs.wording import counted, many
 
 MINIMUM_QUALITY = 0.7
 

@@ -11,13 +11,14 @@ from typing import Any
 
 from pydantic import Field, ValidationError
 
+from data_sources.counting import many
 from retraining_manager.models import ModelSpec
 from retraining_manager.registry import Registry
 from retraining_manager.runner import Outcome
 from training.runs.files import read_json_lines, to_json
 from training.runs.publishing import write_atomically
 from training.runs.summary import Status, TrainingSummary
-from training.runs.wording import many, utc_now
+from training.runs.wording import utc_now
 
 HISTORY = "retraining_history.jsonl"
 

@@ -11,9 +11,9 @@ sys.path.insert(0, str(ROOT))  # run from anywhere, installed or not
 
 import click
 
+from data_sources.counting import many
 from training.runs.options import WholeNumber
 from training.runs.streams import Program, result_is_kept
-from training.runs.wording import many
 
 ROWS = {"soft_prompt": 500, "pattern_detection": 570, "yaml_generation": 320}  # with the default number of homes
 HOMES = 40

@@ -12,10 +12,10 @@ from typing import Any
 import pytest
 
 from data_sources import KINDS, sqlite_url
+from data_sources.counting import many
 from retraining_manager.models import SPECS
 from retraining_manager.sufficiency import DataCount, count
 from training.runs.job import SourceChoice
-from training.runs.wording import many
 
 YAML = "triggers: [{trigger: sun, event: sunset}]\nactions: [{action: light.turn_on}]\n"
 PATTERN = {"entity_id": "light.a", "pattern_type": "session", "confidence": 1.0, "occurrences": 1}

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from data_sources.counting import many
 from home_assistant.automation import Structure
-from training.runs.wording import many, table_lines
+from training.runs.wording import table_lines
 from training.text.report import ScoredBy
 
 _ANSWERS = {

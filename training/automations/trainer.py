@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from data_sources import YamlRow, normalized_query
+from data_sources.counting import many
 from training.automations.confidence import Confidence, is_right
 from training.automations.evaluation import evaluate_generator
 from training.automations.model import KNOWLEDGE_FILE, Example, Knowledge, YamlGenerator, examples
@@ -17,7 +18,6 @@ from training.automations.ranking import Asked, Remembered, StructureRanker
 from training.judging.same_units import count_shared, find_same_units, marks_of
 from training.judging.splits import PARTS, Part, unit_digests
 from training.runs.errors import TrainingError
-from training.runs.wording import many
 from training.text.backbone import TextPair
 from training.text.config import AdapterConfig
 from training.text.model import Suggester, limit_rows

@@ -9,9 +9,9 @@ from collections.abc import Iterable, Mapping
 from pydantic import BaseModel, ConfigDict
 
 from data_sources import PatternRow
+from data_sources.counting import many
 from training.judging.splits import MIN_ENTITIES
 from training.patterns.rows import PatternRows
-from training.runs.wording import many
 
 
 class PatternAudit(BaseModel):

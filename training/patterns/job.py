@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from data_sources import DataSource, PatternRow
+from data_sources.counting import many
 from training.patterns.audit import PatternAudit, audit_patterns
 from training.patterns.config import PatternConfig, PatternOptions
 from training.patterns.report import audit_lines, plot_reliability, score_lines, verdict
@@ -18,7 +19,6 @@ from training.runs.model_card import model_card
 from training.runs.run import provenance
 from training.runs.settings import read_config
 from training.runs.summary import TrainingSummary
-from training.runs.wording import many
 
 if TYPE_CHECKING:
     from training.patterns.trainer import TrainedPatterns

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from data_sources.counting import many
 from training.pages.charts import Bar, Curve, curve_chart, reliability_chart, score_chart
 from training.pages.rendering import number
 from training.patterns.report import COLUMNS, NAMES
 from training.runs.page import Section, Table, run_page, split_section
 from training.runs.summary import TrainingSummary
-from training.runs.wording import many
 
 if TYPE_CHECKING:
     from training.patterns.trainer import TrainedPatterns

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from data_sources.counting import many
 from training.judging.plots import png
 from training.pages.charts import FEW, wilson
 from training.patterns.audit import PatternAudit
-from training.runs.wording import many, table_lines
+from training.runs.wording import table_lines
 
 NAMES = {"model": "this model", "base_rate": "base rate", "confidence": "detector's confidence"}
 COLUMNS = {"brier": "Brier", "average_precision": "AP", "roc_auc": "AUC", "ece": "calib. error"}

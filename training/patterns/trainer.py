@@ -17,6 +17,7 @@ from sklearn.pipeline import Pipeline
 from threadpoolctl import threadpool_limits
 
 from data_sources import PatternRow
+from data_sources.counting import many
 from training.judging.intervals import interval_of, interval_of_mean
 from training.judging.metrics import Array, ProbabilityBins, average_precision, precision_recall, roc_auc
 from training.judging.splits import MIN_ENTITIES, assign_parts, count_parts, unit_digests
@@ -33,7 +34,6 @@ from training.patterns.model import (
 )
 from training.patterns.rows import PatternRows
 from training.runs.errors import TrainingError
-from training.runs.wording import many
 
 ENCODED_AT_ONCE = 50_000  # rows: DictVectorizer holds several times what it gives
 

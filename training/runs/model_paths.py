@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from data_sources.counting import many
 from data_sources.paths import is_file, is_folder, is_there
 from training.runs.artifacts import RUN_FILE
 from training.runs.errors import ModelFileError
 from training.runs.folders import link_target
 from training.runs.models import MODELS
-from training.runs.wording import many
 
 LATEST = "latest"
 

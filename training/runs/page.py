@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from data_sources.counting import many
 from training.runs.summary import TrainingSummary
-from training.runs.wording import many
 
 if TYPE_CHECKING:
     from markupsafe import Markup

@@ -10,8 +10,9 @@ from collections.abc import Callable
 from contextlib import nullcontext
 from typing import Any, ClassVar, TextIO
 
+from data_sources.counting import many
 from training.runs.distributed import is_first
-from training.runs.wording import many, wrapped
+from training.runs.wording import wrapped
 
 log = logging.getLogger("training")
 

@@ -9,7 +9,6 @@ from datetime import UTC, datetime
 from typing import TextIO
 
 from data_sources import message_of
-from data_sources.counting import many as many
 
 COLUMNS = 80  # of a terminal
 
@@ -53,15 +52,6 @@ def one_line(error: BaseException | None) -> str:
     if isinstance(error, OSError) and error.strerror:
         return error.strerror  # its text has the path again
     return "nothing is said" if error is None else message_of(error)[:200]
-
-
-def counted(count: int, units: str) -> str:
-    """``1 query``, ``2 queries``, from the plural."""
-    if count == 1:
-        for plural, singular in (("ies", "y"), ("sses", "ss"), ("s", "")):
-            if units.endswith(plural):
-                return f"1 {units.removesuffix(plural)}{singular}"
-    return f"{count} {units}"
 
 
 def utc_now(timespec: str = "milliseconds") -> str:

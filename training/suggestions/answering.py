@@ -16,11 +16,12 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from data_sources import single_line
+from data_sources.counting import many
 from data_sources.records import shorten_text
 from home_assistant.automation_yaml import AutomationError, parse_yaml
 from home_assistant.entity_id import domain_of, is_entity_id, normalized_entity_id
 from training.runs.errors import TrainingError
-from training.runs.wording import COLUMNS, many
+from training.runs.wording import COLUMNS
 from training.suggestions.config import FeedbackOptions
 from training.suggestions.page import offered_in
 from training.suggestions.writing import home_written_here, is_written_here

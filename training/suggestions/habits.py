@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from data_sources import Entity
+from data_sources.counting import many
 from data_sources.records import ObservedPair
 from home_assistant.services import is_plain
-from training.runs.wording import many
 from training.suggestions.abilities import plain_words, supported
 from training.suggestions.actions import (
     ARM_CODE,

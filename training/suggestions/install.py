@@ -25,6 +25,7 @@ from typing import Any
 import yaml
 
 from data_sources import DataSourceError, Home
+from data_sources.counting import many
 from data_sources.homeassistant.folder import HomeAssistantFolder
 from data_sources.homeassistant.records import home_of
 from data_sources.paths import is_folder
@@ -41,7 +42,6 @@ from training.runs.errors import TrainingError
 from training.runs.files import flush_folder, wrap_write_errors, write_durably
 from training.runs.locks import FOLDER_SECONDS, HeldError, folder_lock
 from training.runs.publishing import check_writable
-from training.runs.wording import many
 from training.suggestions.ranking import HomeProposals, Proposal, with_distinct_aliases
 from training.suggestions.writing import is_written_here, published_yaml, some_of
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from data_sources import DataSource, Home
+from data_sources.counting import many
 from data_sources.paths import is_file, is_there
 from home_assistant.automation_file import UnpublishableError
 from home_assistant.configuration import CONFIGURATION
@@ -22,7 +23,6 @@ from training.runs.outputs import check_output, check_paths_differ, write_output
 from training.runs.process import check_address_space
 from training.runs.progress import Progress, print_result
 from training.runs.run import log_source
-from training.runs.wording import many
 from training.suggestions.config import SuggestOptions
 from training.suggestions.install import ConfigurationFolder, alone_in
 from training.suggestions.memory import Memory

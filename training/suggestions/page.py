@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from data_sources import Home
+from data_sources.counting import many
 from home_assistant.automation_yaml import dump_automations
 from training.pages.charts import hours_chart, sequence_chart
 from training.pages.rendering import render
-from training.runs.wording import many, utc_now
+from training.runs.wording import utc_now
 from training.suggestions.ranking import HomeProposals, Proposal
 from training.suggestions.recipes import name_of
 

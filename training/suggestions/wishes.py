@@ -11,10 +11,10 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 
 from data_sources import Entity, Home
+from data_sources.counting import many
 from home_assistant.domains import DOMAINS
 from home_assistant.household_words import words_of
 from training.runs.errors import TrainingError
-from training.runs.wording import many
 from training.suggestions.config import SuggestOptions
 from training.suggestions.home_view import HomeView, family_of
 from training.synergy.feedback import ACCEPTED, RECOGNIZED, Feedback, Pair

@@ -9,9 +9,10 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from data_sources.counting import many
 from home_assistant.automation_file import checked_file
 from home_assistant.automation_yaml import dump_automations
-from training.runs.wording import COLUMNS, many
+from training.runs.wording import COLUMNS
 from training.suggestions.ranking import HomeProposals
 from training.suggestions.recipes import printable
 

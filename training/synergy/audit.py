@@ -12,10 +12,10 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict
 
 from data_sources import Home
+from data_sources.counting import many
 from home_assistant.domains import READ_ONLY_DOMAINS
 from training.judging.same_units import Marks, SameUnits, marks_of
 from training.runs.distributed import all_say
-from training.runs.wording import many
 from training.synergy.feedback import FeedbackAudit
 from training.synergy.graph import ACTING_SHARE
 from training.synergy.same_homes import HomeContent, content_of, find_same_homes, marks_of_pairs, notes_on

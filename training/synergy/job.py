@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from data_sources import DataSource, Home, Shard
+from data_sources.counting import many
 from training.judging.same_units import listed
 from training.runs import artifacts
 from training.runs.distributed import all_do, all_say, first_hears, process_number, world_size
@@ -25,7 +26,6 @@ from training.runs.run import described_source, log_source, provenance
 from training.runs.settings import read_config
 from training.runs.stored import Room
 from training.runs.summary import TrainingSummary
-from training.runs.wording import many
 from training.synergy import name_encoders, report
 from training.synergy.audit import AnsweredAudit, SynergyAudit, audit_homes, digest_of
 from training.synergy.config import CPU, FORMAT_VERSION, NO_BASE, EvaluationOptions, SynergyConfig, SynergyOptions

@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from data_sources import DataSource, DataSourceError, Home, is_sample, open_source, sample_directory
+from data_sources.counting import many
 from training.runs.artifacts import metadata_path, verify
 from training.runs.errors import ArtifactError
 from training.runs.files import read_json
-from training.runs.wording import many
 from training.synergy.audit import fingerprint
 from training.synergy.config import FORMAT_VERSION
 

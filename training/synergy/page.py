@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from data_sources import Home
+from data_sources.counting import many
 from training.judging.metrics import METRICS
 from training.pages.charts import Bar, Curve, curve_chart, reliability_chart, score_chart
 from training.pages.home_picture import Arrow, HomePicture, Place, picture_of
 from training.pages.rendering import number
 from training.runs.page import Section, Table, run_page, split_section
 from training.runs.summary import TrainingSummary
-from training.runs.wording import many
 from training.synergy.graph import build_graph
 from training.synergy.report import SCORERS, TITLES, validation_noise
 

@@ -6,9 +6,10 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from data_sources.counting import many
 from training.judging.metrics import METRICS
 from training.judging.plots import png
-from training.runs.wording import many, table_lines
+from training.runs.wording import table_lines
 from training.synergy.audit import AnsweredAudit, SynergyAudit
 from training.synergy.feedback import FeedbackAudit
 

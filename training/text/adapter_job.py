@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from data_sources import DataSource
+from data_sources.counting import many
 from training.judging.splits import joined_digests
 from training.runs.artifacts import RUN_FILE, RUN_PAGE
 from training.runs.distributed import first_says, is_first
@@ -31,7 +32,6 @@ from training.runs.publishing import check_writable, move_link, recovered, write
 from training.runs.run import versions
 from training.runs.settings import flag_of, read_config
 from training.runs.summary import TrainingSummary
-from training.runs.wording import many
 from training.text.audit import PromptAudit, audit_prompts
 from training.text.base_cache import check_base, check_folder
 from training.text.config import CHECKPOINTS, SCRATCH, AdapterConfig, AdapterOptions

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pydantic import BaseModel, ConfigDict
 
 from data_sources import normalized_query
-from training.runs.wording import many
+from data_sources.counting import many
 
 
 class PromptAudit(BaseModel):

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from data_sources.counting import many
 from training.pages.charts import Bar, Curve, curve_chart, histogram_chart, score_chart
 from training.pages.rendering import number
 from training.runs.page import Answer, Section, Table, run_page, split_section
 from training.runs.summary import TrainingSummary
-from training.runs.wording import many
 from training.text.report import ScoredBy
 
 if TYPE_CHECKING:

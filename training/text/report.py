@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from training.runs.wording import many, table_lines
+from data_sources.counting import many
+from training.runs.wording import table_lines
 
 
 class ScoredBy(NamedTuple):

@@ -9,12 +9,13 @@ from collections.abc import Callable, Iterable
 import pytest
 from support import ROOT
 
+from data_sources.counting import counted
 from retraining_manager.models import SPECS
 from training.automations import report as automations
 from training.judging.metrics import METRICS
 from training.patterns import report as patterns
 from training.patterns.model import CANDIDATES
-from training.runs.wording import COLUMNS, counted, table_lines, wrapped
+from training.runs.wording import COLUMNS, table_lines, wrapped
 from training.synergy import report as synergy
 from training.text import report as text
 
