@@ -11,7 +11,6 @@ sys.path.insert(0, str(ROOT))  # run from anywhere, installed or not
 
 import click
 
-from data_sources.counting import many
 from training.runs.options import WholeNumber
 from training.runs.streams import Program, result_is_kept
 
@@ -38,6 +37,7 @@ def main(seed: int, homes: int, registry: bool, output: Path) -> None:
 
     Each file is a JSON array with one home or row a line, ready for the training scripts' --json-input.
     """
+    from data_sources.counting import many
     from simulation.automations import simulate_automations
     from simulation.homes import simulate_home
     from simulation.patterns import simulate_patterns
