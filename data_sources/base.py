@@ -155,13 +155,19 @@ class LoadReport:
     def check(self) -> None:
         """Raises UnusableRowsError where more than a tenth of any unit was rejected."""
         for unit, rejected in self.rejected.items():
-            if rejected > UNUSABLE_LIMIT * self.read[unit]:
+            # A line that cannot be read may have been a home as well, where a file holds homes.
+            homes = self.read["home"] if unit == "row" else 0
+            total = self.read[unit] + homes
+            if rejected > UNUSABLE_LIMIT * total:
                 reasons = self.reasons[:REASONS_SHOWN]
                 more = sum(self.rejected.values()) - len(reasons)
                 told = f"; and {more} more" if more > 0 else ""
-                share = f"{rejected} of {many(self.read[unit], unit)} cannot be used, more than a tenth"
-                if self.read[unit] == 1:
-                    share = f"it is the only {unit}"
+                among = f"{total} homes and rows" if homes else many(total, unit)
+                share = (
+                    "it is the only " + unit
+                    if total == 1
+                    else f"{rejected} of {among} cannot be used, more than a tenth"
+                )
                 raise UnusableRowsError(f"{self.where}: {'; '.join(reasons)}{told} ({share})")
 
     def as_dict(self) -> dict[str, Any]:

@@ -269,3 +269,14 @@ def test_lines_are_numbered_however_long_a_row_is_and_wherever_a_chunk_ends(
         f"line {line}: entity_1: 'no id' - expected an entity id such as light.kitchen" for line in bad[:5]
     ]
     assert source.report.rejected["row"] == len(bad)
+
+
+def test_a_line_that_cannot_be_read_is_one_of_all_lines_of_a_file_of_homes(write: Write) -> None:
+    """It may have been a home: one of many does not make the others useless."""
+    homes = [json.dumps({"home_id": f"h{i}", "entities": [{"entity_id": "light.a"}]}) for i in range(20)]
+    source = open_source(json_input=str(write("homes.jsonl", "\n".join([*homes, "no json"]))))
+    assert len(list(source.read(Home))) == 20
+    assert source.report.reasons == ["line 21 column 1: not JSON (Expecting value)"]
+    few = open_source(json_input=str(write("few.jsonl", "\n".join([*homes[:4], "no json"]))))
+    with pytest.raises(UnusableRowsError, match="1 of 5 homes and rows"):
+        list(few.read(Home))

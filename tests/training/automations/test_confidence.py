@@ -18,6 +18,7 @@ from training.automations.home_index import HomeIndex
 from training.automations.model import KNOWLEDGE_FILE, Knowledge, YamlGenerator, examples
 from training.automations.ranking import Asked, Guess, best_set
 from training.automations.trainer import learn
+from training.runs.artifacts import RUN_FILE
 from training.runs.errors import ModelFileError
 from training.text.model import Suggester
 
@@ -107,7 +108,8 @@ def test_what_was_learnt_comes_back_from_its_file_and_another_file_is_refused(
     content = KNOWLEDGE.to_bytes()
     assert Knowledge.read(content).to_bytes() == content
     described = {"files": {KNOWLEDGE_FILE: hashlib.sha256(content).hexdigest()}}
-    monkeypatch.setattr(Suggester, "load", lambda _: Suggester(None, None, None, described))  # type: ignore[arg-type]
+    monkeypatch.setattr(Suggester, "load", lambda *_: Suggester(None, None, None, described))  # type: ignore[arg-type]
+    (tmp_path / RUN_FILE).write_text("{}")
     (tmp_path / KNOWLEDGE_FILE).write_bytes(content)
     assert YamlGenerator.load(tmp_path).described == described
     for broken in (content.replace(b"shed", b"barn")[:-2] + b" \n", b"", b"[]"):

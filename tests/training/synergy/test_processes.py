@@ -160,7 +160,7 @@ def test_the_parts_of_a_source_are_checked_as_one(tmp_path: Path) -> None:
     sources = [open_source(json_input=str(path), shard=Shard(i, 2)) for i in range(2)]
     for source in sources:
         list(source.read(type(as_home(home("a")))))
-    with pytest.raises(UnusableRowsError, match="1 of 1 rows"):
+    with pytest.raises(UnusableRowsError, match="1 of 5 homes and rows"):
         sources[0].check_together([source.report for source in sources])
     with pytest.raises(NoRecordsError):
         sources[0].check_together([])

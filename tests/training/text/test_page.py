@@ -43,7 +43,7 @@ def test_the_worst_answer_comes_first_and_none_is_left_out() -> None:
 def test_no_answer_is_said_and_an_in_sample_score_is_called_one() -> None:
     content = page([answer("x", 0.0, None)], YAML_SCORED_BY, held_out=False)
     assert NO_ANSWER in content
-    assert "in-sample (NOT held out) rows" in content
+    assert "1 in-sample (NOT held out) row" in content
     assert "Nothing is held out for validation" in content
 
 
