@@ -51,7 +51,9 @@ def compare_and_publish(run: ModelRun, summary: ModelSummary, compared_with: str
             run.options.of(model).gate,
             accept_weak=run.options.accept_weak,
             champion_held_out=aliases.champion is not None and registry.went_live_held_out(aliases.champion),
-            champion_of_sample=_is_of_sample(registry, aliases.champion) and not _reads_sample(summary),
+            champion_of_sample=run.options.evaluate_on is None
+            and _is_of_sample(registry, aliases.champion)
+            and not _reads_sample(summary),
         )
         try:
             _publish(run, files, comparison, verdict, aliases, summary)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -46,7 +47,9 @@ def test_from_nothing_to_live_a_worse_one_refused_and_a_rollback_to_the_same_sco
     from training.runs.artifacts import verify
     from training.synergy.model import SynergyModel
 
-    first = retrain("run", GNN, "--json-input")["models"][GNN]
+    sample = ROOT / "simulation" / "training_data" / f"{GNN}_data.json"
+    shutil.copy(sample, tmp_path / "homes.json")  # a model of the sample itself would give way to that of other data
+    first = retrain("run", GNN, "--json-input", "homes.json")["models"][GNN]
     assert first["promoted"], first["message"]
     model = tmp_path / "models" / "gnn_synergy.pth"
     verify(model)
@@ -58,7 +61,7 @@ def test_from_nothing_to_live_a_worse_one_refused_and_a_rollback_to_the_same_sco
     }
     measured = scores(tmp_path)
 
-    homes = json.loads((ROOT / "simulation" / "training_data" / f"{GNN}_data.json").read_text())
+    homes = json.loads(sample.read_text())
     for home in homes:
         actions = [synergy["entity_2"] for synergy in home["synergies"]]
         random.Random(0).shuffle(actions)
@@ -71,7 +74,7 @@ def test_from_nothing_to_live_a_worse_one_refused_and_a_rollback_to_the_same_sco
         assert {p.name: p.read_bytes() for p in model.parent.iterdir() if p.is_file()} == before
 
     (tmp_path / "c.yaml").write_text(f"{GNN}: {{flags: [--seed, '1'], gate: {{tolerance: 0.5}}}}")
-    assert retrain("run", GNN, "--json-input", "--config", "c.yaml")["models"][GNN]["promoted"]
+    assert retrain("run", GNN, "--json-input", "homes.json", "--config", "c.yaml")["models"][GNN]["promoted"]
     assert scores(tmp_path) != measured
     retrain("rollback", GNN)
     assert scores(tmp_path) == measured

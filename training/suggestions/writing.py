@@ -17,7 +17,7 @@ from training.suggestions.ranking import HomeProposals
 from training.suggestions.recipes import printable
 
 SHOWN = 5  # names of a list that a line shows
-WIDTH = 110
+WIDTH = 64  # of YAML; a line is broken after the word that goes beyond it
 _HEADER = re.compile(rb"# \d+ suggested automations?,? (best first, )?for home ")
 _HOME = re.compile(
     r"^# \d+ suggested automations?.* for home (.*) \(\d+ entit(?:y|ies) and \d+ known pairs?\)$", re.MULTILINE

@@ -34,6 +34,8 @@ CHUNK_PAIRS, LOSS_PAIRS = 4_096, 16_384
 # as L2_PAIRS / number of pairs.
 FEATURE_L2, MEANING_L2, BIAS_L2 = 0.2, 0.02, 1e-4
 L2_PAIRS = 2_000
+# With more, suggestions for one home are better still, but a person's answers move the scores of a kind too little.
+PRIOR_HOMES = 10
 # The weight of a feature that differs from 0 in fewer homes stays as it is: few homes know areas, and what one of them
 # says of areas is no more than chance.
 MIN_HOMES_OF_FEATURE = 5
@@ -47,13 +49,13 @@ class InitialWeights(NamedTuple):
     Attributes:
         features: ``[f]`` weights of the features.
         meaning: ``[dimensions, domains]`` weights of name vectors; without name vectors there are no dimensions.
-        homes: Homes that they were learnt from. A fit on fewer stays nearer to them: as a prior, they weigh as much as
-            these homes.
+        learnt: Whether they were learnt from other homes. Then, as a prior, they weigh as much as ``PRIOR_HOMES``, and
+            a fit on fewer homes stays nearer to them.
     """
 
     features: Tensor
     meaning: Tensor
-    homes: int = 0
+    learnt: bool = False
 
 
 def fit_feature_weights(
@@ -89,7 +91,7 @@ def fit_feature_weights(
     weight, meaning = start.features.clone().requires_grad_(), start.meaning.clone().requires_grad_()
     bias = torch.full((), STARTING_BIAS, requires_grad=True)
     l2 = min(1.0, L2_PAIRS / sum(len(rows) for rows in homes.positives.values()))
-    l2 *= max(1.0, start.homes / len(homes.positives))
+    l2 *= max(1.0, PRIOR_HOMES / len(homes.positives)) if start.learnt else 1.0
     optimizer = torch.optim.LBFGS([weight, bias, meaning], max_iter=50, line_search_fn="strong_wolfe")
 
     def loss() -> Tensor:

@@ -377,7 +377,7 @@ class SynergyTrainer:
                 meaning = pretrained_meaning
             if (pretrained.hidden_dim, pretrained.num_layers) == (config.hidden_dim, config.num_layers):
                 self.network.load_state_dict(state)
-        self.start = InitialWeights(weight, meaning, 0 if pretrained is None else len(pretrained.home_ids))
+        self.start = InitialWeights(weight, meaning, learnt=pretrained is not None)
         self._validation = [] if split.strategy == "none" else self._sampled_tasks("validation")
         self._validation_pairs = sum(all_say(sum(int(task.positive.sum()) for task in self._validation)))
         self._validation_features: Stored[Tensor] = Stored(self._room, lambda features: features.nbytes)
