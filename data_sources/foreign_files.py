@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
 
+from data_sources.counting import listed
 from data_sources.records import plain
 from home_assistant.registries import STORAGE
 
@@ -105,14 +106,12 @@ def what_is_there(folder: Path, endings: tuple[str, ...], names: tuple[str, ...]
         archives = [entry for entry in entries if entry.name.lower().endswith((".tar", ".tar.gz", ".tgz", ".zip"))]
         files = [entry for entry in entries if entry.name.lower().endswith(endings) and entry.is_file()]
         if files:
-            more = f" and {len(files) - _NAMED} more" if len(files) > _NAMED else ""
-            return f"it has {', '.join(plain(file.name) for file in files[:_NAMED])}{more}: give such a file itself"
+            return f"it has {listed([plain(file.name) for file in files], _NAMED)}: give such a file itself"
         if archives:
             return f"it has {plain(archives[0].name)}: unpack that and give the folder"
         if not entries:
             return "it is empty"
-        more = f" and {len(entries) - _NAMED} more" if len(entries) > _NAMED else ""
-        return f"it has {', '.join(plain(entry.name) for entry in entries[:_NAMED])}{more}"
+        return f"it has {listed([plain(entry.name) for entry in entries], _NAMED)}"
     except OSError:
         return ""
 

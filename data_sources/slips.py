@@ -9,7 +9,7 @@ from typing import Any
 from pydantic import AliasChoices, AliasPath, BaseModel
 
 from data_sources.nearest import nearest, nearest_key
-from data_sources.records import PATTERN_TYPES, Device, Entity, PatternRow, PromptRow, Synergy, plain
+from data_sources.records import PATTERN_TYPES, Device, Entity, PatternRow, PromptRow, Synergy, shorten_path
 from home_assistant.domains import DEVICE_CLASSES, DOMAINS
 from home_assistant.entity_id import domain_of
 
@@ -194,8 +194,7 @@ def _groups(model: type[BaseModel], inside: str) -> Groups:
 
 
 def _shown(text: Any) -> str:
-    told = plain(str(text))
-    return told if len(told) <= _SHOWN else f"{told[: _SHOWN - 3]}..."
+    return shorten_path(str(text), _SHOWN)
 
 
 def first_naming(rows: Sequence[Any], entity_id: str) -> int | None:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import hashlib
 import math
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+
+from data_sources.counting import listed
 
 Marks = npt.NDArray[np.uint64]
 """Marks of some texts (``marks_of``), which take a tenth of their memory."""
@@ -40,12 +42,6 @@ class SameUnits:
     def describe(self, shown: int = 3) -> str:
         """``a = b = c, d = e and 4 more``: the first ``shown`` groups, and names of each."""
         return listed([" = ".join([*g[:shown], *["..."][: len(g) > shown]]) for g in self.groups], shown)
-
-
-def listed(texts: Sequence[str], shown: int = 3) -> str:
-    """The first ``shown`` texts, and how many more there are."""
-    more = len(texts) - shown
-    return ", ".join(texts[:shown]) + (f" and {more} more" if more > 0 else "")
 
 
 def marks_of(texts: Iterable[str]) -> Marks:

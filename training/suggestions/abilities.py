@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from data_sources import Entity
+from data_sources.counting import listed
 from home_assistant.household_words import words_of
 from home_assistant.services import can_do, is_plain, why_not
 from training.suggestions.actions import ARM_CODE, VALUE_OF_TRIGGER, Step
@@ -70,8 +71,7 @@ def _fitted(step: Step, trigger: Entity, actions: Sequence[Entity]) -> Step | No
     if step.service.endswith(".select_option") and not is_plain(step.data.get("option")):
         return _of_both(step, trigger, actions)
     if step.service.endswith(".select_first") and (shared := _shared_options(actions)):
-        more = f" and {len(shared) - _SHOWN} more" if len(shared) > _SHOWN else ""
-        return replace(step, adjust=f"{step.adjust}: {', '.join(shared[:_SHOWN])}{more}")
+        return replace(step, adjust=f"{step.adjust}: {listed(shared, _SHOWN)}")
     return step
 
 

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from data_sources import single_line
-from data_sources.counting import many
+from data_sources.counting import listed, many
 from data_sources.records import shorten_text
 from home_assistant.automation_yaml import AutomationError, parse_yaml
 from home_assistant.entity_id import domain_of, is_entity_id, normalized_entity_id
@@ -209,19 +209,18 @@ def _instead_of(name: str, offers: Sequence[Offer], options: FeedbackOptions) ->
     meant = [one for own, one in digits.items() if len(given) >= _ID_BEGINNING and own.startswith(given)]
     meant += [digits[own] for own in difflib.get_close_matches(given, digits, NEAR, ALIKE)]
     if meant:
-        return f"; near it: {_listed(by_id[one] for one in dict.fromkeys(meant))}"
+        return f"; near it: {', '.join(_told(by_id[one]) for one in dict.fromkeys(meant))}"
     last = list(dict.fromkeys(offer.suggested.id for offer in offers if offer.is_last))
     if not last:
         of_home = "" if options.home is None else f" for home {options.home!a}"
         return (
             f", nor any other{of_home}; with --install, --output or --feedback `home-synergy suggest` leaves ids there"
         )
-    more = f" and {len(last) - NEAR} more" if len(last) > NEAR else ""
-    return f"; shown last: {_listed(by_id[one] for one in last[:NEAR])}{more}"
+    return f"; shown last: {listed([_told(by_id[one]) for one in last], NEAR)}"
 
 
-def _listed(suggestions: Iterable[Suggested]) -> str:
-    return ", ".join(f"{one.id} ({one.title or one.words})" for one in suggestions)
+def _told(one: Suggested) -> str:
+    return f"{one.id} ({one.title or one.words})"
 
 
 def _doubts(offer: Offer, offers: Sequence[Offer], feedback: Feedback, options: FeedbackOptions) -> Iterator[str]:
@@ -261,8 +260,7 @@ def _near_entities(entity: str, known: Collection[str]) -> str:
 def _homes_of(homes: Iterable[str]) -> str:
     """Which homes there are, for a message on one that is none of them."""
     names = sorted(homes)
-    told = ", ".join(map(ascii, names[:NEAR])) + (f" and {len(names) - NEAR} more" if len(names) > NEAR else "")
-    return f"; there is {told}" if names else ""
+    return f"; there is {listed([ascii(name) for name in names], NEAR)}" if names else ""
 
 
 # -- What was shown ----------------------------------------------------------------------------------------------------

@@ -25,7 +25,7 @@ from typing import Any
 import yaml
 
 from data_sources import DataSourceError, Home
-from data_sources.counting import many
+from data_sources.counting import listed, many
 from data_sources.homeassistant.folder import HomeAssistantFolder
 from data_sources.homeassistant.records import home_of
 from data_sources.paths import is_folder
@@ -43,7 +43,7 @@ from training.runs.files import flush_folder, wrap_write_errors, write_durably
 from training.runs.locks import FOLDER_SECONDS, HeldError, folder_lock
 from training.runs.publishing import check_writable
 from training.suggestions.ranking import HomeProposals, Proposal, with_distinct_aliases
-from training.suggestions.writing import is_written_here, published_yaml, some_of
+from training.suggestions.writing import SHOWN, is_written_here, published_yaml
 
 log = logging.getLogger(__name__)
 
@@ -95,7 +95,7 @@ class Installed:
         if self.absent:
             yield (
                 "Left out, for neither registry nor recorder of the configuration knows their entities: suggestions "
-                f"with {some_of(self.absent)}"
+                f"with {listed(self.absent, SHOWN)}"
             )
         if self.undo:
             yield f"Undo, as long as nobody edited these files since: {self.undo}"
@@ -179,7 +179,7 @@ class ConfigurationFolder:
         if self._judged.unread:
             raise TrainingError(
                 f"{folder}: nothing was installed, for a part of the configuration cannot be read, and may have what "
-                f"is suggested: {some_of(self._judged.unread, 2, '; ')}"
+                f"is suggested: {listed(self._judged.unread, 2, '; ')}"
             )
 
     @property
@@ -261,7 +261,7 @@ class ConfigurationFolder:
         if 2 * len(absent) > len(all_needed):
             raise TrainingError(
                 f"{self.folder}: nothing was installed, for the suggestions are another home's: it does not know "
-                f"{some_of(absent)}; `--data-source homeassistant:{self.folder}` reads this home"
+                f"{listed(absent, SHOWN)}; `--data-source homeassistant:{self.folder}` reads this home"
             )
         return [p for p in found.proposals if needed[p.automation["id"]].isdisjoint(absent)], absent
 

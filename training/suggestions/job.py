@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from data_sources import DataSource, Home
-from data_sources.counting import many
+from data_sources.counting import listed, many
 from data_sources.paths import is_file, is_there
 from home_assistant.automation_file import UnpublishableError
 from home_assistant.configuration import CONFIGURATION
@@ -187,20 +187,17 @@ def _suggest_all(
     log_source(source)
     where = source.report.where
     if options.home is not None and options.home not in names:
-        raise TrainingError(f"--home {options.home!a}: {where} has no such home; it has {_listed(names)}")
+        raise TrainingError(
+            f"--home {options.home!a}: {where} has no such home; it has {listed([ascii(name) for name in names], 10)}"
+        )
     if not found:
         raise TrainingError(
             f"{where}: no home has any entities; give them their entities (docs/reference/data-formats.md)"
         )
     filters.check()
     if empty:
-        log.warning("Left out, for they have no entities: %s", _listed(empty))
+        log.warning("Left out, for they have no entities: %s", listed([ascii(name) for name in empty], 10))
     return found, evidence
-
-
-def _listed(names: Sequence[str]) -> str:
-    more = len(names) - 10
-    return ", ".join(f"{name!a}" for name in names[:10]) + (f" and {more} more" if more > 0 else "")
 
 
 def _writes_unicode() -> bool:

@@ -7,12 +7,13 @@ import shlex
 from pathlib import Path
 
 from data_sources import Home
+from data_sources.counting import listed
 from training.runs.errors import ArtifactError
 from training.runs.outputs import check_output
 from training.suggestions.config import FILE_NAME, SuggestOptions
 from training.suggestions.home_view import automated_pairs
 from training.suggestions.ranking import HomeProposals
-from training.suggestions.writing import some_of
+from training.suggestions.writing import SHOWN
 from training.synergy.feedback import Answer, Feedback, Showing, Suggested, append, showing_of
 
 log = logging.getLogger(__name__)
@@ -54,7 +55,7 @@ class Memory:
         found = list(self.feedback.newly_automated(home.home_id, automated_pairs(home)))
         if not found:
             return
-        told = some_of([answer.words for answer in found], between="; ")
+        told = listed([answer.words for answer in found], SHOWN, "; ")
         log.info("Accepted since, for home %a automates it now: %s", home.home_id, told)
         self._lines += found
         self.feedback.take(found)

@@ -9,7 +9,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from data_sources.counting import many
+from data_sources.counting import listed, many
 from home_assistant.automation_file import checked_file
 from home_assistant.automation_yaml import dump_automations
 from training.runs.wording import COLUMNS
@@ -53,18 +53,12 @@ def to_yaml(found: HomeProposals, *, ascii_only: bool = False) -> str:
         for what, texts in (("why", proposal.reasons), ("to adjust", proposal.adjust)):
             lines += [line for text in texts for line in _comments(f"{what}: {text}", indent=3)]
         if proposal.alternatives:
-            lines += _comments(f"as likely, or nearly: {some_of(proposal.alternatives)}", indent=3)
+            lines += _comments(f"as likely, or nearly: {listed(proposal.alternatives, SHOWN)}", indent=3)
         body = dump_automations([proposal.automation], ascii_only=ascii_only, width=WIDTH)
         lines += body.rstrip("\n").split("\n")
     if not found.proposals:
         lines.append("[]")
     return "\n".join([*lines, ""])
-
-
-def some_of(names: Sequence[str], shown: int = SHOWN, between: str = ", ") -> str:
-    """The first of some names, and how many more there are."""
-    more = len(names) - shown
-    return between.join(names[:shown]) + (f" and {more} more" if more > 0 else "")
 
 
 def _comment(text: str, indent: int = 0) -> str:

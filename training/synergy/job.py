@@ -9,8 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from data_sources import DataSource, Home, Shard
-from data_sources.counting import many
-from training.judging.same_units import listed
+from data_sources.counting import listed, many
 from training.runs import artifacts
 from training.runs.distributed import all_do, all_say, first_hears, process_number, world_size
 from training.runs.errors import ModelFileError, TrainingError

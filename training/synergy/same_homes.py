@@ -12,8 +12,8 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from data_sources import Home
-from data_sources.counting import many
-from training.judging.same_units import Marks, SameUnits, count_shared, find_same_units, listed, marks_of
+from data_sources.counting import listed, many
+from training.judging.same_units import Marks, SameUnits, count_shared, find_same_units, marks_of
 from training.synergy.graph import HomeGraph
 
 SHARED_IDS = 0.8  # Jaccard index of the entity ids from which two homes may be one
