@@ -266,6 +266,7 @@ class Entity(_EntityRecord):
     hidden: Flag = Field(default=False, description="true or false")
     entity_category: _Hint[OptionalLowerText] = Field(default=None, description="config, diagnostic or null")
     labels: _Hints[Id] = Field(default=(), description="a list of label ids")
+    platform: _Hint[OptionalId] = Field(default=None, description="an integration, such as hue, or null")
     supported_features: _Hint[Annotated[Count | None, _FIRST_THAT_FITS]] = Field(
         default=None, description="a whole number from 0 up, or null"
     )
@@ -300,7 +301,7 @@ class Entity(_EntityRecord):
         return {**raw, **read} if read else raw
 
 
-_HINTS = ("hidden", "entity_category", "labels", "supported_features", "capabilities", "mirrors")
+_HINTS = ("hidden", "entity_category", "labels", "supported_features", "capabilities", "mirrors", "platform")
 
 
 class Area(Record):
@@ -308,6 +309,7 @@ class Area(Record):
 
     area_id: Id = Field(validation_alias=_spellings("area_id", "id"), description="an area id")
     name: OptionalText = Field(default=None, description="a text or null")
+    floor_id: _Hint[OptionalId] = Field(default=None, description="a floor id or null")
 
     @model_validator(mode="before")
     @classmethod
@@ -470,6 +472,7 @@ class Home:
         ]
         # Left out where there is none, so that the fingerprints of before stay.
         hints = [[e.entity_id, key, value] for e in self.entities for key in _HINTS if (value := getattr(e, key))]
+        hints += [[a.area_id, "floor_id", a.floor_id] for a in self.areas if a.floor_id]
         if hints:
             content.append(hints)
         if self.turned_off:

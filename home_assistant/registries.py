@@ -480,17 +480,17 @@ _WITH_FEATURES = frozenset(
 
 
 def area_rows(installation: Installation) -> Iterator[dict[str, Any]]:
-    """Each area of a home: ``area_id`` and ``name``."""
+    """Each area of a home: ``area_id``, ``name`` and ``floor_id``."""
     for row in installation.areas:
-        yield {"area_id": row["area_id"], "name": _text(row.get("name"))}
+        yield {"area_id": row["area_id"], "name": _text(row.get("name")), "floor_id": _line(row.get("floor_id"))}
 
 
 def entity_rows(installation: Installation) -> Iterator[dict[str, Any]]:
     """Each entity of a home once, sorted by id: its registry's row joined with device, area, labels and newest state.
 
     Disabled ones are marked. Keys are those of the homes format: ``entity_id``, ``name``, ``device_class``,
-    ``area_id``, ``device_id``, ``disabled``, ``hidden``, ``entity_category``, ``labels``, ``supported_features``,
-    ``capabilities`` and ``mirrors``. What an entity has not is left out.
+    ``area_id``, ``device_id``, ``disabled``, ``hidden``, ``entity_category``, ``labels``, ``platform``,
+    ``supported_features``, ``capabilities`` and ``mirrors``. What an entity has not is left out.
 
     The recorder leaves ``supported_features`` and most capabilities out of states. So that folder and API give the same
     of one home, they are taken from the registry; from states only where there is no registry.
@@ -519,6 +519,7 @@ def entity_rows(installation: Installation) -> Iterator[dict[str, Any]]:
             "hidden": row.get("hidden_by") is not None or given.get("hidden") is True,
             "entity_category": row.get("entity_category"),
             "labels": sorted({*_labels(row), *_labels(device), *_labels(_row_of(area_id, areas))}),
+            "platform": _line(row.get("platform")),
             "supported_features": _features(
                 domain, row.get("supported_features"), state.get("supported_features") if row or states_alone else None
             ),

@@ -9,8 +9,8 @@ from __future__ import annotations
 from random import Random
 from typing import Any, NamedTuple
 
-from simulation.catalogue import LANGUAGES, WORDS
-from simulation.homes import slug
+from simulation.catalogue import FLOORS, LANGUAGES, ROOMS, UPSTAIRS_ROOMS, WORDS
+from simulation.homes import shuffled, slug
 
 Row = dict[str, Any]
 
@@ -90,6 +90,30 @@ HELPERS = (
     ("sensor", ("Disk Use", "Plattennutzung", "Disque", "Schijfgebruik"), 0.6),
     ("update", ("Home Assistant Core Update", "Kern Update", "Mise à jour du noyau", "Kern update"), 0.9),
 )
+# Integrations that bring the devices of a domain. One of the bridges brings most of a home's devices.
+BRIDGES = ("hue", "mqtt", "zha", "zwave_js")
+BRANDS: dict[str, tuple[str, ...]] = {
+    "binary_sensor": BRIDGES,
+    "sensor": BRIDGES,
+    "event": BRIDGES,
+    "light": (*BRIDGES, "shelly", "wled"),
+    "switch": (*BRIDGES[1:], "shelly", "tplink"),
+    "cover": (*BRIDGES[1:], "overkiz", "shelly"),
+    "climate": (*BRIDGES[1:], "tado"),
+    "lock": (*BRIDGES[2:], "nuki"),
+    "camera": ("reolink", "unifiprotect"),
+    "vacuum": ("ecovacs", "roborock"),
+    "media_player": ("cast", "sonos"),
+    "fan": ("mqtt", "tuya"),
+    "humidifier": ("tuya", "xiaomi_miio"),
+}
+# Integrations of what is no device; the others are of the integration that their domain is.
+PLATFORMS = {"scene": "homeassistant", "sensor": "systemmonitor", "update": "hassio", "weather": "met"}
+BY_BRIDGE, BY_BRAND = 0.7, 0.8  # devices of the bridge where it can bring them; others of the home's own brand
+HAS_FLOORS, HAS_LABELS = 0.6, 0.4  # homes
+LABELS = ("evening", "guests", "holiday", "kids", "outside", "security")
+LABELLED, LEFT_UNLABELLED = 0.25, 0.15  # automations whose entities have a label together, and entities forgotten
+MAINTENANCE, FAVOURITE = 0.5, 0.08  # homes that label what has batteries; entities called favourites
 GROUP_OF_LIGHTS = 0.5  # rooms with two lights that have a group of them
 ANY_MOTION = ("Any Motion", "Bewegung irgendwo", "Mouvement", "Beweging ergens")
 HIDDEN_METER = 0.3  # power sensors that the owner has hidden
@@ -98,7 +122,8 @@ HIDDEN_METER = 0.3  # power sensors that the owner has hidden
 def add_registry(home: Row, seed: int) -> Row:
     """The same home with everything else that its registries would hold.
 
-    No pair is added and none goes; the entities that were there come first. Names are composed as Home Assistant does
+    No pair is added and none goes; the entities that were there come first. Areas lie on floors, entities are of an
+    integration, and some have labels. Names are composed as Home Assistant does
     for an entity that ``has_entity_name``: that of the device, then that of the entity.
 
     Args:
@@ -149,7 +174,67 @@ def add_registry(home: Row, seed: int) -> Row:
             add(domain, names[language])
     for name, members in _groups(home, rng, language):
         add(members[0].partition(".")[0], name, mirrors=members)
-    return {**home, "devices": devices, "entities": entities}
+    areas = _on_floors(home["areas"], Random(f"{seed}:{home['home_id']}:floors"))
+    _bring(entities, Random(f"{seed}:{home['home_id']}:integrations"))
+    _label(entities, home["synergies"], Random(f"{seed}:{home['home_id']}:labels"))
+    return {**home, "areas": areas, "devices": devices, "entities": entities}
+
+
+def _on_floors(areas: list[Row], rng: Random) -> list[Row]:
+    """The areas with the floors on which they lie, in homes that have floors."""
+    if rng.random() >= HAS_FLOORS:
+        return areas
+    high = tuple(name for kind in UPSTAIRS_ROOMS for names in ROOMS[kind].names for name in names)
+    found = []
+    for area in areas:
+        upstairs = area["name"].startswith(FLOORS) or (area["name"] in high and rng.random() < 0.8)
+        found.append({**area, "floor_id": "upstairs" if upstairs else "ground"})
+    return found
+
+
+def _bring(entities: list[Row], rng: Random) -> None:
+    """Say of each entity which integration it is of; all of one device are of one."""
+    bridge = rng.choice(BRIDGES)
+    own = {domain: rng.choice(brands) for domain, brands in BRANDS.items()}
+    of_device: dict[str, str] = {}
+    for entity in entities:
+        domain = entity["entity_id"].partition(".")[0]
+        device_id = entity.get("device_id")
+        if device_id is None:
+            entity["platform"] = "group" if "mirrors" in entity else PLATFORMS.get(domain, domain)
+            continue
+        if device_id not in of_device:
+            brands = BRANDS.get(domain, BRIDGES)
+            brand = own.get(domain, bridge) if rng.random() < BY_BRAND else rng.choice(brands)
+            of_device[device_id] = bridge if bridge in brands and rng.random() < BY_BRIDGE else brand
+        is_phone = device_id.startswith("phone_")
+        entity["platform"] = "mobile_app" if is_phone else of_device[device_id]
+
+
+def _label(entities: list[Row], synergies: list[Row], rng: Random) -> None:
+    """Label what some automations join, and things that nothing joins, in homes that have labels."""
+    if rng.random() >= HAS_LABELS:
+        return
+    labels: dict[str, set[str]] = {entity["entity_id"]: set() for entity in entities}
+    joined: dict[str, set[str]] = {}
+    for synergy in synergies:
+        joined.setdefault(synergy["automation_id"], set()).update((synergy["entity_1"], synergy["entity_2"]))
+    names = shuffled(rng, LABELS)
+    for members in joined.values():
+        if rng.random() < LABELLED:
+            name = rng.choice(names[:3])
+            for entity_id in sorted(members):
+                if rng.random() >= LEFT_UNLABELLED:
+                    labels[entity_id].add(name)
+    maintained = rng.random() < MAINTENANCE
+    for entity in entities:
+        own = labels[entity["entity_id"]]
+        if maintained and entity.get("device_class") == "battery":
+            own.add("maintenance")
+        if rng.random() < FAVOURITE:
+            own.add("favourites")
+        if own:
+            entity["labels"] = sorted(own)
 
 
 def _language(entities: list[Row]) -> int:

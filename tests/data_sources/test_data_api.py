@@ -214,9 +214,10 @@ def test_all_entities_come_in_one_answer_with_the_fields_that_training_uses(serv
             device_class="temperature",
             area_id="hall",
             device_id="d",
+            platform="hue",
             supported_features=0,
         ),
-        Entity(entity_id="sensor.u", name="U", supported_features=0),
+        Entity(entity_id="sensor.u", name="U", platform="mqtt", supported_features=0),
     )
     assert (home.home_id, home.synergies, home.disabled) == ("home", (), 0)
     assert service.asked() == ["limit=10000"]
@@ -457,7 +458,7 @@ def test_a_service_without_devices_is_noted(service: Service, api: Open) -> None
     service.entities = [entity("light.a", device_id="d1")]
     service.before = lambda request: reply({"detail": "Not Found"}, 404) if request.path == "/api/devices" else None
     source = api()
-    assert read(source).entities == (Entity(entity_id="light.a", device_id="d1", supported_features=0),)
+    assert read(source).entities == (Entity(entity_id="light.a", device_id="d1", platform="hue", supported_features=0),)
     assert source.report.notes == [
         "the service has no list of devices: entities without an area of their own have none"
     ]

@@ -15,6 +15,7 @@ from support import as_home, row
 from data_sources import (
     KINDS,
     RECORDS,
+    Area,
     Entity,
     Home,
     HomeBuilder,
@@ -255,14 +256,22 @@ def test_what_only_helps_is_read_where_it_is_right_and_never_refuses_an_entity()
             "entity_id": "light.hall",
             "entity_category": "config",
             "labels": ["night", 7, None],
+            "platform": "hue",
             "supported_features": 44.0,
             "capabilities": '{"options": ["a"]}',
             "mirrors": ["light.one", "no id"],
         }
     )
     assert (entity.entity_category, entity.labels, entity.supported_features) == ("config", ("night", "7"), 44)
-    assert (entity.capabilities, entity.mirrors) == ({"options": ["a"]}, ("light.one",))
-    wrong = {"entity_category": 1, "labels": "night", "supported_features": "many", "capabilities": [1], "mirrors": 3}
+    assert (entity.capabilities, entity.mirrors, entity.platform) == ({"options": ["a"]}, ("light.one",), "hue")
+    wrong = {
+        "entity_category": 1,
+        "platform": ["hue"],
+        "labels": "night",
+        "supported_features": "many",
+        "capabilities": [1],
+        "mirrors": 3,
+    }
     assert Entity.model_validate({"entity_id": "light.hall", **wrong}) == Entity(entity_id="light.hall")
 
 
@@ -271,6 +280,11 @@ def test_a_fingerprint_changes_with_what_helps_and_stays_where_there_is_none() -
     none = Home("home", (Entity(entity_id="cover.blind", supported_features=0),), ())
     some = Home("home", (Entity(entity_id="cover.blind", supported_features=3),), ())
     assert plain.fingerprint() == none.fingerprint() != some.fingerprint()
+    low, high, nowhere = (
+        Home("home", plain.entities, (), (Area.model_validate({"area_id": "a", "floor_id": floor}),))
+        for floor in ("low", "high", None)
+    )
+    assert len({home.fingerprint() for home in (plain, low, high, nowhere)}) == 4
 
 
 def test_rows_that_repeat_one_before_are_counted_as_if_each_was_validated() -> None:

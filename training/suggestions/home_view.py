@@ -74,6 +74,7 @@ class HomeView:
         self._family = {entity_id: family_of(entity_id) for entity_id in self.entities}
         self._speech = [entity_id for entity_id in self.entities if entity_id.startswith("tts.")]
         self.area_names = {area.area_id: one_line(area.name or "") for area in home.areas}
+        self.floors = {area.area_id: area.floor_id for area in home.areas if area.floor_id}
         self.log_odds = model.log_odds
         self.domain_index, self.class_index = model.vocabulary.index("domains"), model.vocabulary.index("classes")
         self.word_index = model.vocabulary.index("words")
@@ -173,8 +174,16 @@ class HomeView:
         if self.entities[trigger].domain != self.entities[action].domain:
             return False
         places = (places_of(self.tokens[entity_id]) for entity_id in (trigger, action))
-        storeys = [STOREYS & set(words_of(_spelt(self.entities[entity_id]))) for entity_id in (trigger, action)]
-        return bool(in_different_places(*places)) or (all(storeys) and storeys[0].isdisjoint(storeys[1]))
+        return bool(in_different_places(*places)) or self._on_different_floors(trigger, action)
+
+    def _on_different_floors(self, trigger: str, action: str) -> bool:
+        """Whether their areas are, or, where the floor of one is not known, whether their names say so."""
+        both = [self.entities[entity_id] for entity_id in (trigger, action)]
+        floors = [self.floors.get(entity.area_id or "") for entity in both]
+        if all(floors):
+            return floors[0] != floors[1]
+        storeys = [STOREYS & set(words_of(_spelt(entity))) for entity in both]
+        return all(storeys) and storeys[0].isdisjoint(storeys[1])
 
     def _device_class(self, entity_id: str) -> str:
         domain, _, device_class = self.classes[entity_id].partition(":")
@@ -189,6 +198,7 @@ class HomeView:
             found.append("both belong to one device")
         if t.area_id is not None and t.area_id == a.area_id:
             found.append(f"same room ({self.area_names.get(t.area_id) or one_line(t.area_id)})")
+        found += [f'both have the label "{one_line(label)}"' for label in t.labels if label in a.labels][:1]
         found += self._by_names(t, a)
         found += self._by_other_homes(trigger, action)
         return tuple(found[:REASONS])

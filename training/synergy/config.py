@@ -13,7 +13,7 @@ from training.runs.models import MODELS
 from training.runs.settings import Config, Positive, PositiveFloat, Seed, Setting
 
 CPU, CUDA, AUTO = "cpu", "cuda", "auto"
-FORMAT_VERSION = 7  # of model files
+FORMAT_VERSION = 8  # of model files
 NO_BASE = "none"
 # The network is trained where there is as much to learn from. On 53 real homes (4,705 pairs) and on 40 generated ones
 # it brought nothing; on 200 generated ones it did (docs/explanation/synergy.md).

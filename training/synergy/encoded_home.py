@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 from collections import Counter
 from collections.abc import Sequence
 from typing import Any
@@ -50,6 +51,9 @@ class EncodedHome:
         word_vectors: ``[n, *]`` sparse rows of length 1: the idf of the rarest words of each name.
         token_vectors: ``[n, *]`` the same of all words and numbers.
         ngram_vectors: ``[n, *]`` the same of all sequences of ``NGRAM`` letters.
+        label_vectors: ``[n, *]`` sparse rows whose products are the idf of the labels that two entities share: nearly 1
+            for one that the others lack, nearly 0 for one that all have.
+        platform_share: ``[n]`` the share of the counted entities with a device that each entity's integration brings.
         places: ``[n]`` bit sets of the places, such as kitchen, that each name tells.
         prominence: Feature -> ``[n]`` values: how much each entity's name stands out in the home.
         name_vectors: The vectors of the names; None without an encoder.
@@ -69,6 +73,8 @@ class EncodedHome:
         ids = (entity_id.partition(".")[2] for entity_id in graph.entity_ids)
         ngrams = [_ngrams(own_id, name) for own_id, name in zip(ids, graph.names, strict=True)]
         self.ngram_vectors = _idf_rows(ngrams, self.counted)
+        self.label_vectors = _idf_of(graph.labels, self.counted).sqrt() / math.log(self.counted.sum() + 2) ** 0.5
+        self.platform_share = _share(graph.platform, self.counted & (graph.device >= 0) & (graph.platform >= 0))
         self.places = np.array([places_of(own) for own in tokens], dtype=np.int64)
         self.home_domain = np.unique(np.array(graph.domains, dtype=object), return_inverse=True)[1].ravel()
         self.home_class = np.unique(np.array(graph.classes, dtype=object), return_inverse=True)[1].ravel()
@@ -120,6 +126,19 @@ class EncodedHome:
         """``[t, a]`` mask of the pairs within one device."""
         device = self.graph.device[triggers][:, None]
         return np.asarray((device == self.graph.device[actions]) & (device >= 0))
+
+    def same_platform(self, triggers: Ints, actions: Ints) -> Array:
+        """``[t, a]``: of two devices, 1 where one integration brings both, else 0, less how many of the home it brings.
+
+        Over all devices of a home the mean is 0 for each trigger: what has no device is neither favoured nor the
+        reverse.
+        """
+        brings, other_brings = self.graph.platform[triggers][:, None], self.graph.platform[actions]
+        device, other_device = self.graph.device[triggers][:, None], self.graph.device[actions]
+        two_devices = (device >= 0) & (other_device >= 0) & (device != other_device)
+        known = two_devices & (brings >= 0) & (other_brings >= 0)
+        share = self.platform_share[triggers][:, None]
+        return np.asarray(known * ((brings == other_brings) - share), dtype=np.float32)
 
     def compare_places(self, triggers: Ints, actions: Ints) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_]]:
         """``[t, a]`` masks: pairs in the same place, and pairs in different places.
@@ -184,6 +203,12 @@ def _centred(vectors: Array, counted: npt.NDArray[np.bool_]) -> Array:
     return np.asarray(centred / np.linalg.norm(centred, axis=1, keepdims=True).clip(LENGTH_FLOOR))
 
 
+def _share(group: Ints, counted: npt.NDArray[np.bool_]) -> Array:
+    """``[n]``: the share that the group of each entity has of the ``counted``; 0 where there are none."""
+    members = np.bincount(group + 1, weights=counted)
+    return np.asarray(members[group + 1] / max(1, counted.sum()), dtype=np.float32)
+
+
 def _ngrams(own_id: str, name: str) -> list[str]:
     parts = []
     for text in (own_id.lower(), name.lower().replace(" ", "_")):
@@ -194,7 +219,14 @@ def _ngrams(own_id: str, name: str) -> list[str]:
 
 
 def _idf_rows(documents: Sequence[Sequence[str]], counted: npt.NDArray[np.bool_]) -> Any:
-    """``[n, terms]`` sparse rows of length 1: the idf among the ``counted`` of each distinct term of each document."""
+    """``[n, terms]`` sparse rows of ``_idf_of``, scaled to length 1."""
+    rows = _idf_of(documents, counted)
+    length = np.sqrt(np.asarray(rows.multiply(rows).sum(1)).ravel())
+    return csr_array(diags_array(1 / np.maximum(length, LENGTH_FLOOR).astype(np.float32)) @ rows)
+
+
+def _idf_of(documents: Sequence[Sequence[str]], counted: npt.NDArray[np.bool_]) -> Any:
+    """``[n, terms]`` sparse rows: the idf among the ``counted`` of each distinct term of each document."""
     frequency: Counter[str] = Counter()
     distinct = [sorted(set(document)) for document in documents]
     for document, once in zip(distinct, counted.tolist(), strict=True):
@@ -203,9 +235,7 @@ def _idf_rows(documents: Sequence[Sequence[str]], counted: npt.NDArray[np.bool_]
     idf = np.log((counted.sum() + 1) / (np.array(list(frequency.values()), dtype=float) + 0.5)).clip(0.01)
     columns = np.array([index[term] for document in distinct for term in document], dtype=np.int64)
     starts = np.concatenate([[0], np.cumsum([len(document) for document in distinct])])
-    rows = csr_array((idf[columns].astype(np.float32), columns, starts), shape=(len(documents), max(1, len(index))))
-    length = np.sqrt(np.asarray(rows.multiply(rows).sum(1)).ravel())
-    return csr_array(diags_array(1 / np.maximum(length, LENGTH_FLOOR).astype(np.float32)) @ rows)
+    return csr_array((idf[columns].astype(np.float32), columns, starts), shape=(len(documents), max(1, len(index))))
 
 
 def overlap_bin(overlap: Array) -> Ints:

@@ -53,6 +53,9 @@ STARTING_WEIGHTS: dict[str, float] = {
     "same_place": 0.5,
     "other_place": -0.5,  # different areas; else each name tells a place that the other does not
     "same_area": 0.5,  # beside what the place says: 1 in the same area, -1 in different ones
+    "same_floor": 0.2,  # of different areas: 1 where these are on one floor, -1 where they are on different ones
+    "shared_labels": 0.5,  # 0 for none, to 1 for rare ones
+    "same_platform": 0.0,  # of two devices: 1 where one integration brings both, less its share of the devices
     "same_device": 1.0,  # what the names of one device share counts for nothing
     "same_domain": 0.0,
     # How much the action's name stands out in its home.
@@ -124,9 +127,11 @@ def pair_features(log_odds: LogOdds, home: EncodedHome, known: KnownPairs, trigg
 def _home_features(home: EncodedHome, overlap: Array, triggers: Ints, actions: Ints) -> dict[str, npt.ArrayLike]:
     """What trigger and action have in common, and how much the action's name stands out."""
     area, other_area = home.graph.area[triggers][:, None], home.graph.area[actions]
+    floor, other_floor = home.graph.floor[triggers][:, None], home.graph.floor[actions]
     device = home.same_device(triggers, actions)
     names = home.name_vectors
     both_areas_known = (area >= 0) & (other_area >= 0)
+    both_floors_known = (floor >= 0) & (other_floor >= 0) & (area != other_area)
     same_place, other_place = home.compare_places(triggers, actions)
     return {
         "name_overlap": overlap,
@@ -138,6 +143,9 @@ def _home_features(home: EncodedHome, overlap: Array, triggers: Ints, actions: I
         "same_place": same_place,
         "other_place": other_place,
         "same_area": ((area == other_area) & both_areas_known) * 1.0 - (both_areas_known & (area != other_area)),
+        "same_floor": ((floor == other_floor) & both_floors_known) * 1.0 - (both_floors_known & (floor != other_floor)),
+        "shared_labels": cosine(home.label_vectors, triggers, actions) * ~device,
+        "same_platform": home.same_platform(triggers, actions),
         "same_device": device,
         "same_domain": home.home_domain[triggers][:, None] == home.home_domain[actions],
         **{name: values[actions] for name, values in home.prominence.items()},

@@ -48,6 +48,9 @@ class HomeGraph:
         rare_words: ``[n, WORDS_PER_ENTITY]`` indexes into ``words``, rarest first, padded with ``w``.
         area: ``[n]`` index of the entity's area, -1 where unknown.
         device: ``[n]`` index of the entity's device, -1 where unknown.
+        floor: ``[n]`` index of the floor of the entity's area, -1 where unknown.
+        platform: ``[n]`` index of the integration that the entity is of, -1 where unknown.
+        labels: The ids of the labels of each entity.
         edges: Hub type -> ``[2, e]`` of (entity, hub). Each edge is stored once and used in both directions.
         hubs: Hub type -> number of hubs.
         pairs: ``[p, 2]`` distinct (trigger, action) in ascending order. A bidirectional row gives two.
@@ -71,6 +74,9 @@ class HomeGraph:
     rare_words: Ints
     area: Ints
     device: Ints
+    floor: Ints
+    platform: Ints
+    labels: tuple[tuple[str, ...], ...]
     internal: npt.NDArray[np.bool_]
     set_aside: npt.NDArray[np.bool_]
     edges: dict[str, Ints]
@@ -100,6 +106,9 @@ class HomeGraph:
             word_count=nothing,
             area=nothing,
             device=nothing,
+            floor=nothing,
+            platform=nothing,
+            labels=no_tokens,
             edges={},
             hubs={},
         )
@@ -160,6 +169,7 @@ def build_graph(home: Home) -> HomeGraph:
 
     area, areas = _index([e.area_id for e in home.entities])
     device, devices = _index([e.device_id for e in home.entities])
+    floor_of = {a.area_id: a.floor_id for a in home.areas}
     edges = {
         "area": _hub_edges(area),
         "device": _hub_edges(device),
@@ -181,6 +191,9 @@ def build_graph(home: Home) -> HomeGraph:
         rare_words=rare_words,
         area=area,
         device=device,
+        floor=_index([floor_of.get(e.area_id or "") for e in home.entities])[0],
+        platform=_index([e.platform for e in home.entities])[0],
+        labels=tuple(e.labels for e in home.entities),
         internal=internal,
         set_aside=internal | _mask(e.mirrors for e in home.entities),
         edges=edges,

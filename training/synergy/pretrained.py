@@ -29,7 +29,7 @@ from training.synergy.pair_statistics import PairStatistics, check_finite
 from training.synergy.vocabulary import Vocabulary
 
 FORMAT = "gnn_synergy_base"
-FORMAT_VERSION = 5
+FORMAT_VERSION = 6
 MIN_HOMES = 3
 
 

@@ -87,6 +87,7 @@ def test_a_configuration_folder_is_read_however_it_is_given(
 ) -> None:
     home = home_of(**spelt(config))
     assert len(home.entities) == 6
+    assert {area.area_id: area.floor_id for area in home.areas} == {"hall": "ground", "kitchen": "ground"}
     assert home.disabled == 1
     assert pairs_of(home) == [("binary_sensor.hall_motion", "light.hall")]
     assert home.turned_off == (("light.hall", "light.kitchen"),)

@@ -423,6 +423,35 @@ def test_lights_of_two_places_are_joined_only_where_the_home_does_so_already(mod
     assert view_of(model, "vacuum.floor", ground).recipe("vacuum.floor", [ground])
 
 
+@pytest.mark.parametrize(
+    ("floors", "joined"),
+    [({"one": "low", "two": "high"}, False), ({"one": "low", "two": "low"}, True), ({"one": "low"}, True), ({}, True)],
+)
+def test_vacuums_are_joined_unless_their_areas_are_on_different_floors(
+    model: SynergyModel, floors: dict[str, str], joined: bool
+) -> None:
+    entities = [{"entity_id": f"vacuum.{name}", "area_id": name} for name in ("one", "two")]
+    areas = [{"area_id": area, "floor_id": floor} for area, floor in floors.items()]
+    home = as_home({"home_id": "x", "areas": areas, "entities": entities, "synergies": []})
+    view = HomeView(home, build_graph(home), model)
+    if joined:
+        assert view.recipe("vacuum.one", ["vacuum.two"])
+    else:
+        with pytest.raises(NoRecipeError, match="different rooms"):
+            view.recipe("vacuum.one", ["vacuum.two"])
+
+
+def test_a_label_in_common_is_a_reason(model: SynergyModel) -> None:
+    entities = [
+        {"entity_id": "binary_sensor.cellar", "labels": ["away", "night"]},
+        {"entity_id": "switch.boiler", "labels": ["night"]},
+        {"entity_id": "light.attic", "labels": ["day"]},
+    ]
+    raw = {"home_id": "x", "entities": entities, "synergies": []}
+    assert reasons(model, raw, "binary_sensor.cellar", "switch.boiler")[0] == 'both have the label "night"'
+    assert not [r for r in reasons(model, raw, "binary_sensor.cellar", "light.attic") if "label" in r]
+
+
 def test_a_home_that_tells_what_most_support_says_of_which_it_does_not(model: SynergyModel) -> None:
     def notes(**features: int) -> str:
         entities = [{"entity_id": f"media_player.{name}", "supported_features": own} for name, own in features.items()]

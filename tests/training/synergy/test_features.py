@@ -128,6 +128,67 @@ def test_what_the_entities_of_one_device_share_in_their_names_says_nothing() -> 
     assert column(block, "same_device")[:, 0].tolist() == [1, 0]
 
 
+def test_floors_labels_and_integrations_say_what_two_entities_share() -> None:
+    entities = [
+        {"entity_id": "binary_sensor.stairs", "area_id": "stairs", "device_id": "d0", "platform": "zha"},
+        {"entity_id": "light.hall", "area_id": "hall", "device_id": "d1", "platform": "zha", "labels": ["all"]},
+        {
+            "entity_id": "light.loft",
+            "area_id": "loft",
+            "device_id": "d2",
+            "platform": "hue",
+            "labels": ["all", "night"],
+        },
+        {"entity_id": "light.shed", "area_id": "shed", "device_id": "d3", "platform": "zha"},
+        {"entity_id": "light.stairs", "area_id": "stairs", "device_id": "d0", "platform": "zha", "labels": ["all"]},
+        {"entity_id": "switch.none", "platform": "zha", "labels": ["all", "night"]},
+    ]
+    floors = {"stairs": "low", "hall": "low", "loft": "high", "shed": None}
+    areas = [{"area_id": area, "floor_id": floor} for area, floor in floors.items()]
+    one, statistics = encoded({"home_id": "h", "areas": areas, "entities": entities, "synergies": []})
+    nothing = KnownPairs(one, np.empty((0, 2), dtype=np.int64))
+    triggers, actions = np.array([0, 2]), np.arange(1, 6)
+    assert [one.graph.entity_ids[i] for i in (0, 2, *actions)][:2] == ["binary_sensor.stairs", "light.loft"]
+    block = pair_features(statistics.log_odds(), one, nothing, triggers, actions)
+
+    def read(name: str, row: int) -> list[float]:
+        return [round(value, 2) for value in column(block, name)[row].tolist()]
+
+    # Of hall, loft, shed, stairs and a switch without an area.
+    assert read("same_floor", 0) == [1, -1, 0, 0, 0]
+    assert read("same_floor", 1) == [-1, 0, 0, -1, 0]
+    # Four of five devices' entities are of zha; those of one device, and one without a device, say nothing.
+    assert read("same_platform", 0) == [0.2, -0.8, 0.2, 0, 0]
+    assert read("same_platform", 1) == [-0.2, 0, -0.2, -0.2, 0]
+    hall, _, shed, stairs, switch = read("shared_labels", 1)
+    assert shed == 0 < hall == stairs < switch < 1  # a label that most have says less than one that two have
+    assert read("shared_labels", 0) == [0] * 5
+
+
+def test_a_simulated_registry_has_floors_labels_and_integrations_for_the_base_to_meet() -> None:
+    homes = [add_registry(simulate_home(1, index), 1) for index in range(10)]
+    floors = [{area.get("floor_id") for area in one["areas"]} for one in homes]
+    labelled = [any(entity.get("labels") for entity in one["entities"]) for one in homes]
+    assert {"ground", "upstairs"} in floors
+    assert {None} in floors
+    assert {True, False} == set(labelled)
+    assert all(entity["platform"] for one in homes for entity in one["entities"])
+    for one in homes:
+        brought: dict[str, set[str]] = {}
+        for entity in one["entities"]:
+            brought.setdefault(entity.get("device_id", ""), set()).add(entity["platform"])
+        assert all(len(platforms) == 1 for device, platforms in brought.items() if device)
+
+
+def test_a_label_that_all_entities_have_says_next_to_nothing() -> None:
+    entities = [{"entity_id": f"light.l{n}", "labels": ["all"]} for n in range(50)]
+    one, statistics = encoded({"home_id": "h", "entities": entities, "synergies": []})
+    everything = np.arange(50)
+    nothing = KnownPairs(one, np.empty((0, 2), dtype=np.int64))
+    block = pair_features(statistics.log_odds(), one, nothing, everything, everything)
+    assert 0 <= float(column(block, "shared_labels").max()) < 0.01
+
+
 def home_pairs(rows: dict[str, Any], share: float) -> Ints:
     pairs = build_graph(as_home(rows)).pairs
     return pairs[: int(share * len(pairs))]
