@@ -123,8 +123,8 @@ def list_answers(options: FeedbackOptions) -> None:
         times = [f"shown {often}{_minute(shown[key][-1])}"] if shown[key] else []
         times += [] if given is None else [f"{said} {_minute(given.time)} {_by(given)}".rstrip()]
         head = f"{said:<9}  {name}  {titles.get(key, '')}".rstrip()
-        of_home = f"home {home_id}; " if len(homes) > 1 else ""
-        for text, indent in ((head, ""), (one.words, INDENT), (of_home + "; ".join(times), INDENT)):
+        of_home = [f"home {home_id}"] if len(homes) > 1 else []
+        for text, indent in ((head, ""), (one.words, INDENT), ("; ".join([*of_home, *times]), INDENT)):
             further = f"{INDENT}  "
             for part in textwrap.wrap(
                 single_line(text), COLUMNS, initial_indent=indent, subsequent_indent=further, break_on_hyphens=False
@@ -132,8 +132,8 @@ def list_answers(options: FeedbackOptions) -> None:
                 log.info("%s", part)
     told = ", ".join(f"{number} {said}" for said, number in sorted(counts.items()))
     if not told:
-        of_home = "" if options.home is None else f" for home {options.home!a}"
-        told = f"nothing was shown or answered{of_home} yet{_homes_of(feedback.home_ids)}"
+        for_home = "" if options.home is None else f" for home {options.home!a}"
+        told = f"nothing was shown or answered{for_home} yet{_homes_of(feedback.home_ids)}"
     log.info("%s", single_line(f"{options.file}: {told}"))
 
 
@@ -141,7 +141,7 @@ def _minute(time: str) -> str:
     """A time as a person reads it, in UTC to the minute; as it stands where it is none."""
     try:
         return f"{datetime.fromisoformat(time).astimezone(UTC):%Y-%m-%d %H:%M} UTC"
-    except ValueError:
+    except (OverflowError, ValueError):
         return time or "at an unknown time"
 
 
@@ -260,7 +260,7 @@ def _near_entities(entity: str, known: Collection[str]) -> str:
 def _homes_of(homes: Iterable[str]) -> str:
     """Which homes there are, for a message on one that is none of them."""
     names = sorted(homes)
-    return f"; there is {listed([ascii(name) for name in names], NEAR)}" if names else ""
+    return f"; known homes: {listed([ascii(name) for name in names], NEAR)}" if names else ""
 
 
 # -- What was shown ----------------------------------------------------------------------------------------------------

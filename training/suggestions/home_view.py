@@ -29,7 +29,8 @@ ALIKE = 0.5  # likeness of two entities of one family or one device; that of an 
 GENERIC = frozenset("all ceiling home lamp light lights main room sensor smart state status switch".split())
 METERED = frozenset("amps consumption current electric electricity energy kwh power usage voltage watt watts".split())
 REGULATING = frozenset(("climate", "humidifier", "water_heater"))
-STOREYS = frozenset("basement downstairs fifth first fourth ground second third upstairs".split())
+STOREYS = frozenset("basement downstairs upstairs".split())
+STOREY = re.compile(r"(first|second|third|fourth|fifth|ground) (?:floor|storey|story)")
 TIMES_AVERAGE = 1.5  # how often a pairing is seen against the average pair to count as common
 RARE = 0.25  # two entities are not joined by a word that a larger share of the home's entities has
 REASONS = 3
@@ -122,7 +123,7 @@ class HomeView:
         if self._own_meter(trigger, actions[0]):
             raise NoRecipeError("a meter only follows what it measures")
         if self._elsewhere(trigger, actions[0]) and not any(self._by_known(trigger, actions[0])):
-            raise NoRecipeError("two of a kind in different rooms")
+            raise NoRecipeError("two of a kind in different rooms or on different floors")
         made = write_automation(
             self.entities[trigger],
             self._device_class(trigger),
@@ -182,7 +183,7 @@ class HomeView:
         floors = [self.floors.get(entity.area_id or "") for entity in both]
         if all(floors):
             return floors[0] != floors[1]
-        storeys = [STOREYS & set(words_of(_spelt(entity))) for entity in both]
+        storeys = [_storeys(words_of(_spelt(entity))) for entity in both]
         return all(storeys) and storeys[0].isdisjoint(storeys[1])
 
     def _device_class(self, entity_id: str) -> str:
@@ -262,7 +263,8 @@ class HomeView:
         if best >= math.log(TIMES_AVERAGE):
             spelt = next((own for own in words_of(_spelt(self.entities[trigger])) if canonical_word(own) == word), word)
             called = f'"{spelt}"' if spelt == word else f'"{spelt}" or the like'
-            yield f"in the homes it learnt from, a {called} controls {driven} ({_times(best)} times the average)"
+            often = f"{_times(best)} times the average"
+            yield f"in the homes it learnt from, something called {called} controls {driven} ({often})"
 
     def _known_words(self, entity_id: str) -> Iterable[tuple[str, int]]:
         return ((word, self.word_index[word]) for word in sorted(self.words[entity_id]) if word in self.word_index)
@@ -319,6 +321,11 @@ def _rare_words(graph: HomeGraph) -> dict[str, set[str]]:
     frequency = Counter(word for words in of.values() for word in words)
     limit = max(4, RARE * graph.size)
     return {entity_id: {w for w in words if frequency[w] <= limit} for entity_id, words in of.items()}
+
+
+def _storeys(words: Sequence[str]) -> set[str]:
+    """The floors of a house that a name tells, such as ``upstairs`` and ``second`` for ``second floor``."""
+    return {*STOREYS.intersection(words), *STOREY.findall(" ".join(words))}
 
 
 def _parts(entity_class: str) -> list[str]:

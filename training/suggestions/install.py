@@ -51,6 +51,7 @@ SECTION = "automation suggested"
 _INCLUDE = "!include"
 _BOM = b"\xef\xbb\xbf"
 _REGISTRY = "core.entity_registry"
+_UNKNOWN = "neither registry nor recorder of the configuration knows"
 _EVERYWHERE = frozenset(("sun.sun", "zone.home"))  # in no registry, and in every home
 NEXT = (
     "Next: in Home Assistant, Developer tools > YAML > Check configuration, then reload Automations there, or restart. "
@@ -63,7 +64,7 @@ class Installed:
     """What was done.
 
     Attributes:
-        automations: How many automations the file holds.
+        suggestions: Ids of the suggestions that the file holds.
         changed: Files that changed, by name; none where all was there already.
         backups: What they were before, by name.
         undo: The shell line that undoes it, "" where nothing changed.
@@ -72,7 +73,7 @@ class Installed:
         absent: Entities that the configuration does not know; suggestions with one are left out.
     """
 
-    automations: int
+    suggestions: tuple[str, ...]
     changed: tuple[str, ...]
     backups: tuple[str, ...]
     undo: str
@@ -83,20 +84,17 @@ class Installed:
     def lines(self) -> Iterator[str]:
         """What a person should read."""
         if not self.changed:
-            yield f"Installed already: {FILE} holds these {many(self.automations, 'suggestion')}; nothing changed"
+            yield f"Installed already: {FILE} holds these {many(len(self.suggestions), 'suggestion')}; nothing changed"
         else:
             yield (
-                f"Installed: {many(self.automations, 'suggestion')} in {FILE}, beside "
+                f"Installed: {many(len(self.suggestions), 'suggestion')} in {FILE}, beside "
                 f"{many(self.before, 'automation')} of your own, running or not; changed: {', '.join(self.changed)}"
                 + (f" (before: {', '.join(self.backups)})" if self.backups else "")
             )
         if self.left_out:
             yield f"Left out, for the configuration has them elsewhere: {', '.join(self.left_out)}"
         if self.absent:
-            yield (
-                "Left out, for neither registry nor recorder of the configuration knows their entities: suggestions "
-                f"with {listed(self.absent, SHOWN)}"
-            )
+            yield (f"Left out, for {_UNKNOWN} their entities: suggestions with {listed(self.absent, SHOWN)}")
         if self.undo:
             yield f"Undo, as long as nobody edited these files since: {self.undo}"
             yield NEXT
@@ -209,8 +207,12 @@ class ConfigurationFolder:
         left_out = tuple(p.automation["id"] for p in kept if p.automation["id"] in taken or self._has(p))
         kept = [p for p in kept if p.automation["id"] not in left_out]
         if not kept:
-            why = ", for the configuration has all of these already" if left_out else ""
-            raise TrainingError(f"{self.folder}: there is nothing to install{why}; nothing has changed")
+            has = f"the configuration has {listed(left_out, SHOWN)} already" if left_out else ""
+            lacks = f"{_UNKNOWN} {listed(absent, SHOWN)}" if absent else ""
+            why = " and ".join(filter(None, [has, lacks]))
+            raise TrainingError(
+                f"{self.folder}: there is nothing to install{f', for {why}' if why else ''}; nothing has changed"
+            )
         aliases = [str(own["alias"]) for own in self._judged.others if own.get("alias") is not None]
         found = replace(found, proposals=with_distinct_aliases(kept, aliases))
         try:
@@ -230,7 +232,7 @@ class ConfigurationFolder:
             for path in reversed(list(changes))
         )
         return Installed(
-            len(kept),
+            tuple(p.automation["id"] for p in kept),
             tuple(path.name for path in changes),
             tuple(backup.name for backup in backups.values()),
             undo,

@@ -88,7 +88,9 @@ def _suggest(source: SourceChoice, options: SuggestOptions) -> None:
     if options.html is not None:
         write_output(options.html, page_of(found, evidence, memory.path))
     if configuration is not None:
-        _install(found, configuration)
+        installed = _install(found, configuration)
+        if output is None and options.html is None:
+            memory.keep(installed)
     elif output is None and options.html is None:
         print_result("---\n".join(_published(home, ascii_only=not _writes_unicode()) for home in found))
     _write(found, outputs)
@@ -149,11 +151,14 @@ def _why_none_of_own(path: Path, source: DataSource) -> str:
     return f"{path} was trained on the shipped sample" if origin_of(path).stands_for_another(source) else ""
 
 
-def _install(found: Sequence[HomeProposals], configuration: ConfigurationFolder) -> None:
+def _install(found: Sequence[HomeProposals], configuration: ConfigurationFolder) -> tuple[str, ...]:
+    """Install the suggestions of the one home; the ids of those that are in the configuration now."""
     if len(found) > 1:
         raise TrainingError(f"--install takes the suggestions of one home; name it: --home {found[0].home_id}")
-    for line in configuration.install(found[0]).lines():
+    done = configuration.install(found[0])
+    for line in done.lines():
         log.info("%s", line)
+    return done.suggestions
 
 
 def _suggest_all(

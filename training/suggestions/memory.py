@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import shlex
+from collections.abc import Collection
 from pathlib import Path
 
 from data_sources import Home
@@ -74,6 +75,15 @@ class Memory:
         ]
         met = self.feedback.met(home.home_id) or frozenset()
         self._lines.append(showing_of(home.home_id, shown, {e.entity_id for e in home.entities} - met))
+
+    def keep(self, ids: Collection[str]) -> None:
+        """Forget that suggestions were shown, but for those of ``ids``: nobody saw the others."""
+        self._lines = [
+            line.model_copy(update={"shown": tuple(one for one in line.shown if one.id in ids)})
+            if isinstance(line, Showing)
+            else line
+            for line in self._lines
+        ]
 
     def write(self) -> None:
         """Append it all at once. A file that no flag named, and that cannot be written, is a warning."""

@@ -123,11 +123,16 @@ def assembled(trigger: Entity, actions: Sequence[Entity], event: Event, step: St
     undone = _undone(event, step, trigger_id, actions)
     if undone is not None:
         until, service = undone
-        calls += [{"wait_for_trigger": [until]}, {"action": service, "target": dict(target)}]
+        after = {"action": service, "target": dict(target)}
         mode = "restart"
-    if undone is not None and actions[0].domain == "climate":  # one that was off stays off
-        on = {"condition": "not", "conditions": [{"condition": "state", "entity_id": ids[0], "state": "off"}]}
-        conditions.append(on)
+        if actions[0].domain == "climate":  # one that was off stays off
+            off = {"condition": "state", "entity_id": target["entity_id"], "state": "off"}
+            conditions.append({"condition": "not", "conditions": [off]})
+            if len(ids) > 1:
+                kept = f"before_{trigger.object_id}_{actions[0].object_id}"
+                calls.insert(0, {"action": "scene.create", "data": {"scene_id": kept, "snapshot_entities": ids}})
+                after = {"action": "scene.turn_on", "target": {"entity_id": f"scene.{kept}"}}
+        calls += [{"wait_for_trigger": [until]}, after]
     if event.kind == "arrived" and actions[0].domain == "light":
         conditions.append({"condition": "state", "entity_id": "sun.sun", "state": "below_horizon"})
     what = name_of(actions[0]) if len(ids) == 1 else f"{name_of(actions[0])} and {len(ids) - 1} like it"

@@ -147,7 +147,7 @@ def test_an_entity_that_the_home_lacks_is_refused_and_one_that_nothing_names_is_
     assert answers(tmp_path) == {}
     assert "Note" not in feedback(tmp_path, verb, "binary_sensor.hall,light.attic").stdout
     other = feedback(tmp_path, verb, "binary_sensor.hall,light.attic", "--home", "hh")
-    assert f"Note: nothing beside {FILE} is for home 'hh'; there is 'h'" in other.stdout
+    assert f"Note: nothing beside {FILE} is for home 'hh'; known homes: 'h'" in other.stdout
 
 
 def test_a_list_fits_a_terminal_and_says_who_answered_what_and_when(tmp_path: Path) -> None:

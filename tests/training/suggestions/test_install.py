@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 from dataclasses import replace
@@ -248,7 +249,7 @@ def registered(folder: Path, *entity_ids: str, **more: Any) -> Path:
 def test_what_the_configuration_lacks_the_entities_of_is_left_out_and_another_home_s_is_refused(tmp_path: Path) -> None:
     folder = registered(tmp_path / "mine", "binary_sensor.door_1", "binary_sensor.door_2", "light.hall")
     done = install(folder, 1, 2, 3)
-    assert (done.automations, done.absent) == (2, ("binary_sensor.door_3",))
+    assert (len(done.suggestions), done.absent) == (2, ("binary_sensor.door_3",))
     assert "knows their entities: suggestions with binary_sensor.door_3" in " ".join(done.lines())
     others = registered(tmp_path / "other", "binary_sensor.door_1")
     before = everything(others)
@@ -260,6 +261,18 @@ def test_what_the_configuration_lacks_the_entities_of_is_left_out_and_another_ho
     with pytest.raises(TrainingError, match=r"know binary_sensor.door_1, light.hall; `--data-source homeassistant:"):
         install(off, 1)
     assert everything(others) == before
+
+
+def test_why_nothing_is_left_to_install_is_said(tmp_path: Path) -> None:
+    half = registered(tmp_path / "half", "binary_sensor.door_1")
+    lacks = "nothing to install, for neither registry nor recorder of the configuration knows light.hall; nothing has"
+    with pytest.raises(TrainingError, match=lacks):
+        install(half, 1)
+    mine = dump_automations([{**proposal(1).automation, "id": "mine", "alias": "Mine"}])
+    folder = registered(tmp_path / "mine", "binary_sensor.door_1", "light.hall")
+    configured(folder, "automation: !include automations.yaml\n", **{"automations.yaml": mine})
+    with pytest.raises(TrainingError, match=r"has suggested_1 already and neither .* knows binary_sensor.door_3;"):
+        install(folder, 1, 3)
 
 
 def test_the_home_itself_is_not_compared_nor_one_without_a_registry(tmp_path: Path) -> None:
@@ -274,7 +287,7 @@ def test_what_an_automation_of_the_configuration_does_is_not_put_in_again(tmp_pa
     mine = dump_automations([{**proposal(1).automation, "id": "mine", "alias": "Mine"}])
     folder = configured(tmp_path, "automation: !include automations.yaml\n", **{"automations.yaml": mine})
     assert install(folder, 1, 2).left_out == ("suggested_1",)
-    with pytest.raises(TrainingError, match="nothing to install, for the configuration has all of these already"):
+    with pytest.raises(TrainingError, match="nothing to install, for the configuration has suggested_1 already"):
         install(folder, 1)
 
 
@@ -423,6 +436,24 @@ def test_of_two_runs_the_second_waits_for_the_folder(tmp_path: Path, monkeypatch
     assert "another process has been at work there" in refused.stderr
     assert f"Waiting for another process in {tmp_path}" in refused.stdout
     assert f"has no {CONFIGURATION}" in call(main_command, *command, cwd=tmp_path).stderr  # it is let go
+
+
+def test_what_is_left_out_was_not_shown_to_anybody(tmp_path: Path) -> None:
+    rooms = ("hall", "attic", "cellar")
+    entities = [{"entity_id": f"{kind}.{room}"} for room in rooms for kind in ("light", "binary_sensor")]
+    (tmp_path / "homes.json").write_text(json.dumps({"home_id": "h", "entities": entities, "synergies": []}))
+    folder = registered(
+        tmp_path / "config", *(one["entity_id"] for one in entities if "cellar" not in one["entity_id"])
+    )
+    command = ("suggest", "--json-input", "homes.json", "--min-score", "0", "--install", str(folder))
+    done = call(main_command, *command, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "knows their entities: suggestions with binary_sensor.cellar, light.cellar" in done.stdout
+    shown = call(main_command, "feedback", "list", cwd=tmp_path).stdout
+    assert "light.hall" in shown
+    assert "cellar" not in shown
+    call(main_command, *command, "--html", "page.html", cwd=tmp_path)
+    assert "cellar" in call(main_command, "feedback", "list", cwd=tmp_path).stdout, "the page shows all of them"
 
 
 @pytest.mark.slow

@@ -197,6 +197,21 @@ def test_what_is_done_at_an_event_is_undone_when_it_ends_where_that_is_plain() -
         check_automation(one)
 
 
+def test_of_several_thermostats_that_a_window_turns_off_only_those_that_heated_come_back() -> None:
+    valves = [Entity(entity_id=f"climate.trv_{number}") for number in (1, 2)]
+    made = write_automation(Entity(entity_id="binary_sensor.w"), "window", valves, "").automation
+    keep, off, wait, back = made["actions"]
+    both = ["climate.trv_1", "climate.trv_2"]
+    assert keep["action"] == "scene.create"
+    assert keep["data"]["snapshot_entities"] == off["target"]["entity_id"] == both
+    assert wait["wait_for_trigger"][0]["to"] == "off"
+    assert back == {"action": "scene.turn_on", "target": {"entity_id": f"scene.{keep['data']['scene_id']}"}}
+    (unless,) = made["conditions"]
+    assert unless["condition"] == "not"
+    assert unless["conditions"] == [{"condition": "state", "entity_id": both, "state": "off"}], "none of both heats"
+    check_automation(made)
+
+
 def test_what_runs_at_every_change_waits_turned_off_for_a_person() -> None:
     vague = [("sensor.s", "", "light.l"), ("input_select.mode", "", "light.l"), ("x.y", "", "script.s")]
     for trigger, trigger_class, action in vague:
@@ -421,6 +436,8 @@ def test_lights_of_two_places_are_joined_only_where_the_home_does_so_already(mod
     with pytest.raises(NoRecipeError, match="different rooms"):
         view_of(model, second, ground).recipe(second, [ground])
     assert view_of(model, "vacuum.floor", ground).recipe("vacuum.floor", [ground])
+    first, other = "switch.first_monitor", "switch.second_monitor"
+    assert view_of(model, first, other).recipe(first, [other]), "what is numbered is on no floor for it"
 
 
 @pytest.mark.parametrize(
