@@ -108,7 +108,7 @@ class LoadReport:
     """How many items of each unit (row, home, entity, synergy, ...) were read and rejected, and the first reasons.
 
     ``where`` names the source in messages; ``strict`` makes the first unusable item an error. ``slips`` collects what
-    may be mistyped, where people write the data by hand.
+    may be mistyped, where people write the data by hand. ``left_out`` counts units that are no fault, by why.
     """
 
     where: str
@@ -118,6 +118,7 @@ class LoadReport:
     reasons: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     slips: Slips | None = None
+    left_out: Counter[tuple[str, str]] = field(default_factory=Counter)
 
     def reject(self, unit: str, where: str, why: str) -> None:
         """Count one unusable item. Raises UnusableRowsError under ``strict``."""
@@ -151,6 +152,18 @@ class LoadReport:
         self.rejected.update(other.rejected)
         self.reasons = [*self.reasons, *other.reasons][:REASONS_KEPT]
         self.notes += [note for note in other.notes if note not in self.notes]
+        self.left_out.update(other.left_out)
+        if other.slips is not None:
+            self.slips = self.slips or Slips()
+            self.slips.add(other.slips)
+
+    def tell(self) -> None:
+        """Add the notes that count: what was left out, what may be mistyped. Call it once, when all parts are read."""
+        for (why, unit), count in self.left_out.items():
+            self.notes += [f"{self.where}: left out, {why}: {many(count, unit)}"] if count else []
+        for note in () if self.slips is None else self.slips.notes(self.where):
+            log.warning("Note: %s", note)
+            self.notes.append(note)
 
     def check(self) -> None:
         """Raises UnusableRowsError where more than a tenth of any unit was rejected."""
@@ -202,7 +215,7 @@ class DataSource(ABC):
         """Stream the records of one kind, ``limit`` at most; ``self.report`` is complete when the iterator ends.
 
         Under ``self.shard`` those of this part. There may be none, and how many are unusable says nothing of the whole:
-        whoever reads all parts adds their reports (``LoadReport.add``) and calls ``check``.
+        whoever reads all parts gives their reports to ``check_together``.
 
         Raises DataSourceError (its subclasses say which) with one line that names the source. Whatever else a subclass
         raises becomes one here, with the cause chained, so a subclass need only explain what a person can mend.
@@ -219,17 +232,12 @@ class DataSource(ABC):
             raise
         except Exception as error:
             raise DataSourceError(f"{where}: cannot be read ({class_and_message(error)})") from error
-        self._tell_slips()
         if self.shard.count > 1:
             return
+        self.report.tell()
         self.report.check()
         if not any_record:
             raise NoRowsError(f"{where}: holds no {record.kind} rows; nothing can be learnt or suggested from it")
-
-    def _tell_slips(self) -> None:
-        for note in () if self.report.slips is None else self.report.slips.notes(self.report.where):
-            log.warning("Note: %s", note)
-            self.report.notes.append(note)
 
     def check_together(self, reports: Iterable[LoadReport]) -> None:
         """Take the reports of all parts, in their order, for this part's, and check the whole as ``read`` does.
@@ -242,6 +250,7 @@ class DataSource(ABC):
         for report in reports:
             whole.add(report)
         self.report = whole
+        whole.tell()
         whole.check()
         if not whole.read:
             raise NoRowsError(f"{whole.where}: holds no rows; nothing can be learnt or suggested from it")

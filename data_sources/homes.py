@@ -55,10 +55,10 @@ CONFIDENCE_KEYS = frozenset({"confidence", "synergy_score"})
 class _Shape:
     """Where rows with the same keys hold what ``Synergy`` reads, where that is simple."""
 
-    __slots__ = ("confidence", "has_automation", "has_relationship", "other", "others")
+    __slots__ = ("confidence", "has_automation", "has_relationship", "is_strange", "other", "others")
 
-    def __init__(self, confidence: str, others: Sequence[str]) -> None:
-        self.confidence, self.others = confidence, (confidence, *others)
+    def __init__(self, confidence: str, others: Sequence[str], *, is_strange: bool) -> None:
+        self.confidence, self.others, self.is_strange = confidence, (confidence, *others), is_strange
         self.has_relationship = "relationship" in others
         self.has_automation = "automation_id" in others
         self.other = itemgetter(*(name for name in others if name != "relationship"))
@@ -80,8 +80,7 @@ def _shape_of(keys: tuple[str, ...]) -> _Shape | None:
     measured = CONFIDENCE_KEYS & read
     others = sorted(read - measured)
     simple = len(measured) == 1 and Synergy.wrapper not in read and others not in ([], ["relationship"])
-    simple = simple and not strange_keys(Synergy, keys)  # one of them is looked at
-    return _Shape(next(iter(measured)), others) if simple else None
+    return _Shape(next(iter(measured)), others, is_strange=bool(strange_keys(Synergy, keys))) if simple else None
 
 
 class _Sum:
@@ -160,6 +159,8 @@ class HomeBuilder:
         shape, content, total = self._equal_rows(raw)
         if shape is None or total is None or not self._repeats(total, raw[shape.confidence], unit):
             self._add(content, raw, where, unit)
+        elif shape.is_strange and self._report.slips is not None:  # the rows before it may have had other keys
+            self._report.slips.look_at_keys(Synergy, tuple(raw), self.told, where)
 
     def repeater(self, raw: Any, unit: str = "synergy") -> Callable[[float], None] | None:
         """What adds another row like ``raw``, which was added, with a confidence from 0 to 1.
@@ -259,10 +260,9 @@ class HomeBuilder:
         if slips is None or not self._entities:
             return
         home = self.told("")
-        slips.look_at_places(self._entities, self._areas.keys(), self._devices, home)
-        ghosts = {entity_id for key in self._rows for entity_id in key[:2] if entity_id not in self._entities}
-        for ghost in sorted(ghosts):
-            slips.look_at_ghost(ghost, self._entities, home, partial(_naming, synergies, ghost))
+        pairs = (key[:2] for key in self._rows)
+        naming = partial(_naming, synergies)
+        slips.look_at_references(self._entities, self._areas, self._devices, pairs, home, naming)
 
     def has(self, entity_id: str) -> bool:
         """Whether an entity of this id was added."""

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
-from typing import Any
+from itertools import islice
+from typing import Any, TypeVar
 
 from pydantic import AliasChoices, AliasPath, BaseModel
 
 from data_sources.nearest import nearest, nearest_key
-from data_sources.records import PATTERN_TYPES, Device, Entity, PatternRow, PromptRow, Synergy, shorten_path
+from data_sources.records import PATTERN_TYPES, Area, Device, Entity, PatternRow, PromptRow, Synergy, shorten_path
 from home_assistant.domains import DEVICE_CLASSES, DOMAINS
 from home_assistant.entity_id import domain_of
 
@@ -17,7 +18,10 @@ NOTES_KEPT = 5
 LOOKED_AT = 20_000  # records of one reading: what comes after them was hardly typed, and costs nothing
 GHOSTS_LOOKED_UP = 50  # entities of one reading: each is compared with all others of its home
 _SHAPES_KEPT = 1_000  # distinct lists of keys
+_KEYS_LOOKED_AT = 1_000  # nobody types a record with more
 _SHOWN = 60  # characters of what was typed
+
+T = TypeVar("T")
 
 Groups = tuple[tuple[str, ...], ...]
 """The spellings of each field, the usual one first."""
@@ -48,16 +52,25 @@ class Slips:
     """
 
     def __init__(self) -> None:
-        self._left, self._ghosts_left = LOOKED_AT, GHOSTS_LOOKED_UP
+        self._left = self._references_left = LOOKED_AT
+        self._ghosts_left = GHOSTS_LOOKED_UP
         self._seen: set[tuple[object, ...]] = set()
-        self._told: set[tuple[object, ...]] = set()
-        self._sentences: list[str] = []
+        self._counted: set[tuple[object, ...]] = set()  # what may be met again; as few as ``_seen`` allows
+        self._count = 0
+        self._first: list[tuple[tuple[object, ...] | None, str]] = []
 
     def notes(self, where: str) -> Iterator[str]:
         """The sentences, each with ``where`` the data is, and how many more there are."""
-        yield from (f"{where}: {sentence}" for sentence in self._sentences)
-        if more := len(self._told) - len(self._sentences):
+        yield from (f"{where}: {sentence}" for _, sentence in self._first)
+        if more := self._count - len(self._first):
             yield f"{where}: {more} more of what may be mistyped"
+
+    def add(self, other: Slips) -> None:
+        """Count the slips of another part of the same data, whose homes are others; keys and words may be the same."""
+        new = [(slip, sentence) for slip, sentence in other._first if slip not in self._counted]
+        self._first = [*self._first, *new][:NOTES_KEPT]
+        self._count += other._count - len(self._counted & other._counted)
+        self._counted |= other._counted
 
     def look_at(self, record: BaseModel, raw: Any, place: Callable[[str], str], where: str) -> None:
         """Note keys of ``raw``, from which ``record`` was read, and words of it that are near known ones.
@@ -66,7 +79,6 @@ class Slips:
         """
         if self._left <= 0:
             return
-        self._left -= 1
         model = type(record)
         if type(raw) is dict:
             self.look_at_keys(model, tuple(raw), place, where)
@@ -83,6 +95,7 @@ class Slips:
                 self._look_at_word("domain", domain_of(entity_id), DOMAINS, place, where)
         if isinstance(record, Entity) and (classes := DEVICE_CLASSES.get(record.domain)):
             self._look_at_word("device_class", record.device_class, classes, place, where)
+        self._left -= 1
 
     def look_at_keys(
         self,
@@ -94,14 +107,16 @@ class Slips:
         unit: str = "key",
     ) -> None:
         """Note keys, or another ``unit``, of a record or of the object ``inside`` it: those near one that is absent."""
+        if self._left <= 0 or len(self._seen) >= _SHAPES_KEPT or len(keys) > _KEYS_LOOKED_AT:
+            return
         shape = (model, inside, keys)
-        if shape in self._seen or len(self._seen) >= _SHAPES_KEPT:
+        if shape in self._seen:
             return
         self._seen.add(shape)
         for key, meant in strange_keys(model, keys, inside):
             path = f"{inside}." if inside else ""
             told = f'unknown {unit} "{path}{_shown(key)}": did you mean {meant}?'
-            self._note((model, path, key), f"{place(where)}: {told}")
+            self._note(f"{place(where)}: {told}", (model, path, key))
 
     def _look_at_word(
         self, field: str, word: str | None, known: Collection[str], place: Callable[[str], str], where: str
@@ -113,47 +128,82 @@ class Slips:
             return
         self._seen.add(seen)
         if word.casefold() not in known and (meant := nearest(word, known)) is not None:
-            self._note(seen, f'{place(where)}: {field} "{_shown(word)}" is not known: did you mean {meant}?')
+            self._note(f'{place(where)}: {field} "{_shown(word)}" is not known: did you mean {meant}?', seen)
 
-    def look_at_places(
-        self, entities: Mapping[str, Entity], areas: Collection[str], devices: Mapping[str, Device], home: str
+    def look_at_references(
+        self,
+        entities: Mapping[str, Entity],
+        areas: Mapping[str, Area],
+        devices: Mapping[str, Device],
+        pairs: Iterable[tuple[str, str]],
+        home: str,
+        place: Callable[[str], str],
     ) -> None:
-        """Note areas that are not among those of the home, if it lists any, and devices that are near one it lists."""
-        placed = [(own.entity_id, own.area_id) for own in entities.values()]
-        placed += [(f"device {_shown(own.device_id)}", own.area_id) for own in devices.values()]
-        for owner, area in placed if areas else ():
+        """Note what is named in a home and not there: areas, devices and entities.
+
+        Areas that are not among those of the home, if it lists any; devices and the entities of ``pairs``, where they
+        are near one that it lists. ``place`` says of an entity what names it.
+        """
+        if self._references_left <= 0:
+            return
+        placed = [(own.entity_id, own.area_id, own.device_id) for own in self._few(entities.values())]
+        others = [(f"device {_shown(own.device_id)}", own.area_id) for own in self._few(devices.values())]
+        strange: dict[str, str] = {}
+        for owner, area in [*((owner, area) for owner, area, _ in placed), *others] if areas else ():
             if area is not None and area not in areas:
-                meant = nearest(area, areas)
-                told = "" if meant is None else f": did you mean {meant}?"
+                strange.setdefault(area, owner)
+        for area, owner in strange.items():
+            meant = _meant(area, areas) if self._is_told else None
+            told = "" if meant is None else f": did you mean {meant}?"
+            self._note(f'{home}: {owner}: area "{_shown(area)}" is not among the home\'s areas{told}')
+        strange = {}
+        for owner, _, device in placed if devices else ():
+            if device is not None and device not in devices:
+                strange.setdefault(device, owner)
+        for device, owner in strange.items():
+            if (meant := self._one_of_many(device, devices)) is not None:
                 self._note(
-                    (home, "area", area), f'{home}: {owner}: area "{_shown(area)}" is not among the home\'s areas{told}'
+                    f'{home}: {owner}: device "{_shown(device)}" is not among the home\'s devices: '
+                    f"did you mean {meant}?"
                 )
-        if devices:
-            strange = {own.device_id: own for own in entities.values() if own.device_id not in devices}
-            for device_id, own in strange.items():
-                if device_id is not None and (meant := self._nearest_of_many(device_id, devices)) is not None:
-                    self._note(
-                        (home, "device", device_id),
-                        f'{home}: {own.entity_id}: device "{_shown(device_id)}" is not among the home\'s devices: '
-                        f"did you mean {meant}?",
-                    )
+        ghosts = {own for pair in self._few(pairs) for own in pair if own not in entities}
+        for ghost in sorted(ghosts):
+            if (meant := self._one_of_many(ghost, entities)) is not None:
+                naming = place(ghost) if self._is_told else ""  # it looks through all rows
+                self._note(f"{home}: {naming} names {ghost}, which is no entity of the home: did you mean {meant}?")
 
-    def look_at_ghost(self, ghost: str, entities: Collection[str], home: str, place: Callable[[], str]) -> None:
-        """Note an entity that only a synergy names, where it is near one that the home has."""
-        if (meant := self._nearest_of_many(ghost, entities)) is not None:
-            self._note(
-                (home, ghost), f"{home}: {place()} names {ghost}, which is no entity of the home: did you mean {meant}?"
-            )
+    def _few(self, items: Iterable[T]) -> Iterator[T]:
+        """Those of ``items`` that are looked at for what they name."""
+        for item in islice(items, self._references_left):
+            self._references_left -= 1
+            yield item
 
-    def _nearest_of_many(self, word: str, known: Collection[str]) -> str | None:
+    def _one_of_many(self, word: str, known: Mapping[str, Area | Device | Entity]) -> str | None:
+        if self._ghosts_left <= 0:
+            return None
         self._ghosts_left -= 1
-        return nearest(word, known) if self._ghosts_left >= 0 else None
+        return _meant(word, known)
 
-    def _note(self, slip: tuple[object, ...], sentence: str) -> None:
-        if slip not in self._told:
-            self._told.add(slip)
-            if len(self._sentences) < NOTES_KEPT:
-                self._sentences.append(sentence)
+    @property
+    def _is_told(self) -> bool:
+        """Whether the next slip is one of those that are told."""
+        return len(self._first) < NOTES_KEPT
+
+    def _note(self, sentence: str, slip: tuple[object, ...] | None = None) -> None:
+        """Count a slip; one that may be met again is named by ``slip``."""
+        if slip is not None:
+            if slip in self._counted:
+                return
+            self._counted.add(slip)
+        self._count += 1
+        if self._is_told:
+            self._first.append((slip, sentence))
+
+
+def _meant(word: str, known: Mapping[str, Area | Device | Entity]) -> str | None:
+    """The id for which ``word`` stands: it is the name of what has the id, or a slip of one of the two."""
+    names = {own.name.casefold(): key for key, own in known.items() if own.name is not None}
+    return names.get(word.casefold()) or nearest(word, known) or names.get(nearest(word.casefold(), names) or "")
 
 
 @lru_cache(1_000)
@@ -161,6 +211,8 @@ def strange_keys(
     model: type[BaseModel] | Groups, keys: tuple[Any, ...], inside: str = ""
 ) -> tuple[tuple[str, str], ...]:
     """Each key that is not known, with the one it may stand for: a spelling of a field that has none among ``keys``."""
+    if len(keys) > _KEYS_LOOKED_AT:
+        return ()
     groups = model if isinstance(model, tuple) else _groups(model, inside)
     known = {spelling for group in groups for spelling in group}
     if not isinstance(model, tuple) and not inside:

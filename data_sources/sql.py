@@ -28,7 +28,6 @@ from data_sources.base import (
     Shard,
     stray_characters,
 )
-from data_sources.counting import many
 from data_sources.homes import HOME_LISTS, HomeBuilder, read_home
 from data_sources.masking import MESSAGE_LENGTH, masked, message_of, without_secrets
 from data_sources.nearest import nearest_key
@@ -314,8 +313,6 @@ class SqlSource(DataSource):
         Requests without any suggestion are no broken rows: they are left out and counted in a note.
         """
         names = ("original_query", "suggestions", "created_at")
-
-        unanswered = 0
         with self._connection() as connection:
             schema, _, there = self._table(connection, (QUERIES,))
             self._check_columns(QUERIES, [name for name in names if name not in there], there)
@@ -334,7 +331,7 @@ class SqlSource(DataSource):
                     where = _place(QUERIES, number, row_id)
                     decoded = from_json_text(told)
                     if decoded in (None, "", []):
-                        unanswered += self.shard.holds(where)
+                        self.report.left_out["without any suggestion", "request"] += self.shard.holds(where)
                         continue
                     listed = map(from_json_text, decoded) if isinstance(decoded, list) else ()
                     usable = [suggestion for suggestion in listed if isinstance(suggestion, dict)]
@@ -348,8 +345,6 @@ class SqlSource(DataSource):
                     record = self.report.validate(PromptRow, raw, "row", where, self.shard)
                     if record is not None:
                         yield record
-        if unanswered:
-            self.report.notes.append(f"{self._shown}: left out, without any suggestion: {many(unanswered, 'request')}")
 
     def _look_at_columns(self, model: type[BaseModel] | Groups, table: str, there: Iterable[str]) -> None:
         if self.report.slips is not None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import pickle
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing
@@ -12,7 +13,17 @@ from typing import Any
 import pytest
 from support import ROOT, row
 
-from data_sources import RECORDS, DataSourceError, Home, HomeBuilder, LoadReport, PatternRow, YamlRow, open_source
+from data_sources import (
+    RECORDS,
+    DataSourceError,
+    Home,
+    HomeBuilder,
+    LoadReport,
+    PatternRow,
+    Shard,
+    YamlRow,
+    open_source,
+)
 from data_sources.nearest import nearest, nearest_key
 from data_sources.slips import GHOSTS_LOOKED_UP, NOTES_KEPT, Slips
 
@@ -65,6 +76,18 @@ def notes_of(data_source: str, kind: str = Home.kind) -> list[str]:
         ),
         (with_entity(area_id="atic"), 'light.attic: area "atic" is not among the home\'s areas: did you mean attic?'),
         (with_entity(area_id="cellar"), 'light.attic: area "cellar" is not among the home\'s areas'),
+        (
+            with_entity(area_id="Upper floor") | {"areas": ["hall", {"area_id": "u1", "name": "Upper Floor"}]},
+            'area "Upper floor" is not among the home\'s areas: did you mean u1?',
+        ),
+        (
+            with_entity(area_id="Uper floor") | {"areas": ["hall", {"area_id": "u1", "name": "Upper Floor"}]},
+            'area "Uper floor" is not among the home\'s areas: did you mean u1?',
+        ),
+        (
+            with_entity(device_id="Hall lamp") | {"devices": [{"device_id": "d7", "name": "Hall Lamp"}]},
+            'device "Hall lamp" is not among the home\'s devices: did you mean d7?',
+        ),
         (
             a_home(synergies=[row("binary_sensor.hall_motion", "light.hal")]),
             "row 1 (home mine): synergy 1 names light.hal, which is no entity of the home: did you mean light.hall?",
@@ -180,6 +203,64 @@ def test_the_first_slips_are_told_and_the_others_counted(write: Write) -> None:
     notes = notes_of(str(path))
     assert len(notes) == NOTES_KEPT + 1
     assert notes[-1] == f"{path}: 7 more of what may be mistyped"
+
+
+def test_references_of_the_first_records_are_looked_at_and_their_slips_are_counted_without_being_kept(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("data_sources.slips.LOOKED_AT", 1_000)
+    slips = Slips()
+    report = LoadReport(where="x", slips=slips)
+    for number in range(3):
+        builder = HomeBuilder(report, f"h{number}")
+        builder.add_places(["hall"], [])
+        for entity in range(500):
+            builder.add_entity({"entity_id": f"light.l{entity}", "area_id": f"nowhere {entity}"}, "")
+        builder.look_at_references()
+    assert list(slips.notes("x"))[-1] == f"x: {1_000 - NOTES_KEPT} more of what may be mistyped"
+    assert len(pickle.dumps(slips)) < 3_000
+
+
+def test_a_record_of_very_many_keys_is_not_looked_at(write: Write) -> None:
+    raw = {"entities": [], "synergie": 1} | {f"own {number}": 1 for number in range(2_000)}
+    assert notes_of(str(write("homes.json", [a_home(), raw]))) == []
+
+
+def test_rows_with_a_strange_key_are_merged_as_fast_as_others(write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[Any] = []
+    validate = LoadReport.validate
+    monkeypatch.setattr(LoadReport, "validate", lambda *given: seen.append(given[2]) or validate(*given))
+    rows = [row("light.a", "light.b", 0.25 + 0.001 * number, automation="x") for number in range(200)]
+    for name in ("rows.json", "rows.jsonl"):
+        seen.clear()
+        path = write(name, rows)
+        assert len(notes_of(str(path))) == 1
+        assert len(seen) == 1, "the others repeat its content"
+
+
+@pytest.mark.parametrize("count", [2, 8])
+def test_processes_that_read_one_file_tell_its_slips_as_one_does(
+    write: Write, caplog: pytest.LogCaptureFixture, count: int
+) -> None:
+    homes = [
+        with_entity(area_id=f"nowhere {number}", deviceclass="x", entity_category="diagnostc")
+        | {"home_id": f"h{number}"}
+        for number in range(24)
+    ]
+    path = str(write("homes.json", homes))
+    alone = notes_of(path)
+    assert alone[-1] == f"{path}: 21 more of what may be mistyped", "24 areas, and two slips that are always the same"
+    caplog.clear()
+    sources = [open_source(data_source=path, shard=Shard(index, count)) for index in range(count)]
+    for source in sources:
+        list(source.read(Home))
+    assert [source.report.notes for source in sources] == [[]] * count, "no part knows what the others found"
+    sources[0].check_together([source.report for source in sources])
+    notes = sources[0].report.notes
+    assert len(notes) == NOTES_KEPT + 1
+    assert notes[-1] == alone[-1]
+    assert sum("deviceclass" in note for note in notes) == 1
+    assert [record.getMessage() for record in caplog.records] == [f"Note: {note}" for note in notes]
 
 
 def test_looking_for_slips_is_bounded() -> None:

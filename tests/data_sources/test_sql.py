@@ -34,6 +34,7 @@ from data_sources import (
     NotFoundError,
     PatternRow,
     PromptRow,
+    Shard,
     UnusableRowsError,
     YamlRow,
     open_source,
@@ -307,7 +308,14 @@ def test_requests_that_got_no_suggestion_are_left_out_with_a_note(url: str, sugg
     source = SqlSource(url, strict=True)
     assert len(list(source.read(PromptRow))) == 1
     assert source.report.rejected == {}
-    assert source.report.notes == [f"{source.describe()['location']}: left out, without any suggestion: 2 requests"]
+    told = [f"{source.describe()['location']}: left out, without any suggestion: 2 requests"]
+    assert source.report.notes == told
+    parts = [SqlSource(url) for _ in range(2)]
+    for index, part in enumerate(parts):
+        part.shard = Shard(index, 2)
+        list(part.read(PromptRow))
+    parts[0].check_together([part.report for part in parts])
+    assert parts[0].report.notes == told, "one note that counts those of all parts"
 
 
 @pytest.mark.parametrize(
