@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from contextlib import suppress
 from itertools import islice
 from pathlib import Path
 
+from data_sources.base import sqlite_url
 from data_sources.counting import listed
+from data_sources.paths import is_file, is_folder
 from data_sources.records import plain
 from home_assistant.registries import STORAGE
 
@@ -41,10 +44,10 @@ _MAGIC = {
     b"\x7fELF": ("a program", _EXPECTED),
 }
 _SQLITE = b"SQLite format 3\x00"
-_TAR, _TAR_AT = b"ustar", 257
+_TAR, _TAR_AT = (b"ustar\x00", b"ustar  \x00"), 257  # no text has a NUL
 _OFFICE = (".xlsx", ".xlsm", ".ods")
 _PICKLE = re.compile(rb"\x80[\x02-\x05]")
-_TABLE = re.compile(r"[^\n,;\t{}\[\]]+(?:[,;\t][^\n,;\t{}\[\]]+)+\s*$")
+_TABLE = re.compile(r"[^\n,;\t{}\[\]]++(?:[,;\t][^\n,;\t{}\[\]]++)++")
 
 
 def kind_of_bytes(head: bytes, path: str) -> str | None:
@@ -52,7 +55,7 @@ def kind_of_bytes(head: bytes, path: str) -> str | None:
     if head[_TAR_AT:].startswith(_TAR):
         return f"is a tar archive: {_UNPACK}"
     if head.startswith(_SQLITE):
-        return f"is a SQLite database: give --data-source sqlite:///{plain(path)}"
+        return f"is a SQLite database: give --data-source {sqlite_url(path)}"
     if head.startswith(b"RIFF") and head[8:12] == b"WEBP":
         return f"is a WebP image: {_EXPECTED}"
     if _PICKLE.match(head):
@@ -72,7 +75,7 @@ def kind_of_text(first_line: str) -> str:
     line = first_line.strip()
     if line.startswith("<"):
         return "; it is HTML or XML"
-    if _TABLE.match(line):
+    if _TABLE.fullmatch(line):
         return f"; it looks like a CSV table, {_JSON}"
     if line in ("---", "%YAML") or re.match(r"(?:- )?[A-Za-z_]\w*:(?: |$)", line):
         return "; it looks like YAML"
@@ -87,7 +90,7 @@ def kind_of_file(path: Path) -> str | None:
 
 def holds_configuration(folder: Path) -> bool:
     """Whether a folder is one that Home Assistant keeps."""
-    return (folder / _CONFIGURATION).is_file() or (folder / STORAGE).is_dir()
+    return is_file(folder / _CONFIGURATION) or is_folder(folder / STORAGE)
 
 
 def what_is_there(folder: Path, endings: tuple[str, ...], names: tuple[str, ...]) -> str:
@@ -100,29 +103,35 @@ def what_is_there(folder: Path, endings: tuple[str, ...], names: tuple[str, ...]
     """
     try:
         entries = sorted(islice(folder.iterdir(), _LOOKED_AT))
-        found = next(_folders_with_data(entries, names), None)
-        if found is not None:
-            return f"did you mean {plain(str(found))}?"
-        archives = [entry for entry in entries if entry.name.lower().endswith((".tar", ".tar.gz", ".tgz", ".zip"))]
-        files = [entry for entry in entries if entry.name.lower().endswith(endings) and entry.is_file()]
-        if files:
-            return f"it has {listed([plain(file.name) for file in files], _NAMED)}: give such a file itself"
-        if archives:
-            return f"it has {plain(archives[0].name)}: unpack that and give the folder"
-        if not entries:
-            return "it is empty"
-        return f"it has {listed([plain(entry.name) for entry in entries], _NAMED)}"
     except OSError:
         return ""
+    found = next(_folders_with_data(entries, names), None)
+    if found is not None:
+        return f"did you mean {plain(str(found))}?"
+    archives = [entry for entry in entries if entry.name.lower().endswith((".tar", ".tar.gz", ".tgz", ".zip"))]
+    files = [entry for entry in entries if entry.name.lower().endswith(endings) and is_file(entry)]
+    if files:
+        return f"it has {listed([plain(file.name) for file in files], _NAMED)}: give such a file itself"
+    if archives:
+        return f"it has {plain(archives[0].name)}: unpack that and give the folder"
+    if not entries:
+        return "it is empty"
+    return f"it has {listed([plain(entry.name) for entry in entries], _NAMED)}"
 
 
 def _folders_with_data(entries: list[Path], names: tuple[str, ...]) -> Iterator[Path]:
     """Those among ``entries`` and what lies in them."""
-    folders = [entry for entry in entries if entry.is_dir() and not entry.is_symlink()]
+    folders = [entry for entry in entries if is_folder(entry) and not entry.is_symlink()]
     for depth in range(2):
         for folder in folders:
-            if holds_configuration(folder) or any((folder / name).is_file() for name in names):
+            if holds_configuration(folder) or any(is_file(folder / name) for name in names):
                 yield folder
         if depth == 0:
-            inner = (entry for folder in folders for entry in islice(folder.iterdir(), _LOOKED_AT))
-            folders = [entry for entry in islice(inner, _LOOKED_AT) if entry.is_dir() and not entry.is_symlink()]
+            inner = (entry for folder in folders for entry in _entries(folder))
+            folders = [entry for entry in islice(inner, _LOOKED_AT) if is_folder(entry) and not entry.is_symlink()]
+
+
+def _entries(folder: Path) -> Iterator[Path]:
+    """The first entries of a folder; none of one that may not be read, as lost+found of a disk."""
+    with suppress(OSError):
+        yield from islice(folder.iterdir(), _LOOKED_AT)

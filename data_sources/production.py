@@ -14,7 +14,7 @@ from data_sources.data_api import DataApiSource
 from data_sources.homes import HomeBuilder
 from data_sources.json_file import JsonSource
 from data_sources.records import DEFAULT_HOME_ID, Home, R
-from data_sources.sql import SqlSource
+from data_sources.sql import NoDatabaseError, SqlSource
 
 log = logging.getLogger("data_sources.production")
 
@@ -80,7 +80,9 @@ class ProductionSource(DataSource):
         except DataSourceError as error:
             if not self._address_given or not isinstance(self._api, DataApiSource):
                 raise
-            self._api.refuse_home_assistant()  # then the database does not matter
+            self._api.refuse_home_assistant()  # which no database makes a Data API
+            if not isinstance(error, NoDatabaseError):
+                raise
             address = self._api.describe()["location"]
             raise type(error)(
                 f"{address}: is read as a Data API, which needs the database beside it, and Home Assistant's address "

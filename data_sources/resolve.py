@@ -165,6 +165,8 @@ def _open(
 
 
 _WITH_PORT = re.compile(r"(?:\d{1,3}(?:\.\d{1,3}){3}|[\w-]+(?:\.[\w-]+)*(?=:))(?::\d{2,5})?(?:/\S*)?")
+# Scheme, driver, a colon or two slashes, where the address has a colon and two slashes.
+_ALMOST_ADDRESS = re.compile(r"([A-Za-z]\w+)(\+\w+)?(?:(:)(/?)|//)([^/].*|)", re.DOTALL)
 _HINT = (
     "give --data-source a file, a folder with <model>_data.json, homeassistant:/config, or the URL of a Data API or a "
     "database"
@@ -173,12 +175,32 @@ _HINT = (
 
 def _hint_of(path: str) -> str:
     """What to do where there is no such path: it may be a scheme that is misspelt, or an address without one."""
-    scheme, colon, rest = path.partition(":")
+    _, colon, rest = path.partition(":")
     if _WITH_PORT.fullmatch(path) and (not colon or rest[:1].isdigit()):
         shown = without_secrets(path)
         return f"an address is written homeassistant+http://{shown} for Home Assistant, http://{shown} for a Data API"
-    near = nearest(scheme, (*SCHEMES, VARIABLE_PREFIX.rstrip(":"))) if colon else nearest(path, (AUTO,))
-    return _HINT if near is None else f"did you mean {near}{colon}{without_secrets(rest)}?"
+    near = nearest(path, (AUTO,)) or _address_meant(path)
+    return _HINT if near is None else f"did you mean {without_secrets(near)}?"
+
+
+def _address_meant(path: str) -> str | None:
+    """The address whose scheme is misspelt, or that lacks a colon or slashes after it; None where it is a path."""
+    found = _ALMOST_ADDRESS.fullmatch(path)
+    if found is None:
+        return None
+    name, driver, separator, slash, rest = (part or "" for part in found.groups())
+    variable = VARIABLE_PREFIX.rstrip(":")
+    known = (*SCHEMES, variable, *(entry.name for entry in entry_points(group=ENTRY_POINT_GROUP)))
+    scheme = next((own for own in known if own == name.lower()), None)
+    if scheme is None and separator == ":":
+        scheme = nearest(name, known)
+    if scheme is None:
+        return None
+    if separator == ":" and (scheme == variable or (scheme == HOME_ASSISTANT and not driver)):
+        return f"{scheme}:{slash}{rest}"
+    if scheme == "sqlite":
+        return f"{scheme}{driver}:///{slash}{rest}"
+    return f"{scheme}{driver}://{slash if scheme == 'file' else ''}{rest or '...'}"
 
 
 def _scheme_meant(scheme: str, known: Iterable[str]) -> str:

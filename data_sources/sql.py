@@ -69,7 +69,7 @@ _ASYNCPG_OPTIONS = frozenset(
     "max_cacheable_statement_size".split()
 )
 _WAL = 2  # the file's format for reading or writing, bytes 18 and 19 of its header
-_SCHEME_IN_PATH = re.compile(r"^[A-Za-z][\w+.\-]*:/+.*@|://")
+_SCHEME_IN_PATH = re.compile(r"^[A-Za-z][\w+.\-]*:/.*@|://")
 _NOT_ROLLED_BACK = (sqlite3.SQLITE_READONLY_ROLLBACK, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY)
 _BROKEN_PAGES = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 _SYNERGIES_NEED = ("device_ids", "confidence")
@@ -82,6 +82,10 @@ _WHITE_SPACE = "".join(
 # The id of a row's home as ``read_id`` gives it, and its hash as ``Shard.hash_of`` does, in a database in UTF-8.
 _POSTGRES_KEY = f"coalesce(nullif(btrim({HOME_ID}::text, E'{_WHITE_SPACE}'), ''), '{DEFAULT_HOME_ID}')"
 _POSTGRES_HASH = f"('x' || substr(md5({_POSTGRES_KEY}), 9, 8))::bit(32)::bigint"
+
+
+class NoDatabaseError(NotFoundError):
+    """No file is where a SQLite database was to be read."""
 
 
 class BrokenRowsError(FormatError):
@@ -637,7 +641,7 @@ def _read_only_sqlite(url: URL, shown: str, advice: str, *, allow_truncated: boo
             f"{shown_name}: is a folder; expected a SQLite file such as {plain(str(path / 'ai_automation.db'))}"
         )
     if not is_file:
-        raise NotFoundError(
+        raise NoDatabaseError(
             f"{shown_name}: no such database file (it is never created); {advice}{stray_characters(name)}"
         )
     path = path.resolve()

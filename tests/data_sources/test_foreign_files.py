@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import io
 import json
+import sqlite3
 import tarfile
+import time
 import zipfile
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +18,7 @@ from support import row
 
 from data_sources import DataSourceError, Home, YamlRow, open_source
 from data_sources.base import UnusableRowsError
+from data_sources.foreign_files import kind_of_text
 
 Write = Callable[[str, Any], Path]
 ROWS = [row("light.a", "light.b")]
@@ -82,6 +86,55 @@ def test_a_text_of_another_kind_is_named(write: Write, name: str, text: str, tol
     assert told in refused(json_input=name)
 
 
+@pytest.mark.parametrize("word", ["ustar", "ustar  ", "ustar00"])
+def test_json_is_no_archive_for_a_word_in_its_text(tmp_path: Path, word: str) -> None:
+    text = json.dumps([row("light.a", "light.b", note=word)])
+    at = text.index(word)
+    (tmp_path / "rows.json").write_text(text[0] + " " * (257 - at) + text[1:], encoding="utf-8")
+    assert (tmp_path / "rows.json").read_bytes()[257:].startswith(word.encode())
+    assert len(list(open_source(json_input="rows.json").read(Home))) == 1
+
+
+def test_looking_at_the_first_line_of_a_text_takes_time_in_proportion_to_it() -> None:
+    size = 200_000
+    for text in ("a,b" + " " * size + "{", "a," * size, "a" * size + "{", "a b," * size + "["):
+        started = time.process_time()
+        assert kind_of_text(text) == ""
+        assert time.process_time() - started < 1.0, "a search that starts again at each character takes minutes"
+
+
+def test_the_address_of_a_database_that_is_given_for_json_can_be_used(tmp_path: Path) -> None:
+    name = "my?db%20 #a.db"
+    with closing(sqlite3.connect(tmp_path / name)) as database:
+        database.execute("CREATE TABLE synergy_opportunities (device_ids, confidence)")
+        database.execute("""INSERT INTO synergy_opportunities VALUES ('["light.a", "light.b"]', 0.5)""")
+        database.commit()
+    told = refused(json_input=name)
+    assert told.startswith(f"{name}: is a SQLite database: give --data-source sqlite:///")
+    assert len(list(open_source(data_source=told.rpartition(" ")[2]).read(Home))) == 1
+
+
+def test_a_folder_that_may_not_be_read_hides_nothing_beside_it(write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever runs the tests may be root, who may read all."""
+    write("own/rows.json", ROWS)
+    write("above/data/gnn_synergy_data.json", ROWS)
+    for folder in ("own", "above"):
+        (Path(folder) / "closed").mkdir()
+    for name in ("iterdir", "is_file", "is_dir", "stat"):
+        monkeypatch.setattr(Path, name, _closed(getattr(Path, name)))
+    assert "it has rows.json: give such a file itself" in refused(data_source="own")
+    assert "did you mean above/data?" in refused(data_source="above")
+
+
+def _closed(usual: Callable[..., Any]) -> Callable[..., Any]:
+    def closed(path: Path, *given: Any, **named: Any) -> Any:
+        if "closed" in path.parts[:-1] or (path.name == "closed" and usual.__name__ == "iterdir"):
+            raise PermissionError(13, "Permission denied", str(path))
+        return usual(path, *given, **named)
+
+    return closed
+
+
 def test_a_folder_without_the_data_says_where_it_may_be(write: Write) -> None:
     for number in range(7):
         write(f"own/home_{number}.json", ROWS)
@@ -111,6 +164,20 @@ def test_a_folder_without_the_data_says_where_it_may_be(write: Write) -> None:
         ("homeassitant+http://host:8123", "did you mean homeassistant+http://? "),
         ("postgress://host/x", "did you mean postgres://? "),
         ("auot", "did you mean auto?"),
+        ("postgresql:host/db", "did you mean postgresql://host/db?"),
+        ("postgres:/host/db", "did you mean postgres://host/db?"),
+        ("postgresql+asyncpg:host/db", "did you mean postgresql+asyncpg://host/db?"),
+        ("postgressql:host/db", "did you mean postgresql://host/db?"),
+        ("mysql:host/db", "did you mean mysql://host/db?"),
+        ("sqlite:rows.db", "did you mean sqlite:///rows.db?"),
+        ("sqlite:/x/rows.db", "did you mean sqlite:////x/rows.db?"),
+        ("file:/x/rows.json", "did you mean file:///x/rows.json?"),
+        ("file:rows.json", "did you mean file://rows.json?"),
+        ("http:host:8123", "did you mean http://host:8123?"),
+        ("https//host", "did you mean https://host?"),
+        ("HTTP:host", "did you mean http://host?"),
+        ("homeassistant+http:host:8123", "did you mean homeassistant+http://host:8123?"),
+        ("Env:MY_SOURCE", "did you mean env:MY_SOURCE?"),
         ("homeassistant.local:8123", "an address is written homeassistant+http://homeassistant.local:8123 for Home"),
         ("192.168.1.4", "an address is written homeassistant+http://192.168.1.4 for Home Assistant"),
         ("nothing/here", "give --data-source a file, a folder with <model>_data.json, homeassistant:/config"),
@@ -128,6 +195,20 @@ def test_the_address_of_home_assistant_is_told_apart_from_that_of_a_data_api() -
     assert "--data-source homeassistant+http://127.0.0.1:9" in told
     with pytest.raises(DataSourceError, match=r"homeassistant\+http://127\.0\.0\.1:9"):
         list(open_source(data_source="http://127.0.0.1:9", kind=YamlRow.kind).read(YamlRow))
+
+
+@pytest.mark.parametrize("columns", ["device_ids", "device_ids, confidence"])
+def test_a_fault_of_the_database_beside_a_data_api_is_told_as_it_is(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, columns: str
+) -> None:
+    with closing(sqlite3.connect(tmp_path / "rows.db")) as database:
+        database.execute(f"CREATE TABLE synergy_opportunities ({columns})")
+        database.execute("INSERT INTO synergy_opportunities (device_ids) VALUES ('[]')")
+        database.commit()
+    monkeypatch.setenv("DATABASE_URL", "sqlite:///rows.db")
+    told = refused(data_source="http://127.0.0.1:9", strict=True)
+    assert "is read as a Data API" not in told
+    assert told.startswith("sqlite:///rows.db: ") or "device_ids: '[]' - expected" in told
 
 
 def test_production_without_its_database_names_the_other_sources() -> None:
