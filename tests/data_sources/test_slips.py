@@ -24,7 +24,7 @@ from data_sources import (
     YamlRow,
     open_source,
 )
-from data_sources.nearest import nearest, nearest_key
+from data_sources.nearest import all_near, nearest, nearest_key
 from data_sources.slips import GHOSTS_LOOKED_UP, NOTES_KEPT, Slips
 
 Write = Callable[[str, Any], Path]
@@ -281,6 +281,15 @@ def test_looking_for_slips_is_bounded() -> None:
     ("word", "known", "meant"),
     [
         ("light.hall_1", ["light.hall_2"], None),
+        ("sensor.bath_a_temperature", ["sensor.bath_b_temperature"], None),
+        ("light.office_l", ["light.office_r", "light.office_ll"], None),
+        ("light.bath_a", ["light.batha"], "light.batha"),
+        ("sensor.power_phase_a", ["sensor.power_phse_a", "sensor.power_phase_b"], "sensor.power_phse_a"),
+        ("sensor.garden_temperature_min", ["sensor.garden_temperature_max"], None),
+        ("sensor.grid_import_energy", ["sensor.grid_export_energy"], None),
+        ("light.living_room", ["light.dining_room"], None),
+        ("light.bathrom_ceiling", ["light.bathroom_ceiling"], "light.bathroom_ceiling"),
+        ("entity_di", ["entity_id"], "entity_id"),
         ("light.hal", ["light.hall", "light.kitchen"], "light.hall"),
         ("lihgt", ["light"], "light"),
         ("x" * 1_000, ["x" * 999], None),
@@ -290,6 +299,14 @@ def test_looking_for_slips_is_bounded() -> None:
 )
 def test_words_are_near_by_few_slips_and_never_by_a_number(word: str, known: list[str], meant: str | None) -> None:
     assert nearest(word, known) == meant
+
+
+def test_a_list_of_near_words_has_the_nearest_first_and_no_other_word() -> None:
+    known = ["light.hall_1", "light.hall_2", "light.hal_2", "light.kitchen_2", "light.hall"]
+    assert all_near("light.halll_2", known, 3) == ["light.hall_2", "light.hal_2"]
+    assert all_near("light.halll_2", known, 1) == ["light.hall_2"]
+    assert all_near("Living", ["Living Room", "Kitchen"], 3) == ["Living Room"], "half of it may be missing"
+    assert all_near("light.hall_3", known, 3) == []
 
 
 @pytest.mark.parametrize(

@@ -151,9 +151,9 @@ class ProgramGroup(Program, click.Group):
         try:
             return super().resolve_command(ctx, args)
         except click.UsageError as error:
-            from difflib import get_close_matches
+            from data_sources.nearest import all_near
 
-            near = get_close_matches(args[0], self.list_commands(ctx), 1)
+            near = all_near(args[0], self.list_commands(ctx), 1)
             if not near:
                 raise
             raise click.UsageError(f"No such command {args[0]!r}. Did you mean {near[0]!r}?", ctx) from error

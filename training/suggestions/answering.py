@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 
 from data_sources import single_line
 from data_sources.counting import listed, many
+from data_sources.nearest import all_near
 from data_sources.records import shorten_text
 from home_assistant.automation_yaml import AutomationError, parse_yaml
 from home_assistant.entity_id import domain_of, is_entity_id, normalized_entity_id
@@ -250,11 +251,12 @@ def _doubts(offer: Offer, offers: Sequence[Offer], feedback: Feedback, options: 
 
 
 def _near_entities(entity: str, known: Collection[str]) -> str:
-    """Which known entities may be meant by one that is not; at least one of its domain, if there is any."""
+    """Which known entities may be meant by one that is not; else one of its domain, if there is any."""
+    near = all_near(entity, sorted(known), NEAR)
+    if near:
+        return f"; near it: {', '.join(near)}"
     of_domain = [other for other in sorted(known) if domain_of(other) == domain_of(entity)]
-    near = difflib.get_close_matches(entity, sorted(known), NEAR)
-    near = near or difflib.get_close_matches(entity, of_domain, 1, 0.0)
-    return f"; near it: {', '.join(near)}" if near else ""
+    return f"; there is, for one, {of_domain[0]}" if of_domain else ""
 
 
 def _homes_of(homes: Iterable[str]) -> str:

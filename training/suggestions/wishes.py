@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ import numpy as np
 
 from data_sources import Entity, Home
 from data_sources.counting import many
+from data_sources.nearest import all_near
 from home_assistant.domains import DOMAINS
 from home_assistant.household_words import words_of
 from training.runs.errors import TrainingError
@@ -275,7 +275,7 @@ def _an(what: str) -> str:
 
 def _near(name: str, known: set[str]) -> str:
     spelt = {text.casefold(): text for text in sorted(known)}
-    near = difflib.get_close_matches(name.strip().casefold(), sorted(spelt), NEAR_NAMES)
+    near = all_near(name.strip().casefold(), sorted(spelt), NEAR_NAMES)
     if not near:
         return "" if not known else f"; there {'is' if len(known) == 1 else 'are'}, for one, {sorted(known)[0]!a}"
     return f"; near it: {', '.join(ascii(spelt[text]) for text in near)}"

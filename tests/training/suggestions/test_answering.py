@@ -137,13 +137,17 @@ def test_an_entity_that_the_home_lacks_is_refused_and_one_that_nothing_names_is_
     one = shown(tmp_path, "h")
     told = feedback(tmp_path, verb, pair)
     assert told.returncode == 0
-    assert "Note: no suggestion for home 'h' names light.hal_1; near it: light.hall_1, light.hall_2" in told.stdout
+    assert "Note: no suggestion for home 'h' names light.hal_1; near it: light.hall_1;" in told.stdout
     feedback(tmp_path, "undo", pair)
     append(tmp_path / FILE, [showing_of("h", [one], ["light.attic"])])
-    for wrong, near in ((pair, "light.hall_1, light.hall_2"), ("light.xyz,light.attic", "light.")):
+    for wrong, near in (
+        (pair, "near it: light.hall_1;"),
+        ("light.hall_3,light.attic", "there is, for one, light.attic;"),  # another number is another lamp
+        ("light.xyz,light.attic", "there is, for one, light.attic;"),
+    ):
         refused = feedback(tmp_path, verb, wrong)
         assert (refused.returncode, refused.stderr.count("\n")) == (1, 1)
-        assert f"home 'h' has no such entity, as far as {FILE} knows; near it: {near}" in refused.stderr
+        assert f"home 'h' has no such entity, as far as {FILE} knows; {near}" in refused.stderr
     assert answers(tmp_path) == {}
     assert "Note" not in feedback(tmp_path, verb, "binary_sensor.hall,light.attic").stdout
     other = feedback(tmp_path, verb, "binary_sensor.hall,light.attic", "--home", "hh")
