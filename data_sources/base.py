@@ -17,7 +17,7 @@ from pydantic import BaseModel, ValidationError
 
 from data_sources.counting import many
 from data_sources.masking import OneLineError, class_and_message, masked
-from data_sources.records import R, explain
+from data_sources.records import R, explain, shorten_path
 from data_sources.slips import Slips
 
 log = logging.getLogger("data_sources")
@@ -289,6 +289,12 @@ class DataSource(ABC):
     def location(self, kind: str) -> str:  # noqa: ARG002 - a folder has a file for each kind
         """Where records of ``kind`` are, for messages."""
         return self.describe()["location"]
+
+
+def cannot_be_opened(shown: str, error: OSError | ValueError, advice: str) -> NotFoundError:
+    """What says why the path that is ``shown`` leads to nothing that can be read: its name, or who may read it."""
+    why = error.strerror if isinstance(error, OSError) else error
+    return NotFoundError(f"{shorten_path(shown)}: cannot be opened ({why}); {advice}")
 
 
 def stray_characters(value: str) -> str:

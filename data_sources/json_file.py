@@ -18,7 +18,7 @@ from typing import Any, cast
 
 from pydantic import BaseModel
 
-from data_sources.base import DataSource, FormatError, NoFileError, NotFoundError
+from data_sources.base import DataSource, FormatError, NoFileError, NotFoundError, cannot_be_opened
 from data_sources.foreign_files import HEAD, kind_of_bytes, kind_of_text, what_is_there
 from data_sources.homes import CONFIDENCE_KEYS, HomeBuilder, read_home
 from data_sources.json_shapes import ShapeError, rows_within
@@ -36,7 +36,6 @@ from data_sources.records import (
     plain,
     read_id,
     shorten,
-    shorten_path,
     shorten_text,
 )
 from data_sources.repeated_lines import RepeatedLines
@@ -51,7 +50,7 @@ _PAIR_KEYS = frozenset(keys_of(Synergy))
 
 
 def holds_training_data(folder: Path) -> bool:
-    """Whether a folder has a file that is named after a kind of records."""
+    """Whether a folder has a file that is named after a kind of records. Raises OSError where that cannot be known."""
     return any((folder / f"{kind}_data{ending}").is_file() for kind in KINDS for ending in ENDINGS)
 
 
@@ -99,8 +98,7 @@ class JsonSource(DataSource):
             if not path.exists():
                 raise NotFoundError(f"{shown}: no such file or folder; {self._hint}")
         except (OSError, ValueError) as error:
-            why = error.strerror if isinstance(error, OSError) else error
-            raise NotFoundError(f"{shorten_path(shown)}: cannot be opened ({why}); {self._hint}") from error
+            raise cannot_be_opened(shown, error, self._hint) from error
         return path
 
     def records(self, record: type[R]) -> Iterator[R]:
@@ -153,6 +151,7 @@ class JsonSource(DataSource):
                     continue
                 if is_object and "entity_id" in raw and _PAIR_KEYS.isdisjoint(raw):
                     builder.add_entity(raw, where)  # a list of Home Assistant's states
+                # Nearly every row has entity_1, and the set is asked in three times the time.
                 elif is_object and "entity_1" not in raw and _PAIR_KEYS.isdisjoint(raw):
                     self.report.reject("row", where, _neither(raw))
                 else:

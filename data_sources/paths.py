@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-# os.path answers False where Path.exists, Path.is_file and Path.is_dir raise OSError.
+# os.path answers False where Path.exists, Path.is_file and Path.is_dir raise OSError. Ask Path where a person is told
+# of that error, which says why: the file of a source whose name is too long, or which lies in a closed folder.
 
 
 def is_there(path: str | os.PathLike[str]) -> bool:

@@ -11,7 +11,7 @@ from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from types import MappingProxyType
 
-from data_sources.base import WHOLE, DataSource, DataSourceError, Shard, sqlite_url
+from data_sources.base import WHOLE, DataSource, DataSourceError, Shard, cannot_be_opened, sqlite_url
 from data_sources.masking import MESSAGE_LENGTH, class_and_message, message_of, without_secrets
 from data_sources.nearest import nearest
 from data_sources.records import Home, KindName
@@ -36,13 +36,16 @@ class SourceNotAvailableError(DataSourceError):
 
 def _open_json(spec: str, *, strict: bool, max_samples: int | None = None, hint: str = "") -> DataSource:  # noqa: ARG001
     from data_sources.homeassistant.folder import home_assistant_at
-    from data_sources.json_file import STDIN, JsonSource, holds_training_data
+    from data_sources.json_file import HINT, STDIN, JsonSource, holds_training_data
 
     path = spec.removeprefix("file://")
-    if path != STDIN and not holds_training_data(Path(path)):
-        found = home_assistant_at(Path(path), strict=strict)
-        if found is not None:
-            return found
+    try:
+        if path != STDIN and not holds_training_data(Path(path)):
+            found = home_assistant_at(Path(path), strict=strict)
+            if found is not None:
+                return found
+    except OSError as error:
+        raise cannot_be_opened(without_secrets(path), error, hint or HINT) from error
     return JsonSource(path, strict=strict, hint=hint)
 
 

@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from data_sources.base import DataSourceError, FormatError, NotFoundError, sqlite_url
+from data_sources.base import DataSourceError, FormatError, NotFoundError, cannot_be_opened, sqlite_url
 from data_sources.foreign_files import kind_of_file, what_is_there
 from data_sources.homeassistant import DATABASE_NAME
 from data_sources.homeassistant.source import HomeAssistantSource
@@ -279,15 +279,11 @@ def open_home_assistant(path: Path, *, strict: bool = False) -> HomeAssistantSou
     if found is not None:
         return found
     try:
-        there = path.exists()
-    except (OSError, ValueError):
-        there = False
-    if not there:
-        raise NotFoundError(f"{shorten_path(shown)}: no such file or folder; {_GIVE}")
-    try:
+        if not path.exists():
+            raise NotFoundError(f"{shorten_path(shown)}: no such file or folder; {_GIVE}")
         what = what_is_there(path, (), ()) if path.is_dir() else kind_of_file(path)
-    except OSError:
-        what = None
+    except OSError as error:
+        raise cannot_be_opened(shown, error, _GIVE) from error
     if what is not None and path.is_file():
         raise FormatError(f"{shown}: {what}")
     advice = _GIVE if not what else what if what.endswith("?") else f"{what}; {_GIVE}"

@@ -135,6 +135,14 @@ def _closed(usual: Callable[..., Any]) -> Callable[..., Any]:
     return closed
 
 
+@pytest.mark.parametrize("option", ["json_input", "data_source"])
+@pytest.mark.parametrize("path", ["x" * 5_000, "a/" * 4_000, "homeassistant:" + "x" * 5_000])
+def test_what_is_too_long_for_a_path_is_refused_in_one_short_line(option: str, path: str) -> None:
+    told = refused(**{option: path})
+    assert "cannot be opened (File name too long); give " in told
+    assert len(told) < 400
+
+
 def test_a_folder_without_the_data_says_where_it_may_be(write: Write) -> None:
     for number in range(7):
         write(f"own/home_{number}.json", ROWS)

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from data_sources import DataSource, DataSourceError
-from data_sources.paths import is_special
+from data_sources.paths import is_special, is_there
 from training.runs.artifacts import card_path, metadata_path, page_path
 from training.runs.comparison import COMPARISON_VARIABLE, ComparisonRequest
 from training.runs.distributed import all_do, first_says, is_first
@@ -118,7 +118,7 @@ def _check_replaceable(path: Path) -> None:
     Raises:
         ArtifactError: There is something else than a summary.
     """
-    if is_special(path) or not path.exists():
+    if is_special(path) or not is_there(path):
         return
     size = path.stat().st_size
     with suppress(OSError, ValueError, RecursionError):
