@@ -41,6 +41,7 @@ from data_sources.resolve import (
     expand_variable,
     is_sample,
     open_source,
+    reads_sample,
     sample_directory,
 )
 
@@ -83,6 +84,7 @@ __all__ = [
     "message_of",
     "normalized_query",
     "open_source",
+    "reads_sample",
     "sample_directory",
     "single_line",
     "sqlite_url",

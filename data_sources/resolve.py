@@ -14,7 +14,7 @@ from types import MappingProxyType
 from data_sources.base import WHOLE, DataSource, DataSourceError, Shard, cannot_be_opened, sqlite_url
 from data_sources.masking import MESSAGE_LENGTH, class_and_message, message_of, without_secrets
 from data_sources.nearest import nearest
-from data_sources.records import Home, KindName
+from data_sources.records import KINDS, Home, KindName
 
 log = logging.getLogger("data_sources")
 
@@ -246,11 +246,17 @@ def sample_directory() -> Path:
 
 
 def is_sample(location: str) -> bool:
-    """Whether a path leads to the shipped sample, or to a file of it."""
+    """Whether a path leads to the shipped sample, or to a file of it. A relative one counts from the project's root."""
+    folder = sample_directory()
     try:
-        return Path(location).resolve().is_relative_to(sample_directory())
+        return (folder.parent.parent / location).resolve().is_relative_to(folder)
     except (OSError, ValueError):
         return False
+
+
+def reads_sample(source: DataSource) -> bool:
+    """Whether a source that was opened reads a file of the shipped sample."""
+    return any(source.reads(sample_directory() / f"{kind}_data.json") for kind in KINDS)
 
 
 def _open_sample(strict: bool) -> DataSource:

@@ -77,22 +77,23 @@ def decide(
         accept_weak: Whether it need not beat the baselines, nor have a held-out score where the champion has one.
         champion_held_out: Whether the champion went live on a held-out score, which in-sample ones do not outweigh.
         champion_of_sample: Whether the champion was trained on the shipped sample, and the candidate on other data. The
-            sample is easier than real homes, so it is no measure of them, and the champion gives way.
+            sample is easier than real homes, so it is no measure of them, and the champion gives way to a candidate
+            that has a score.
     """
     gate = _Gate(spec, comparison, champion, thresholds or Thresholds(), accept_weak)
     gate.check_score()
     gate.check_baselines()
     if champion is None:
-        gate.reasons.append(
-            "no baseline version: nothing is live yet, so only thresholds and cheap baselines were checked"
-        )
-    elif champion_of_sample:
+        gate.reasons.append(f"no baseline version: nothing is live yet; {gate.checked}")
+        return gate.verdict()
+    gate.check_held_out(champion, champion_held_out)
+    if champion_of_sample and gate.has_score:
         gate.reasons.append(
             f"no comparison with {champion}: it was trained on the shipped sample, which says nothing of other data; "
-            "only thresholds and cheap baselines were checked"
+            f"{gate.checked}"
         )
     else:
-        gate.check_champion(champion, champion_held_out)
+        gate.check_champion(champion)
         gate.check_champion_rows(champion)
     return gate.verdict()
 
@@ -119,6 +120,20 @@ class _Gate:
 
     def _score_of(self, side: ModelScores | None) -> float | None:
         return None if side is None or side.scores is None else side.scores.get(self._spec.metric)
+
+    @property
+    def has_score(self) -> bool:
+        """Whether the candidate could be scored, on held-out rows or on its own."""
+        return self._score is not None
+
+    @property
+    def checked(self) -> str:
+        """What the checks before that of the champion have looked at."""
+        if not self.has_score:
+            return "nothing was checked, for the candidate has no score"
+        if self._held_out and self._limits.beat_baselines and self._best_baseline:
+            return "only thresholds and cheap baselines were checked"
+        return "only thresholds were checked"
 
     def _weak(self, line: str) -> None:
         if self._accept_weak:
@@ -155,12 +170,15 @@ class _Gate:
                 else:
                     self._weak(f"{line}: NOT beaten")
 
-    def check_champion(self, champion: str, champion_held_out: bool) -> None:
+    def check_held_out(self, champion: str, champion_held_out: bool) -> None:
+        """Does it rest on held-out rows, if what is live does?"""
+        if champion_held_out and not self._held_out:
+            self._weak(f"{champion} has a held-out score and this candidate has none")
+
+    def check_champion(self, champion: str) -> None:
         """Is it as good as what is live, on the same rows?"""
         comparison, limits, side = self._comparison, self._limits, self._comparison.champion
         score, old = self._score, self._champion_score
-        if champion_held_out and not self._held_out:
-            self._weak(f"{champion} has a held-out score and this candidate has none")
         if side is None or side.error is not None:
             why = "it was not scored" if side is None else side.error
             self.reasons.append(f"no baseline version: {champion} cannot be compared with ({why})")

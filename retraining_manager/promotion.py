@@ -7,8 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from data_sources import is_sample
-from retraining_manager.errors import ChampionChangedError, ManagerError
+from retraining_manager.errors import ChampionChangedError, ManagerError, RegistryError
 from retraining_manager.gate import Verdict, decide
 from retraining_manager.model_run import EVALUATION_ROWS, ModelRun
 from retraining_manager.registry import SUMMARY_FILE, VERDICT_FILE, Aliases, Registry
@@ -16,6 +15,7 @@ from retraining_manager.summaries import ModelSummary
 from training.runs.artifacts import RUN_FILE, metadata_path
 from training.runs.comparison import Comparison
 from training.runs.files import read_json, to_json
+from training.runs.sample import is_of_sample
 from training.runs.wording import utc_now
 
 log = logging.getLogger(__name__)
@@ -53,7 +53,7 @@ def compare_and_publish(run: ModelRun, summary: ModelSummary, compared_with: str
             champion_held_out=aliases.champion is not None and registry.went_live_held_out(aliases.champion),
             champion_of_sample=run.options.evaluate_on is None
             and _is_of_sample(registry, aliases.champion)
-            and not _reads_sample(summary),
+            and not is_of_sample(summary.model_dump()),
         )
         try:
             _publish(run, files, comparison, verdict, aliases, summary)
@@ -73,7 +73,8 @@ def _is_made_up(run: ModelRun, champion: str | None, summary: ModelSummary) -> b
     asked = COLD_START in run.options.of(run.spec.model).flags
     if champion is None or asked or not summary.audit.get("generated_pairs", 0):
         return False
-    if (_described(run.registry, champion).get("audit") or {}).get("generated_pairs", 0):
+    audit = _described(run.registry, champion).get("audit")
+    if isinstance(audit, dict) and audit.get("generated_pairs", 0):
         return False
     summary.status = "skipped"
     summary.message = (
@@ -150,25 +151,25 @@ def _publish(
     if verdict.blessed:
         summary.message = f"trained and published as {version}: {verdict.reasons[0]}"
     log.info("%s: %s", model, summary.message)
-    if not verdict.blessed and _is_of_sample(registry, verdict.champion) and not _reads_sample(summary):
+    of_sample = _is_of_sample(registry, verdict.champion)
+    if not verdict.blessed and of_sample and not is_of_sample(summary.model_dump()):
         summary.notes.append(f"{verdict.champion}, which stays live, was trained on the shipped sample")
         log.warning("%s: %s", model, summary.notes[-1])
 
 
 def _is_of_sample(registry: Registry, version: str | None) -> bool:
-    """Whether a version says that it was trained on the sample that ships with the project."""
-    source = {} if version is None else _described(registry, version).get("source") or {}
-    return is_sample(str(source.get("location", "")))
-
-
-def _reads_sample(summary: ModelSummary) -> bool:
-    return is_sample(str(summary.source.get("location", "")))
+    """Whether a version says that it was trained on the shipped sample."""
+    return version is not None and is_of_sample(_described(registry, version))
 
 
 def _described(registry: Registry, version: str) -> dict[str, Any]:
-    """What a version says of its training; empty where it says nothing."""
-    described = registry.path(version) / SUMMARY_FILE
-    if not described.is_file():  # another program's training
-        model = registry.model_path(version)
-        described = model / RUN_FILE if model.is_dir() else metadata_path(model)
+    """What a version says of its training; empty where it says nothing that can be read."""
+    try:
+        described = registry.path(version) / SUMMARY_FILE
+        if not described.is_file():  # another program's training
+            model = registry.model_path(version)
+            described = model / RUN_FILE if model.is_dir() else metadata_path(model)
+    except RegistryError as error:  # damage does not keep it live
+        log.debug("%s", error)
+        return {}
     return read_json(described)

@@ -160,7 +160,7 @@ class Registry:
         try:
             content = json.loads((self.path(version) / VERDICT_FILE).read_bytes())
             Verdict.model_validate(content)
-        except (OSError, ValueError, RecursionError):
+        except (RegistryError, OSError, ValueError, RecursionError):
             return {}
         return dict(content)
 

@@ -121,6 +121,36 @@ def test_without_any_score_a_champion_that_has_one_stays() -> None:
     assert "Neither has a score, so the newer one is taken" in found.reasons[-1]
 
 
+@pytest.mark.parametrize(
+    ("candidate", "held_out", "champion_held_out", "blessed", "told"),
+    [
+        (0.8, True, True, True, "only thresholds and cheap baselines were checked"),
+        (0.4, True, True, False, "only thresholds and cheap baselines were checked"),
+        (0.8, False, False, True, "only thresholds were checked"),
+        (0.8, False, True, False, "only thresholds were checked"),
+        (None, True, True, False, "no comparison with"),
+        (None, False, True, False, "no comparison with"),
+    ],
+)
+def test_a_champion_of_the_sample_gives_way_to_what_was_checked_and_the_verdict_says_what_was(
+    candidate: float | None, held_out: bool, champion_held_out: bool, blessed: bool, told: str
+) -> None:
+    comparison = Comparison(
+        model_type="gnn_synergy", held_out=held_out, reason="few pairs", rows=9, fingerprint="",
+        candidate=scored(candidate), champion=scored(None), baselines={"counting": {"mrr": 0.5}},
+    )  # fmt: skip
+    found = decide(SPEC, comparison, OLD, champion_held_out=champion_held_out, champion_of_sample=True)
+    assert found.blessed is blessed
+    assert told in found.reasons[-1]
+    assert decide(SPEC, comparison, OLD, champion_held_out=True, champion_of_sample=True, accept_weak=True).blessed
+
+
+def test_the_first_version_says_what_was_checked() -> None:
+    assert verdict().reasons[-1].endswith("only thresholds and cheap baselines were checked")
+    assert verdict(thresholds=Thresholds(beat_baselines=False)).reasons[-1].endswith("only thresholds were checked")
+    assert verdict(None).reasons[-1].endswith("nothing was checked, for the candidate has no score")
+
+
 def test_a_candidate_that_cannot_be_loaded_is_refused() -> None:
     found = verdict(candidate=None, champion=0.5)
     broken = decide(

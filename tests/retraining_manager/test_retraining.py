@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import shutil
 import signal
 import sqlite3
 import subprocess
@@ -257,6 +258,36 @@ def test_a_live_model_of_the_sample_gives_way_to_other_data_unless_that_is_worse
     assert any("says nothing of other data" in reason for reason in own.verdict["reasons"])
     fake(score=0.3)
     assert not manager.retrain(GNN).promoted, "what is live now is of other data"
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("manifest.json", "{"),
+        ("training_summary.json", '{"source": [1], "audit": [2]}'),
+        (None, ""),
+    ],
+)
+def test_an_adopted_model_that_was_damaged_gives_way_to_the_next(
+    manager: RetrainingManager, tmp_path: Path, name: str | None, content: str
+) -> None:
+    (tmp_path / "models").mkdir(exist_ok=True)
+    (tmp_path / "models" / "gnn_synergy.pth").write_text('{"score": 0.9}')
+    adopted = manager.registry(GNN).adopt()
+    assert adopted is not None
+    folder = manager.registry(GNN).path(adopted)
+    folder.chmod(0o755)
+    if name is None:
+        shutil.rmtree(folder)
+    else:
+        (folder / name).unlink(missing_ok=True)
+        (folder / name).write_text(content)
+    assert manager.registry(GNN).verify(adopted)
+    summary = manager.retrain(GNN)
+    assert (summary.status, summary.promoted) == ("success", True), summary.message
+    assert any(
+        f"no baseline version: {adopted} cannot be compared with" in reason for reason in summary.verdict["reasons"]
+    )
 
 
 def test_a_cold_start_does_not_replace_what_is_live(manager: RetrainingManager, tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from importlib import import_module, metadata
 from pathlib import Path
 from typing import Any, NoReturn
 
-from data_sources import DataSource, DataSourceError
+from data_sources import DataSource, DataSourceError, reads_sample
 from data_sources.paths import is_special, is_there
 from training.runs.artifacts import card_path, metadata_path, page_path
 from training.runs.comparison import COMPARISON_VARIABLE, ComparisonRequest
@@ -26,6 +26,7 @@ from training.runs.models import MODELS
 from training.runs.outputs import check_output, check_paths_differ, write_output
 from training.runs.process import PARENT, Stopped, check_address_space, execute, failure_line
 from training.runs.progress import Progress
+from training.runs.sample import OF_SAMPLE
 from training.runs.summary import Status, TrainingSummary
 from training.runs.tensorboard import check_tensorboard, write_events
 from training.runs.wording import utc_now
@@ -307,9 +308,11 @@ def provenance(summary: TrainingSummary, split: dict[str, Any], trained_on: str)
     }
 
 
-def described_source(source: DataSource) -> dict[str, str]:
-    """A source's description and, if no flag named it, why it was chosen."""
-    chosen = {} if source.choice is None else {"choice": source.choice}
+def described_source(source: DataSource) -> dict[str, Any]:
+    """A source's description; why it was chosen, if no flag named it; and whether it is the shipped sample, if so."""
+    chosen: dict[str, Any] = {} if source.choice is None else {"choice": source.choice}
+    if reads_sample(source):
+        chosen[OF_SAMPLE] = True
     try:
         return {**source.safe_description(), **chosen}
     except DataSourceError as error:  # the fault of a package, which must not cost the summary

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from typing import Any
 
-from data_sources import DataSource, DataSourceError, Home, is_sample, open_source, sample_directory
+from data_sources import DataSource, reads_sample
 from data_sources.counting import many
 from training.runs.artifacts import metadata_path, verify
 from training.runs.errors import ArtifactError
 from training.runs.files import read_json
-from training.synergy.audit import fingerprint
+from training.runs.sample import is_of_sample
 from training.synergy.config import FORMAT_VERSION
 
 SHOWN_DIGITS = 8  # of a fingerprint
@@ -30,6 +29,7 @@ class Origin:
         homes: Number of homes.
         rows: Number of synergy rows.
         generated: Number of pairs that rules made.
+        of_sample: Whether the data is the sample of simulated homes that ships with the project.
     """
 
     date: str | None = None
@@ -38,6 +38,7 @@ class Origin:
     homes: int | None = None
     rows: int | None = None
     generated: int = 0
+    of_sample: bool = False
 
     def __str__(self) -> str:
         """``2026-11-26T03:17:00+00:00 on 1 home, 120 rows of homes.jsonl (fingerprint 01234567)``."""
@@ -48,16 +49,9 @@ class Origin:
         kind = "the shipped sample, " if self.of_sample else "pairs generated from rules, " if self.generated else ""
         return f"{self.date or ''} on {counts}{where} ({kind}fingerprint {self.fingerprint[:SHOWN_DIGITS]})".strip()
 
-    @property
-    def of_sample(self) -> bool:
-        """Whether the data is the sample of simulated homes that ships with the project."""
-        if self.location is not None and is_sample(self.location):
-            return True
-        return self.fingerprint is not None and self.fingerprint == _sample_fingerprint()
-
     def stands_for_another(self, source: DataSource) -> bool:
         """Whether the model is of the sample, and ``source`` is not."""
-        return self.of_sample and not is_sample(source.describe()["location"])
+        return self.of_sample and not reads_sample(source)
 
 
 def origin_of(model_path: Path, provenance: Mapping[str, Any] | None = None) -> Origin:
@@ -78,6 +72,7 @@ def origin_of(model_path: Path, provenance: Mapping[str, Any] | None = None) -> 
             homes=int(audit["homes"]),
             rows=int(audit["rows"]),
             generated=int(audit.get("generated_pairs", 0)),
+            of_sample=is_of_sample(known),
         )
     except (KeyError, TypeError, ValueError, AttributeError, OverflowError):
         return Origin()
@@ -91,11 +86,3 @@ def is_whole(model_path: Path) -> bool:
     except ArtifactError:
         return False
     return bool(described.get("format_version") == FORMAT_VERSION and model_path.name in described.get("files", ()))
-
-
-@cache
-def _sample_fingerprint() -> str | None:
-    try:
-        return fingerprint(open_source(json_input=str(sample_directory())).read(Home))
-    except DataSourceError:
-        return None
