@@ -56,8 +56,10 @@ def means_of_samples(rows: Sequence[Mapping[str, float]], seed: int = 0) -> dict
 
     Returns:
         Metric -> ``[SAMPLES_OF_MEANS]`` means; nan where no unit of a sample has the metric, and everywhere with
-        fewer than ``MIN_UNITS`` units.
+        fewer than ``MIN_UNITS`` units. Empty without rows.
     """
+    if not rows:
+        return {}
     rng = np.random.default_rng(seed)
     values = {metric: np.array([row[metric] for row in rows]) for metric in rows[0]}
     means = {metric: np.full(SAMPLES_OF_MEANS, np.nan) for metric in values}

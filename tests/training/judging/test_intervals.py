@@ -34,6 +34,8 @@ def test_a_unit_without_a_metric_is_left_out_and_one_that_no_unit_has_has_no_int
     assert intervals_of_means(rows) == {"mrr": (0.5, 0.5), "ece": None}
     assert interval_of(lambda _: math.nan, range(5)) is None
     assert intervals_of_means(rows[:2]) == {"mrr": None, "ece": None}, "two units say nothing"
+    assert intervals_of_means([]) == means_of_samples([]) == {}
+    assert interval_of_mean(np.array([])) is None
 
 
 def test_samples_are_the_same_however_few_are_held_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
