@@ -197,6 +197,19 @@ def test_a_champion_that_says_nothing_of_its_training_is_compared_with_a_note(tm
     assert "does not say what it was trained on" in found.champion.notes[0]
 
 
+def test_a_model_whose_units_are_damaged_has_an_error(tmp_path: Path) -> None:
+    data = write(tmp_path / "all.json", detections(30))
+    result = pattern_model(tmp_path / "new.skops", data)
+    source = open_source(json_input=str(data), kind="pattern_detection")
+    for number, damaged in enumerate((5, "abcd", "None")):
+        old = tmp_path / f"{number}.skops"
+        old.write_bytes(replace(result.model, provenance={"trained_on": damaged}).to_bytes())
+        found = compare(comparer_of("pattern_detection"), tmp_path / "new.skops", old, source)
+        assert found.champion is not None
+        assert f"{number}.skops: cannot be compared (trained_on is no text of 8 hex" in str(found.champion.error)
+        assert found.candidate.scores is not None
+
+
 def test_a_file_that_is_no_model_has_an_error_and_the_other_its_scores(tmp_path: Path) -> None:
     data = write(tmp_path / "homes.json", HOMES)
     model(tmp_path / "new.pth", data)

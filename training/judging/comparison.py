@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any, Generic, NamedTuple, TypeVar
 
 from data_sources import DataSource, KindName
-from training.judging.splits import unseen_units
+from training.judging.splits import read_digests, unseen_units
 from training.runs.comparison import Comparison, ModelScores
-from training.runs.errors import ModelFileError
+from training.runs.errors import ModelFileError, wrap_read_errors
 
 SEEN = "because a model, or what it started from, was trained on them"
 NO_UNITS = "it does not say what it was trained on, which may include some of these rows"
@@ -198,15 +198,18 @@ class Comparer(Generic[M, Row]):
 
     def _load(self, path: Path) -> tuple[M | None, ModelScores]:
         try:
-            return self.load(path), ModelScores()
+            model = self.load(path)
+            with wrap_read_errors(path, "cannot be compared", "train it again"):
+                read_digests(self.described(model).get("trained_on"))
         except ModelFileError as error:
             return None, ModelScores(error=str(error))
+        return model, ModelScores()
 
     def _trained_on(self, model: M, side: ModelScores) -> str:
         units = self.described(model).get("trained_on")
         if units is None:
             side.notes.append(NO_UNITS)
-        return str(units or "")
+        return read_digests(units)
 
 
 def unseen_rows(rows: Sequence[Row], units: Sequence[str], trained_on: Sequence[str]) -> list[Row]:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from typing import Literal
+from typing import Any, Literal
 
 Part = Literal["train", "validation", "test"]
 PARTS: tuple[Part, ...] = ("train", "validation", "test")
@@ -25,6 +26,7 @@ def assign_parts(units: Iterable[str]) -> dict[str, Part]:
 
 
 UNIT_DIGITS = 8  # hex digits of the hash of a unit; two units with equal digits only lose one evaluation row
+_DIGESTS = re.compile(f"(?:[0-9a-f]{{{UNIT_DIGITS}}})*")
 
 
 def unit_digests(units: Iterable[str]) -> str:
@@ -34,6 +36,19 @@ def unit_digests(units: Iterable[str]) -> str:
     # As numbers, for a set of texts takes 20 times as much memory; 8 digits are 4 bytes.
     numbers = np.fromiter((int(_digest(unit), 16) for unit in units), dtype=np.uint32)
     return bytes(np.unique(numbers).astype(">u4").tobytes()).hex()
+
+
+def read_digests(trained_on: Any) -> str:
+    """A text of ``unit_digests`` from a file, where it may be damaged; "" where the file does not say.
+
+    Raises:
+        ValueError: It is something else.
+    """
+    if trained_on is None:
+        return ""
+    if not isinstance(trained_on, str) or not _DIGESTS.fullmatch(trained_on):
+        raise ValueError(f"trained_on is no text of {UNIT_DIGITS} hex digits for each unit")
+    return trained_on
 
 
 def joined_digests(*trained_on: str) -> str:

@@ -17,7 +17,7 @@ import torch
 
 from data_sources import Entity, Home, HomeBuilder, LoadReport, Synergy
 from training.judging.calibration import Calibration
-from training.judging.splits import digests_of, seen_among
+from training.judging.splits import digests_of, read_digests, seen_among
 from training.runs.artifacts import read_published
 from training.runs.errors import ArtifactError, MixedFilesError, ModelFileError, wrap_read_errors
 from training.runs.model_paths import how_to_get, model_file
@@ -237,9 +237,10 @@ class SynergyModel:
         return None
 
     def has_seen(self, home: Home) -> bool:
-        """Whether the model, or the base that it started from, was trained on a home of which it names no pair.
+        """Whether its training, or its base's, held this home though its pairs are not listed under the home's id.
 
-        Files name the homes of their base, and earlier ones none of its pairs. An export under another id counts.
+        Either the file names the home and none of its pairs, as earlier files do with the homes of their base, or it
+        lists the pairs under another id: the home was exported again.
         """
         if home.home_id in self.trained_on:
             pairs = (pair_name(home.home_id, s.trigger, s.action) for s in home.synergies)
@@ -248,7 +249,7 @@ class SynergyModel:
 
     @cached_property
     def _trained_units(self) -> frozenset[str]:
-        return digests_of(str(self.provenance.get("trained_on") or ""))
+        return digests_of(read_digests(self.provenance.get("trained_on")))
 
     def encode(self, entities: Iterable[Any], known: Iterable[Any]) -> tuple[EncodedHome, HomeGraph]:
         """A home as the model reads it, and its graph with the known pairs; arguments and errors as for ``score``."""
@@ -356,6 +357,7 @@ class SynergyModel:
 
     def _try(self) -> None:
         """Score a pair, so that a part that does not fit the others shows at once. Raises what comes of it."""
+        read_digests(self.provenance.get("trained_on"))
         texts = [*self.acting_domains, *self.trained_on]
         if not all(isinstance(text, str) for text in texts):
             raise TypeError("a domain or a home's id is no text")

@@ -20,6 +20,7 @@ from safetensors.torch import save as save_tensors
 from torch import Tensor
 
 from training.judging.calibration import Calibration
+from training.judging.splits import read_digests
 from training.runs.errors import ArtifactError, ModelFileError, wrap_read_errors
 from training.runs.publishing import recovered, write_atomically
 from training.synergy.config import SynergyConfig
@@ -74,7 +75,7 @@ class PretrainedSynergy:
     @property
     def trained_on(self) -> str:
         """``judging.splits.unit_digests`` of the pairs that it was trained on; "" where its card does not say."""
-        return str(self.card.get("trained_on", ""))
+        return read_digests(self.card.get("trained_on"))
 
     def describe(self) -> dict[str, Any]:
         """Name and SHA-256, for the summary of a training that started from it."""
@@ -158,6 +159,7 @@ class PretrainedSynergy:
 
     def _check(self) -> None:
         """Raises what comes of parts that do not fit each other."""
+        read_digests(self.card.get("trained_on"))
         if not all(isinstance(text, str) for text in (*self.acting_domains, *self.home_ids)):
             raise TypeError("a domain or a home's id is no text")
         SynergyConfig(hidden_dim=self.hidden_dim, num_layers=self.num_layers)  # its bounds, before layers are made

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from data_sources import DataSource
 from data_sources.counting import many
-from training.judging.splits import joined_digests
+from training.judging.splits import joined_digests, read_digests
 from training.runs.artifacts import RUN_FILE, RUN_PAGE
 from training.runs.distributed import first_says, is_first
 from training.runs.errors import ArtifactError, TrainingError, wrap_read_errors
@@ -188,6 +188,7 @@ class AdapterJob(TrainingJob[list[Any], "TrainedAdapter"]):
     def train(self, rows: list[Any]) -> Trained[TrainedAdapter]:
         """Train an adapter over the base; checkpoints stay beside the run directory until it is published."""
         check_base(self.adapter.base_model)
+        units_seen("", self.options.resume_from, self.adapter.base_model)  # damage shows now, not after training
         if is_first():
             self._start()
         first_says(None)
@@ -406,6 +407,9 @@ def units_seen(own: str, resume_from: Path | None, base_model: str) -> str | Non
     """``unit_digests`` of what a run was trained on, and of what the run or the scratch base that it started from was.
 
     None where that run does not say.
+
+    Raises:
+        TrainingError: What that run says is damaged.
     """
     from training.text.backbone import BASE_FOLDER
 
@@ -413,8 +417,14 @@ def units_seen(own: str, resume_from: Path | None, base_model: str) -> str | Non
     base = Path(base_model).resolve()
     if base.name == BASE_FOLDER and (base.parent / RUN_FILE).is_file():  # in the run that it was trained for
         started.append(base.parent)
-    earlier = [read_json(run / RUN_FILE).get("trained_on") for run in started]
-    return None if None in earlier else joined_digests(own, *map(str, earlier))
+    seen = [own]
+    for described in (run / RUN_FILE for run in started):
+        units = read_json(described).get("trained_on")
+        if units is None:
+            return None
+        with wrap_read_errors(described, "cannot be started from", "start from another run", raises=TrainingError):
+            seen.append(read_digests(units))
+    return joined_digests(*seen)
 
 
 def samples_of(run: Path, options_type: type[AdapterOptions]) -> int:

@@ -154,7 +154,7 @@ def test_one_seed_gives_one_model_and_another_seed_another(trained: TrainingResu
     assert train_synergy_model(eight_homes(), other).model.to_bytes() != trained.model.to_bytes()
 
 
-@pytest.mark.parametrize("break_it", ["missing", "garbage", "cut", "empty", "other", "old", "newer", "parts"])
+@pytest.mark.parametrize("break_it", ["missing", "garbage", "cut", "empty", "other", "old", "newer", "parts", "units"])
 def test_a_file_that_is_no_model_is_refused_in_one_line(trained: TrainingResult, tmp_path: Path, break_it: str) -> None:
     path = tmp_path / "m.pth"
     whole = trained.model.to_bytes()
@@ -170,6 +170,8 @@ def test_a_file_that_is_no_model_is_refused_in_one_line(trained: TrainingResult,
         torch.save({"model_state_dict": {}, "hidden_dim": 64}, path)
     elif break_it == "newer":
         torch.save({**content, "format_version": 99}, path)
+    elif break_it == "units":
+        torch.save({**content, "provenance": {"trained_on": "abcd"}}, path)
     else:
         del content["state_dict"]["bias"]
         torch.save(content, path)

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from training.judging.splits import unit_digests
+from training.runs.errors import TrainingError
 from training.text import trainer
 from training.text.adapter_job import units_seen
 from training.text.backbone import BASE_FOLDER, TextPair
@@ -72,3 +73,8 @@ def test_a_run_names_what_it_started_from_was_trained_on(tmp_path: Path) -> None
     assert units_seen(own, None, str(run / BASE_FOLDER)) == both
     (run / "training_run.json").write_text("{}")
     assert units_seen(own, run, "scratch") is None, "nobody knows what that run saw"
+    for damaged in ("5", "abcd", "None", 5, [own]):
+        (run / "training_run.json").write_text(json.dumps({"trained_on": damaged}))
+        for start in ((run, "scratch"), (None, str(run / BASE_FOLDER))):
+            with pytest.raises(TrainingError, match=r"training_run\.json: cannot be started from \(trained_on is no"):
+                units_seen(own, *start)
