@@ -6,8 +6,7 @@ import asyncio
 import logging
 import threading
 import time
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -78,7 +77,6 @@ class RetrainingManager:
         self.comparison_script = SCRIPTS / COMPARISON_SCRIPT
         self.models_supporting_force = {model for model, spec in SPECS.items() if spec.supports_force}
         self.summaries = SummaryFolder(self.model_directory.parent / SUMMARIES)
-        self._said: SaidOnce | None = None
 
     def registry(self, model: str) -> Registry:
         """The versions of a model. Raises ManagerError where there is no such model, or ``.env`` cannot be read."""
@@ -151,17 +149,8 @@ class RetrainingManager:
 
         Raises ManagerError where there is no such model.
         """
-        with self.saying_once():
+        with saying_once():
             return {model: self._sufficiency(model).describe() for model in models}
-
-    @contextmanager
-    def saying_once(self) -> Iterator[None]:
-        """While the block runs, log once what several models have in common: notes on the data, a failure to read."""
-        with saying_once() as self._said:
-            try:
-                yield
-            finally:
-                self._said = None
 
     def skip(self, model: str, why: str) -> ModelSummary:
         """The summary, which is on disk too, of a model that was asked for and not begun. Raises ArtifactError."""
@@ -176,6 +165,7 @@ class RetrainingManager:
         force: bool = False,
         skip_absent: bool = False,
         stop: threading.Event | None = None,
+        said: SaidOnce | None = None,
     ) -> ModelSummary:
         """One model from its data to its place, or to a reason why not; the summary is on disk too.
 
@@ -184,6 +174,7 @@ class RetrainingManager:
             force: Train it however few rows there are, and though nothing has changed.
             skip_absent: Skip it where the source has no data for it, instead of failing.
             stop: Ends what runs when it is set.
+            said: What was logged of the models before it in the same run; what it has in common is not logged again.
 
         Raises:
             ManagerError: There is no such model.
@@ -196,17 +187,17 @@ class RetrainingManager:
         interrupted: KeyboardInterrupt | None = None
         try:
             with self.registry(model).running():
-                summary = self._retrain(spec, force, skip_absent, stop)
+                summary = self._retrain(spec, force, skip_absent, stop, said)
         except BusyError as error:
             summary = self._skipped(model, str(error))
         except (ManagerError, ArtifactError, OSError) as error:
-            summary = self._failed(model, single_line(str(error)))
+            summary = self._failed(model, single_line(str(error)), said)
         except Exception as error:
             log.debug("traceback", exc_info=error)
-            summary = self._failed(model, f"{model}: {failure_line(error, spec.memory_hint)}")
+            summary = self._failed(model, f"{model}: {failure_line(error, spec.memory_hint)}", said)
         except KeyboardInterrupt as error:
             interrupted = error
-            summary = self._failed(model, f"{model}: interrupted; what is live has not changed")
+            summary = self._failed(model, f"{model}: interrupted; what is live has not changed", said)
         summary.optional = self.options.of(model).optional
         try:
             summary.champion = self.registry(model).aliases().champion
@@ -219,12 +210,14 @@ class RetrainingManager:
             raise interrupted
         return summary
 
-    def _retrain(self, spec: ModelSpec, force: bool, skip_absent: bool, stop: threading.Event | None) -> ModelSummary:
+    def _retrain(
+        self, spec: ModelSpec, force: bool, skip_absent: bool, stop: threading.Event | None, said: SaidOnce | None
+    ) -> ModelSummary:
         model, registry = spec.model, self.registry(spec.model)
         sufficiency = self._sufficiency(model)
         data = sufficiency.data
         if data.error is not None and not (data.absent and skip_absent):
-            return self._failed(model, data.error, sufficiency=sufficiency.describe())
+            return self._failed(model, data.error, said, sufficiency=sufficiency.describe())
         if not sufficiency.enough and (data.error is not None or not force):
             return self._skipped(model, sufficiency.why, sufficiency=sufficiency.describe())
         for warning in sufficiency.warnings:
@@ -263,9 +256,9 @@ class RetrainingManager:
         data = count(model, self.source)
         return assess(data, self.data_sufficiency_checker, require_distinct=self.options.require_distinct)
 
-    def _failed(self, model: str, message: str, **more: Any) -> ModelSummary:
-        told = message if self._said is None else self._said.failure(model, message)
-        log.error("%s", told if told.startswith(model) else f"{model}: {told}")
+    def _failed(self, model: str, message: str, said: SaidOnce | None, **more: Any) -> ModelSummary:
+        told = message if said is None else said.failure(model, message)
+        log.error("%s", told if told.startswith(f"{model}:") else f"{model}: {told}")
         return ModelSummary.of(model, "failed", message, **more)
 
     def _skipped(self, model: str, message: str, **more: Any) -> ModelSummary:

@@ -12,6 +12,7 @@ from retraining_manager.errors import ManagerError
 from retraining_manager.manager import RetrainingManager
 from retraining_manager.models import SPECS
 from retraining_manager.page import past_of, render_page
+from retraining_manager.saying_once import saying_once
 from retraining_manager.summaries import ModelSummary
 from training.runs.files import to_json
 from training.runs.locks import user_at_host
@@ -43,13 +44,13 @@ def run_pipeline(
     started, begun = utc_now(), time.monotonic()
     summaries: dict[str, ModelSummary] = {}
     stopped = False
-    with manager.saying_once():
+    with saying_once() as said:
         for model in models:
             if stopped:
                 summaries[model] = manager.skip(model, _NOT_RUN)
                 continue
             try:
-                summaries[model] = manager.retrain(model, force=force, skip_absent=skip_absent)
+                summaries[model] = manager.retrain(model, force=force, skip_absent=skip_absent, said=said)
             except KeyboardInterrupt:
                 stopped = True
                 summaries[model] = manager.summaries.last(model)

@@ -15,7 +15,7 @@ class SaidOnce(logging.Filter):
     def __init__(self) -> None:
         super().__init__()
         self._notes: dict[str, float] = {}
-        self._failures: dict[str, str] = {}
+        self._failures: dict[str, str] = {}  # message -> the model that failed so first
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Whether the record is anything else, or the first of its text."""
@@ -25,7 +25,7 @@ class SaidOnce(logging.Filter):
         return self._notes.setdefault(record.getMessage(), record.created) == record.created
 
     def failure(self, model: str, message: str) -> str:
-        """What to log of a model's failure: which model failed so before, where one did."""
+        """What to log of a model's failure: which model failed so before, where the whole message is the same."""
         first = self._failures.setdefault(message, model)
         return message if first == model else f"fails for the same reason as {first}"
 
