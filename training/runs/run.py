@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Mapping
 from contextlib import ExitStack, suppress
+from enum import Enum
 from importlib import import_module, metadata
 from pathlib import Path
 from typing import Any, NoReturn
@@ -89,9 +90,9 @@ def run_training(
         # A cron job needs a summary of every failure.
         except (Exception, KeyboardInterrupt, Stopped) as error:  # noqa: BLE001
             failure = error
-        if path is not None and not training.summary_taken:
+        if path is not None and training.summary_place is not SummaryPlace.TAKEN:
             try:
-                if training.summary_taken is None:
+                if training.summary_place is SummaryPlace.UNKNOWN:
                     _check_replaceable(path)
                 write_output(path, to_json(training.summary().model_dump()))
             except ArtifactError as error:
@@ -149,6 +150,14 @@ def compare_if_asked(model_type: str, source: SourceChoice) -> None:
         log.warning("Note: not compared in this process: %s", failure_line(error))
 
 
+class SummaryPlace(Enum):
+    """What is known of the path of a run's summary."""
+
+    UNKNOWN = "unknown"  # the run has not got to its check
+    TAKEN = "taken"  # by a file that the run reads or writes
+    FREE = "free"
+
+
 class Training:
     """One run of a job. ``summary()`` describes it at any time.
 
@@ -164,7 +173,7 @@ class Training:
         status: ``success`` until the run fails or is skipped.
         message: How the run ended, in one line.
         saved: Whether the model was published.
-        summary_taken: Whether the path of the summary is that of another file; None as long as that is not known.
+        summary_place: Whether the summary may be written at its path.
     """
 
     def __init__(
@@ -178,7 +187,7 @@ class Training:
         events: Path | None = None,
     ) -> None:
         self.job_type = job_type
-        self.summary_taken: bool | None = None
+        self.summary_place = SummaryPlace.UNKNOWN
         self._summary_path, self._events = summary_path, events
         self.job: TrainingJob[Any, Any] | None = None
         self.dry_run = dry_run
@@ -210,13 +219,13 @@ class Training:
     def _check_paths_differ(self, job: TrainingJob[Any, Any]) -> None:
         """Refuse to write over the data, or the summary over the model."""
         model = job.model_path
-        self.summary_taken = True  # until it is known to have a place of its own
+        self.summary_place = SummaryPlace.TAKEN  # until it is known to be free
         metadata = metadata_path(model) if model.name else None  # a folder is refused later, by name
         page, card = (page_path(model), card_path(model)) if model.name else (None, None)
         kept = {"data": self._choice.path, **job.other_inputs()}
         written = {"model": model, "metadata": metadata, "page": page, "card": card, "summary": self._summary_path}
         check_paths_differ(self.source, kept=kept, **written)
-        self.summary_taken = False
+        self.summary_place = SummaryPlace.FREE
 
     def _perform(self) -> None:
         if not self.dry_run:
