@@ -35,7 +35,7 @@ def _score(models: Sequence[YamlGenerator], evaluation: EvaluationRows[YamlRow])
 
 
 COMPARER = Comparer(
-    model_type="yaml_generation",
+    model_type=YamlRow.kind,
     select=_select,
     load=YamlGenerator.load,
     described=lambda model: model.described,

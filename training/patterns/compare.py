@@ -33,7 +33,7 @@ def _score(models: Sequence[PatternModel], evaluation: EvaluationRows[PatternRow
 
 
 COMPARER = Comparer(
-    model_type="pattern_detection",
+    model_type=PatternRow.kind,
     select=_select,
     load=PatternModel.load,
     described=lambda model: model.provenance,

@@ -31,7 +31,7 @@ def _score(models: Sequence[Suggester], evaluation: EvaluationRows[TextPair]) ->
 
 
 COMPARER = Comparer(
-    model_type="soft_prompt",
+    model_type=PromptRow.kind,
     select=_select,
     load=Suggester.load,
     described=lambda model: model.described,

@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from peft import PeftModel
 
+from data_sources import PromptRow
 from training.judging.intervals import SAMPLES, interval_of_mean
 from training.runs.artifacts import RUN_FILE
 from training.runs.errors import wrap_read_errors
@@ -235,7 +236,7 @@ class Suggester:
         self.described = described or {}
 
     @classmethod
-    def load(cls, directory: str | Path, model: str = "soft_prompt") -> Suggester:
+    def load(cls, directory: str | Path, model: str = PromptRow.kind) -> Suggester:
         """Load a run directory, or the one that ``latest`` points at; ``model`` is what a message calls it.
 
         Raises:
