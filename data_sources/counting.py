@@ -11,20 +11,13 @@ def many(count: int, noun: str) -> str:
 
 
 def plural(noun: str) -> str:
-    """``rows``, ``queries``, ``keys``."""
-    return f"{noun[:-1]}ies" if noun.endswith("y") and noun[-2:-1] not in "aeiou" else f"{noun}s"
+    """``rows``, ``queries``, ``keys``, ``classes``."""
+    if noun.endswith("y") and noun[-2:-1] not in "aeiou":
+        return f"{noun[:-1]}ies"
+    return f"{noun}es" if noun.endswith("s") else f"{noun}s"
 
 
 def listed(texts: Sequence[str], shown: int = 3, between: str = ", ") -> str:
     """The first ``shown`` texts, and how many more there are."""
     more = len(texts) - shown
     return between.join(texts[:shown]) + (f" and {more} more" if more > 0 else "")
-
-
-def counted(count: int, units: str) -> str:
-    """``1 query``, ``2 queries``, from the plural."""
-    if count == 1:
-        for plural, singular in (("ies", "y"), ("sses", "ss"), ("s", "")):
-            if units.endswith(plural):
-                return f"1 {units.removesuffix(plural)}{singular}"
-    return f"{count} {units}"

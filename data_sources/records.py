@@ -454,7 +454,7 @@ class Home:
     def distinct_units(self) -> Iterator[tuple[str, str]]:
         """What makes the rows worth something, as (unit, text): each (trigger, action) pair of this home."""
         for synergy in self.synergies:
-            yield "pairs", f"{self.home_id} {synergy.trigger} {synergy.action}"
+            yield "pair", f"{self.home_id} {synergy.trigger} {synergy.action}"
 
     def fingerprint(self) -> str:
         """SHA-256 of the content: the same for the same home from any source, in any order."""
@@ -533,8 +533,8 @@ class PromptRow(Record):
 
     def distinct_units(self) -> Iterator[tuple[str, str]]:
         """What makes rows worth something, as (unit, text): the query, normalized, and the answer."""
-        yield "queries", normalized_query(self.query)
-        yield "answers", self.suggestion
+        yield "query", normalized_query(self.query)
+        yield "answer", self.suggestion
 
 
 # The types that HomeIQ's pattern services, its simulator and its ground truths use.
@@ -606,9 +606,9 @@ class PatternRow(_EntityRecord, _NestedRecord):
 
     def distinct_units(self) -> Iterator[tuple[str, str]]:
         """What makes rows worth something, as (unit, text): the entity, and the class where the truth is known."""
-        yield "entities", self.entity_id
+        yield "entity", self.entity_id
         if self.genuine is not None:
-            yield "classes", str(self.genuine)
+            yield "class", str(self.genuine)
 
 
 def _is_automation(text: str) -> str:
@@ -657,8 +657,8 @@ class YamlRow(_NestedRecord):
 
     def distinct_units(self) -> Iterator[tuple[str, str]]:
         """What makes rows worth something, as (unit, text): the request, normalized, and the answer."""
-        yield "requests", normalized_query(self.input)
-        yield "answers", self.output
+        yield "request", normalized_query(self.input)
+        yield "answer", self.output
 
 
 TrainingRecord = Home | PromptRow | PatternRow | YamlRow

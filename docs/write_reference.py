@@ -21,6 +21,7 @@ import click
 from pydantic import AliasChoices, AliasPath, BaseModel
 from pydantic.fields import FieldInfo
 
+from data_sources.counting import many
 from data_sources.records import Area, Device, Entity, PatternRow, PromptRow, Synergy, YamlRow
 from data_sources.resolve import DATA_DIRECTORY_VARIABLE
 from data_sources.settings import ProductionSettings
@@ -309,7 +310,7 @@ def _manager() -> list[str]:
             f"`{name}`",
             f"`{spec.production}`",
             str(spec.minimum_rows),
-            ", ".join(f"{least} {what}" for what, least in spec.minimum_distinct.items()),
+            ", ".join(many(least, what) for what, least in spec.minimum_distinct.items()),
             spec.metric_title,
         )
         for name, spec in SPECS.items()

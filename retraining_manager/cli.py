@@ -71,7 +71,6 @@ def check(models: tuple[str, ...], require_distinct: bool, **options: Any) -> No
 
     Exits with 1 if the data of a model cannot be read, or a MODEL has none.
     """
-    from data_sources.counting import counted
     from retraining_manager.settings import RetrainingOptions
 
     as_json = options.pop("as_json")
@@ -83,7 +82,7 @@ def check(models: tuple[str, ...], require_distinct: bool, **options: Any) -> No
         sys.exit(FAILED if unread else 0)
     rows = []
     for model, state in found.items():
-        worth = ", ".join(counted(count, what) for what, count in state["distinct"].items())
+        worth = ", ".join(state["worth"])
         shown = "-" if state["error"] and not state["absent"] else str(state["rows"])
         rows.append((model, "yes" if state["enough"] else "no", shown, worth if shown != "-" else ""))
     _print_table(("model", "enough", "rows", "distinct"), rows)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from data_sources.counting import counted, many
+from data_sources.counting import many
 from retraining_manager.errors import RegistryError
 from retraining_manager.models import spec_of
 from retraining_manager.registry import Registry
@@ -183,9 +183,7 @@ def _scores(summary: ModelSummary) -> dict[str, Any]:
 
 
 def _facts(summary: ModelSummary) -> dict[str, str | None]:
-    worth = ", ".join(
-        counted(count, f"distinct {what}") for what, count in summary.sufficiency.get("distinct", {}).items()
-    )
+    worth = ", ".join(f"distinct {what}: {found}" for what, found in summary.sufficiency.get("distinct", {}).items())
     rows = summary.sufficiency.get("rows")
     return {
         "data": None if rows is None else f"{many(rows, 'row')}{f' ({worth})' if worth else ''}",

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 
 from data_sources import RECORDS, DataSourceError, Home, NoRecordsError
 from data_sources.base import NoTableError
-from data_sources.counting import counted, many
+from data_sources.counting import many, plural
 from retraining_manager.models import SPECS, spec_of
 from training.runs.job import SourceChoice
 from training.runs.progress import Progress
@@ -55,7 +55,7 @@ class DataCount:
     Attributes:
         model: The model.
         rows: The rows that can be used.
-        distinct: Unit (pairs, queries, ...) -> how many distinct ones the rows have.
+        distinct: Unit (pair, query, ...) -> how many distinct ones the rows have.
         source: What the source says of itself.
         rejected: The rows that cannot be used.
         error: Why the source cannot be read.
@@ -80,9 +80,9 @@ class DataCount:
         found = {unit: self.distinct.get(unit, 0) for unit in spec_of(self.model).minimum_distinct}
         return [
             f"{f'{self.rows} rows are only ' if self.rows > found[unit] else ''}"
-            f"{counted(found[unit], f'distinct {unit}')}; a held-out score takes {needed}"
-            if unit != "classes"
-            else f"{many(self.rows, 'row')} of {counted(found[unit], unit)}: nothing to tell apart"
+            f"{many(found[unit], f'distinct {unit}')}; a held-out score takes {needed}"
+            if unit != "class"
+            else f"{many(self.rows, 'row')} of {many(found[unit], unit)}: nothing to tell apart"
             for unit, needed in spec_of(self.model).minimum_distinct.items()
             if found[unit] < needed
         ]
@@ -108,7 +108,8 @@ class Sufficiency:
             "enough": self.enough,
             "why": self.why,
             "rows": data.rows,
-            "distinct": data.distinct,
+            "distinct": {plural(unit): found for unit, found in data.distinct.items()},
+            "worth": [many(found, unit) for unit, found in data.distinct.items()],
             "rejected": data.rejected,
             "error": data.error,
             "absent": data.absent,

@@ -19,13 +19,14 @@ from typing import Any
 import click
 
 from data_sources import DataSource
+from data_sources.counting import many
 from training.judging.comparison import Comparer, EvaluationRows
 from training.runs.comparison import LEAST_ROWS, Comparison
 from training.runs.errors import ModelFileError, TrainingError, wrap_read_errors
 from training.runs.files import to_json
 from training.runs.job import SourceChoice
 from training.runs.models import MODELS, key_of
-from training.runs.options import model_name, source_options, verbose_option
+from training.runs.options import WholeNumber, model_name, source_options, verbose_option
 from training.runs.outputs import check_paths_differ, write_output
 from training.runs.process import check_address_space
 from training.runs.progress import Progress
@@ -154,14 +155,14 @@ def compare_and_write(model_type: str, options: CompareOptions) -> Comparison:
     for line in comparison_lines(comparison, comparer.counted):
         log.info("%s", line)
     if comparison.on_champion_rows is not None:
-        for line in comparison_lines(comparison.on_champion_rows, f"{comparer.counted} that the champion went live on"):
+        for line in comparison_lines(comparison.on_champion_rows, comparer.counted, " that the champion went live on"):
             log.info("%s", line)
     return comparison
 
 
-def comparison_lines(found: Comparison, counted: str) -> Iterator[str]:
-    """What a comparison found, a line for each model."""
-    where = f"{found.rows} {'held-out' if found.held_out else 'training'} {counted}"
+def comparison_lines(found: Comparison, unit: str, which: str = "") -> Iterator[str]:
+    """What a comparison found, a line for each model; ``unit`` is what its rows are counted in, ``which`` says more."""
+    where = many(found.rows, f"{'held-out' if found.held_out else 'training'} {unit}") + which
     for name, side in (("Candidate", found.candidate), ("Champion", found.champion)):
         if side is None:
             continue
@@ -201,7 +202,7 @@ _FILE = click.Path(dir_okay=False, path_type=Path)
 @click.option("--champion-rows", "--kept", "champion_rows", type=_FILE, help="Also score on these saved rows.")
 @click.option(
     "--least-rows",
-    type=click.IntRange(1),
+    type=WholeNumber(1),
     default=LEAST_ROWS,
     show_default=True,
     help="If fewer rows are left for both models, the candidate is scored alone, on all that it was not trained on.",

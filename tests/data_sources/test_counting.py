@@ -13,7 +13,10 @@ from training.synergy.report import audit_lines
 
 @pytest.mark.parametrize(
     ("count", "noun", "told"),
-    [(1, "row", "1 row"), (0, "row", "0 rows"), (2, "distinct query", "2 distinct queries"), (2, "key", "2 keys")],
+    [
+        *((1, "row", "1 row"), (0, "row", "0 rows"), (2, "distinct query", "2 distinct queries"), (2, "key", "2 keys")),
+        *((1, "class", "1 class"), (2, "class", "2 classes"), (1, "distinct entity", "1 distinct entity")),
+    ],
 )
 def test_one_is_singular_and_anything_else_plural(count: int, noun: str, told: str) -> None:
     assert many(count, noun) == told

@@ -216,20 +216,20 @@ UNITS = {
     "gnn_synergy": (
         [as_home({"synergies": [row("light.a", "fan.b"), row("light.a", "fan.b", 0.5), row("fan.b", "light.a")]}, h)
          for h in ("one", "two")],
-        {"pairs": 4}, 6,
+        {"pair": 4}, 6,
     ),
     "soft_prompt": (
         [PromptRow(query=q, suggestion=s) for q, s in (("Lamp on!", "x"), ("lamp  on", "y"), ("lamp off", "y"))],
-        {"queries": 2, "answers": 2}, 3,
+        {"query": 2, "answer": 2}, 3,
     ),
     "pattern_detection": (
         [PatternRow(entity_id=i, pattern_type="session", confidence=1, occurrences=1, expected_pattern=p)
          for i, p in (("light.a", "session"), ("light.a", None), ("light.b", "session"))],
-        {"entities": 2, "classes": 1}, 3,
+        {"entity": 2, "class": 1}, 3,
     ),
     "yaml_generation": (
         [YamlRow(input=text, output=YAML) for text in ("Light, at sunset", "light at sunset", "light")],
-        {"requests": 2, "answers": 1}, 3,
+        {"request": 2, "answer": 1}, 3,
     ),
 }  # fmt: skip
 

@@ -15,12 +15,12 @@ from support import ROOT, call, home
 
 from data_sources import KINDS, Home, KindName, PatternRow, open_source
 from training.automations.model import YamlGenerator
-from training.compare import CompareOptions, compare, compare_and_write, compare_models, comparer_of
+from training.compare import CompareOptions, compare, compare_and_write, compare_models, comparer_of, comparison_lines
 from training.judging.splits import unit_digests, unseen_units
 from training.patterns.command import train as train_patterns_command
 from training.patterns.model import PatternModel
 from training.patterns.trainer import split_by_entity
-from training.runs.comparison import COMPARISON_VARIABLE, Comparison, ComparisonRequest
+from training.runs.comparison import COMPARISON_VARIABLE, Comparison, ComparisonRequest, ModelScores
 from training.runs.errors import ModelFileError, TrainingError
 from training.runs.job import SourceChoice
 from training.suggestions.command import suggest
@@ -208,6 +208,26 @@ def test_a_model_whose_units_are_damaged_has_an_error(tmp_path: Path) -> None:
         assert found.champion is not None
         assert f"{number}.skops: cannot be compared (trained_on is no text of 8 hex" in str(found.champion.error)
         assert found.candidate.scores is not None
+
+
+def test_what_was_compared_is_counted_and_one_is_singular() -> None:
+    found = Comparison(
+        model_type="gnn_synergy", held_out=True, reason="", rows=1, fingerprint="",
+        candidate=ModelScores(scores={"mrr": 0.5}), champion=ModelScores(scores={"mrr": None}),
+    )  # fmt: skip
+    assert list(comparison_lines(found, "pair")) == [
+        "Candidate on 1 held-out pair: mrr 0.5000",
+        "Champion on 1 held-out pair: mrr not defined",
+    ]
+    more = found.model_copy(update={"rows": 3, "held_out": False, "champion": None})
+    (line,) = comparison_lines(more, "query", " that the champion went live on")
+    assert line.startswith("Candidate on 3 training queries that the champion went live on: ")
+
+
+def test_a_number_of_rows_that_is_none_is_said_so(tmp_path: Path) -> None:
+    done = call(compare_models, "gnn-synergy", "--candidate", "m", "--output", "o", "--least-rows", "x", cwd=tmp_path)
+    assert done.returncode == 2
+    assert "'x' is not a whole number from 1 up" in done.stderr
 
 
 def test_a_file_that_is_no_model_has_an_error_and_the_other_its_scores(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Generic, NamedTuple, TypeVar
 
 from data_sources import DataSource, KindName
+from data_sources.counting import plural
 from training.judging.splits import read_digests, unseen_units
 from training.runs.comparison import Comparison, ModelScores
 from training.runs.errors import ModelFileError, wrap_read_errors
@@ -115,7 +116,7 @@ class Comparer(Generic[M, Row]):
         fingerprint: SHA-256 of rows; rows that are no records need their own.
         dump: Turn a row into JSON; likewise.
         size: The number of units that a row counts as.
-        counted: The name of these units, for messages.
+        counted: The name of one of these units, for messages.
         trained_on_row: Whether a model was trained on a row whose unit had another name then, such as another export of
             a home, or started from what was trained on it.
         max_samples: The limit on rows with which the model at a path was trained, so that a comparison reads the same
@@ -132,7 +133,7 @@ class Comparer(Generic[M, Row]):
     fingerprint: Callable[[Sequence[Row]], str] = records_digest
     dump: Callable[[Row], Any] = dump_record
     size: Callable[[Row], int] = _one
-    counted: str = "rows"
+    counted: str = "row"
     trained_on_row: Callable[[M, Row], bool] = _never
     max_samples: Callable[[Path], int | None] = _all
 
@@ -159,9 +160,10 @@ class Comparer(Generic[M, Row]):
         alone = self._compared([(model, ModelScores())], evaluation)
         if alone.rows <= both.rows:
             return both
+        test = other.left_out + both.rows
         why = (
-            f"{other.left_out} of the {other.left_out + both.rows} test {self.counted} were left out, {SEEN}; "
-            f"{both.rows} are left, and a comparison takes {least_rows}"
+            f"{self._left_out(f'{other.left_out} of the {test}', test)}; {both.rows} are left, and a comparison takes "
+            f"{least_rows}"
         )
         alone.champion = other.model_copy(update={"scores": None, "not_compared": why})
         return alone
@@ -185,7 +187,7 @@ class Comparer(Generic[M, Row]):
             champion=loaded[1][1] if len(loaded) > 1 else None,
         )
         if usable and not after:
-            result.reason = f"all {before} test {self.counted} were left out, {SEEN}"
+            result.reason = self._left_out(f"all {before}", before)
         measured = self.score([model for model, _ in usable], left) if usable and after else [None] * len(usable)
         for (_, side), found in zip(usable, measured, strict=True):
             side.left_out = before - after
@@ -193,8 +195,16 @@ class Comparer(Generic[M, Row]):
                 side.scores, result.rows = found.scores, found.rows
                 result.baselines = result.baselines or found.baselines
             elif after:
-                result.reason = f"none of the {after} test {self.counted} can be scored"
+                one, several = (
+                    f"the only test {self.counted} cannot",
+                    f"none of the {after} test {plural(self.counted)} can",
+                )
+                result.reason = f"{one if after == 1 else several} be scored"
         return result
+
+    def _left_out(self, share: str, test: int) -> str:
+        several = f"{share} test {plural(self.counted)} were"
+        return f"{f'the only test {self.counted} was' if test == 1 else several} left out, {SEEN}"
 
     def _load(self, path: Path) -> tuple[M | None, ModelScores]:
         try:

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 from markupsafe import Markup, escape
 
+from data_sources.counting import many
 from training.pages.rendering import number, shortened, visible
 
 WIDTH = 340
@@ -293,7 +294,9 @@ def reliability_chart(caption: str, bins: Sequence[dict[str, float]], note: str 
     """
     height = 320
     x, y = _Axis(0, 1, LEFT, WIDTH - RIGHT), _Axis(0, 1, 236, TOP)
-    said = ", ".join(f"{b['predicted']:.2f} came true {b['observed']:.2f} ({b['rows']:,} rows)" for b in bins)
+    said = ", ".join(
+        f"{b['predicted']:.2f} came true {b['observed']:.2f} ({many(int(b['rows']), 'row')})" for b in bins
+    )
     drawing = _Drawing(height, f"{caption}: {said or 'nothing'}")
     _frame(drawing, x, y, ("", "share that came true"))
     drawing.add("line", x1=x(0), y1=y(0), x2=x(1), y2=y(1), class_="chance")
@@ -309,7 +312,7 @@ def reliability_chart(caption: str, bins: Sequence[dict[str, float]], note: str 
         kind = " few" if few else ""
         place = x(b["predicted"])
         drawing.add("path", d=f"M{place - 4:.1f} {y(low):.1f}h8m-4 0V{y(high):.1f}m-4 0h8", class_=f"whisker{kind}")
-        told = f"predicted {b['predicted']:.2f}, came true {b['observed']:.2f} of {b['rows']:,} rows"
+        told = f"predicted {b['predicted']:.2f}, came true {b['observed']:.2f} of {many(int(b['rows']), 'row')}"
         radius = 2.5 if few else 3.0 + 4 * math.sqrt(worth / max(most, worth))
         drawing.add("circle", title=told, cx=place, cy=y(b["observed"]), r=radius, class_=f"dot{kind}")
         top = counts(b["rows"])
@@ -344,7 +347,7 @@ def histogram_chart(caption: str, scores: Sequence[float], best: float, label: s
             top = y(count)
             drawing.add(
                 "rect",
-                title=f"{count} rows",
+                title=many(count, "row"),
                 x=x(i * best / bins) + 1,
                 y=top,
                 width=wide - 2,
@@ -371,7 +374,7 @@ def hours_chart(caption: str, rows: Sequence[tuple[str, Sequence[int]]], note: s
                 part = tall * count / max(own)
                 drawing.add(
                     "rect",
-                    title=f"{hour}:00, {count} times",
+                    title=f"{hour}:00, {many(count, 'time')}",
                     x=start + hour * wide + 1,
                     y=bottom - part,
                     width=wide - 2,
@@ -399,7 +402,7 @@ def sequence_chart(
     """
     height, start, end = 84, 10, WIDTH - 10
     followed, times = share
-    drawing = _Drawing(height, f"{caption}: {then} followed {first} {followed} of {times} times")
+    drawing = _Drawing(height, f"{caption}: {then} followed {first} {followed} of {many(times, 'time')}")
     drawing.add("line", x1=start, x2=end, y1=34, y2=34, class_="axis")
     drawing.add("rect", x=start, y=28, width=end - start, height=12, rx=6, class_="band")
     for place, text, above, anchor, kind in (
@@ -414,7 +417,7 @@ def sequence_chart(
     drawing.add("rect", x=start, y=66, width=end - start, height=8, rx=4, class_="count")
     drawing.add(
         "rect",
-        title=f"{followed} of {times} times",
+        title=f"{followed} of {many(times, 'time')}",
         x=start,
         y=66,
         width=(end - start) * min(1.0, followed / max(times, 1)),

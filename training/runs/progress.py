@@ -10,7 +10,7 @@ from collections.abc import Callable
 from contextlib import nullcontext
 from typing import Any, ClassVar, TextIO
 
-from data_sources.counting import many
+from data_sources.counting import many, plural
 from training.runs.distributed import is_first
 from training.runs.wording import wrapped
 
@@ -134,7 +134,8 @@ class Progress:
             if self._bar is None:
                 from tqdm import tqdm
 
-                self._bar = tqdm(desc=self.title, total=self.total, unit=f" {self.unit}s", leave=False, ascii=True)
+                unit = f" {plural(self.unit)}"
+                self._bar = tqdm(desc=self.title, total=self.total, unit=unit, leave=False, ascii=True)
                 self._bar.start_t -= time.monotonic() - self._started
             self._bar.n = self.done
             self._bar.bar_format = None if self._bar.n or self.total else "{desc}: {elapsed}"  # no step is counted

@@ -255,7 +255,7 @@ class Filters:
         if met is None:
             return None, ["the first run that is noted for this home: all its entities count as new"]
         fresh = entities - met
-        return fresh, [f"{len(fresh)} new entit{'y' if len(fresh) == 1 else 'ies'} since the last run"]
+        return fresh, [f"{many(len(fresh), 'new entity')} since the last run"]
 
     def check(self) -> None:
         """Raise TrainingError for a name that no home knew; it lists names that are near."""

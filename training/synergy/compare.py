@@ -97,7 +97,7 @@ def _parse(raw: Mapping[str, Any]) -> HomeRows:
 
 
 COMPARER = Comparer(
-    model_type="gnn_synergy",
+    model_type=Home.kind,
     select=_select,
     load=SynergyModel.load,
     described=lambda model: model.provenance,
@@ -108,5 +108,5 @@ COMPARER = Comparer(
     trained_on_row=lambda model, row: model.has_seen(row.home),
     parse=_parse,
     size=lambda row: len(row.test),
-    counted="pairs",
+    counted="pair",
 )

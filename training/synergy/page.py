@@ -70,7 +70,7 @@ def _scores(metrics: dict[str, Any]) -> list[Section]:
     rows = {"model": measured["model"], **measured["baselines"]}
     found, over = measured["intervals"], measured["intervals_over"]
     kind = "held-out" if held_out else "in-sample (NOT held out)"
-    lead = f"{measured['pairs']} {kind} pairs in {many(measured['homes'], 'home')}, mean over homes. "
+    lead = f"{many(measured['pairs'], f'{kind} pair')} in {many(measured['homes'], 'home')}, mean over homes. "
     lead += f"Whiskers: 95 % over {over}."
     if over != "homes":
         lead += " So few homes say nothing of other homes."
@@ -86,7 +86,9 @@ def _scores(metrics: dict[str, Any]) -> list[Section]:
     ]
     numbers = [[SCORERS[name], *(number(row[metric]) for metric in METRICS)] for name, row in rows.items()]
     table = Table("Scores", ["", *(TITLES[metric] for metric in METRICS)], numbers, frozenset({0}))
-    positives = f"{measured['pairs']} pairs against others of the same trigger whose action is automated elsewhere"
+    positives = (
+        f"{many(measured['pairs'], 'pair')} against others of the same trigger whose action is automated elsewhere"
+    )
     trust = [
         reliability_chart(
             "Can the scores be trusted?",

@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from data_sources.counting import many
+from data_sources.counting import many, plural
 from training.judging.metrics import METRICS
 from training.judging.plots import png
 from training.runs.wording import table_lines
@@ -103,7 +103,8 @@ def score_lines(metrics: dict[str, Any]) -> Iterable[str]:
 def evaluation_lines(setting: str, measured: Mapping[str, Any]) -> Iterable[str]:
     """The table of one setting with intervals and thirds of homes, from ``evaluation.summarize_runs``."""
     runs = f", {measured['runs']} runs" if measured["runs"] > 1 else ""
-    pairs = f"{measured['pairs_a_run']:g} pair{'s' * (measured['pairs_a_run'] != 1)}"
+    each = measured["pairs_a_run"]
+    pairs = f"{each:g} {'pair' if each == 1 else plural('pair')}"
     yield f"{setting}: {pairs} in {many(measured['homes'], 'home')}{runs}, mean over homes"
     yield from _table(measured)
     between = measured["model"]["interval"]

@@ -11,6 +11,7 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
+from data_sources.counting import many
 from training.judging.splits import PARTS, Part, assign_parts, count_parts, unseen_units
 from training.synergy.graph import HomeGraph, Ints
 from training.synergy.same_homes import find_same_homes
@@ -99,7 +100,7 @@ def split_pairs(graphs: Sequence[HomeGraph]) -> Split:
         return Split(
             "none",
             tuple(np.zeros(len(g.pairs), dtype=np.int8) for g in graphs),
-            f"{len(with_pairs)} home{'s' * (len(with_pairs) != 1)} with pairs (by home needs {MIN_HOMES}) and "
+            f"{many(len(with_pairs), 'home')} with pairs (by home needs {MIN_HOMES}) and "
             f"{len(groups)} distinct automations or pairs (needs {MIN_GROUPS}): nothing can be held out",
             {"train": len(groups), "validation": 0, "test": 0},
         )
@@ -112,7 +113,7 @@ def split_pairs(graphs: Sequence[HomeGraph]) -> Split:
     return Split(
         "automation" if by_automation else "pair",
         tuple(_join_directions(graphs, parts_list, unit)),
-        f"{len(with_pairs)} home{'s' * (len(with_pairs) != 1)} with pairs (by home needs {MIN_HOMES}): "
+        f"{many(len(with_pairs), 'home')} with pairs (by home needs {MIN_HOMES}): "
         f"{'automations' if by_automation else 'pairs'} are held out",
         count_parts(part_of_group),
     )

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from data_sources import Home
+from data_sources.counting import many
 from training.judging.calibration import Calibration
 from training.judging.metrics import Array
 from training.judging.splits import Part, joined_digests, unit_digests
@@ -143,10 +144,9 @@ def train_synergy_model(
     with Progress("Preparing the homes"):
         graphs, own = share_graphs(graphs_of(homes, room), room)
         if not any(len(graph.pairs) for graph in graphs):
-            entities = sum(graph.size for graph in graphs)
+            entities = many(sum(graph.size for graph in graphs), "entity")
             raise TrainingError(
-                f"no synergy pair among {len(graphs)} home{'s' * (len(graphs) != 1)} with {entities} "
-                f"entit{'ies' if entities != 1 else 'y'}: there is nothing to learn from; "
+                f"no synergy pair among {many(len(graphs), 'home')} with {entities}: there is nothing to learn from; "
                 "collect synergies (entity_1, entity_2, confidence) first"
             )
         device = device_of(device)

@@ -80,7 +80,7 @@ def _answers(answers: Sequence[dict[str, Any]], scored_by: ScoredBy) -> list[Sec
     ordered = sorted(answers, key=lambda one: (one["score"], one["asked"]))
     scores = [one["score"] for one in ordered]
     label = f"{scored_by.answer} of an answer"
-    lead = f"{len(answers)} answers, the worst first, by {scored_by.answer}."
+    lead = f"{many(len(answers), 'answer')}, the worst first, by {scored_by.answer}."
     shown = [
         Answer(
             one["asked"][:LONGEST],

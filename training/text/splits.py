@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from data_sources import normalized_query
+from data_sources.counting import many
 from training.judging.splits import PARTS, Part, assign_parts, count_parts
 from training.text.backbone import TextPair
 
@@ -23,9 +24,7 @@ def split_by_query(pairs: Sequence[TextPair]) -> Split:
     group = _query_groups([pair.source for pair in pairs])
     names = sorted(set(group))
     if len(names) < MIN_GROUPS:
-        reason = (
-            f"{len(names)} distinct quer{'ies' if len(names) != 1 else 'y'} (needs {MIN_GROUPS}): nothing is held out"
-        )
+        reason = f"{many(len(names), 'distinct query')} (needs {MIN_GROUPS}): nothing is held out"
         return ["train"] * len(pairs), {"strategy": "none", "reason": reason, "rows": {"train": len(pairs)}}
     return split_by_unit(
         group, "query", f"{len(names)} distinct queries, near-duplicates together: whole queries are held out"

@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterable
 import pytest
 from support import ROOT
 
-from data_sources.counting import counted
 from retraining_manager.models import SPECS
 from training.automations import report as automations
 from training.judging.metrics import METRICS
@@ -120,9 +119,3 @@ def test_no_command_colours_what_it_prints() -> None:
         for path, text in code.items()
         if path.relative_to(ROOT).parts[0] in packages and re.search(r"\\x1b\[|\\033\[|\.(style|secho)\(|colour=", text)
     ]
-
-
-def test_a_count_of_one_has_no_plural() -> None:
-    singular = {"pairs": "pair", "queries": "query", "classes": "class", "distinct entities": "distinct entity"}
-    for units, one in singular.items():
-        assert (counted(1, units), counted(2, units)) == (f"1 {one}", f"2 {units}")

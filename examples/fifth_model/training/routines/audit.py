@@ -24,7 +24,7 @@ class RoutineAudit(BaseModel):
 def audit_routines(rows: Sequence[RoutineRow]) -> RoutineAudit:
     """Count and fingerprint uses; the fingerprint does not depend on their order."""
     digest = hashlib.sha256("\n".join(sorted(row.model_dump_json() for row in rows)).encode()).hexdigest()
-    entities = count_distinct(rows)["entities"]
+    entities = count_distinct(rows)["entity"]
     few = entities < 20
     return RoutineAudit(
         rows=len(rows),
