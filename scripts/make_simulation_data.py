@@ -20,7 +20,7 @@ OUTPUT = ROOT / "simulation" / "training_data"
 
 
 @click.command(cls=Program, context_settings={"show_default": True})
-@click.option("--seed", type=WholeNumber(), default=7, help="The same seed gives the same files, byte for byte.")
+@click.option("--seed", type=WholeNumber(0), default=7, help="The same seed gives the same files, byte for byte.")
 @click.option("--homes", type=WholeNumber(min=1), default=HOMES, help="Number of homes; rows grow with them.")
 @click.option(
     "--registry", is_flag=True, help="Homes with all that their registries would hold, for the most part settings."
