@@ -66,4 +66,6 @@ def test_a_source_that_is_open_says_what_it_reads_from_where_it_was_opened(
     assert not is_sample("")
     monkeypatch.chdir(tmp_path)
     assert not reads_sample(open_source(json_input="gnn_synergy_data.json"))
+    Path("circle").symlink_to("circle")
+    assert not reads_sample(open_source(json_input="circle"))
     assert "of_sample" not in described_source(open_source(json_input="gnn_synergy_data.json"))
