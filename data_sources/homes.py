@@ -12,6 +12,7 @@ from pydantic import BaseModel
 from data_sources.base import LoadReport
 from data_sources.records import (
     DEFAULT_HOME_ID,
+    HINTS,
     Area,
     Device,
     Entity,
@@ -149,8 +150,10 @@ class HomeBuilder:
                 filled[field] = new
         if known.disabled != entity.disabled:
             filled["disabled"] = False  # enabled in one list is enabled
-        if known.hidden != entity.hidden:
-            filled["hidden"] = True
+        for hint in HINTS:
+            absent = Entity.model_fields[hint].default
+            if getattr(known, hint) == absent != getattr(entity, hint):
+                filled[hint] = getattr(entity, hint)
         if filled:
             self._entities[entity.entity_id] = known.model_copy(update=filled)
 

@@ -105,6 +105,7 @@ OptionalText = Annotated[Text | _Absent | None, _FIRST_THAT_FITS]
 _LowerText = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, to_lower=True, strict=True)]
 OptionalLowerText = Annotated[_LowerText | _Absent | None, _FIRST_THAT_FITS]
 Id = Annotated[_IdText | _IdNumber, _FIRST_THAT_FITS]
+_FilledId = Annotated[_FilledIdText | _IdNumber, _FIRST_THAT_FITS]
 OptionalId = Annotated[_FilledIdText | _IdNumber | _Absent | None, _FIRST_THAT_FITS]
 OptionalDeviceClass = Annotated[
     _Slug | Annotated[_Slug, BeforeValidator(_words_to_slug)] | _Absent | None, _FIRST_THAT_FITS
@@ -265,7 +266,7 @@ class Entity(_EntityRecord):
     disabled: Flag = Field(default=False, description="true or false")
     hidden: Flag = Field(default=False, description="true or false")
     entity_category: _Hint[OptionalLowerText] = Field(default=None, description="config, diagnostic or null")
-    labels: _Hints[Id] = Field(default=(), description="a list of label ids")
+    labels: _Hints[_FilledId] = Field(default=(), description="a list of label ids")
     platform: _Hint[OptionalId] = Field(default=None, description="an integration, such as hue, or null")
     supported_features: _Hint[Annotated[Count | None, _FIRST_THAT_FITS]] = Field(
         default=None, description="a whole number from 0 up, or null"
@@ -301,7 +302,7 @@ class Entity(_EntityRecord):
         return {**raw, **read} if read else raw
 
 
-_HINTS = ("hidden", "entity_category", "labels", "supported_features", "capabilities", "mirrors", "platform")
+HINTS = ("hidden", "entity_category", "labels", "supported_features", "capabilities", "mirrors", "platform")
 
 
 class Area(Record):
@@ -471,7 +472,7 @@ class Home:
             [[a.area_id, a.name] for a in self.areas],
         ]
         # Left out where there is none, so that the fingerprints of before stay.
-        hints = [[e.entity_id, key, value] for e in self.entities for key in _HINTS if (value := getattr(e, key))]
+        hints = [[e.entity_id, key, value] for e in self.entities for key in HINTS if (value := getattr(e, key))]
         hints += [[a.area_id, "floor_id", a.floor_id] for a in self.areas if a.floor_id]
         if hints:
             content.append(hints)

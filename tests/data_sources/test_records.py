@@ -211,6 +211,16 @@ def test_a_second_entity_fills_gaps_but_may_not_disagree() -> None:
     assert (report.read["entity"], report.rejected["entity"]) == (3, 1)
 
 
+def test_a_second_entity_adds_what_only_helps_where_the_first_says_nothing_of_it() -> None:
+    builder = HomeBuilder(LoadReport(where="x"))
+    builder.add_entity({"entity_id": "light.a", "supported_features": 0, "platform": "hue"}, "entity 1")
+    second = {"labels": ["night"], "platform": "mqtt", "supported_features": 44, "hidden": True}
+    builder.add_entity({"entity_id": "light.a", **second}, "entity 2")
+    (entity,) = builder.build().entities
+    assert (entity.labels, entity.hidden) == (("night",), True)
+    assert (entity.platform, entity.supported_features) == ("hue", 0)
+
+
 YAML = "triggers: [{trigger: sun, event: sunset}]\nactions: [{action: light.turn_on}]\n"
 UNITS = {
     "gnn_synergy": (
@@ -255,7 +265,7 @@ def test_what_only_helps_is_read_where_it_is_right_and_never_refuses_an_entity()
         {
             "entity_id": "light.hall",
             "entity_category": "config",
-            "labels": ["night", 7, None],
+            "labels": ["night", 7, None, "", " ", ["day"], True],
             "platform": "hue",
             "supported_features": 44.0,
             "capabilities": '{"options": ["a"]}',

@@ -11,7 +11,7 @@ from itertools import product
 from typing import TYPE_CHECKING
 
 from data_sources import Entity, Home
-from data_sources.records import ObservedPair
+from data_sources.records import ObservedPair, shorten_path
 from home_assistant.household_words import canonical_word, in_different_places, places_of, words_of
 from home_assistant.services import REQUIRED_FEATURES
 from training.suggestions.abilities import able_alike
@@ -32,8 +32,9 @@ REGULATING = frozenset(("climate", "humidifier", "water_heater"))
 STOREYS = frozenset("basement downstairs upstairs".split())
 STOREY = re.compile(r"(first|second|third|fourth|fifth|ground) (?:floor|storey|story)")
 TIMES_AVERAGE = 1.5  # how often a pairing is seen against the average pair to count as common
-RARE = 0.25  # two entities are not joined by a word that a larger share of the home's entities has
+RARE = 0.25  # two entities are not joined by a word or label that a larger share of the home's entities has
 REASONS = 3
+LABEL_SHOWN = 40  # characters of a label
 
 _NUMBER_AT_END = re.compile(r"(?:_?\d+)+$")
 
@@ -75,6 +76,7 @@ class HomeView:
         self._family = {entity_id: family_of(entity_id) for entity_id in self.entities}
         self._speech = [entity_id for entity_id in self.entities if entity_id.startswith("tts.")]
         self.area_names = {area.area_id: one_line(area.name or "") for area in home.areas}
+        self.labels = Counter(label for entity in home.entities for label in {*entity.labels})
         self.floors = {area.area_id: area.floor_id for area in home.areas if area.floor_id}
         self.log_odds = model.log_odds
         self.domain_index, self.class_index = model.vocabulary.index("domains"), model.vocabulary.index("classes")
@@ -199,10 +201,18 @@ class HomeView:
             found.append("both belong to one device")
         if t.area_id is not None and t.area_id == a.area_id:
             found.append(f"same room ({self.area_names.get(t.area_id) or one_line(t.area_id)})")
-        found += [f'both have the label "{one_line(label)}"' for label in t.labels if label in a.labels][:1]
+        found += self._by_labels(t, a)
         found += self._by_names(t, a)
         found += self._by_other_homes(trigger, action)
         return tuple(found[:REASONS])
+
+    def _by_labels(self, t: Entity, a: Entity) -> Iterable[str]:
+        """The rarest label that both have; none that is common in the home."""
+        shared = {label for label in {*t.labels} & {*a.labels} if self.labels[label] <= _limit(len(self.entities))}
+        for label in sorted(shared, key=lambda label: (self.labels[label], label)):
+            if shown := one_line(label):
+                yield f'both have the label "{shorten_path(shown, LABEL_SHOWN)}"'
+                return
 
     def _by_names(self, t: Entity, a: Entity) -> Iterable[str]:
         """The words that two names share; none where they only tell the common area or the kinds of entities."""
@@ -313,14 +323,19 @@ def _spelt(entity: Entity) -> str:
 
 
 def _rare_words(graph: HomeGraph) -> dict[str, set[str]]:
-    """The words of each entity's name that at most 4 entities or a share of ``RARE`` of the home have."""
+    """The words of each entity's name that are rare in the home."""
     of = {
         entity_id: {graph.words[w] for w in row if w < len(graph.words)}
         for entity_id, row in zip(graph.entity_ids, graph.rare_words.tolist(), strict=True)
     }
     frequency = Counter(word for words in of.values() for word in words)
-    limit = max(4, RARE * graph.size)
+    limit = _limit(graph.size)
     return {entity_id: {w for w in words if frequency[w] <= limit} for entity_id, words in of.items()}
+
+
+def _limit(entities: int) -> float:
+    """How many of a home's entities have a word or a label that is rare there: 4, or a share of ``RARE``."""
+    return max(4, RARE * entities)
 
 
 def _storeys(words: Sequence[str]) -> set[str]:

@@ -17,6 +17,7 @@ from home_assistant.services import can_do
 from training.suggestions.abilities import supported_steps
 from training.suggestions.actions import PREFERRED, NoRecipeError, Step, actions_of, unable, with_article
 from training.suggestions.events import Event, events_of
+from training.synergy.feedback import suggestion_id
 
 ABSENCE = {"minutes": 5}  # without motion, before a light that motion turned on is turned off again
 CLOSED = {"minutes": 1}  # before a thermostat that an open window turned off is turned on again
@@ -129,7 +130,7 @@ def assembled(trigger: Entity, actions: Sequence[Entity], event: Event, step: St
             off = {"condition": "state", "entity_id": target["entity_id"], "state": "off"}
             conditions.append({"condition": "not", "conditions": [off]})
             if len(ids) > 1:
-                kept = f"before_{trigger.object_id}_{actions[0].object_id}"
+                kept = f"before_{suggestion_id(trigger_id, ids[0])}"  # two long ids together are too long for one
                 calls.insert(0, {"action": "scene.create", "data": {"scene_id": kept, "snapshot_entities": ids}})
                 after = {"action": "scene.turn_on", "target": {"entity_id": f"scene.{kept}"}}
         calls += [{"wait_for_trigger": [until]}, after]

@@ -23,6 +23,7 @@ from support import ROOT, as_home, call_process, home, row
 from data_sources import Entity, Home
 from home_assistant.automation_schema import check_automation
 from home_assistant.domains import DOMAINS, READ_ONLY_DOMAINS
+from home_assistant.entity_id import MAX_LENGTH, is_entity_id
 from training.runs.errors import ArtifactError, ModelFileError, TrainingError
 from training.runs.files import to_json
 from training.runs.job import SourceChoice
@@ -210,6 +211,16 @@ def test_of_several_thermostats_that_a_window_turns_off_only_those_that_heated_c
     assert unless["condition"] == "not"
     assert unless["conditions"] == [{"condition": "state", "entity_id": both, "state": "off"}], "none of both heats"
     check_automation(made)
+
+
+def test_the_scene_of_several_thermostats_is_one_of_its_own_and_its_id_is_not_too_long() -> None:
+    ids = []
+    for window, valve in (("a_b", "c"), ("a", "b_c"), ("w" * 200, "v" * 200)):
+        valves = [Entity(entity_id=f"climate.{valve}_{number}") for number in (1, 2)]
+        made = write_automation(Entity(entity_id=f"binary_sensor.{window}"), "window", valves, "").automation
+        ids.append(made["actions"][-1]["target"]["entity_id"])
+    assert len({*ids}) == len(ids)
+    assert all(is_entity_id(scene) and len(scene) <= MAX_LENGTH for scene in ids)
 
 
 def test_what_runs_at_every_change_waits_turned_off_for_a_person() -> None:
@@ -467,6 +478,26 @@ def test_a_label_in_common_is_a_reason(model: SynergyModel) -> None:
     raw = {"home_id": "x", "entities": entities, "synergies": []}
     assert reasons(model, raw, "binary_sensor.cellar", "switch.boiler")[0] == 'both have the label "night"'
     assert not [r for r in reasons(model, raw, "binary_sensor.cellar", "light.attic") if "label" in r]
+
+
+@pytest.mark.parametrize(
+    ("labels", "others", "told"),
+    [
+        (["all", "night"], 9, '"night"'),
+        (["all"], 9, None),
+        (["all"], 0, '"all"'),
+        (["\u200b"], 0, None),
+        (["x" * 100_000], 0, f'"{"x" * 37}..."'),
+    ],
+)
+def test_the_label_of_a_reason_is_the_rarest_and_short(
+    model: SynergyModel, labels: list[str], others: int, told: str | None
+) -> None:
+    both = [{"entity_id": entity_id, "labels": labels} for entity_id in ("binary_sensor.cellar", "switch.boiler")]
+    rest = [{"entity_id": f"light.l{number}", "labels": ["all"]} for number in range(others)]
+    raw = {"home_id": "x", "entities": [*both, *rest], "synergies": []}
+    found = [r for r in reasons(model, raw, "binary_sensor.cellar", "switch.boiler") if "label" in r]
+    assert found == ([] if told is None else [f"both have the label {told}"])
 
 
 def test_a_home_that_tells_what_most_support_says_of_which_it_does_not(model: SynergyModel) -> None:
