@@ -117,8 +117,8 @@ class DataApiSource(DataSource):
         self._headers = {"Accept": "application/json"}
         address = _parse(url.strip())
         if address is None:
-            told = f"DATA_API_URL={self._shown!a}: expected an address such as http://data-api:8006"
-            raise DataApiError(f"{told}{stray_characters(url)}")
+            told = f"{shorten(without_secrets(url.strip()))}: expected the address of a Data API such as http://data-api:8006"
+            raise DataApiError(f"{told}; --data-source or DATA_API_URL says which{stray_characters(url)}")
         # User and password are sent in a header: in the address they would show in logs and messages.
         self._auth = httpx.BasicAuth(address.username, address.password) if address.userinfo else None
         self._url = str(address.copy_with(userinfo=b"")).rstrip("/")

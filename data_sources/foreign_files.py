@@ -102,21 +102,29 @@ def what_is_there(folder: Path, endings: tuple[str, ...], names: tuple[str, ...]
         names: Of the files by which a folder with the data is known.
     """
     try:
-        entries = sorted(islice(folder.iterdir(), _LOOKED_AT))
+        some = list(islice(folder.iterdir(), _LOOKED_AT + 1))
     except OSError:
         return ""
+    entries = sorted(some[:_LOOKED_AT])
+    is_all = len(some) == len(entries)
     found = next(_folders_with_data(entries, names), None)
     if found is not None:
         return f"did you mean {plain(str(found))}?"
     archives = [entry for entry in entries if entry.name.lower().endswith((".tar", ".tar.gz", ".tgz", ".zip"))]
     files = [entry for entry in entries if entry.name.lower().endswith(endings) and is_file(entry)]
     if files:
-        return f"it has {listed([plain(file.name) for file in files], _NAMED)}: give such a file itself"
+        return f"it has {_named(files, is_all)}: give such a file itself"
     if archives:
         return f"it has {plain(archives[0].name)}: unpack that and give the folder"
     if not entries:
         return "it is empty"
-    return f"it has {listed([plain(entry.name) for entry in entries], _NAMED)}"
+    return f"it has {_named(entries, is_all)}"
+
+
+def _named(entries: list[Path], is_all: bool) -> str:
+    """The first few names, and how many more there are, where that is known."""
+    names = [plain(entry.name) for entry in entries]
+    return listed(names, _NAMED) if is_all else f"{', '.join(names[:_NAMED])} and many more"
 
 
 def _folders_with_data(entries: list[Path], names: tuple[str, ...]) -> Iterator[Path]:

@@ -251,7 +251,7 @@ class JsonSource(DataSource):
                 if (what := kind_of_bytes(_head(binary), name or "FILE")) is not None:
                     raise FormatError(f"{where}: {what}")
                 if binary.peek(2)[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
-                    raise FormatError(f"{where}: is UTF-16 text; save it as UTF-8")
+                    raise FormatError(f"{where}: is UTF-16 or UTF-32 text; save it as UTF-8")
                 yield io.TextIOWrapper(binary, encoding="utf-8-sig"), name.lower().removesuffix(".gz")
         except UnicodeDecodeError as error:
             bad = error.object[error.start]

@@ -11,7 +11,7 @@ from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from types import MappingProxyType
 
-from data_sources.base import WHOLE, DataSource, DataSourceError, Shard, cannot_be_opened, sqlite_url
+from data_sources.base import WHOLE, DataSource, DataSourceError, Shard, cannot_be_opened, sqlite_url, stray_characters
 from data_sources.masking import MESSAGE_LENGTH, class_and_message, message_of, without_secrets
 from data_sources.nearest import nearest
 from data_sources.records import KINDS, Home, KindName
@@ -169,7 +169,7 @@ def _open(
 
 _WITH_PORT = re.compile(r"(?:\d{1,3}(?:\.\d{1,3}){3}|[\w-]+(?:\.[\w-]+)*(?=:))(?::\d{2,5})?(?:/\S*)?")
 # Scheme, driver, a colon or two slashes, where the address has a colon and two slashes.
-_ALMOST_ADDRESS = re.compile(r"([A-Za-z]\w+)(\+\w+)?(?:(:)(/?)|//)([^/].*|)", re.DOTALL)
+_ALMOST_ADDRESS = re.compile(r"([A-Za-z]\w+)(\+\w+)?(?:(:)(/?)([^/].*|)|//(/{0,2}[^/].*|))", re.DOTALL)
 _HINT = (
     "give --data-source a file, a folder with <model>_data.json, homeassistant:/config, or the URL of a Data API or a "
     "database"
@@ -179,6 +179,8 @@ _HINT = (
 def _hint_of(path: str) -> str:
     """What to do where there is no such path: it may be a scheme that is misspelt, or an address without one."""
     _, colon, rest = path.partition(":")
+    if len(path) > MESSAGE_LENGTH:
+        return _HINT
     if _WITH_PORT.fullmatch(path) and (not colon or rest[:1].isdigit()):
         shown = without_secrets(path)
         return f"an address is written homeassistant+http://{shown} for Home Assistant, http://{shown} for a Data API"
@@ -191,7 +193,7 @@ def _address_meant(path: str) -> str | None:
     found = _ALMOST_ADDRESS.fullmatch(path)
     if found is None:
         return None
-    name, driver, separator, slash, rest = (part or "" for part in found.groups())
+    name, driver, separator, slash, rest, after_slashes = (part or "" for part in found.groups())
     variable = VARIABLE_PREFIX.rstrip(":")
     known = (*SCHEMES, variable, *(entry.name for entry in entry_points(group=ENTRY_POINT_GROUP)))
     scheme = next((own for own in known if own == name.lower()), None)
@@ -199,16 +201,21 @@ def _address_meant(path: str) -> str | None:
         scheme = nearest(name, known)
     if scheme is None:
         return None
-    if separator == ":" and (scheme == variable or (scheme == HOME_ASSISTANT and not driver)):
+    if not separator:  # of "sqlite///x.db" and "file///x.json" the colon is missing, of "sqlite//x.db" a slash too
+        rest = after_slashes.removeprefix("/") if scheme == "sqlite" else after_slashes
+        slash, rest = ("/" if rest.startswith("/") else ""), rest.lstrip("/")
+    if scheme == variable:
+        return f"{scheme}:{rest}"
+    if separator == ":" and scheme == HOME_ASSISTANT and not driver:
         return f"{scheme}:{slash}{rest}"
     if scheme == "sqlite":
-        return f"{scheme}{driver}:///{slash}{rest}"
+        return f"{scheme}{driver}:///{slash}{rest or '...'}"
     return f"{scheme}{driver}://{slash if scheme == 'file' else ''}{rest or '...'}"
 
 
 def _scheme_meant(scheme: str, known: Iterable[str]) -> str:
     base, plus, driver = scheme.partition("+")
-    near = nearest(base, known)
+    near = nearest(base, known)  # what has only quotes or spaces around it is near too
     return "" if near is None else f"did you mean {near}{plus}{driver}://? "
 
 
@@ -296,7 +303,7 @@ def _plugin(scheme: str, spec: str) -> Opener:
         known = ", ".join(f"{name}://" for name in sorted({*SCHEMES, *found}))
         raise SourceNotAvailableError(
             f"--data-source {without_secrets(spec)}: no source reads this; "
-            f"{_scheme_meant(scheme, (*SCHEMES, *found))}known are a path, auto, {known}"
+            f"{_scheme_meant(scheme, (*SCHEMES, *found))}known are a path, auto, {known}{stray_characters(spec)}"
         )
     package = entry.dist.name if entry.dist is not None else entry.module
     registered = f"--data-source {scheme}://: package {package} registers it but"

@@ -578,7 +578,7 @@ def test_a_malformed_key_is_refused_without_showing_it(key: str) -> None:
 )
 def test_an_address_that_is_none_is_refused_without_its_secrets(url: str) -> None:
     with pytest.raises(
-        DataApiError, match=r"DATA_API_URL=.* expected an address such as http://data-api:8006"
+        DataApiError, match=r"expected the address of a Data API such as http://data-api:8006; .*DATA_API_URL"
     ) as failure:
         DataApiSource(url)
     assert "pa55" not in chained(failure.value)

@@ -165,6 +165,12 @@ def test_a_folder_without_the_data_says_where_it_may_be(write: Write) -> None:
             assert told.partition(":")[0] in refused(data_source=f"homeassistant:{source}")
 
 
+def test_a_folder_of_which_not_all_is_looked_at_counts_no_rest(tmp_path: Path) -> None:
+    for number in range(201):
+        (tmp_path / f"file_{number:03}").touch()
+    assert refused(data_source=str(tmp_path)).endswith(" and many more")
+
+
 @pytest.mark.parametrize(
     ("spec", "told"),
     [
@@ -179,6 +185,17 @@ def test_a_folder_without_the_data_says_where_it_may_be(write: Write) -> None:
         ("mysql:host/db", "did you mean mysql://host/db?"),
         ("sqlite:rows.db", "did you mean sqlite:///rows.db?"),
         ("sqlite:/x/rows.db", "did you mean sqlite:////x/rows.db?"),
+        ("sqlite//rows.db", "did you mean sqlite:///rows.db?"),
+        ("sqlite///rows.db", "did you mean sqlite:///rows.db?"),
+        ("sqlite////x/rows.db", "did you mean sqlite:////x/rows.db?"),
+        ("sqlite:", "did you mean sqlite:///...?"),
+        ("file///x/rows.json", "did you mean file:///x/rows.json?"),
+        ("https///host", "did you mean https://host?"),
+        ("env//MY_SOURCE", "did you mean env:MY_SOURCE?"),
+        ("env:/MY_SOURCE", "this variable is not set"),
+        ("'sqlite:///rows.db'", "did you mean sqlite://? known are"),
+        ("'sqlite:///rows.db'", "its quotes are part of the value"),
+        ("http://host:port", "'http://host:port': expected the address of a Data API"),
         ("file:/x/rows.json", "did you mean file:///x/rows.json?"),
         ("file:rows.json", "did you mean file://rows.json?"),
         ("http:host:8123", "did you mean http://host:8123?"),
