@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Literal, NamedTuple
 
 from home_assistant.domains import DOMAINS, OWN_TARGET_DOMAINS
-from home_assistant.entity_id import domain_of, entity_ids_in, replace_entity_ids
+from home_assistant.entity_id import domain_of, entity_ids_in, is_entity_id, replace_entity_ids
 
 Part = Literal["automation", "trigger", "condition", "action"]
 """What a mapping inside an automation is; its keys mean different things in each."""
@@ -306,6 +306,18 @@ def structure(automation: Mapping[Any, Any]) -> Structure:
         if "scene" in action:
             services.add("scene.turn_on")
     return Structure(frozenset(triggers), frozenset(services), frozenset(_entity_ids(current)))
+
+
+def scenes_made(automation: Mapping[Any, Any]) -> dict[str, Mapping[Any, Any]]:
+    """The scenes that the automation itself makes before it turns them on again, each with the data of the action."""
+    found: dict[str, Mapping[Any, Any]] = {}
+    for step in steps(automation, disabled=True):
+        data = step.action.get("data")
+        if step.action.get("action") == "scene.create" and isinstance(data, Mapping):
+            scene = f"scene.{data.get('scene_id')}"
+            if is_entity_id(scene):
+                found[scene] = data
+    return found
 
 
 def _entity_ids(value: Any, key: Any = None) -> Iterator[str]:

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from home_assistant.automation import Step, is_turned_off, steps, triggers_of, with_current_keys
+from home_assistant.automation import Step, is_turned_off, scenes_made, steps, triggers_of, with_current_keys
 from home_assistant.automation_yaml import TaggedScalar
 from home_assistant.domains import DOMAINS, OWN_TARGET_DOMAINS, READ_ONLY_DOMAINS
 from home_assistant.entity_id import domain_of, is_entity_id, normalized_entity_id, object_id_of
@@ -122,7 +122,9 @@ _LIMITS = ("above", "below", "after", "before", "at")
 # Keys of a service's data that name what it operates.
 _OPERATED = ("entity_id", "media_player_entity_id", "media_player", "group_members", "add_entities")
 _PLAIN_STEPS = ("delay", "event", "stop", "set_conversation_response")
-_OPERATES_NOTHING = frozenset(("homeassistant.update_entity", "logbook.log", "logger.set_level", "system_log.write"))
+_OPERATES_NOTHING = frozenset(
+    ("homeassistant.update_entity", "logbook.log", "logger.set_level", "scene.create", "system_log.write")
+)
 _OF_ALL_SCRIPTS = frozenset(("reload", "toggle", "turn_off", "turn_on"))
 _FOLLOWED = frozenset(("script.turn_on", "script.toggle"))
 _OF_THE_TRIGGER = re.compile(r"trigger(\.(to_state|from_state|event\.data))?\.entity_id")
@@ -159,6 +161,13 @@ class _Automation:
         self._entity_id = automation.entity_id
         self._id = automation.entity_id or str(automation.config.get("id") or automation.where)
         self._pairs: dict[tuple[str, str], PairKind] = {}
+        self._made = {
+            scene: [
+                *targets.named(list(data["entities"]) if isinstance(data.get("entities"), Mapping | list) else None),
+                *targets.named(data.get("snapshot_entities")),
+            ]
+            for scene, data in scenes_made(self._config).items()
+        }
 
     def pairs(self) -> list[KnownPair]:
         names = _Names(self._config, {}, (), (), self._entity_id)
@@ -217,6 +226,9 @@ class _Automation:
     def _reached(self, operated: Iterable[str]) -> Iterator[str]:
         """The entities operated, with the members of groups and what scenes set."""
         for entity_id in self._targets.opened(operated):
+            if entity_id in self._made:  # it is there only until the next restart
+                yield from self._targets.opened(self._made[entity_id])
+                continue
             yield entity_id
             if domain_of(entity_id) == "group" and not self._targets.members(entity_id):
                 self._problems["group whose members are not known"] += 1

@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
-from home_assistant.automation import Located, parts_of, steps, with_current_keys
+from home_assistant.automation import Located, parts_of, scenes_made, with_current_keys
 from home_assistant.automation_pairs import ABOUT
 from home_assistant.automation_yaml import BLUEPRINT, TaggedScalar
 from home_assistant.domains import DOMAINS, ENTITIES_IN_EVERY_HOME
@@ -136,7 +136,7 @@ class _Search:
     def __init__(self, automation: Mapping[Any, Any], home: Known) -> None:
         self._automation = automation
         self._places = home.places
-        self._entities = {*home.entities, *ENTITIES_IN_EVERY_HOME, *_scenes_made(automation)}
+        self._entities = {*home.entities, *ENTITIES_IN_EVERY_HOME, *scenes_made(automation)}
         self._domains = {domain_of(entity_id) for entity_id in self._entities}
         self._variables = _variables_of(automation)
 
@@ -401,13 +401,3 @@ def _variables_of(automation: Mapping[Any, Any]) -> dict[str, list[Any]]:
             if "for_each" in part.value:
                 add({"repeat": part.value["for_each"]})
     return found
-
-
-def _scenes_made(automation: Mapping[Any, Any]) -> Iterator[str]:
-    """The scenes that the automation itself makes before it turns them on again."""
-    for step in steps(automation, disabled=True):
-        data = step.action.get("data")
-        if step.action.get("action") == "scene.create" and isinstance(data, Mapping):
-            scene = f"scene.{data.get('scene_id')}"
-            if is_entity_id(scene):
-                yield scene

@@ -218,6 +218,14 @@ FORMS = [
     ),
     ("scene step", TRIGGERED + "- scene: scene.dinner", "> scene.dinner light.kitchen media_player.radio"),
     ("scene.apply", TRIGGERED + "- {action: scene.apply, data: {entities: {light.a: 'on'}}}", "> light.a"),
+    (
+        "scene that it makes itself",
+        TRIGGERED
+        + """- action: scene.create
+  data: {scene_id: kept, snapshot_entities: [light.a], entities: {light.hall: 'on'}}
+- {action: scene.turn_on, target: {entity_id: scene.kept}}""",
+        "> light.hall light.a",
+    ),
     ("group.set", TRIGGERED + "- {action: group.set, data: {object_id: x, entities: [light.a]}}", "> group.x light.a"),
     (
         "script",
