@@ -94,17 +94,17 @@ def holds_configuration(folder: Path) -> bool:
 
 
 def what_is_there(folder: Path, endings: tuple[str, ...], names: tuple[str, ...]) -> str:
-    """What a folder without the data has in its place: a folder with it, files, an archive; empty where nothing helps.
+    """What a folder without the data has in its place: a folder with it, files, an archive.
 
     Args:
         folder: The folder.
         endings: Of the files that could be the data.
         names: Of the files by which a folder with the data is known.
+
+    Raises:
+        OSError: The folder may not be listed.
     """
-    try:
-        some = list(islice(folder.iterdir(), _LOOKED_AT + 1))
-    except OSError:
-        return ""
+    some = list(islice(folder.iterdir(), _LOOKED_AT + 1))
     entries = sorted(some[:_LOOKED_AT])
     is_all = len(some) == len(entries)
     found = next(_folders_with_data(entries, names), None)

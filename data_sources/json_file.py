@@ -94,7 +94,7 @@ class JsonSource(DataSource):
                         return path / f"{kind}_data{ending}"
                 names = tuple(f"{kind}_data{ending}" for ending in ENDINGS)
                 there = what_is_there(path, (*ENDINGS, *_LINES_ENDINGS), names)
-                raise NoFileError(f"{shown}: no {kind}_data.json in this folder; {there or self._hint}")
+                raise NoFileError(f"{shown}: no {kind}_data.json in this folder; {there}")
             if not path.exists():
                 raise NotFoundError(f"{shown}: no such file or folder; {self._hint}")
         except (OSError, ValueError) as error:

@@ -282,7 +282,7 @@ def open_home_assistant(path: Path, *, strict: bool = False) -> HomeAssistantSou
         if not path.exists():
             raise NotFoundError(f"{shorten_path(shown)}: no such file or folder; {_GIVE}")
         what = what_is_there(path, (), ()) if path.is_dir() else kind_of_file(path)
-    except OSError as error:
+    except (OSError, ValueError) as error:
         raise cannot_be_opened(shown, error, _GIVE) from error
     if what is not None and path.is_file():
         raise FormatError(f"{shown}: {what}")

@@ -124,6 +124,8 @@ def test_a_folder_that_may_not_be_read_hides_nothing_beside_it(write: Write, mon
         monkeypatch.setattr(Path, name, _closed(getattr(Path, name)))
     assert "it has rows.json: give such a file itself" in refused(data_source="own")
     assert "did you mean above/data?" in refused(data_source="above")
+    for option in ("own/closed", "homeassistant:own/closed"):
+        assert "own/closed: cannot be opened (Permission denied)" in refused(data_source=option)
 
 
 def _closed(usual: Callable[..., Any]) -> Callable[..., Any]:
