@@ -29,7 +29,7 @@ from data_sources.counting import listed, many
 from data_sources.homeassistant.folder import HomeAssistantFolder
 from data_sources.homeassistant.records import home_of
 from data_sources.paths import is_folder
-from home_assistant.automation import structure
+from home_assistant.automation import scenes_made, structure
 from home_assistant.automation_file import UnpublishableError
 from home_assistant.automation_pairs import known_pairs
 from home_assistant.automation_schema import check_automation
@@ -395,7 +395,9 @@ class ConfigurationFolder:
 
 
 def _named_in(automation: Mapping[str, Any]) -> frozenset[str]:
-    return structure({key: part for key, part in automation.items() if key not in ("alias", "description")}).entities
+    """The entities that an automation needs; a scene that it makes itself is none."""
+    told = {key: part for key, part in automation.items() if key not in ("alias", "description")}
+    return structure(told).entities - scenes_made(automation).keys()
 
 
 def _with_line(text: str, line: str) -> Iterator[str]:

@@ -13,7 +13,7 @@ import pytest
 from ha_folder import entity, small_home, write_files, write_registry
 from support import as_home, call, row
 
-from data_sources import Home, YamlRow, open_source
+from data_sources import Entity, Home, YamlRow, open_source
 from home_assistant.automation_yaml import WHOLE_FILE, dump_automations, parse_yaml
 from home_assistant.configuration import CONFIGURATION
 from home_assistant.installation import DESCRIBED_AS, ConfiguredAutomation
@@ -23,6 +23,7 @@ from training.runs.locks import hold
 from training.suggestions.home_view import automated_pairs
 from training.suggestions.install import FILE, SECTION, ConfigurationFolder, Installed
 from training.suggestions.ranking import HomeProposals, Proposal
+from training.suggestions.recipes import write_automation
 from training.synergy.feedback import Feedback, Suggested, showing_of
 
 LINE = f"{SECTION}: !include {FILE}"
@@ -261,6 +262,16 @@ def test_what_the_configuration_lacks_the_entities_of_is_left_out_and_another_ho
     with pytest.raises(TrainingError, match=r"know binary_sensor.door_1, light.hall; `--data-source homeassistant:"):
         install(off, 1)
     assert everything(others) == before
+
+
+def test_a_scene_that_a_suggestion_makes_itself_need_not_be_known(tmp_path: Path) -> None:
+    window, *valves = (Entity(entity_id=name) for name in ("binary_sensor.w", "climate.trv_1", "climate.trv_2"))
+    made = write_automation(window, "window", valves, "").automation
+    actions = tuple(valve.entity_id for valve in valves)
+    several = replace(proposal(1), trigger=window.entity_id, actions=actions, automation={"id": "suggested_1", **made})
+    folder = registered(tmp_path, window.entity_id, *actions)
+    done = ConfigurationFolder(folder).install(replace(proposals(), proposals=(several,)))
+    assert (done.suggestions, done.absent) == (("suggested_1",), ())
 
 
 def test_why_nothing_is_left_to_install_is_said(tmp_path: Path) -> None:
