@@ -116,7 +116,7 @@ def _announced(speakers: Sequence[str]) -> dict[str, Step]:
         return {}
     data = {"tts": speakers[0], "media_player_entity_id": "{action}", "message": "{said}"}
     say = Step("announce it on {name}", "tts.speak", data, "put the message in your own words")
-    return dict.fromkeys(("alarm", "closed", "elapsed", "fault", "leak", "opened"), say)
+    return dict.fromkeys(("alarm", "closed", "elapsed", "fault", "leak", "opened", "rings"), say)
 
 
 def turned(domain: str, service: str) -> Step:
@@ -290,7 +290,7 @@ _ACTIONS: dict[str, Mapping[str, Step]] = {
         **_call("send {name} home", "lawn_mower.dock", "arrived dark night rain"),
     },
     "light": {
-        **_switched("light", _ON.replace(" playing", ""), "elapsed vacant left light off", "pressed"),
+        **_switched("light", f"{_ON.replace(' playing', '')} rings", "elapsed vacant left light off", "pressed"),
         "playing": Step(
             "dim {name}", "light.turn_on", {"brightness_pct": 20}, instead=(Step("turn off {name}", "light.turn_off"),)
         ),
@@ -305,7 +305,9 @@ _ACTIONS: dict[str, Mapping[str, Step]] = {
     "scene": _call("set", "scene.turn_on", "*"),
     "script": _call("run", "script.turn_on", "*"),
     "siren": _switched("siren", "alarm leak opened", "elapsed"),
-    "switch": _switched("switch", f"{_ON} cheap hot humid stale", "cold dry elapsed vacant left light off", "pressed"),
+    "switch": _switched(
+        "switch", f"{_ON} cheap hot humid rings stale", "cold dry elapsed vacant left light off", "pressed"
+    ),
     "timer": _call("start", "timer.start", "*"),
     "vacuum": {
         **_call("start", "vacuum.start", "left on pressed time"),

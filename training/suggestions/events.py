@@ -79,6 +79,12 @@ BINARY_EVENTS: dict[str, tuple[StateEvent, ...]] = {
     "problem": (StateEvent("fault", "on", "has a problem"),), "update": (StateEvent("fault", "on", "has an update"),),
 }  # fmt: skip
 
+# A doorbell is no door: nobody has come in when it rings. What a doorbell's camera sees is motion.
+_BELLS = frozenset("bell campanello deurbel ding doorbell klingel ringing sonnette timbre turklingel".split())
+_SEES = frozenset("animal beweging bewegung face human motion mouvement occupancy package person vehicle".split())
+_BELL_CLASSES = ("", "door", "occupancy", "opening", "sound")
+_BELL = (StateEvent("rings", "on", "rings"),)
+
 # By device class of sensor. The values are starting points, never measured.
 NUMBER_EVENTS: dict[str, tuple[ThresholdEvent, ...]] = {
     "temperature": (ThresholdEvent("hot", "above", 25), ThresholdEvent("cold", "below", 19)),
@@ -225,7 +231,8 @@ def _events_by_class(trigger: Entity, device_class: str) -> list[Event]:
         note = "" if domain == "sensor" else f"{entity} needs a time of day for this"
         return [Event("time", "is reached", {"trigger": "time", "at": entity}, note)]
     if domain == "binary_sensor":
-        return [_state_event(entity, event) for event in BINARY_EVENTS.get(device_class, _ON_OFF)]
+        of_class = BINARY_EVENTS.get(device_class, _ON_OFF)
+        return [_state_event(entity, event) for event in (_BELL if _is_bell(trigger, device_class) else of_class)]
     if domain in _STATE_EVENTS:
         return [_state_event(entity, event) for event in _STATE_EVENTS[domain]]
     if domain in _LAST_TIME:
@@ -244,6 +251,11 @@ def _events_by_class(trigger: Entity, device_class: str) -> list[Event]:
         return []
     note = f"it fires at every change of {entity}: add `to:` with the state you mean, then {TURN_ON}"
     return [Event("changed", "changes", changed, note, vague=True)]
+
+
+def _is_bell(trigger: Entity, device_class: str) -> bool:
+    words = entity_words(trigger)
+    return device_class in _BELL_CLASSES and not words.isdisjoint(_BELLS) and words.isdisjoint(_SEES)
 
 
 def options_of(entity: Entity) -> list[str] | None:

@@ -223,6 +223,22 @@ def test_the_scene_of_several_thermostats_is_one_of_its_own_and_its_id_is_not_to
     assert all(is_entity_id(scene) and len(scene) <= MAX_LENGTH for scene in ids)
 
 
+@pytest.mark.parametrize("name", ["front_door_ding", "front_door_bell_ring", "porch_doorbell", "hall_klingel"])
+def test_a_doorbell_rings_and_is_no_door_that_opens(name: str) -> None:
+    made = automation(f"binary_sensor.{name}", "door", "light.porch")
+    assert (made["alias"].split(": ")[0].endswith("rings"), made["triggers"][0]["to"]) == (True, "on")
+    check_automation(made)
+    for action in ("alarm_control_panel.home", "climate.hall", "cover.garage", "lock.front_door"):
+        with pytest.raises(NoRecipeError, match="no sensible automation"):
+            automation(f"binary_sensor.{name}", "door", action)
+
+
+def test_what_a_doorbell_sees_is_motion_and_its_battery_is_one() -> None:
+    assert "sees someone" in automation("binary_sensor.front_door_bell_motion", "motion", "light.porch")["alias"]
+    assert "low battery" in automation("binary_sensor.doorbell_battery", "battery", "notify.me")["alias"]
+    assert "opens" in automation("binary_sensor.ring_front_door", "door", "light.porch")["alias"]
+
+
 def test_what_runs_at_every_change_waits_turned_off_for_a_person() -> None:
     vague = [("sensor.s", "", "light.l"), ("input_select.mode", "", "light.l"), ("x.y", "", "script.s")]
     for trigger, trigger_class, action in vague:
