@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import gzip
 import json
 import os
@@ -41,12 +42,19 @@ def files(folder: Path) -> dict[str, bytes]:
 
 @pytest.fixture(scope="module")
 def sample(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, subprocess.CompletedProcess[str]]:
-    """One run on the project's own sample, from inside scripts/, with a bare flag."""
-    folder = tmp_path_factory.mktemp("sample")
-    command = [SCRIPT.name, "--json-input", "--model-path", str(folder / "m.pth"), "--summary-path"]
-    done = call_process(*command, str(folder / "s.json"), cwd=SCRIPT.parent, timeout=240)
-    (SCRIPT.parent / "gnn_training.log").unlink(missing_ok=True)
-    return folder, done
+    """One run on the project's own sample, from inside scripts/, with a bare flag; all workers of pytest share it."""
+    whole = tmp_path_factory.getbasetemp()
+    whole = whole.parent if "PYTEST_XDIST_WORKER" in os.environ else whole
+    folder, said = whole / "sample", whole / "sample.json"
+    with (whole / "sample.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not said.exists():
+            folder.mkdir()
+            command = [SCRIPT.name, "--json-input", "--model-path", str(folder / "m.pth"), "--summary-path"]
+            done = call_process(*command, str(folder / "s.json"), cwd=SCRIPT.parent, timeout=240)
+            (SCRIPT.parent / "gnn_training.log").unlink(missing_ok=True)
+            said.write_text(json.dumps([done.args, done.returncode, done.stdout, done.stderr]))
+    return folder, subprocess.CompletedProcess(*json.loads(said.read_text()))
 
 
 def test_a_bare_flag_trains_on_the_sample_from_inside_scripts(
