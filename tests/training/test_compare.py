@@ -275,10 +275,15 @@ def detections(entities: int, rows: int = 4) -> list[dict[str, Any]]:
     ]
 
 
-def pattern_model(path: Path, data: Path) -> Any:
+@cache
+def patterns_of(content: str) -> Any:
     from training.patterns.trainer import train_patterns
 
-    result = train_patterns(list(open_source(json_input=str(data), kind="pattern_detection").read(PatternRow)))
+    return train_patterns([PatternRow.model_validate(raw) for raw in json.loads(content)])
+
+
+def pattern_model(path: Path, data: Path) -> Any:
+    result = patterns_of(data.read_text())
     path.write_bytes(replace(result.model, provenance={"trained_on": result.trained_on}).to_bytes())
     return result
 
