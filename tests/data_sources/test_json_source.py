@@ -114,7 +114,7 @@ def test_a_file_that_is_not_json_says_where(write: Write, content: str, message:
     ("content", "message"),
     [
         (b"\x89PNG\r\n\x1a\n\x00\x00", "is a PNG image: expected a JSON file"),
-        ("[]".encode("utf-16"), "is UTF-16 text; save it as UTF-8"),
+        ("[]".encode("utf-16"), "is UTF-16 or UTF-32 text; save it as UTF-8"),
         (gzip.compress(b"[" * 1000, mtime=0)[:-9], "is not a whole gzip file"),
         (b"\x1f\x8bnot gzip", "is not a whole gzip file"),
         (b"[" + b" " * 70_000 + b"\xff]", "is not UTF-8 text (byte 0xff)"),
