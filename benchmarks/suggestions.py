@@ -2,7 +2,7 @@
 """Judge the list of suggestions that a person is shown: how many of its automations the owner runs in fact.
 
 Cross-validation by home. A model is trained on the other homes; of each test home some automations are hidden, and the
-list is made from the rest. A suggestion is a hit where its trigger drives one of its actions in a hidden automation.
+list is made from the rest. A suggestion is a hit where a trigger drives one of its actions in a hidden automation.
 What is not a hit may be a good idea all the same, so the shares are lower bounds.
 """
 
@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Collection
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -117,13 +118,13 @@ def judge(fold: Fold, draws: int, known: float) -> tuple[dict[str, dict[str, lis
             if not hidden:
                 continue
             home = replace(homes[h], synergies=[s for s in homes[h].synergies if (s.trigger, s.action) in told])
-            lists: dict[str, list[tuple[str, tuple[str, ...]]]] = {}
+            lists: dict[str, list[Collection[tuple[str, str]]]] = {}
             scores = {}
             for name, diverse in (("re-ranked", True), ("model's own", False)):
                 started = time.perf_counter()
                 found = suggest_automations(model, home, max(SHOWN), min_score=0.0, diverse=diverse).proposals
                 seconds += time.perf_counter() - started
-                lists[name] = [(p.trigger, p.actions) for p in found]
+                lists[name] = [p.pairs for p in found]
                 scores[name] = [p.score for p in found]
                 for proposal in found:
                     check_automation(proposal.automation)
@@ -136,9 +137,9 @@ def judge(fold: Fold, draws: int, known: float) -> tuple[dict[str, dict[str, lis
             count[automated[:, None] == actions] = -np.inf
             best = np.argsort(-count, axis=None, kind="stable")[: max(SHOWN) + len(told)].tolist()
             named = [(ids[automated[i // len(actions)]], ids[actions[i % len(actions)]]) for i in best]
-            lists["best count"] = [(t, (a,)) for t, a in named if (t, a) not in told]
+            lists["best count"] = [[pair] for pair in named if pair not in told]
             for name, shown in lists.items():
-                hits = [{hidden[t, a] for a in acting if (t, a) in hidden} for t, acting in shown]
+                hits = [{hidden[pair] for pair in pairs if pair in hidden} for pairs in shown]
                 row: Row = {}
                 for top in SHOWN:
                     row[f"share_{top}"] = sum(map(bool, hits[:top])) / top

@@ -165,10 +165,12 @@ def _named(name: str, offers: Sequence[Offer], options: FeedbackOptions) -> Offe
     parts = [normalized_entity_id(part) for part in _SEPARATORS.split(name.strip())]
     is_pair = len(parts) > 1 and all(map(is_entity_id, parts))
     if is_pair:
-        trigger, *actions = parts
-        if trigger in actions:
-            raise TrainingError(f"{name}: has {trigger} at both ends; an entity does not start itself")
-        asked = Suggested(trigger=trigger, actions=tuple(actions))
+        before, arrow, _ = name.partition("->")  # as a list of answers has it
+        triggers = len(_SEPARATORS.split(before.strip())) if arrow else 1
+        (trigger, *others), actions = parts[:triggers], parts[triggers:]
+        if both := {trigger, *others}.intersection(actions):
+            raise TrainingError(f"{name}: has {min(both)} at both ends; an entity does not start itself")
+        asked = Suggested(trigger=trigger, other_triggers=tuple(others), actions=tuple(actions))
         fitting = {o.home_id: o for o in here if set(asked.pairs) <= set(o.suggested.pairs)}
         if not fitting:
             homes = {offer.home_id for offer in here} | ({options.home} if options.home is not None else set())
@@ -239,8 +241,8 @@ def _doubts(offer: Offer, offers: Sequence[Offer], feedback: Feedback, options: 
     if not of_home or any(set(offer.suggested.pairs) <= set(one.pairs) for one in of_home):
         return
     met = feedback.met(offer.home_id) or frozenset()
-    known = met.union(*((one.trigger, *one.actions) for one in of_home))
-    for entity in sorted({offer.suggested.trigger, *offer.suggested.actions} - known):
+    known = met.union(*(pair for one in of_home for pair in one.pairs))
+    for entity in sorted({entity for pair in offer.suggested.pairs for entity in pair} - known):
         told = _near_entities(entity, known)
         if met:
             raise TrainingError(
@@ -301,7 +303,7 @@ def _in_json(content: Mapping[str, Any]) -> Iterator[Offer]:
         for proposal in found.get("proposals", ()) if isinstance(found, Mapping) else ():
             with suppress(KeyError, TypeError, ValueError):
                 named = {"suggestion": proposal["automation"]["id"], "title": proposal["automation"].get("alias")}
-                ends = {"trigger": proposal["trigger"], "actions": proposal["actions"]}
+                ends = {key: proposal[key] for key in ("trigger", "other_triggers", "actions") if key in proposal}
                 yield Offer(home_id, Suggested.model_validate({**named, **ends}))
 
 
@@ -322,10 +324,16 @@ def _suggested_by(automation: Mapping[str, Any]) -> Suggested | None:
     pair = next((p for p in product(entities, repeat=2) if suggestion_id(*p) == wanted), None)
     if pair is None:
         return None
-    together = next((own for own in lists if own[0] == pair[1]), [pair[1]])
+    triggers, actions = (next((own for own in lists if own[0] == end), [end]) for end in pair)
     alias = automation.get("alias")
     title = alias if isinstance(alias, str) else None
-    return Suggested(trigger=pair[0], actions=tuple(together), suggestion=str(wanted), title=title)
+    return Suggested(
+        trigger=pair[0],
+        other_triggers=tuple(triggers[1:]),
+        actions=tuple(actions),
+        suggestion=str(wanted),
+        title=title,
+    )
 
 
 def _entity_lists(value: Any) -> Iterator[list[str]]:

@@ -29,6 +29,7 @@ ALIKE = 0.5  # likeness of two entities of one family or one device; that of an 
 GENERIC = frozenset("all ceiling home lamp light lights main room sensor smart state status switch".split())
 METERED = frozenset("amps consumption current electric electricity energy kwh power usage voltage watt watts".split())
 REGULATING = frozenset(("climate", "humidifier", "water_heater"))
+SPEAKING = frozenset("cover device_tracker lock media_player person".split())  # states mean the same, whatever the name
 STOREYS = frozenset("basement downstairs upstairs".split())
 STOREY = re.compile(r"(first|second|third|fourth|fifth|ground) (?:floor|storey|story)")
 TIMES_AVERAGE = 1.5  # how often a pairing is seen against the average pair to count as common
@@ -115,6 +116,18 @@ class HomeView:
         if areas != (None, None):
             return areas[0] == areas[1]
         return bool(self.words[trigger] & self.words[one] & self.words[other])
+
+    def nature(self, trigger: str, action: str) -> tuple[object, ...] | None:
+        """What a trigger is to an action; triggers of which that is equal may start the same together.
+
+        That is its class, whether it is in the action's area, and the words that both names have: the kitchen's window
+        is to the kitchen's blind what no other window is. None for what only its name tells apart, such as a switch.
+        """
+        t, a = self.entities[trigger], self.entities[action]
+        if not (t.domain in SPEAKING or (t.domain in ("binary_sensor", "sensor") and self._device_class(trigger))):
+            return None
+        same_area = t.area_id is not None and t.area_id == a.area_id
+        return self.classes[trigger], same_area, self.tokens[trigger] & self.tokens[action]
 
     def recipe(self, trigger: str, actions: Sequence[str]) -> Recipe:
         """The automation of a pair, whose action may be several entities of one family. Raises NoRecipeError."""

@@ -245,7 +245,7 @@ class ConfigurationFolder:
 
     def _has(self, proposal: Proposal) -> bool:
         """Whether an automation of the configuration joins all that a suggestion would."""
-        return self._judged.pairs.issuperset((proposal.trigger, action) for action in proposal.actions)
+        return self._judged.pairs.issuperset(proposal.pairs)
 
     def _possible(self, found: HomeProposals) -> tuple[list[Proposal], tuple[str, ...]]:
         """The suggestions whose entities the configuration knows, and the entities that it does not.
@@ -255,7 +255,7 @@ class ConfigurationFolder:
         Raises:
             TrainingError: It knows less than half of them: they are another home's.
         """
-        needed = {p.automation["id"]: {p.trigger, *p.actions, *_named_in(p.automation)} for p in found.proposals}
+        needed = {p.automation["id"]: _named_in(p.automation).union(*p.pairs) for p in found.proposals}
         all_needed = set().union(*needed.values())
         if found.home_id == self._judged.home_id or not (self.folder / STORAGE / _REGISTRY).is_file():
             return list(found.proposals), ()

@@ -66,6 +66,7 @@ class Memory:
         shown = [
             Suggested(
                 trigger=p.trigger,
+                other_triggers=p.other_triggers,
                 actions=p.actions,
                 suggestion=p.automation["id"],
                 score=p.score,

@@ -107,6 +107,7 @@ def page_of(found: Sequence[HomeProposals], evidence: Sequence[Evidence], feedba
                 {
                     "automation": {key: p.automation[key] for key in ("id", "alias")},
                     "trigger": p.trigger,
+                    "other_triggers": p.other_triggers,
                     "actions": p.actions,
                 }
                 for p in home.proposals

@@ -9,21 +9,21 @@ from collections import Counter, defaultdict
 from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from heapq import heapify, heappop, heappush
-from itertools import count
+from itertools import count, product
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from data_sources import Home
+from data_sources import Entity, Home
 from home_assistant.installation import DESCRIBED_AS
 from training.runs.errors import TrainingError
 from training.suggestions.actions import NoRecipeError
 from training.suggestions.config import MIN_SCORE
 from training.suggestions.home_view import REASONS, HomeView
-from training.suggestions.recipes import Recipe, name_of
-from training.suggestions.wishes import Joined, Wishes
-from training.synergy.feedback import suggestion_id
+from training.suggestions.recipes import Recipe, body_of, name_of, started_by
+from training.suggestions.wishes import Wishes
+from training.synergy.feedback import Suggested, suggestion_id
 from training.synergy.graph import HomeGraph, Ints, build_graph
 
 if TYPE_CHECKING:
@@ -71,6 +71,7 @@ class Proposal:
             halfway from the model's to 1.
         reasons: Why it was suggested, strongest first.
         alternatives: Others of the first action's family that the model finds likely too.
+        other_triggers: Entity ids that start the same; there are none in most suggestions.
         adjust: What a person has to check in ``automation``.
         title: Names and ids of trigger and actions.
         automation: The automation in Home Assistant's keys.
@@ -84,6 +85,12 @@ class Proposal:
     adjust: tuple[str, ...]
     title: str
     automation: dict[str, Any]
+    other_triggers: tuple[str, ...] = ()
+
+    @property
+    def pairs(self) -> tuple[tuple[str, str], ...]:
+        """Each trigger with each action."""
+        return tuple(product((self.trigger, *self.other_triggers), self.actions))
 
 
 @dataclass(frozen=True)
@@ -122,6 +129,7 @@ class Candidate(NamedTuple):
         score: The model's score, raised where a person does it by hand (``_raised``).
         recipe: Its automation.
         reasons: Why it is suggested.
+        other_triggers: Entity ids that start the same.
     """
 
     trigger: str
@@ -130,6 +138,7 @@ class Candidate(NamedTuple):
     score: float
     recipe: Recipe
     reasons: tuple[str, ...]
+    other_triggers: tuple[str, ...] = ()
 
 
 def suggest_automations(
@@ -183,6 +192,7 @@ def suggest_automations(
     candidates = _candidates(
         [found for found in pool if _raised(found[2], found[:2] in habits) >= min_score], view, habits, wishes, left_out
     )
+    candidates = _with_all_triggers(candidates, view, wishes)
     value = _values(candidates, view, wishes)
     chosen = _diverse(candidates, value, view, top) if diverse else _in_order(candidates, value)[:top]
     notes = [*wishes.notes]
@@ -274,6 +284,33 @@ def _candidates(
     return sorted(found, key=lambda candidate: -candidate.score)
 
 
+def _with_all_triggers(candidates: Sequence[Candidate], view: HomeView, wishes: Wishes) -> list[Candidate]:
+    """The candidates, best first; what triggers of one kind would start alike is one candidate with all of them.
+
+    Each of nine doors that trigger one alarm would fill a line of the list otherwise. The score of the best stands for
+    all, so others join it only where theirs differ by no more than ``TOGETHER``. What a person does by hand stays
+    alone, for it was seen of one pair.
+    """
+    found: list[Candidate] = []
+    places: dict[tuple[object, ...], int] = {}
+    for candidate in candidates:
+        pair = candidate.trigger, candidate.actions[0]
+        nature = view.nature(*pair)
+        body = None if nature is None or candidate.recipe.reason else body_of(candidate.recipe, candidate.trigger)
+        if body is None:
+            found.append(candidate)
+            continue
+        key = (nature, candidate.actions, body, pair in wishes.accepted)
+        place = places.get(key)
+        if place is None or found[place].score - candidate.score > TOGETHER:
+            places[key] = len(found)
+            found.append(candidate)
+        else:
+            others = (*found[place].other_triggers, candidate.trigger)
+            found[place] = found[place]._replace(other_triggers=others)
+    return found
+
+
 def _told_by_another(
     t: str,
     a: str,
@@ -340,10 +377,11 @@ def _diverse(candidates: Sequence[Candidate], values: Sequence[float], view: Hom
 
 
 def _reversed(one: Candidate, other: Candidate) -> bool:
-    return one.trigger in other.actions and other.trigger in one.actions
+    starts_other = not {one.trigger, *one.other_triggers}.isdisjoint(other.actions)
+    return starts_other and not {other.trigger, *other.other_triggers}.isdisjoint(one.actions)
 
 
-def _likeness(one: Candidate | Joined, other: Candidate | Joined, view: HomeView) -> float:
+def _likeness(one: Candidate, other: Candidate | Suggested, view: HomeView) -> float:
     kind = SAME_KIND if view.kinds(one.trigger, one.actions[0]) == view.kinds(other.trigger, other.actions[0]) else 0.0
     same_action = not set(one.actions).isdisjoint(other.actions)
     action = 1.0 if same_action else view.alike(one.actions[0], other.actions[0])
@@ -376,18 +414,25 @@ def with_distinct_aliases(proposals: Sequence[Proposal], others: Iterable[str] =
 
 def _proposal(candidate: Candidate, view: HomeView) -> Proposal:
     trigger, action = view.entities[candidate.trigger], view.entities[candidate.actions[0]]
+    recipe, others = candidate.recipe, candidate.other_triggers
+    if others:
+        recipe = started_by(recipe, [trigger, *(view.entities[other] for other in others)])
     reasons = candidate.reasons or ("no plain reason: the model weighs many small signs together",)
     told = [f"{DESCRIBED_AS}{candidate.score:.2f}: {'; '.join(reasons)}."]
-    told += [f"To adjust: {'; '.join(candidate.recipe.adjust)}."] if candidate.recipe.adjust else []
+    told += [f"To adjust: {'; '.join(recipe.adjust)}."] if recipe.adjust else []
     described = {"description": " ".join(told)}
-    more = f" and {len(candidate.actions) - 1} more" if len(candidate.actions) > 1 else ""
     return Proposal(
         trigger.entity_id,
         candidate.actions,
         round(candidate.score, 4),
         reasons,
         candidate.alternatives,
-        candidate.recipe.adjust,
-        f"{name_of(trigger)} ({trigger.entity_id}) -> {name_of(action)} ({action.entity_id}{more})",
-        {"id": suggestion_id(candidate.trigger, action.entity_id), **candidate.recipe.automation, **described},
+        recipe.adjust,
+        f"{_told(trigger, len(others))} -> {_told(action, len(candidate.actions) - 1)}",
+        {"id": suggestion_id(candidate.trigger, action.entity_id), **recipe.automation, **described},
+        others,
     )
+
+
+def _told(entity: Entity, others: int) -> str:
+    return f"{name_of(entity)} ({entity.entity_id}{f' and {others} more' if others else ''})"

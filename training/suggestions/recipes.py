@@ -7,8 +7,9 @@ when nobody has moved for a while. The first event that both know is taken. With
 
 from __future__ import annotations
 
+import json
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from data_sources import Entity
@@ -83,6 +84,31 @@ def _event_for(events: Sequence[Event], steps_at: Mapping[str, Step], domain: st
     if event is None and "*" in steps_at:
         return next((e for e in events if e.kind not in ("number", "option")), None)
     return event
+
+
+def body_of(recipe: Recipe, trigger_id: str) -> str | None:
+    """What a recipe does, whatever starts it: the same text for two that are equal but for their trigger.
+
+    None where the trigger's id stands elsewhere too, as where the automation waits for its end: then what several
+    triggers start together is more than each of them starts alone.
+    """
+    trigger_id = normalized_entity_id(trigger_id)
+    *others, first = (recipe.automation[key] for key in ("conditions", "actions", "mode", "triggers"))
+    if len(first) != 1 or first[0].get("entity_id") != trigger_id:
+        return None
+    rest = [*others, {**first[0], "entity_id": ""}, recipe.automation.get("initial_state"), recipe.adjust]
+    text = json.dumps(rest, sort_keys=True)
+    return None if trigger_id in text else text
+
+
+def started_by(recipe: Recipe, triggers: Sequence[Entity]) -> Recipe:
+    """A recipe of the first of several triggers, of which each starts it now."""
+    ids = [normalized_entity_id(trigger.entity_id) for trigger in triggers]
+    first, *others = (name_of(trigger) for trigger in triggers)
+    named = others[0] if len(others) == 1 else f"one of {len(others)} like it"
+    alias = f"{first} or {named}{recipe.automation['alias'].removeprefix(first)}"
+    started = [{**recipe.automation["triggers"][0], "entity_id": ids}]
+    return replace(recipe, automation={**recipe.automation, "alias": alias, "triggers": started})
 
 
 def name_of(entity: Entity) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -17,7 +17,7 @@ from home_assistant.household_words import words_of
 from training.runs.errors import TrainingError
 from training.suggestions.config import SuggestOptions
 from training.suggestions.home_view import HomeView, family_of
-from training.synergy.feedback import ACCEPTED, RECOGNIZED, Feedback, Pair
+from training.synergy.feedback import ACCEPTED, RECOGNIZED, Feedback, Pair, Suggested
 from training.synergy.graph import HomeGraph, Offered
 from training.synergy.name_encoders import ENCODERS, WORDS, Array
 
@@ -29,13 +29,6 @@ FILLERS = frozenset("a all an and are at be by for from if in is it its me my no
 DISMISSED = "dismissed before, or part of one that was"
 TAKEN = "accepted before"
 INSTALLED = "put in by --install before, or the reverse of one that was"
-
-
-class Joined(NamedTuple):
-    """A suggestion as far as others can be like it."""
-
-    trigger: str
-    actions: tuple[str, ...]
 
 
 class Described(Protocol):
@@ -77,7 +70,7 @@ class Wishes:
     areas: frozenset[str] | None = None
     fresh: frozenset[str] | None = None
     about: str = ""
-    dismissed: tuple[Joined, ...] = ()
+    dismissed: tuple[Suggested, ...] = ()
     accepted: frozenset[Pair] = frozenset()
     keeps_accepted: bool = False
     notes: tuple[str, ...] = ()
@@ -152,12 +145,12 @@ class Refusals:
     def __init__(self, wishes: Wishes, view: HomeView) -> None:
         self._view = view
         self._accepted = frozenset() if wishes.keeps_accepted else wishes.accepted
-        self._refused: dict[Pair, list[Joined]] = defaultdict(list)
+        self._refused: dict[Pair, list[str]] = defaultdict(list)
         self._reversed: set[Pair] = set()
         for one in wishes.dismissed:
-            for action in one.actions:
-                self._refused[family_of(one.trigger), family_of(action)].append(one)
-                self._reversed.add((action, one.trigger))
+            for trigger, action in one.pairs:
+                self._refused[family_of(trigger), family_of(action)].append(trigger)
+                self._reversed.add((action, trigger))
 
     def of(self, trigger: str, action: str) -> str | None:
         """Why a pair is left out, or None.
@@ -174,7 +167,7 @@ class Refusals:
         if (trigger, action) in self._reversed:
             return DISMISSED
         refused = self._refused.get((family_of(trigger), family_of(action)), ())
-        return DISMISSED if any(self._is_one(trigger, action, one.trigger) for one in refused) else None
+        return DISMISSED if any(self._is_one(trigger, action, one) for one in refused) else None
 
     def _is_one(self, trigger: str, action: str, refused: str) -> bool:
         there = refused in self._view.entities
@@ -220,17 +213,14 @@ class Filters:
                 self._found.add(("area", name))
         by_answer = {id(a): a for a in feedback.answers.get(home.home_id, {}).values() if a.answer == "dismissed"}
         refused = feedback.pairs(home.home_id, "dismissed")
-        dismissed = [
-            Joined(a.trigger, tuple(action for action in a.actions if (a.trigger, action) in refused))
-            for a in by_answer.values()
-        ]
+        dismissed = [left for answer in by_answer.values() for left in answer.only(refused)]
         fresh, notes = self._fresh(home, feedback)
         keeps = options.install is not None
         if home.installed:
             own = many(len(home.installed), "pair")
             notes.append(f"left out: {own} that --install put in before, which tell nothing of what you want")
         if dismissed:
-            notes.append(f"left out: {many(len(dismissed), 'suggestion')} that you dismissed; similar ones come later")
+            notes.append(f"left out: {many(len(by_answer), 'suggestion')} that you dismissed; similar ones come later")
         return Wishes(
             excluded=frozenset(excluded),
             areas=frozenset(wanted) if options.area else None,

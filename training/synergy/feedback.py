@@ -10,7 +10,8 @@ or what one run of ``home-synergy suggest`` showed, and the entities that it met
     {"time": "...", "home_id": "h", "shown": [{"suggestion": "...", "trigger": "...", "actions": ["..."]}],
      "new_entities": ["light.hall"], "by": "ann@server"}
 
-What was shown has a ``title`` too, for whoever lists it. The last answer to a pair counts. Nothing in the file is ever
+What was shown has a ``title`` too, for whoever lists it; where several triggers start the same, those beside the first
+are its ``other_triggers``. The last answer to a pair counts. Nothing in the file is ever
 changed or removed.
 """
 
@@ -24,8 +25,9 @@ from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
+from itertools import product
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
@@ -65,9 +67,10 @@ class _Line(BaseModel):
 
 
 class Suggested(_Line):
-    """A suggestion: its id, its trigger and the entities that act, and what a person read of it."""
+    """A suggestion: its id, its triggers and the entities that act, and what a person read of it."""
 
     trigger: EntityId
+    other_triggers: tuple[EntityId, ...] = ()
     actions: Annotated[tuple[EntityId, ...], Field(min_length=1)]
     suggestion: str = ""
     score: float | None = None
@@ -81,12 +84,28 @@ class Suggested(_Line):
     @property
     def words(self) -> str:
         """``sensor.a -> light.b, light.c``."""
-        return f"{self.trigger} -> {', '.join(self.actions)}"
+        return f"{', '.join((self.trigger, *self.other_triggers))} -> {', '.join(self.actions)}"
 
     @property
     def pairs(self) -> tuple[Pair, ...]:
-        """The trigger with each action."""
-        return tuple((self.trigger, action) for action in self.actions)
+        """Each trigger with each action."""
+        return tuple(product((self.trigger, *self.other_triggers), self.actions))
+
+    def only(self, pairs: Collection[Pair]) -> Iterator[Self]:
+        """What is left of it where only these pairs count: one for the triggers that start the same actions."""
+        left: dict[tuple[str, ...], list[str]] = defaultdict(list)
+        for trigger in (self.trigger, *self.other_triggers):
+            left[tuple(action for action in self.actions if (trigger, action) in pairs)].append(trigger)
+        for actions, (first, *others) in left.items():
+            if actions:
+                yield self.model_copy(
+                    update={
+                        "trigger": first,
+                        "other_triggers": tuple(others),
+                        "actions": actions,
+                        "suggestion": self.id,
+                    }
+                )
 
 
 class Answer(Suggested):
@@ -115,6 +134,7 @@ def answer_to(home_id: str, suggested: Suggested, verdict: Verdict, by: str = ""
         answer=verdict,
         suggestion=suggested.id,
         trigger=suggested.trigger,
+        other_triggers=suggested.other_triggers,
         actions=suggested.actions,
         title=suggested.title,
         time=utc_now(),
@@ -234,13 +254,13 @@ class Feedback:
         recognized = self.pairs(home_id, ACCEPTED) - self.pairs(home_id, ACCEPTED, but_by=RECOGNIZED)
         fresh = frozenset(automated) - recognized
         offered = {**self.shown(home_id), **self.answers.get(home_id, {})}
-        found: dict[str, tuple[Suggested, list[str]]] = {}
+        found: dict[str, tuple[Suggested, list[Pair]]] = {}
         for pair, one in offered.items():
             if pair in fresh:
-                found.setdefault(one.id, (one, []))[1].append(pair[1])
-        for one, actions in found.values():
-            held = one.model_copy(update={"actions": tuple(actions), "suggestion": one.id})
-            yield answer_to(home_id, held, ACCEPTED, RECOGNIZED)
+                found.setdefault(one.id, (one, []))[1].append(pair)
+        for one, pairs in found.values():
+            for held in one.only(pairs):
+                yield answer_to(home_id, held, ACCEPTED, RECOGNIZED)
 
 
 def _line_of(text: bytes) -> Answer | Showing | None:
@@ -274,7 +294,7 @@ def append(path: Path, lines: Sequence[Answer | Showing]) -> None:
     """
     if not lines:
         return
-    content = b"".join(json.dumps(line.model_dump(exclude_none=True)).encode() + b"\n" for line in lines)
+    content = b"".join(json.dumps(line.model_dump(exclude_defaults=True)).encode() + b"\n" for line in lines)
     with wrap_write_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)

@@ -196,7 +196,7 @@ def test_a_suggestion_is_found_in_the_files_beside_where_nothing_was_noted(
 ) -> None:
     raw = {**home("h"), "home_id": "my home (2)"}
     raw["entities"] += [{"entity_id": f"light.hall_spot_{n}", "area_id": "hall"} for n in (1, 2)]
-    raw["entities"] += [{"entity_id": "sun.sun"}, {"entity_id": "person.ann"}, {"entity_id": "tts.home"}]
+    raw["entities"] += [{"entity_id": end} for end in ("sun.sun", "person.ann", "person.bob", "tts.home")]
     found = suggest_automations(model, as_home(raw), 60, min_score=0.0)
     text = to_yaml(found) if ending == "yaml" else json.dumps({found.home_id: to_dict(found)})
     (tmp_path / f"s.{ending}").write_text(text, encoding="utf-8")
@@ -205,8 +205,21 @@ def test_a_suggestion_is_found_in_the_files_beside_where_nothing_was_noted(
     ids = [proposal.automation["id"] for proposal in found.proposals]
     done = feedback(tmp_path, "dismiss", *ids)
     assert done.returncode == 0, done.stderr
-    assert set(answers(tmp_path)) == {("my home (2)", p.trigger, a) for p in found.proposals for a in p.actions}
+    assert any(p.other_triggers for p in found.proposals), "several triggers are read too"
+    assert set(answers(tmp_path)) == {("my home (2)", *pair) for p in found.proposals for pair in p.pairs}
     assert any(len(p.actions) > 1 for p in found.proposals)
+
+
+def test_several_triggers_are_named_as_the_list_names_them(tmp_path: Path) -> None:
+    shown = Suggested(trigger="binary_sensor.a", other_triggers=("binary_sensor.b",), actions=("siren.c", "siren.d"))
+    append(tmp_path / FILE, [showing_of("h", [shown], ())])
+    assert feedback(tmp_path, "dismiss", shown.words).returncode == 0
+    assert set(answers(tmp_path)) == {("h", *pair) for pair in shown.pairs}
+    assert feedback(tmp_path, "undo", "binary_sensor.b,siren.c").returncode == 0
+    assert set(answers(tmp_path)) == {("h", *pair) for pair in shown.pairs} - {("h", "binary_sensor.b", "siren.c")}
+    wrong = feedback(tmp_path, "accept", "binary_sensor.a, siren.c -> siren.c")
+    assert wrong.returncode == 1
+    assert "has siren.c at both ends" in wrong.stderr
 
 
 def test_an_automation_of_another_id_is_no_suggestion() -> None:

@@ -173,21 +173,23 @@ def test_its_first_reason_is_what_was_seen_and_its_score_is_raised_halfway_to_on
     model: SynergyModel, diverse: bool
 ) -> None:
     options = {"top": 50, "min_score": 0, "diverse": diverse}
-    before = {
-        (p.trigger, p.actions[0]): (i, p.score) for i, p in enumerate(found(model, small_home(), **options).proposals)
-    }
+    before = {pair: i for i, p in enumerate(found(model, small_home(), **options).proposals) for pair in p.pairs}
     result = found(model, small_home(FAR), **options)
+    leads = [(p.trigger, p.actions[0]) for p in result.proposals]
+    of_model = dict(zip(leads, model.score(small_home().entities, [], leads), strict=True))
     pair = FAR.trigger, FAR.action
-    (place, own) = next((i, p) for i, p in enumerate(result.proposals) if (p.trigger, p.actions[0]) == pair)
+    place = leads.index(pair)
+    own = result.proposals[place]
+    assert own.pairs == (pair,), "what was seen is suggested as it was seen"
     assert own.reasons[0] == (
         "you turned on Studio within a minute after Attic motion saw someone, 23 times in 30 days (of 40)"
     )
     assert own.reasons[0] in own.automation["description"]
-    assert own.score == pytest.approx((1 + before[pair][1]) / 2, abs=1e-3)
-    assert place <= before[pair][0]
+    assert own.score == pytest.approx((1 + of_model[pair]) / 2, abs=1e-3)
+    assert place <= before[pair]
     assert any("1 of these you do by hand" in note for note in result.notes)
-    others = {(p.trigger, p.actions[0]): p.score for p in result.proposals if p is not own}
-    assert all(others[key] == before[key][1] for key in others.keys() & before.keys())
+    for lead, other in zip(leads, result.proposals, strict=True):
+        assert other is own or other.score == pytest.approx(of_model[lead], abs=1e-4)
 
 
 def test_what_is_automated_or_was_turned_off_is_no_habit_any_more(model: SynergyModel) -> None:

@@ -274,6 +274,22 @@ def test_a_scene_that_a_suggestion_makes_itself_need_not_be_known(tmp_path: Path
     assert (done.suggestions, done.absent) == (("suggested_1",), ())
 
 
+def test_of_several_triggers_all_have_to_be_known_and_all_automated_to_be_left_out(tmp_path: Path) -> None:
+    doors = ("binary_sensor.door_1", "binary_sensor.door_2")
+    made = {**proposal(1).automation, "triggers": [{"trigger": "state", "entity_id": list(doors), "to": "on"}]}
+    both = replace(proposal(1), other_triggers=doors[1:], automation=made)
+    found = replace(proposals(), proposals=(both, proposal(3)))
+    lacking = registered(tmp_path / "lacking", doors[0], "binary_sensor.door_3", "light.hall")
+    done = ConfigurationFolder(lacking).install(found)
+    assert (done.suggestions, done.absent) == (("suggested_3",), doors[1:])
+    for own, left_out in (([doors[0]], ()), (list(doors), ("suggested_1",))):
+        folder = registered(tmp_path / f"{len(own)}", *doors, "binary_sensor.door_3", "light.hall")
+        mine = {**made, "triggers": [{**made["triggers"][0], "entity_id": own}], "id": "mine", "alias": "Mine"}
+        files = {"automations.yaml": dump_automations([mine])}
+        configured(folder, "automation: !include automations.yaml\n", **files)
+        assert ConfigurationFolder(folder).install(found).left_out == left_out
+
+
 def test_why_nothing_is_left_to_install_is_said(tmp_path: Path) -> None:
     half = registered(tmp_path / "half", "binary_sensor.door_1")
     lacks = "nothing to install, for neither registry nor recorder of the configuration knows light.hall; nothing has"

@@ -51,6 +51,7 @@ from training.suggestions.ranking import (
 from training.suggestions.ranking import with_distinct_aliases as with_distinct_aliases
 from training.suggestions.recipes import Recipe, write_automation
 from training.suggestions.writing import to_dict, to_yaml
+from training.synergy.feedback import Suggested
 from training.synergy.graph import build_graph
 from training.synergy.model import SynergyModel
 from training.synergy.trainer import TrainingResult
@@ -411,6 +412,86 @@ def test_bulbs_that_nothing_places_are_named_and_not_switched_together(model: Sy
     found = suggested(model, bulbs(group=False, area=None, name="hue_bulb"), top=50, min_score=0.0)
     (proposal,) = [p for p in found.proposals if p.trigger == "binary_sensor.attic_motion"]
     assert (len(proposal.actions), len(proposal.alternatives)) == (1, 11)
+
+
+DOORS = tuple(f"binary_sensor.{place}_door" for place in ("front", "back", "patio", "side"))
+
+
+def with_doors(*more: dict[str, Any]) -> dict[str, Any]:
+    doors = [{"entity_id": door, "device_class": "door"} for door in DOORS]
+    return new_home(entities=[*doors, {"entity_id": "alarm_control_panel.house"}, *more])
+
+
+def test_doors_that_trigger_one_alarm_are_one_suggestion(model: SynergyModel) -> None:
+    result = suggested(model, with_doors(), min_score=0)
+    (alarm,) = (p for p in result.proposals if p.actions == ("alarm_control_panel.house",))
+    assert {alarm.trigger, *alarm.other_triggers} == set(DOORS)
+    assert set(alarm.pairs) == {(door, "alarm_control_panel.house") for door in DOORS}
+    made = alarm.automation
+    check_automation(made)
+    assert made["triggers"][0]["entity_id"] == [alarm.trigger, *alarm.other_triggers]
+    first = alarm.trigger.partition(".")[2].replace("_", " ").capitalize()
+    assert made["alias"] == f"{first} or one of 3 like it opens: trigger House if it is armed"
+    assert f"({alarm.trigger} and 3 more) -> House (" in alarm.title
+    assert to_dict(result)["proposals"][0]["other_triggers"] == alarm.other_triggers
+
+
+def test_two_triggers_are_both_named_and_those_of_different_kinds_are_not_joined(model: SynergyModel) -> None:
+    people = [{"entity_id": f"person.{name}"} for name in ("ann", "bob")]
+    raw = with_doors({"entity_id": "media_player.den"}, *people)
+    result = suggested(model, raw, top=50, min_score=0)
+    for proposal in result.proposals:
+        classes = {of.partition(".")[0] for of in (proposal.trigger, *proposal.other_triggers)}
+        assert len(classes) == 1
+    (player,) = (p for p in result.proposals if p.actions == ("media_player.den",) and "person." in p.trigger)
+    names = [of.partition(".")[2].capitalize() for of in (player.trigger, *player.other_triggers)]
+    assert player.automation["alias"].startswith(f"{names[0]} or {names[1]} comes home: ")
+
+
+@pytest.mark.parametrize(
+    ("triggers", "action"),
+    [
+        pytest.param([f"input_boolean.{name}" for name in ("guests", "party", "cinema")], "switch.house", id="names"),
+        pytest.param([f"binary_sensor.{name}_motion" for name in ("attic", "den", "nook")], "light.house", id="waits"),
+    ],
+)
+def test_triggers_that_only_names_tell_apart_or_that_are_waited_for_stay_apart(
+    model: SynergyModel, triggers: list[str], action: str
+) -> None:
+    raw = new_home(entities=[{"entity_id": one} for one in (*triggers, action)])
+    result = suggested(model, raw, top=50, min_score=0)
+    assert not any(p.other_triggers for p in result.proposals)
+    assert len([p for p in result.proposals if p.actions == (action,)]) > 1
+
+
+def test_the_window_of_a_room_is_not_joined_to_those_of_others(model: SynergyModel) -> None:
+    windows = [f"binary_sensor.{room}_window" for room in ("kitchen", "attic", "den", "nook")]
+    entities = [{"entity_id": window, "device_class": "window"} for window in windows]
+    raw = new_home(entities=[*entities, {"entity_id": "timer.kitchen_airing"}])
+    result = suggested(model, raw, top=50, min_score=0)
+    found = {(p.trigger, *p.other_triggers) for p in result.proposals if p.actions == ("timer.kitchen_airing",)}
+    assert (windows[0],) in found
+    assert {frozenset(triggers) for triggers in found} == {frozenset(windows[:1]), frozenset(windows[1:])}
+
+
+def test_what_scores_much_less_than_the_best_is_not_joined_to_it(
+    model: SynergyModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("training.suggestions.ranking.TOGETHER", -1.0)
+    result = suggested(model, with_doors(), min_score=0)
+    assert {p.trigger for p in result.proposals if p.actions == ("alarm_control_panel.house",)} == set(DOORS)
+
+
+def test_of_several_triggers_only_those_join_that_are_not_automated_refused_or_accepted(model: SynergyModel) -> None:
+    panel = "alarm_control_panel.house"
+    raw = {**with_doors(), "synergies": [row(DOORS[0], panel, automation_id="a")]}
+    wishes = replace(NO_WISHES, dismissed=(Suggested(trigger=DOORS[1], actions=(panel,)),))
+    (left,) = (p for p in suggested(model, raw, min_score=0, wishes=wishes).proposals if p.actions == (panel,))
+    assert {left.trigger, *left.other_triggers} == set(DOORS[2:])
+    taken = replace(NO_WISHES, accepted=frozenset({(DOORS[1], panel)}), keeps_accepted=True)
+    first, *others = suggested(model, with_doors(), min_score=0, wishes=taken).proposals
+    assert first.pairs == ((DOORS[1], panel),), "what was accepted stays what it was"
+    assert {pair for p in others for pair in p.pairs} >= {(door, panel) for door in DOORS if door != DOORS[1]}
 
 
 def test_pairs_that_rules_made_up_are_no_automations(model: SynergyModel) -> None:

@@ -17,7 +17,7 @@ from training.runs.job import SourceChoice
 from training.suggestions.config import FILE_NAME, SuggestOptions
 from training.suggestions.job import suggest
 from training.suggestions.ranking import HomeProposals, suggest_automations
-from training.suggestions.wishes import Filters, Joined, Wishes
+from training.suggestions.wishes import Filters, Wishes
 from training.synergy.feedback import Feedback, Suggested, answer_to, append
 from training.synergy.job import SHIPPED_BASE
 from training.synergy.model import SynergyModel
@@ -76,7 +76,7 @@ def test_what_was_dismissed_is_not_shown_in_any_order_nor_another_of_its_family(
     before = pairs(found(model, of, Wishes(), diverse=diverse))
     assert (trigger, "light.hall_spot_1") in before
     for dismissed in (("light.hall_spot_2",), ("light.hall_spot_3", "light.hall_spot_1", "light.gone")):
-        wishes = Wishes(dismissed=(Joined(trigger, dismissed),))
+        wishes = Wishes(dismissed=(Suggested(trigger=trigger, actions=dismissed),))
         after = found(model, of, wishes, diverse=diverse)
         shown = {(t, a) for t, a in pairs(after) if a.startswith("light.hall_spot")}
         assert not {t for t, _ in shown} & {trigger, "binary_sensor.hall_motion_2"}
@@ -103,7 +103,7 @@ def test_ten_dismissals_of_one_kind_move_it_down_and_leave_the_others_in_order(m
 
     refused = [p for p in view if kind(p) == ("motion", "media_player")][:10]
     assert len(refused) == 10
-    wishes = Wishes(dismissed=tuple(Joined(p.trigger, p.actions) for p in refused))
+    wishes = Wishes(dismissed=tuple(Suggested(trigger=p.trigger, actions=p.actions) for p in refused))
     after = found(model, of, wishes, 3000, diverse=False).proposals
     gone = {p.title for p in refused}
     left = [p for p in view if p.title not in gone]

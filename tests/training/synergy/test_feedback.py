@@ -180,6 +180,25 @@ def test_what_was_shown_and_is_automated_now_is_accepted_once() -> None:
 # -- Labels ------------------------------------------------------------------------------------------------------------
 
 
+def test_of_several_triggers_each_is_answered_and_what_is_left_of_an_answer_is_told_together() -> None:
+    doors, panel, siren = ("binary_sensor.a", "binary_sensor.b", "binary_sensor.c"), "alarm_control_panel.d", "siren.e"
+    shown = Suggested(trigger=doors[0], other_triggers=doors[1:], actions=(panel, siren))
+    assert shown.words == "binary_sensor.a, binary_sensor.b, binary_sensor.c -> alarm_control_panel.d, siren.e"
+    of_all = answer_to("h", shown, "dismissed")
+    history = answered(of_all, said("undone", doors[1], siren))
+    left = history.pairs("h", "dismissed")
+    assert left == {(door, action) for door in doors for action in (panel, siren)} - {(doors[1], siren)}
+    assert [one.pairs for one in of_all.only(left)] == [
+        ((doors[0], panel), (doors[0], siren), (doors[2], panel), (doors[2], siren)),
+        ((doors[1], panel),),
+    ]
+    assert {one.id for one in of_all.only(left)} == {shown.id}
+    history = Feedback(Path("answers.jsonl"), [showing_of("h", [shown], ())])
+    (now,) = history.newly_automated("h", {(door, panel) for door in doors[:2]})
+    assert (now.answer, now.suggestion, now.by) == ("accepted", shown.id, "suggest")
+    assert now.pairs == ((doors[0], panel), (doors[1], panel))
+
+
 def test_accepted_pairs_are_known_and_dismissed_ones_never_are() -> None:
     raw = home("h", rooms=("hall", "office"))
     raw["synergies"] = [
