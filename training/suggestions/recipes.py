@@ -22,6 +22,8 @@ from training.synergy.feedback import suggestion_id
 
 ABSENCE = {"minutes": 5}  # without motion, before a light that motion turned on is turned off again
 CLOSED = {"minutes": 1}  # before a thermostat that an open window turned off is turned on again
+MESSAGE = "{said}"  # stands for what happened in a step's data
+NAME_OF_TRIGGER = "{{ trigger.to_state.name }}"
 RELEASE = 0.9  # of the value above which a fan was turned on; below it the fan is turned off again
 
 
@@ -29,12 +31,14 @@ RELEASE = 0.9  # of the value above which a fan was turned on; below it the fan 
 class Recipe:
     """An automation in Home Assistant's keys, and what a person should look at before using it.
 
-    ``reason`` says what a person was seen to do, "" where it stands for nothing that was seen.
+    ``reason`` says what a person was seen to do, "" where it stands for nothing that was seen. ``message`` is what it
+    says happened, in whatever it sends; "" where that may have so many characters only.
     """
 
     automation: dict[str, Any]
     adjust: tuple[str, ...]
     reason: str = ""
+    message: str = ""
 
 
 def write_automation(
@@ -93,22 +97,33 @@ def body_of(recipe: Recipe, trigger_id: str) -> str | None:
     triggers start together is more than each of them starts alone.
     """
     trigger_id = normalized_entity_id(trigger_id)
-    *others, first = (recipe.automation[key] for key in ("conditions", "actions", "mode", "triggers"))
-    if len(first) != 1 or first[0].get("entity_id") != trigger_id:
+    (first, *others) = recipe.automation["triggers"]
+    if others or first.get("entity_id") != trigger_id:
         return None
-    rest = [*others, {**first[0], "entity_id": ""}, recipe.automation.get("initial_state"), recipe.adjust]
-    text = json.dumps(rest, sort_keys=True)
+    body = {**recipe.automation, "alias": "", "triggers": [{**first, "entity_id": ""}]}
+    text = json.dumps([_replaced(body, recipe.message, MESSAGE), recipe.adjust], sort_keys=True)
     return None if trigger_id in text else text
 
 
 def started_by(recipe: Recipe, triggers: Sequence[Entity]) -> Recipe:
-    """A recipe of the first of several triggers, of which each starts it now."""
+    """A recipe of the first of several triggers, of which each starts it now. What it sends names the one that did."""
     ids = [normalized_entity_id(trigger.entity_id) for trigger in triggers]
     first, *others = (name_of(trigger) for trigger in triggers)
     named = others[0] if len(others) == 1 else f"one of {len(others)} like it"
     alias = f"{first} or {named}{recipe.automation['alias'].removeprefix(first)}"
     started = [{**recipe.automation["triggers"][0], "entity_id": ids}]
-    return replace(recipe, automation={**recipe.automation, "alias": alias, "triggers": started})
+    message = NAME_OF_TRIGGER + recipe.message.removeprefix(_no_template(first))
+    actions = _replaced(recipe.automation["actions"], recipe.message, message)
+    return replace(recipe, automation={**recipe.automation, "alias": alias, "triggers": started, "actions": actions})
+
+
+def _replaced(value: Any, text: str, other: str) -> Any:
+    """A value in which another text stands for each that is equal to ``text``, which is not empty."""
+    if isinstance(value, dict):
+        return {key: _replaced(part, text, other) for key, part in value.items()}
+    if isinstance(value, list):
+        return [_replaced(part, text, other) for part in value]
+    return other if text and value == text else value
 
 
 def name_of(entity: Entity) -> str:
@@ -173,7 +188,8 @@ def assembled(trigger: Entity, actions: Sequence[Entity], event: Event, step: St
     }
     if event.vague:
         automation["initial_state"] = False  # nothing should run at every change before a person has looked at it
-    return Recipe(automation, tuple(note for note in (event.adjust, step.adjust) if note))
+    adjust = tuple(note for note in (event.adjust, step.adjust) if note)
+    return Recipe(automation, adjust, message=_no_template(said) if step.longest is None else "")
 
 
 def _undone(event: Event, step: Step, trigger_id: str, actions: Sequence[Entity]) -> tuple[dict[str, Any], str] | None:
@@ -191,9 +207,14 @@ def _undone(event: Event, step: Step, trigger_id: str, actions: Sequence[Entity]
     return None
 
 
+def _no_template(said: str) -> str:
+    """A text that Home Assistant takes as it stands, whatever names are in it."""
+    return said.replace("{", "(").replace("}", ")")
+
+
 def _filled(value: Any, said: str, ids: Sequence[str], trigger_id: str, step: Step) -> Any:
-    if value == "{said}":
-        text = said.replace("{", "(").replace("}", ")")  # a name is no template
+    if value == MESSAGE:
+        text = _no_template(said)
         if len(text) < step.shortest:
             raise NoRecipeError("a text that has to be longer than what there is to say")
         return text[: step.longest]

@@ -21,6 +21,7 @@ from hypothesis import strategies as st
 from support import ROOT, as_home, call_process, home, row
 
 from data_sources import Entity, Home
+from home_assistant.automation import structure
 from home_assistant.automation_schema import check_automation
 from home_assistant.domains import DOMAINS, READ_ONLY_DOMAINS
 from home_assistant.entity_id import MAX_LENGTH, is_entity_id
@@ -434,6 +435,21 @@ def test_doors_that_trigger_one_alarm_are_one_suggestion(model: SynergyModel) ->
     assert made["alias"] == f"{first} or one of 3 like it opens: trigger House if it is armed"
     assert f"({alarm.trigger} and 3 more) -> House (" in alarm.title
     assert to_dict(result)["proposals"][0]["other_triggers"] == alarm.other_triggers
+
+
+def test_what_several_doors_send_names_the_one_that_opened(model: SynergyModel) -> None:
+    raw = with_doors({"entity_id": "notify.phone"}, {"entity_id": "input_text.last"})
+    raw["entities"][0]["name"] = "Front {{ 1 / 0 }} door"
+    found = suggested(model, raw, top=50, min_score=0).proposals
+    (told,) = (p for p in found if p.actions == ("notify.phone",) and p.trigger in DOORS)
+    assert {told.trigger, *told.other_triggers} == set(DOORS)
+    check_automation(told.automation)
+    assert told.automation["actions"][0]["data"] == {"message": "{{ trigger.to_state.name }} opens"}
+    assert structure(told.automation).entities == {*DOORS, "notify.phone"}, "no entity is read out of the template"
+    noted = [p for p in found if p.actions == ("input_text.last",) and p.trigger in DOORS]
+    assert len(noted) == len(DOORS), "a text of so many characters can be no template"
+    texts = {p.automation["actions"][0]["data"]["value"] for p in noted}
+    assert texts == {"Front (( 1 / 0 )) door opens", "Back door opens", "Patio door opens", "Side door opens"}
 
 
 def test_two_triggers_are_both_named_and_those_of_different_kinds_are_not_joined(model: SynergyModel) -> None:
