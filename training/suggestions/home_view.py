@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from data_sources import Entity, Home
 from data_sources.records import ObservedPair, shorten_path
+from home_assistant.domains import SENSOR_DOMAINS
 from home_assistant.household_words import canonical_word, in_different_places, places_of, words_of
 from home_assistant.services import REQUIRED_FEATURES
 from training.suggestions.abilities import able_alike
@@ -29,7 +30,8 @@ ALIKE = 0.5  # likeness of two entities of one family or one device; that of an 
 GENERIC = frozenset("all ceiling home lamp light lights main room sensor smart state status switch".split())
 METERED = frozenset("amps consumption current electric electricity energy kwh power usage voltage watt watts".split())
 REGULATING = frozenset(("climate", "humidifier", "water_heater"))
-SPEAKING = frozenset("cover device_tracker lock media_player person".split())  # states mean the same, whatever the name
+# Domains whose states mean the same whatever an entity is called.
+SELF_EXPLAINING = frozenset("cover device_tracker lock media_player person".split())
 STOREYS = frozenset("basement downstairs upstairs".split())
 STOREY = re.compile(r"(first|second|third|fourth|fifth|ground) (?:floor|storey|story)")
 TIMES_AVERAGE = 1.5  # how often a pairing is seen against the average pair to count as common
@@ -124,7 +126,7 @@ class HomeView:
         is to the kitchen's blind what no other window is. None for what only its name tells apart, such as a switch.
         """
         t, a = self.entities[trigger], self.entities[action]
-        if not (t.domain in SPEAKING or (t.domain in ("binary_sensor", "sensor") and self._device_class(trigger))):
+        if t.domain not in SELF_EXPLAINING and not (t.domain in SENSOR_DOMAINS and self._device_class(trigger)):
             return None
         same_area = t.area_id is not None and t.area_id == a.area_id
         return self.classes[trigger], same_area, self.tokens[trigger] & self.tokens[action]
