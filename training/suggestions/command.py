@@ -21,7 +21,7 @@ def suggest(json_input: str | None, data_source: str | None, strict: bool, verbo
     """Suggest automations that a home does not have yet.
 
     They are printed as Home Assistant YAML, with the reasons. The first are those to look at first: the order is by
-    score, but what is like a suggestion above it, or has no plain reason, comes later. Without a source flag the homes
+    score, but what is like a suggestion above it, or what few people want, comes later. Without a source flag the homes
     are read from production's services; a Home Assistant is --data-source homeassistant:/config. If the YAML goes to
     stdout, messages go to stderr.
 

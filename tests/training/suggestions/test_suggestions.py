@@ -36,6 +36,7 @@ from training.suggestions.events import BINARY_EVENTS, NUMBER_EVENTS
 from training.suggestions.home_view import HomeView
 from training.suggestions.job import suggest
 from training.suggestions.ranking import (
+    FLIPPED,
     NO_WISHES,
     NOTHING_TO_JOIN,
     RELEVANCE,
@@ -46,6 +47,7 @@ from training.suggestions.ranking import (
     _diverse,
     _likeness,
     _reversed,
+    _unwanted,
     _values,
     suggest_automations,
 )
@@ -754,6 +756,31 @@ def test_of_nearly_equal_suggestions_those_come_first_that_are_unlike_the_ones_b
     assert order == ["light.attic_desk", "light.attic_shelf", "light.cellar"]
 
 
+@pytest.mark.parametrize(
+    ("trigger", "action", "reasons", "lost"),
+    [
+        ("input_boolean.a", "input_boolean.b", ("a reason",), FLIPPED),
+        ("switch.a", "switch.b", (), FLIPPED + UNEXPLAINED),
+        ("switch.a", "input_boolean.b", ("a reason",), 0),
+        ("light.a", "light.b", ("a reason",), 0),
+        ("light.a", "light.b", (), UNEXPLAINED),
+    ],
+)
+def test_what_few_people_want_comes_later_unless_a_person_does_it(
+    model: SynergyModel, trigger: str, action: str, reasons: tuple[str, ...], lost: float
+) -> None:
+    other = Candidate("light.c", ("light.d",), (), 0.9 - lost / 2, Recipe({}, ()), ("a reason",))
+    own = Candidate(trigger, (action,), (), 0.9, Recipe({}, ()), reasons)
+    by_hand = own._replace(recipe=Recipe({}, (), reason="you turned it on"))
+    assert _unwanted(own) == pytest.approx(lost)
+    assert _unwanted(by_hand) == 0
+    of = as_home(new_home(entities=[{"entity_id": e} for e in (trigger, action, "light.c", "light.d")]))
+    view = HomeView(of, build_graph(of), model)
+    for candidate, first in ((own, other if lost else own), (by_hand, by_hand)):
+        both = [candidate, other]
+        assert _diverse(both, _values(both, view, NO_WISHES), view, 2)[0] == first
+
+
 def test_the_list_is_that_of_comparing_every_pair_with_every_chosen_one(model: SynergyModel) -> None:
     home = as_home(crowded())
     view = HomeView(home, build_graph(home), model)
@@ -764,7 +791,7 @@ def test_the_list_is_that_of_comparing_every_pair_with_every_chosen_one(model: S
     reasons = [(), ("a reason",)]
     pool = [Candidate(t, (a,), (), round(rng.random(), 2), recipe, rng.choice(reasons)) for t, a in pairs]
     values = _values(pool, view, NO_WISHES)
-    left = dict(enumerate(worth - (0 if c.reasons else UNEXPLAINED) for worth, c in zip(values, pool, strict=True)))
+    left = dict(enumerate(worth - _unwanted(c) for worth, c in zip(values, pool, strict=True)))
     expected: list[Candidate] = []
     while left:
         best = pool[max(left, key=lambda i: (left[i], -i))]
