@@ -69,6 +69,7 @@ ARM_CODE = "code_arm_required"
 # The trigger's state, and not what it came to: a person may also start the automation by hand.
 VALUE_OF_TRIGGER = "{{ states('{trigger}') | float(0) }}"
 _HEATS = frozenset("floor heat heated heater heating radiator trv".split())
+_DRIES = frozenset("dehumidifier dryer entfeuchter".split())
 _COOLS = frozenset("ac aircon airco conditioner cooler".split())
 # What restarts, updates or deletes something is done at these kinds of event, and never at others.
 _DELIBERATE = ("fault", "pressed", "time")
@@ -100,6 +101,9 @@ def actions_of(action: Entity, device_class: str, speakers: Sequence[str]) -> Ma
         return {kind: step for kind, step in _ACTIONS[domain].items() if kind != "hot"}
     if domain == "climate" and words & _COOLS:
         return {kind: step for kind, step in _ACTIONS[domain].items() if kind != "cold"}
+    if domain == "humidifier":
+        wrong = "dry" if _dries(action) else "humid"
+        return {kind: step for kind, step in _ACTIONS[domain].items() if kind != wrong}
     if domain == "cover" and device_class in GATE_CLASSES:
         return _GATE
     if domain in _ACTIONS:
@@ -109,6 +113,19 @@ def actions_of(action: Entity, device_class: str, speakers: Sequence[str]) -> Ma
         "*": Step("turn on {name}", "homeassistant.turn_on", adjust=note),
         **dict.fromkeys(("elapsed", "left", "off"), Step("turn off {name}", "homeassistant.turn_off", adjust=note)),
     }
+
+
+def work_against(one: Entity, other: Entity) -> bool:
+    """Whether one heats and the other cools, or one dries and the other moistens, as far as their names tell."""
+    if one.domain == other.domain == "humidifier":
+        return _dries(one) != _dries(other)
+    words, others = entity_words(one), entity_words(other)
+    opposed = (words & _HEATS and others & _COOLS) or (words & _COOLS and others & _HEATS)
+    return one.domain == other.domain == "climate" and bool(opposed) and not words & others & (_HEATS | _COOLS)
+
+
+def _dries(humidifier: Entity) -> bool:
+    return humidifier.device_class == "dehumidifier" or bool(entity_words(humidifier) & _DRIES)
 
 
 def _announced(speakers: Sequence[str]) -> dict[str, Step]:

@@ -150,6 +150,8 @@ _NAMED_BY_PEOPLE = frozenset("binary_sensor input_boolean scene schedule script 
 _KIND_WORDS = {
     "playing": frozenset("cinema film movie".split()),
     "night": frozenset("asleep bedtime goodnight night sleep sleeping".split()),
+    "light": frozenset("daylight daytime sunlight".split()),
+    "dark": frozenset("dark darkness dusk".split()),
     "left": frozenset("away bye goodbye holiday leaving vacation".split()),
     "fault": frozenset("error failure fault problem trouble".split()),
 }

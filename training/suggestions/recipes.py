@@ -16,7 +16,16 @@ from data_sources import Entity
 from home_assistant.entity_id import is_entity_id, normalized_entity_id
 from home_assistant.services import can_do
 from training.suggestions.abilities import supported_steps
-from training.suggestions.actions import PREFERRED, NoRecipeError, Step, actions_of, unable, with_article
+from training.suggestions.actions import (
+    PREFERRED,
+    NoRecipeError,
+    Step,
+    actions_of,
+    turned,
+    unable,
+    with_article,
+    work_against,
+)
 from training.suggestions.events import Event, events_of
 from training.synergy.feedback import suggestion_id
 
@@ -67,7 +76,9 @@ def write_automation(
     if trigger.domain == domain == "automation":
         raise NoRecipeError("one automation would run another")
     steps_at = actions_of(actions[0], action_class, sorted(i for i in entity_ids if i.startswith("tts.")))
-    if "left" in steps_at:
+    if work_against(trigger, actions[0]):
+        steps_at = {"on": turned(domain, "turn_off")}
+    elif "left" in steps_at:
         steps_at = {"night": steps_at["left"], **steps_at}
     events = events_of(trigger, trigger_class)
     possible = supported_steps(steps_at, {"*", *(event.kind for event in events)}, trigger, actions)

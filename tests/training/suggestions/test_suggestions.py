@@ -183,6 +183,36 @@ def test_a_heater_is_never_told_to_cool_nor_an_air_conditioner_to_heat() -> None
     cools = automation("sensor.t", "temperature", "climate.hall_ac")
     assert (heats["triggers"][0]["below"], heats["actions"][0]["data"]) == (19, {"hvac_mode": "heat"})
     assert (cools["triggers"][0]["above"], cools["actions"][0]["data"]) == (25, {"hvac_mode": "cool"})
+    for name, device_class, side in (
+        ("hall", None, "below"),
+        ("hall", "dehumidifier", "above"),
+        ("dryer", "", "above"),
+    ):
+        ends = Entity(entity_id="sensor.h"), [Entity(entity_id=f"humidifier.{name}", device_class=device_class)]
+        made = write_automation(ends[0], "humidity", ends[1], "").automation
+        assert (side in made["triggers"][0], made["actions"][0]["action"]) == (True, "humidifier.turn_on")
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("climate.den_heater", "climate.den_ac"),
+        ("climate.den_ac", "climate.den_radiator"),
+        ("humidifier.den_dehumidifier", "humidifier.den"),
+    ],
+)
+def test_what_works_against_what_has_started_is_turned_off_and_never_on(one: str, other: str) -> None:
+    made = automation(one, "", other)
+    (call_made,) = made["actions"]
+    assert call_made == {"action": f"{other.partition('.')[0]}.turn_off", "target": {"entity_id": other}}
+    assert "off" not in str(made["triggers"])
+    assert automation(one, "", one.replace("den", "hall"))["actions"][0]["action"].endswith(".turn_on")
+
+
+def test_daylight_turns_off_what_darkness_turns_on() -> None:
+    for trigger, service in (("daylight", "turn_off"), ("darkness", "turn_on")):
+        made = automation(f"binary_sensor.{trigger}", "", "input_boolean.night_lights")
+        assert made["actions"][0]["action"] == f"input_boolean.{service}"
 
 
 def test_what_is_done_at_an_event_is_undone_when_it_ends_where_that_is_plain() -> None:
