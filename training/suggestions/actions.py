@@ -68,8 +68,13 @@ GATE_CLASSES = ("door", "garage", "gate")
 ARM_CODE = "code_arm_required"
 # The trigger's state, and not what it came to: a person may also start the automation by hand.
 VALUE_OF_TRIGGER = "{{ states('{trigger}') | float(0) }}"
-_HEATS = frozenset("floor heat heated heater heating radiator trv".split())
-_DRIES = frozenset("dehumidifier dryer entfeuchter".split())
+_HEATS = frozenset("heat heated heater heating radiator trv".split())
+_STOREYS = frozenset("1st 2nd 3rd attic basement first fourth ground lower main second third top upper".split())
+_DRIES = frozenset(
+    "avfuktare dehumidifier deshumidificador deshumidificadora deshumidificateur desumidificador "
+    "deumidificatore dryer déshumidificateur entfeuchter luchtontvochtiger luftentfeuchter ontvochtiger osushitel "
+    "осушитель осушувач".split()
+)
 _COOLS = frozenset("ac aircon airco conditioner cooler".split())
 # What restarts, updates or deletes something is done at these kinds of event, and never at others.
 _DELIBERATE = ("fault", "pressed", "time")
@@ -97,7 +102,7 @@ def actions_of(action: Entity, device_class: str, speakers: Sequence[str]) -> Ma
         return {kind: step for step in _ACTIONS[domain].values() for kind in _DELIBERATE}
     if domain == "media_player":
         return {**_ACTIONS[domain], **_announced(speakers)}
-    if domain == "climate" and words & _HEATS:
+    if domain == "climate" and _heats(words):
         return {kind: step for kind, step in _ACTIONS[domain].items() if kind != "hot"}
     if domain == "climate" and words & _COOLS:
         return {kind: step for kind, step in _ACTIONS[domain].items() if kind != "cold"}
@@ -119,9 +124,15 @@ def work_against(one: Entity, other: Entity) -> bool:
     """Whether one heats and the other cools, or one dries and the other moistens, as far as their names tell."""
     if one.domain == other.domain == "humidifier":
         return _dries(one) != _dries(other)
-    words, others = entity_words(one), entity_words(other)
-    opposed = (words & _HEATS and others & _COOLS) or (words & _COOLS and others & _HEATS)
-    return one.domain == other.domain == "climate" and bool(opposed) and not words & others & (_HEATS | _COOLS)
+    if not one.domain == other.domain == "climate":
+        return False
+    both = [(_heats(words), bool(words & _COOLS)) for words in map(entity_words, (one, other))]
+    return sorted(both) == [(False, True), (True, False)]
+
+
+def _heats(words: set[str]) -> bool:
+    """Whether words of a climate's name tell that it heats; ``first floor`` is no floor that is heated."""
+    return bool(words & _HEATS) or ("floor" in words and words.isdisjoint(_STOREYS))
 
 
 def _dries(humidifier: Entity) -> bool:

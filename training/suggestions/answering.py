@@ -35,6 +35,7 @@ from training.synergy.feedback import (
     Verdict,
     answer_to,
     append,
+    by_answer,
     suggestion_id,
 )
 
@@ -110,19 +111,24 @@ def list_answers(options: FeedbackOptions) -> None:
             continue
         for one in (line,) if isinstance(line, Answer) else line.shown:
             key = line.home_id, one.id
-            found[key] = one
+            if isinstance(line, Showing) or not shown[key]:  # an answer may be one to a part of what was shown
+                found[key] = one
             titles.update({key: one.title} if one.title else {})
             shown[key] += [line.time] if isinstance(line, Showing) else []
     counts: Counter[str] = Counter()
     homes = {home_id for home_id, _ in found}
     for key, one in found.items():
         home_id, name = key
-        given = next((a for pair in one.pairs if (a := feedback.answers.get(home_id, {}).get(pair))), None)
-        said = "no answer" if given is None else given.answer
+        answers = {pair: a for pair in one.pairs if (a := feedback.answers.get(home_id, {}).get(pair)) is not None}
+        verdicts = {a.answer for a in answers.values()}
+        whole = len(answers) in (0, len(one.pairs)) and len(verdicts) <= 1
+        said = "partly" if not whole else min(verdicts, default="no answer")
         counts[said] += 1
         often = f"{many(len(shown[key]), 'time')}, last " if len(shown[key]) > 1 else ""
         times = [f"shown {often}{_minute(shown[key][-1])}"] if shown[key] else []
-        times += [] if given is None else [f"{said} {_minute(given.time)} {_by(given)}".rstrip()]
+        for given, pairs in by_answer(answers):
+            parts = [] if whole else [f"({'; '.join(left.words for left in given.only(pairs))})"]
+            times.append(" ".join(filter(None, [given.answer, *parts, _minute(given.time), _by(given)])))
         head = f"{said:<9}  {name}  {titles.get(key, '')}".rstrip()
         of_home = [f"home {home_id}"] if len(homes) > 1 else []
         for text, indent in ((head, ""), (one.words, INDENT), ("; ".join([*of_home, *times]), INDENT)):
@@ -180,7 +186,9 @@ def _named(name: str, offers: Sequence[Offer], options: FeedbackOptions) -> Offe
             for home_id, offer in fitting.items()
         }
     else:
-        found = {offer.home_id: offer for offer in here if offer.suggested.id == name.strip()}
+        called = [offer for offer in here if offer.suggested.id == name.strip()]
+        # What was shown counts: an answer may be one to a part of it.
+        found = {offer.home_id: offer for offer in sorted(called, key=lambda offer: offer.is_shown)}
     if not found and is_pair:
         raise TrainingError(
             f"{name}: neither {options.file} nor a file of suggestions beside it names a home; give --home HOME_ID, as "

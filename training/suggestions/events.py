@@ -150,11 +150,15 @@ _NAMED_BY_PEOPLE = frozenset("binary_sensor input_boolean scene schedule script 
 _KIND_WORDS = {
     "playing": frozenset("cinema film movie".split()),
     "night": frozenset("asleep bedtime goodnight night sleep sleeping".split()),
-    "light": frozenset("daylight daytime sunlight".split()),
-    "dark": frozenset("dark darkness dusk".split()),
     "left": frozenset("away bye goodbye holiday leaving vacation".split()),
     "fault": frozenset("error failure fault problem trouble".split()),
 }
+# The same for what senses how light it is; a scene or a switch of such a name makes it so.
+_LIGHT_KIND_WORDS = {
+    "light": frozenset("daylight daytime sunlight".split()),
+    "dark": frozenset("dark darkness dusk".split()),
+}
+_SENSING = frozenset(("binary_sensor", "input_boolean"))
 # What happens -> words of an option that means it.
 OPTION_WORDS = {
     "arrived": frozenset("home present".split()),
@@ -176,7 +180,8 @@ def events_of(trigger: Entity, device_class: str) -> list[Event]:
     if not events or not named_by_people or words & _LIGHT_WORDS:
         return events
     note = "what is meant is read off the trigger's name: put in another action if you mean something else"
-    meant = [replace(events[0], kind=kind, adjust=note) for kind, telling in _KIND_WORDS.items() if words & telling][:1]
+    telling = {**_KIND_WORDS, **(_LIGHT_KIND_WORDS if trigger.domain in _SENSING else {})}
+    meant = [replace(events[0], kind=kind, adjust=note) for kind, own in telling.items() if words & own][:1]
     return [*meant, *events]
 
 

@@ -119,11 +119,12 @@ class HomeView:
             return areas[0] == areas[1]
         return bool(self.words[trigger] & self.words[one] & self.words[other])
 
-    def nature(self, trigger: str, action: str) -> tuple[object, ...] | None:
-        """What a trigger is to an action; triggers of which that is equal may start the same together.
+    def relation(self, trigger: str, action: str) -> tuple[object, ...] | None:
+        """How a trigger is related to an action. Triggers of one relation may start the same together.
 
-        That is its class, whether it is in the action's area, and the words that both names have: the kitchen's window
-        is to the kitchen's blind what no other window is. None for what only its name tells apart, such as a switch.
+        It is the trigger's class, whether both are in one area, and the words that both names have. So a kitchen window
+        has another relation to the kitchen blind than a bedroom window has. None where only the trigger's name says
+        what it means, as that of a switch.
         """
         t, a = self.entities[trigger], self.entities[action]
         if t.domain not in SELF_EXPLAINING and not (t.domain in SENSOR_DOMAINS and self._device_class(trigger)):

@@ -43,7 +43,7 @@ POOL = 1000  # pairs of the model that are looked at, the best ones; more where 
 # benchmarks/suggestions.py: at 0.7 the list has a quarter fewer hits, at 1 fewer homes with any among the first ten.
 RELEVANCE = 0.98
 DISLIKE = 0.3  # weight of a pair's likeness to dismissed suggestions of the same kinds
-TOGETHER = 0.1  # members of a family act together where their scores differ by no more
+TOGETHER = 0.1  # members of a family act together, and triggers start together, where scores differ by no more
 SAME_KIND = 0.1  # likeness of two pairs that join the same kinds of entities, such as a motion sensor and a light
 TOPIC = 1.0  # weight of how near a pair is to the topic of --about, a cosine
 KEPT = 10.0  # puts what a person accepted before all else, where it is written again
@@ -93,9 +93,14 @@ class Proposal:
     other_triggers: tuple[str, ...] = ()
 
     @property
+    def triggers(self) -> tuple[str, ...]:
+        """All that start it."""
+        return (self.trigger, *self.other_triggers)
+
+    @property
     def pairs(self) -> tuple[tuple[str, str], ...]:
         """Each trigger with each action."""
-        return tuple(product((self.trigger, *self.other_triggers), self.actions))
+        return tuple(product(self.triggers, self.actions))
 
 
 @dataclass(frozen=True)
@@ -145,6 +150,11 @@ class Candidate(NamedTuple):
     reasons: tuple[str, ...]
     other_triggers: tuple[str, ...] = ()
 
+    @property
+    def triggers(self) -> tuple[str, ...]:
+        """All that start it, the pair's own first."""
+        return (self.trigger, *self.other_triggers)
+
 
 def suggest_automations(
     model: SynergyModel,
@@ -159,7 +169,8 @@ def suggest_automations(
 
     Pairs that have no sensible recipe, or that would undo what is automated the other way round, are left out and
     counted. What a person was seen to do by hand (``Home.observed``) is suggested as it was done, with that as first
-    reason, and ranks higher. Lights of one family (``light.spot_1``, ``light.spot_2``) in one room are one suggestion.
+    reason, and ranks higher. Lights of one family (``light.spot_1``, ``light.spot_2``) in one room are one suggestion,
+    and so are triggers of one kind that would start the same.
 
     Args:
         model: The model.
@@ -294,18 +305,20 @@ def _with_all_triggers(candidates: Sequence[Candidate], view: HomeView, wishes: 
 
     Each of nine doors that trigger one alarm would fill a line of the list otherwise. The score of the best stands for
     all, so others join it only where theirs differ by no more than ``TOGETHER``. What a person does by hand stays
-    alone, for it was seen of one pair.
+    alone, for it was seen of one pair. So does a pair whose reverse is a candidate, for only one of the two is shown.
     """
+    pairs = {(candidate.trigger, action) for candidate in candidates for action in candidate.actions}
     found: list[Candidate] = []
     places: dict[tuple[object, ...], int] = {}
     for candidate in candidates:
         pair = candidate.trigger, candidate.actions[0]
-        nature = view.nature(*pair)
-        body = None if nature is None or candidate.recipe.reason else body_of(candidate.recipe, candidate.trigger)
+        alone = candidate.recipe.reason or any((action, candidate.trigger) in pairs for action in candidate.actions)
+        relation = None if alone else view.relation(*pair)
+        body = None if relation is None else body_of(candidate.recipe, view.entities[candidate.trigger])
         if body is None:
             found.append(candidate)
             continue
-        key = (nature, candidate.actions, body, pair in wishes.accepted)
+        key = (relation, candidate.actions, body, pair in wishes.accepted)
         place = places.get(key)
         if place is None or found[place].score - candidate.score > TOGETHER:
             places[key] = len(found)
@@ -337,8 +350,8 @@ def _values(candidates: Sequence[Candidate], view: HomeView, wishes: Wishes) -> 
     stay as they are.
     """
     refused = defaultdict(list)
-    for one in wishes.dismissed:
-        if view.entities.keys() >= {one.trigger, *one.actions}:
+    for answered in wishes.dismissed:
+        for one in answered.only([pair for pair in answered.pairs if view.entities.keys() >= {*pair}]):
             refused[view.kinds(one.trigger, one.actions[0])].append(one)
     near = wishes.nearness(candidates, view)
     found = []
@@ -360,9 +373,9 @@ def _diverse(candidates: Sequence[Candidate], values: Sequence[float], view: Hom
     sum over all pairs chosen before, not their maximum, so the third pair of one light costs more than the second. The
     likeness of two pairs is the mean of that of their triggers and that of their actions, and at least ``SAME_KIND``
     where both join the same kinds of entities. The reverse of a chosen pair is left out. What few people want loses by
-    it (``_unwanted``).
+    that (``_penalty``).
     """
-    value = [worth - _unwanted(candidate) for worth, candidate in zip(values, candidates, strict=True)]
+    value = [worth - _penalty(candidate) for worth, candidate in zip(values, candidates, strict=True)]
     # Likeness is never negative, so values only fall: a pair is compared with those chosen before it when it is on top.
     waiting = [(-worth, i) for i, worth in enumerate(value)]
     heapify(waiting)
@@ -381,8 +394,8 @@ def _diverse(candidates: Sequence[Candidate], values: Sequence[float], view: Hom
     return chosen
 
 
-def _unwanted(candidate: Candidate) -> float:
-    """What a pair loses that few people want, unless a person does it by hand."""
+def _penalty(candidate: Candidate) -> float:
+    """What is taken off the value of a pair that few people want, unless a person does it by hand."""
     if candidate.recipe.reason:
         return 0.0
     domains = {domain_of(candidate.trigger), domain_of(candidate.actions[0])}
@@ -391,15 +404,16 @@ def _unwanted(candidate: Candidate) -> float:
 
 
 def _reversed(one: Candidate, other: Candidate) -> bool:
-    starts_other = not {one.trigger, *one.other_triggers}.isdisjoint(other.actions)
-    return starts_other and not {other.trigger, *other.other_triggers}.isdisjoint(one.actions)
+    return one.trigger in other.actions and other.trigger in one.actions
 
 
 def _likeness(one: Candidate, other: Candidate | Suggested, view: HomeView) -> float:
     kind = SAME_KIND if view.kinds(one.trigger, one.actions[0]) == view.kinds(other.trigger, other.actions[0]) else 0.0
+    same_trigger = not set(one.triggers).isdisjoint(other.triggers)
+    trigger = 1.0 if same_trigger else view.alike(one.trigger, other.trigger)
     same_action = not set(one.actions).isdisjoint(other.actions)
     action = 1.0 if same_action else view.alike(one.actions[0], other.actions[0])
-    return max((view.alike(one.trigger, other.trigger) + action) / 2, kind)
+    return max((trigger + action) / 2, kind)
 
 
 def with_distinct_aliases(proposals: Sequence[Proposal], others: Iterable[str] = ()) -> tuple[Proposal, ...]:

@@ -8,6 +8,7 @@ when nobody has moved for a while. The first event that both know is taken. With
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -32,7 +33,8 @@ from training.synergy.feedback import suggestion_id
 ABSENCE = {"minutes": 5}  # without motion, before a light that motion turned on is turned off again
 CLOSED = {"minutes": 1}  # before a thermostat that an open window turned off is turned on again
 MESSAGE = "{said}"  # stands for what happened in a step's data
-NAME_OF_TRIGGER = "{{ trigger.to_state.name }}"
+# Without a state where a person runs the automation by hand.
+NAME_OF_TRIGGER = "{{ trigger.to_state.name if trigger.to_state is defined else 'Something' }}"
 RELEASE = 0.9  # of the value above which a fan was turned on; below it the fan is turned off again
 
 
@@ -40,8 +42,8 @@ RELEASE = 0.9  # of the value above which a fan was turned on; below it the fan 
 class Recipe:
     """An automation in Home Assistant's keys, and what a person should look at before using it.
 
-    ``reason`` says what a person was seen to do, "" where it stands for nothing that was seen. ``message`` is what it
-    says happened, in whatever it sends; "" where that may have so many characters only.
+    ``reason`` says what a person was seen to do, "" where it stands for nothing that was seen. ``message`` is the text
+    of what it sends; "" where the length of that text is limited.
     """
 
     automation: dict[str, Any]
@@ -101,26 +103,33 @@ def _event_for(events: Sequence[Event], steps_at: Mapping[str, Step], domain: st
     return event
 
 
-def body_of(recipe: Recipe, trigger_id: str) -> str | None:
-    """What a recipe does, whatever starts it: the same text for two that are equal but for their trigger.
+def body_of(recipe: Recipe, trigger: Entity) -> str | None:
+    """What happens and what is done then: the same text for two recipes that are equal but for their triggers.
 
-    None where the trigger's id stands elsewhere too, as where the automation waits for its end: then what several
-    triggers start together is more than each of them starts alone.
+    None where the automation names its trigger elsewhere too, as where it waits for the end of what started it. With
+    several triggers it would wait for the wrong one.
     """
-    trigger_id = normalized_entity_id(trigger_id)
-    (first, *others) = recipe.automation["triggers"]
+    trigger_id = normalized_entity_id(trigger.entity_id)
+    named = re.compile(rf"(?<![\w.]){re.escape(trigger_id)}(?!\w)")
+    first, *others = recipe.automation["triggers"]
     if others or first.get("entity_id") != trigger_id:
         return None
-    body = {**recipe.automation, "alias": "", "triggers": [{**first, "entity_id": ""}]}
-    text = json.dumps([_replaced(body, recipe.message, MESSAGE), recipe.adjust], sort_keys=True)
-    return None if trigger_id in text else text
+    body = {
+        **_replaced(recipe.automation, recipe.message, MESSAGE),
+        "alias": recipe.automation["alias"].removeprefix(name_of(trigger)),
+        "triggers": [{**first, "entity_id": ""}],
+    }
+    if named.search(json.dumps(body)):
+        return None
+    return json.dumps([body, [named.sub("", note) for note in recipe.adjust]], sort_keys=True)
 
 
 def started_by(recipe: Recipe, triggers: Sequence[Entity]) -> Recipe:
     """A recipe of the first of several triggers, of which each starts it now. What it sends names the one that did."""
     ids = [normalized_entity_id(trigger.entity_id) for trigger in triggers]
     first, *others = (name_of(trigger) for trigger in triggers)
-    named = others[0] if len(others) == 1 else f"one of {len(others)} like it"
+    like_it = f"one of {len(others)} like it" if len(others) > 1 else "one like it"
+    named = others[0] if len(others) == 1 and others[0] != first else like_it
     alias = f"{first} or {named}{recipe.automation['alias'].removeprefix(first)}"
     started = [{**recipe.automation["triggers"][0], "entity_id": ids}]
     message = NAME_OF_TRIGGER + recipe.message.removeprefix(_no_template(first))

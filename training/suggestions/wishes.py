@@ -17,7 +17,7 @@ from home_assistant.household_words import words_of
 from training.runs.errors import TrainingError
 from training.suggestions.config import SuggestOptions
 from training.suggestions.home_view import HomeView, family_of
-from training.synergy.feedback import ACCEPTED, RECOGNIZED, Feedback, Pair, Suggested
+from training.synergy.feedback import ACCEPTED, RECOGNIZED, Feedback, Pair, Suggested, by_answer
 from training.synergy.graph import HomeGraph, Offered
 from training.synergy.name_encoders import ENCODERS, WORDS, Array
 
@@ -211,16 +211,17 @@ class Filters:
             wanted |= areas
             if areas:
                 self._found.add(("area", name))
-        by_answer = {id(a): a for a in feedback.answers.get(home.home_id, {}).values() if a.answer == "dismissed"}
-        refused = feedback.pairs(home.home_id, "dismissed")
-        dismissed = [left for answer in by_answer.values() for left in answer.only(refused)]
+        answers = [*by_answer(feedback.answers.get(home.home_id, {}))]
+        refused = [(answer, pairs) for answer, pairs in answers if answer.answer == "dismissed"]
+        dismissed = [left for answer, pairs in refused for left in answer.only(pairs)]
+        number = len({answer.id for answer, _ in refused})
         fresh, notes = self._fresh(home, feedback)
         keeps = options.install is not None
         if home.installed:
             own = many(len(home.installed), "pair")
             notes.append(f"left out: {own} that --install put in before, which tell nothing of what you want")
         if dismissed:
-            notes.append(f"left out: {many(len(by_answer), 'suggestion')} that you dismissed; similar ones come later")
+            notes.append(f"left out: {many(number, 'suggestion')} that you dismissed; similar ones come later")
         return Wishes(
             excluded=frozenset(excluded),
             areas=frozenset(wanted) if options.area else None,

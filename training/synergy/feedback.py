@@ -84,17 +84,22 @@ class Suggested(_Line):
     @property
     def words(self) -> str:
         """``sensor.a -> light.b, light.c``."""
-        return f"{', '.join((self.trigger, *self.other_triggers))} -> {', '.join(self.actions)}"
+        return f"{', '.join(self.triggers)} -> {', '.join(self.actions)}"
+
+    @property
+    def triggers(self) -> tuple[str, ...]:
+        """All that start it."""
+        return (self.trigger, *self.other_triggers)
 
     @property
     def pairs(self) -> tuple[Pair, ...]:
         """Each trigger with each action."""
-        return tuple(product((self.trigger, *self.other_triggers), self.actions))
+        return tuple(product(self.triggers, self.actions))
 
     def only(self, pairs: Collection[Pair]) -> Iterator[Self]:
         """What is left of it where only these pairs count: one for the triggers that start the same actions."""
         left: dict[tuple[str, ...], list[str]] = defaultdict(list)
-        for trigger in (self.trigger, *self.other_triggers):
+        for trigger in self.triggers:
             left[tuple(action for action in self.actions if (trigger, action) in pairs)].append(trigger)
         for actions, (first, *others) in left.items():
             if actions:
@@ -254,10 +259,10 @@ class Feedback:
         recognized = self.pairs(home_id, ACCEPTED) - self.pairs(home_id, ACCEPTED, but_by=RECOGNIZED)
         fresh = frozenset(automated) - recognized
         offered = {**self.shown(home_id), **self.answers.get(home_id, {})}
-        found: dict[str, tuple[Suggested, list[Pair]]] = {}
+        found: dict[tuple[str, tuple[Pair, ...]], tuple[Suggested, list[Pair]]] = {}
         for pair, one in offered.items():
             if pair in fresh:
-                found.setdefault(one.id, (one, []))[1].append(pair)
+                found.setdefault((one.id, one.pairs), (one, []))[1].append(pair)
         for one, pairs in found.values():
             for held in one.only(pairs):
                 yield answer_to(home_id, held, ACCEPTED, RECOGNIZED)
@@ -347,7 +352,7 @@ def _alone(path: Path) -> Iterator[None]:
 class FeedbackAudit(BaseModel):
     """What the answers of a file are to the homes of a training.
 
-    A suggestion counts once, whatever the number of its actions.
+    A suggestion counts once, whatever the number of its triggers and actions.
 
     Attributes:
         fingerprint: SHA-256 of the answers that count.
@@ -406,7 +411,7 @@ def relabelled(homes: Iterable[Home], feedback: Feedback) -> tuple[dict[int, Hom
         entities = {entity.entity_id for entity in home.entities}
         accepted: set[Pair] = set()
         dismissed: set[Pair] = set()
-        for answer, pairs in _by_answer(feedback.answers.get(home.home_id, {})):
+        for answer, pairs in by_answer(feedback.answers.get(home.home_id, {})):
             usable = {pair for pair in pairs if entities.issuperset(pair) and pair[0] != pair[1]}
             held = known if answer.answer == ACCEPTED else automated
             counts[answer.answer if usable else "unknown_entities"] += 1
@@ -415,7 +420,7 @@ def relabelled(homes: Iterable[Home], feedback: Feedback) -> tuple[dict[int, Hom
         if accepted or dismissed:
             found[place] = _with_labels(home, accepted, dismissed)
     others = (own for home_id, own in feedback.answers.items() if home_id not in here)
-    counts["other_homes"] = sum(1 for own in others for _ in _by_answer(own))
+    counts["other_homes"] = sum(1 for own in others for _ in by_answer(own))
     return found, FeedbackAudit(fingerprint=feedback.fingerprint(), **counts)
 
 
@@ -450,7 +455,7 @@ def _with_labels(home: Home, accepted: Collection[Pair], dismissed: Collection[P
     )
 
 
-def _by_answer(answers: Mapping[Pair, Answer]) -> Iterator[tuple[Answer, list[Pair]]]:
+def by_answer(answers: Mapping[Pair, Answer]) -> Iterator[tuple[Answer, list[Pair]]]:
     """Each answer that counts, with the pairs for which it does."""
     pairs: dict[int, list[Pair]] = defaultdict(list)
     by_number = {id(answer): answer for answer in answers.values()}

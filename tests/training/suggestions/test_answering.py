@@ -222,6 +222,24 @@ def test_several_triggers_are_named_as_the_list_names_them(tmp_path: Path) -> No
     assert "has siren.c at both ends" in wrong.stderr
 
 
+def test_an_answer_to_the_id_is_one_to_all_also_after_a_part_was_answered(tmp_path: Path) -> None:
+    doors = ("binary_sensor.a", "binary_sensor.b", "binary_sensor.c")
+    shown = Suggested(trigger=doors[0], other_triggers=doors[1:], actions=("siren.d",), title="A door opens")
+    append(tmp_path / FILE, [showing_of("h", [shown], ())])
+    assert feedback(tmp_path, "dismiss", "binary_sensor.b,siren.d").returncode == 0
+    told = feedback(tmp_path, "list").stdout
+    assert f"partly     {shown.id}  A door opens" in told
+    assert "binary_sensor.a, binary_sensor.b, binary_sensor.c -> siren.d" in told
+    assert "dismissed (binary_sensor.b -> siren.d)" in " ".join(told.split())
+    assert feedback(tmp_path, "accept", shown.id).returncode == 0
+    assert {(*pair, verdict) for (_, *pair), verdict in answers(tmp_path).items()} == {
+        (door, "siren.d", "accepted") for door in doors
+    }
+    told = feedback(tmp_path, "list").stdout
+    assert f"accepted   {shown.id}  A door opens" in told
+    assert "dismissed" not in told
+
+
 def test_an_automation_of_another_id_is_no_suggestion() -> None:
     automation = {"id": suggestion_id("sun.sun", "light.a"), "actions": [{"target": {"entity_id": "light.a"}}]}
     found = _suggested_by(automation)

@@ -18,6 +18,7 @@ import yaml
 from click.testing import CliRunner
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from jinja2 import Template
 from support import ROOT, as_home, call_process, home, row
 
 from data_sources import Entity, Home
@@ -46,8 +47,8 @@ from training.suggestions.ranking import (
     Proposal,
     _diverse,
     _likeness,
+    _penalty,
     _reversed,
-    _unwanted,
     _values,
     suggest_automations,
 )
@@ -206,6 +207,8 @@ def test_what_works_against_what_has_started_is_turned_off_and_never_on(one: str
     (call_made,) = made["actions"]
     assert call_made == {"action": f"{other.partition('.')[0]}.turn_off", "target": {"entity_id": other}}
     assert "off" not in str(made["triggers"])
+    upstairs = automation("climate.first_floor", "", "climate.den_ac"), automation(one, "", "climate.first_floor")
+    assert all(both["actions"][0]["action"].endswith(".turn_on") for both in upstairs[: 2 if "climate" in one else 1])
     assert automation(one, "", one.replace("den", "hall"))["actions"][0]["action"].endswith(".turn_on")
 
 
@@ -213,6 +216,7 @@ def test_daylight_turns_off_what_darkness_turns_on() -> None:
     for trigger, service in (("daylight", "turn_off"), ("darkness", "turn_on")):
         made = automation(f"binary_sensor.{trigger}", "", "input_boolean.night_lights")
         assert made["actions"][0]["action"] == f"input_boolean.{service}"
+    assert automation("scene.daylight", "", "light.hall")["actions"][0]["action"] == "light.turn_on"
 
 
 def test_what_is_done_at_an_event_is_undone_when_it_ends_where_that_is_plain() -> None:
@@ -458,11 +462,11 @@ def with_doors(*more: dict[str, Any]) -> dict[str, Any]:
 def test_doors_that_trigger_one_alarm_are_one_suggestion(model: SynergyModel) -> None:
     result = suggested(model, with_doors(), min_score=0)
     (alarm,) = (p for p in result.proposals if p.actions == ("alarm_control_panel.house",))
-    assert {alarm.trigger, *alarm.other_triggers} == set(DOORS)
+    assert set(alarm.triggers) == set(DOORS)
     assert set(alarm.pairs) == {(door, "alarm_control_panel.house") for door in DOORS}
     made = alarm.automation
     check_automation(made)
-    assert made["triggers"][0]["entity_id"] == [alarm.trigger, *alarm.other_triggers]
+    assert made["triggers"][0]["entity_id"] == [*alarm.triggers]
     first = alarm.trigger.partition(".")[2].replace("_", " ").capitalize()
     assert made["alias"] == f"{first} or one of 3 like it opens: trigger House if it is armed"
     assert f"({alarm.trigger} and 3 more) -> House (" in alarm.title
@@ -474,9 +478,11 @@ def test_what_several_doors_send_names_the_one_that_opened(model: SynergyModel) 
     raw["entities"][0]["name"] = "Front {{ 1 / 0 }} door"
     found = suggested(model, raw, top=50, min_score=0).proposals
     (told,) = (p for p in found if p.actions == ("notify.phone",) and p.trigger in DOORS)
-    assert {told.trigger, *told.other_triggers} == set(DOORS)
+    assert set(told.triggers) == set(DOORS)
     check_automation(told.automation)
-    assert told.automation["actions"][0]["data"] == {"message": "{{ trigger.to_state.name }} opens"}
+    message = Template(told.automation["actions"][0]["data"]["message"])
+    assert message.render(trigger={"to_state": {"name": "Side door"}}) == "Side door opens"
+    assert message.render(trigger={"platform": None}) == "Something opens", "a person may run it by hand"
     assert structure(told.automation).entities == {*DOORS, "notify.phone"}, "no entity is read out of the template"
     noted = [p for p in found if p.actions == ("input_text.last",) and p.trigger in DOORS]
     assert len(noted) == len(DOORS), "a text of so many characters can be no template"
@@ -484,15 +490,47 @@ def test_what_several_doors_send_names_the_one_that_opened(model: SynergyModel) 
     assert texts == {"Front (( 1 / 0 )) door opens", "Back door opens", "Patio door opens", "Side door opens"}
 
 
+def test_a_doorbell_is_not_joined_to_doors(model: SynergyModel) -> None:
+    bell = {"entity_id": "binary_sensor.side_doorbell", "device_class": "door"}
+    for action in ("notify.phone", "timer.t"):
+        result = suggested(model, with_doors(bell, {"entity_id": action}), top=50, min_score=0)
+        joined = {proposal.triggers for proposal in result.proposals if proposal.actions == (action,)}
+        assert (bell["entity_id"],) in joined
+        assert DOORS in {tuple(door for door in DOORS if door in triggers) for triggers in joined}
+
+
+def test_low_batteries_are_told_in_one_suggestion(model: SynergyModel) -> None:
+    batteries = [{"entity_id": f"sensor.{name}_battery", "device_class": "battery"} for name in ("a", "b", "c")]
+    raw = new_home(entities=[*batteries, {"entity_id": "notify.phone"}])
+    (told,) = suggested(model, raw, top=50, min_score=0).proposals
+    assert len(told.triggers) == 3
+    assert told.automation["alias"].endswith(" or one of 2 like it goes below 20: tell Phone")
+    check_automation(told.automation)
+
+
+def test_what_could_be_started_by_what_it_starts_is_joined_to_nothing(model: SynergyModel) -> None:
+    players = [{"entity_id": f"media_player.{name}", "area_id": "den"} for name in ("tv", "stereo", "radio", "amp")]
+    result = suggested(model, new_home(entities=players), top=50, min_score=0)
+    assert not any(proposal.other_triggers for proposal in result.proposals)
+    assert len(result.proposals) == 6, "each two once"
+
+
+def test_two_triggers_of_one_name_are_told_apart_by_their_number(model: SynergyModel) -> None:
+    doors = [{"entity_id": door, "device_class": "door", "name": "Door"} for door in DOORS[:2]]
+    raw = new_home(entities=[*doors, {"entity_id": "alarm_control_panel.house"}])
+    (alarm,) = suggested(model, raw, min_score=0).proposals
+    assert alarm.automation["alias"] == "Door or one like it opens: trigger House if it is armed"
+
+
 def test_two_triggers_are_both_named_and_those_of_different_kinds_are_not_joined(model: SynergyModel) -> None:
     people = [{"entity_id": f"person.{name}"} for name in ("ann", "bob")]
     raw = with_doors({"entity_id": "media_player.den"}, *people)
     result = suggested(model, raw, top=50, min_score=0)
     for proposal in result.proposals:
-        classes = {of.partition(".")[0] for of in (proposal.trigger, *proposal.other_triggers)}
+        classes = {of.partition(".")[0] for of in proposal.triggers}
         assert len(classes) == 1
     (player,) = (p for p in result.proposals if p.actions == ("media_player.den",) and "person." in p.trigger)
-    names = [of.partition(".")[2].capitalize() for of in (player.trigger, *player.other_triggers)]
+    names = [of.partition(".")[2].capitalize() for of in player.triggers]
     assert player.automation["alias"].startswith(f"{names[0]} or {names[1]} comes home: ")
 
 
@@ -517,7 +555,7 @@ def test_the_window_of_a_room_is_not_joined_to_those_of_others(model: SynergyMod
     entities = [{"entity_id": window, "device_class": "window"} for window in windows]
     raw = new_home(entities=[*entities, {"entity_id": "timer.kitchen_airing"}])
     result = suggested(model, raw, top=50, min_score=0)
-    found = {(p.trigger, *p.other_triggers) for p in result.proposals if p.actions == ("timer.kitchen_airing",)}
+    found = {p.triggers for p in result.proposals if p.actions == ("timer.kitchen_airing",)}
     assert (windows[0],) in found
     assert {frozenset(triggers) for triggers in found} == {frozenset(windows[:1]), frozenset(windows[1:])}
 
@@ -535,7 +573,7 @@ def test_of_several_triggers_only_those_join_that_are_not_automated_refused_or_a
     raw = {**with_doors(), "synergies": [row(DOORS[0], panel, automation_id="a")]}
     wishes = replace(NO_WISHES, dismissed=(Suggested(trigger=DOORS[1], actions=(panel,)),))
     (left,) = (p for p in suggested(model, raw, min_score=0, wishes=wishes).proposals if p.actions == (panel,))
-    assert {left.trigger, *left.other_triggers} == set(DOORS[2:])
+    assert {*left.triggers} == set(DOORS[2:])
     taken = replace(NO_WISHES, accepted=frozenset({(DOORS[1], panel)}), keeps_accepted=True)
     first, *others = suggested(model, with_doors(), min_score=0, wishes=taken).proposals
     assert first.pairs == ((DOORS[1], panel),), "what was accepted stays what it was"
@@ -802,8 +840,8 @@ def test_what_few_people_want_comes_later_unless_a_person_does_it(
     other = Candidate("light.c", ("light.d",), (), 0.9 - lost / 2, Recipe({}, ()), ("a reason",))
     own = Candidate(trigger, (action,), (), 0.9, Recipe({}, ()), reasons)
     by_hand = own._replace(recipe=Recipe({}, (), reason="you turned it on"))
-    assert _unwanted(own) == pytest.approx(lost)
-    assert _unwanted(by_hand) == 0
+    assert _penalty(own) == pytest.approx(lost)
+    assert _penalty(by_hand) == 0
     of = as_home(new_home(entities=[{"entity_id": e} for e in (trigger, action, "light.c", "light.d")]))
     view = HomeView(of, build_graph(of), model)
     for candidate, first in ((own, other if lost else own), (by_hand, by_hand)):
@@ -821,7 +859,7 @@ def test_the_list_is_that_of_comparing_every_pair_with_every_chosen_one(model: S
     reasons = [(), ("a reason",)]
     pool = [Candidate(t, (a,), (), round(rng.random(), 2), recipe, rng.choice(reasons)) for t, a in pairs]
     values = _values(pool, view, NO_WISHES)
-    left = dict(enumerate(worth - _unwanted(c) for worth, c in zip(values, pool, strict=True)))
+    left = dict(enumerate(worth - _penalty(c) for worth, c in zip(values, pool, strict=True)))
     expected: list[Candidate] = []
     while left:
         best = pool[max(left, key=lambda i: (left[i], -i))]

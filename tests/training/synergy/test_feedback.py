@@ -199,6 +199,16 @@ def test_of_several_triggers_each_is_answered_and_what_is_left_of_an_answer_is_t
     assert now.pairs == ((doors[0], panel), (doors[1], panel))
 
 
+def test_what_was_shown_in_two_ways_is_accepted_whole_in_one_run() -> None:
+    panel = "alarm_control_panel.d"
+    first = Suggested(trigger="binary_sensor.a", other_triggers=("binary_sensor.b",), actions=(panel,))
+    again = Suggested(trigger="binary_sensor.a", actions=(panel,))
+    history = Feedback(Path("answers.jsonl"), [showing_of("h", [first], ()), showing_of("h", [again], ())])
+    found = list(history.newly_automated("h", first.pairs))
+    assert {pair for answer in found for pair in answer.pairs} == {*first.pairs}
+    assert list(answered(*found).newly_automated("h", first.pairs)) == []
+
+
 def test_accepted_pairs_are_known_and_dismissed_ones_never_are() -> None:
     raw = home("h", rooms=("hall", "office"))
     raw["synergies"] = [
