@@ -8,6 +8,7 @@ from typing import Any
 
 from data_sources import Entity
 from home_assistant.domains import READ_ONLY_DOMAINS
+from home_assistant.household_words import canonical_word
 from training.suggestions.events import entity_words
 
 
@@ -70,12 +71,16 @@ ARM_CODE = "code_arm_required"
 VALUE_OF_TRIGGER = "{{ states('{trigger}') | float(0) }}"
 _HEATS = frozenset("heat heated heater heating radiator trv".split())
 _STOREYS = frozenset("1st 2nd 3rd attic basement first fourth ground lower main second third top upper".split())
+_ALSO_COOL = frozenset(("termostato", "thermostat"))  # the household table has them among what heats
 _DRIES = frozenset(
     "avfuktare dehumidifier deshumidificador deshumidificadora deshumidificateur desumidificador "
     "deumidificatore dryer déshumidificateur entfeuchter luchtontvochtiger luftentfeuchter ontvochtiger osushitel "
     "осушитель осушувач".split()
 )
-_COOLS = frozenset("ac aircon airco conditioner cooler".split())
+_COOLS = frozenset(
+    "ac aircon airco airconditioner airconditioning climatiseur climatizador climatizzatore condizionatore conditioner "
+    "cooler klima klimaanlage konditsioner luftkonditionering кондиционер".split()
+)
 # What restarts, updates or deletes something is done at these kinds of event, and never at others.
 _DELIBERATE = ("fault", "pressed", "time")
 _RUN_WHOLE = ("automation", "button", "input_button", "scene", "script")
@@ -132,6 +137,7 @@ def work_against(one: Entity, other: Entity) -> bool:
 
 def _heats(words: set[str]) -> bool:
     """Whether words of a climate's name tell that it heats; ``first floor`` is no floor that is heated."""
+    words = words | {canonical_word(word) for word in words - _ALSO_COOL}
     return bool(words & _HEATS) or ("floor" in words and words.isdisjoint(_STOREYS))
 
 

@@ -80,7 +80,19 @@ def answer(options: FeedbackOptions, names: Sequence[str], verdict: Verdict) -> 
     notes: list[str] = []
     for name in names:
         offer = _named(name, offers, options)
-        before = [feedback.answers.get(offer.home_id, {}).get(pair) for pair in offer.suggested.pairs]
+        own = feedback.answers.get(offer.home_id, {})
+        before = [own.get(pair) for pair in offer.suggested.pairs]
+        if verdict == "undone" and offer.suggested.id == name.strip():  # also what is no longer shown under the id
+            parts = [
+                left
+                for given, pairs in by_answer(own)
+                if given.id == offer.suggested.id
+                for left in given.only(set(pairs).difference(offer.suggested.pairs))
+            ]
+            new += [answer_to(offer.home_id, left, verdict) for left in parts]
+            lines += [f"Undone: {left.words} ({left.id})" for left in parts]
+            if parts and not any(before):
+                continue
         if verdict == "undone" and not any(before):
             raise TrainingError(f"{name}: has no answer in {options.file} that could be undone")
         done = [old for old in before if old is not None and old.answer == verdict]
@@ -119,9 +131,10 @@ def list_answers(options: FeedbackOptions) -> None:
     homes = {home_id for home_id, _ in found}
     for key, one in found.items():
         home_id, name = key
-        answers = {pair: a for pair in one.pairs if (a := feedback.answers.get(home_id, {}).get(pair)) is not None}
+        own = feedback.answers.get(home_id, {})
+        answers = {pair: a for pair, a in own.items() if pair in one.pairs or a.id == name}
         verdicts = {a.answer for a in answers.values()}
-        whole = len(answers) in (0, len(one.pairs)) and len(verdicts) <= 1
+        whole = not answers or (answers.keys() == {*one.pairs} and len(verdicts) == 1)
         said = "partly" if not whole else min(verdicts, default="no answer")
         counts[said] += 1
         often = f"{many(len(shown[key]), 'time')}, last " if len(shown[key]) > 1 else ""
@@ -291,7 +304,7 @@ def _offers(feedback: Feedback, path: Path) -> list[Offer]:
 
 
 def _offers_beside(folder: Path) -> Iterator[Offer]:
-    for path in sorted(folder.iterdir()) if folder.is_dir() else ():
+    for path in sorted(folder.iterdir(), key=_age) if folder.is_dir() else ():
         with suppress(OSError, ValueError, AutomationError, RecursionError):  # a file that cannot be read shows nothing
             if not path.is_file():
                 continue
@@ -304,6 +317,13 @@ def _offers_beside(folder: Path) -> Iterator[Offer]:
                 with path.open("rb") as file:
                     if b'"known_pairs"' in file.read(_JSON_HEAD):
                         yield from _in_json(json.loads(path.read_bytes()))
+
+
+def _age(path: Path) -> tuple[float, Path]:
+    """What sorts files from the oldest to the newest."""
+    with suppress(OSError):
+        return path.stat().st_mtime, path
+    return 0.0, path
 
 
 def _in_json(content: Mapping[str, Any]) -> Iterator[Offer]:
@@ -332,7 +352,8 @@ def _suggested_by(automation: Mapping[str, Any]) -> Suggested | None:
     pair = next((p for p in product(entities, repeat=2) if suggestion_id(*p) == wanted), None)
     if pair is None:
         return None
-    triggers, actions = (next((own for own in lists if own[0] == end), [end]) for end in pair)
+    of_one_end = [own for own in lists if not set(pair) <= set(own)]
+    triggers, actions = (_first(end, next((own for own in of_one_end if end in own), [])) for end in pair)
     alias = automation.get("alias")
     title = alias if isinstance(alias, str) else None
     return Suggested(
@@ -342,6 +363,11 @@ def _suggested_by(automation: Mapping[str, Any]) -> Suggested | None:
         suggestion=str(wanted),
         title=title,
     )
+
+
+def _first(entity: str, of: Sequence[str]) -> list[str]:
+    """The entities of a list, this one first."""
+    return [entity, *(other for other in of if other != entity)]
 
 
 def _entity_lists(value: Any) -> Iterator[list[str]]:

@@ -219,7 +219,7 @@ def suggest_automations(
         if not pool:
             few = "no pair that fits the filters is left to automate" if wishes.filter else NOTHING_TO_JOIN
         whole = any(s < min_score for _, _, s in pool) or not pool
-        notes.append(few if whole else "no more of the best pairs can be suggested; see those left out")
+        notes.append(few if whole else f"no more of the best {len(pool):,} pairs can be suggested; see those left out")
     if by_hand := sum(bool(candidate.recipe.reason) for candidate in chosen):
         notes.append(f"{by_hand} of these you do by hand again and again; that raised their scores halfway to 1")
     if home.generated:
@@ -357,6 +357,7 @@ def _values(candidates: Sequence[Candidate], view: HomeView, wishes: Wishes) -> 
     found = []
     for c, nearness in zip(candidates, near, strict=True):
         likeness = sum(_likeness(c, one, view) for one in refused.get(view.kinds(c.trigger, c.actions[0]), ()))
+        likeness = 0.0 if (c.trigger, c.actions[0]) in wishes.spared else likeness
         kept = wishes.keeps_accepted and (c.trigger, c.actions[0]) in wishes.accepted
         found.append(RELEVANCE * c.score + TOPIC * nearness - DISLIKE * likeness + KEPT * kept)
     return found

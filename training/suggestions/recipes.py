@@ -32,6 +32,7 @@ from training.synergy.feedback import suggestion_id
 
 ABSENCE = {"minutes": 5}  # without motion, before a light that motion turned on is turned off again
 CLOSED = {"minutes": 1}  # before a thermostat that an open window turned off is turned on again
+ENDINGS = frozenset(("closed", "left", "off", "vacant"))  # kinds of events after which something is over
 MESSAGE = "{said}"  # stands for what happened in a step's data
 # Without a state where a person runs the automation by hand.
 NAME_OF_TRIGGER = "{{ trigger.to_state.name if trigger.to_state is defined else 'Something' }}"
@@ -43,13 +44,14 @@ class Recipe:
     """An automation in Home Assistant's keys, and what a person should look at before using it.
 
     ``reason`` says what a person was seen to do, "" where it stands for nothing that was seen. ``message`` is the text
-    of what it sends; "" where the length of that text is limited.
+    of what it sends; "" where the length of that text is limited. ``kind`` is that of the event that starts it.
     """
 
     automation: dict[str, Any]
     adjust: tuple[str, ...]
     reason: str = ""
     message: str = ""
+    kind: str = ""
 
 
 def write_automation(
@@ -125,16 +127,37 @@ def body_of(recipe: Recipe, trigger: Entity) -> str | None:
 
 
 def started_by(recipe: Recipe, triggers: Sequence[Entity]) -> Recipe:
-    """A recipe of the first of several triggers, of which each starts it now. What it sends names the one that did."""
+    """A recipe of the first of several triggers, of which each starts it now. What it sends names the one that did.
+
+    Where something ends, as where people leave or doors close, only the last one starts it: nobody is left then.
+    """
     ids = [normalized_entity_id(trigger.entity_id) for trigger in triggers]
     first, *others = (name_of(trigger) for trigger in triggers)
     like_it = f"one of {len(others)} like it" if len(others) > 1 else "one like it"
     named = others[0] if len(others) == 1 and others[0] != first else like_it
-    alias = f"{first} or {named}{recipe.automation['alias'].removeprefix(first)}"
-    started = [{**recipe.automation["triggers"][0], "entity_id": ids}]
+    words = recipe.automation["alias"].removeprefix(first)
+    trigger = {**recipe.automation["triggers"][0], "entity_id": ids}
+    conditions = list(recipe.automation["conditions"])
+    alias = f"{first} or {named}{words}"
+    if recipe.kind in ENDINGS:
+        named = named if named == others[0] else named.removeprefix("one of ")
+        alias = f"The last of {first} and {named}{words}"
+        conditions.append(_ended(trigger))
     message = NAME_OF_TRIGGER + recipe.message.removeprefix(_no_template(first))
     actions = _replaced(recipe.automation["actions"], recipe.message, message)
-    return replace(recipe, automation={**recipe.automation, "alias": alias, "triggers": started, "actions": actions})
+    changed = {"alias": alias, "triggers": [trigger], "conditions": conditions, "actions": actions}
+    return replace(recipe, automation={**recipe.automation, **changed})
+
+
+def _ended(trigger: Mapping[str, Any]) -> dict[str, Any]:
+    """The condition that all of a trigger's entities have come to what it starts at."""
+    ids = trigger["entity_id"]
+    if "from" in trigger:  # what it is after that has many names, such as zones
+        still = {"condition": "state", "entity_id": ids, "match": "any", "state": trigger["from"]}
+        return {"condition": "not", "conditions": [still]}
+    if "to" in trigger:
+        return {"condition": "state", "entity_id": ids, "state": trigger["to"]}
+    return {key: value for key, value in trigger.items() if key != "trigger"} | {"condition": trigger["trigger"]}
 
 
 def _replaced(value: Any, text: str, other: str) -> Any:
@@ -209,7 +232,7 @@ def assembled(trigger: Entity, actions: Sequence[Entity], event: Event, step: St
     if event.vague:
         automation["initial_state"] = False  # nothing should run at every change before a person has looked at it
     adjust = tuple(note for note in (event.adjust, step.adjust) if note)
-    return Recipe(automation, adjust, message=_no_template(said) if step.longest is None else "")
+    return Recipe(automation, adjust, message=_no_template(said) if step.longest is None else "", kind=event.kind)
 
 
 def _undone(event: Event, step: Step, trigger_id: str, actions: Sequence[Entity]) -> tuple[dict[str, Any], str] | None:

@@ -61,6 +61,7 @@ class Wishes:
         fresh: Entities of which each suggestion has one; None for all.
         about: A topic in plain words; what is near it comes first.
         dismissed: The suggestions that a person refused.
+        spared: The pairs that a person saw together with refused ones of one suggestion, and did not refuse.
         accepted: The pairs that a person took. One that was found in the home is left out as known, as long as it is.
         keeps_accepted: Whether accepted pairs are suggested, before all others, instead of being left out.
         notes: What a person should know of these wishes.
@@ -71,6 +72,7 @@ class Wishes:
     fresh: frozenset[str] | None = None
     about: str = ""
     dismissed: tuple[Suggested, ...] = ()
+    spared: frozenset[Pair] = frozenset()
     accepted: frozenset[Pair] = frozenset()
     keeps_accepted: bool = False
     notes: tuple[str, ...] = ()
@@ -144,6 +146,7 @@ class Refusals:
 
     def __init__(self, wishes: Wishes, view: HomeView) -> None:
         self._view = view
+        self._spared = wishes.spared
         self._accepted = frozenset() if wishes.keeps_accepted else wishes.accepted
         self._refused: dict[Pair, list[str]] = defaultdict(list)
         self._reversed: set[Pair] = set()
@@ -166,6 +169,8 @@ class Refusals:
             return TAKEN
         if (trigger, action) in self._reversed:
             return DISMISSED
+        if (trigger, action) in self._spared:
+            return None
         refused = self._refused.get((family_of(trigger), family_of(action)), ())
         return DISMISSED if any(self._is_one(trigger, action, one) for one in refused) else None
 
@@ -214,6 +219,10 @@ class Filters:
         answers = [*by_answer(feedback.answers.get(home.home_id, {}))]
         refused = [(answer, pairs) for answer, pairs in answers if answer.answer == "dismissed"]
         dismissed = [left for answer, pairs in refused for left in answer.only(pairs)]
+        gone = {pair for _, pairs in refused for pair in pairs}
+        shown = feedback.shown(home.home_id)
+        seen = [shown[pair] for pair in gone if pair in shown]
+        spared = frozenset(pair for one in seen if one.other_triggers for pair in one.pairs) - gone
         number = len({answer.id for answer, _ in refused})
         fresh, notes = self._fresh(home, feedback)
         keeps = options.install is not None
@@ -228,6 +237,7 @@ class Filters:
             fresh=fresh,
             about=self._about,
             dismissed=tuple(dismissed),
+            spared=spared,
             accepted=feedback.pairs(home.home_id, ACCEPTED, but_by=None if keeps else RECOGNIZED),
             keeps_accepted=keeps,
             notes=(*self._about_notes, *notes),

@@ -29,7 +29,7 @@ from itertools import product
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from data_sources import Home, Synergy, single_line
 from home_assistant.entity_id import is_entity_id, normalized_entity_id
@@ -70,11 +70,18 @@ class Suggested(_Line):
     """A suggestion: its id, its triggers and the entities that act, and what a person read of it."""
 
     trigger: EntityId
-    other_triggers: tuple[EntityId, ...] = ()
+    other_triggers: Annotated[tuple[EntityId, ...], BeforeValidator(lambda given: given or ())] = ()
     actions: Annotated[tuple[EntityId, ...], Field(min_length=1)]
     suggestion: str = ""
     score: float | None = None
     title: str | None = None
+
+    @model_validator(mode="after")
+    def _distinct(self) -> Self:
+        """Each trigger is there once, and none of them acts too, whatever a file has."""
+        others = dict.fromkeys(t for t in self.other_triggers if t != self.trigger and t not in self.actions)
+        object.__setattr__(self, "other_triggers", tuple(others))
+        return self
 
     @property
     def id(self) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import subprocess
 from pathlib import Path
@@ -238,6 +239,52 @@ def test_an_answer_to_the_id_is_one_to_all_also_after_a_part_was_answered(tmp_pa
     told = feedback(tmp_path, "list").stdout
     assert f"accepted   {shown.id}  A door opens" in told
     assert "dismissed" not in told
+
+
+def test_what_is_no_longer_shown_under_an_id_is_listed_and_taken_back(tmp_path: Path) -> None:
+    both = Suggested(trigger="binary_sensor.a", other_triggers=("binary_sensor.b",), actions=("siren.d",))
+    append(tmp_path / FILE, [showing_of("h", [both], ())])
+    assert feedback(tmp_path, "dismiss", "binary_sensor.b,siren.d").returncode == 0
+    append(tmp_path / FILE, [showing_of("h", [both.model_copy(update={"other_triggers": ()})], ())])
+    told = " ".join(feedback(tmp_path, "list").stdout.split())
+    assert f"partly {both.id}" in told
+    assert "dismissed (binary_sensor.b -> siren.d)" in told
+    done = feedback(tmp_path, "undo", both.id)
+    assert done.returncode == 0
+    assert f"Undone: binary_sensor.b -> siren.d ({both.id})" in done.stdout
+    assert answers(tmp_path) == {}
+    assert feedback(tmp_path, "undo", both.id).returncode == 1
+
+
+@pytest.mark.parametrize(
+    ("triggers", "told"),
+    [
+        (["binary_sensor.c", "binary_sensor.b", "binary_sensor.a"], {"a", "b", "c"}),
+        (["binary_sensor.a", "binary_sensor.b", "binary_sensor.b"], {"a", "b"}),
+        (["binary_sensor.a", "siren.d"], {"a"}),
+        ("binary_sensor.a", {"a"}),
+    ],
+)
+def test_an_automation_that_a_person_edited_is_answered_for_what_it_has_now(triggers: Any, told: set[str]) -> None:
+    automation = {
+        "id": suggestion_id("binary_sensor.a", "siren.d"),
+        "triggers": [{"trigger": "state", "entity_id": triggers}],
+        "actions": [{"target": {"entity_id": "siren.d"}}],
+    }
+    found = _suggested_by(automation)
+    assert found is not None
+    assert found.trigger == "binary_sensor.a"
+    assert set(found.pairs) == {(f"binary_sensor.{one}", "siren.d") for one in told}
+
+
+def test_of_two_files_that_name_an_id_the_newer_one_counts(tmp_path: Path) -> None:
+    for name, doors, time in (("b.json", ["binary_sensor.b"], 1), ("a.json", [], 2)):
+        proposal = {"trigger": "binary_sensor.a", "other_triggers": doors, "actions": ["siren.d"]}
+        proposal["automation"] = {"id": suggestion_id("binary_sensor.a", "siren.d")}
+        (tmp_path / name).write_text(json.dumps({"h": {"known_pairs": 0, "proposals": [proposal]}}))
+        os.utime(tmp_path / name, (time, time))
+    assert feedback(tmp_path, "dismiss", suggestion_id("binary_sensor.a", "siren.d")).returncode == 0
+    assert set(answers(tmp_path)) == {("h", "binary_sensor.a", "siren.d")}
 
 
 def test_an_automation_of_another_id_is_no_suggestion() -> None:

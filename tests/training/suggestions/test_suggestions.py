@@ -199,6 +199,7 @@ def test_a_heater_is_never_told_to_cool_nor_an_air_conditioner_to_heat() -> None
     [
         ("climate.den_heater", "climate.den_ac"),
         ("climate.den_ac", "climate.den_radiator"),
+        ("climate.den_heizung", "climate.den_klimaanlage"),
         ("humidifier.den_dehumidifier", "humidifier.den"),
     ],
 )
@@ -513,6 +514,47 @@ def test_what_could_be_started_by_what_it_starts_is_joined_to_nothing(model: Syn
     result = suggested(model, new_home(entities=players), top=50, min_score=0)
     assert not any(proposal.other_triggers for proposal in result.proposals)
     assert len(result.proposals) == 6, "each two once"
+
+
+@pytest.mark.parametrize(
+    ("triggers", "action", "words", "condition"),
+    [
+        (
+            [{"entity_id": "person.ann"}, {"entity_id": "person.bob"}],
+            "alarm_control_panel.house",
+            "leaves home: arm House",
+            {"condition": "not", "state": "home"},
+        ),
+        (
+            [{"entity_id": f"sensor.{name}", "device_class": "distance"} for name in ("ann", "bob", "eve")],
+            "vacuum.robot",
+            "goes above 1: start Robot",
+            {"condition": "numeric_state", "above": 1},
+        ),
+        (
+            [{"entity_id": f"binary_sensor.{n}_door", "device_class": "door"} for n in ("a", "b", "c")],
+            "lock.gate",
+            "stays closed for a minute: lock Gate",
+            {"condition": "state", "state": "off"},
+        ),
+    ],
+)
+def test_what_several_things_end_starts_when_the_last_of_them_has(
+    model: SynergyModel, triggers: list[dict[str, Any]], action: str, words: str, condition: dict[str, Any]
+) -> None:
+    raw = new_home(entities=[*triggers, {"entity_id": action}])
+    ids = {trigger["entity_id"] for trigger in triggers}
+    found = [p for p in suggested(model, raw, top=50, min_score=0).proposals if p.actions == (action,)]
+    (joined,) = found
+    assert set(joined.triggers) == ids
+    check_automation(joined.automation)
+    number = f"{len(ids) - 1} like it" if len(ids) > 2 else ""
+    assert re.fullmatch(rf"The last of .* and {number or '.*'} {words}", joined.automation["alias"])
+    (made,) = joined.automation["conditions"]
+    inner = made["conditions"][0] if made["condition"] == "not" else made
+    assert {key: {**inner, "condition": made["condition"]}[key] for key in condition} == condition
+    assert set(inner["entity_id"]) == ids
+    assert (inner.get("match") == "any") == (made["condition"] == "not")
 
 
 def test_two_triggers_of_one_name_are_told_apart_by_their_number(model: SynergyModel) -> None:

@@ -18,7 +18,7 @@ from training.suggestions.config import FILE_NAME, SuggestOptions
 from training.suggestions.job import suggest
 from training.suggestions.ranking import HomeProposals, suggest_automations
 from training.suggestions.wishes import Filters, Wishes
-from training.synergy.feedback import Feedback, Suggested, answer_to, append
+from training.synergy.feedback import Feedback, Suggested, answer_to, append, showing_of
 from training.synergy.job import SHIPPED_BASE
 from training.synergy.model import SynergyModel
 
@@ -86,6 +86,24 @@ def test_what_was_dismissed_is_not_shown_in_any_order_nor_another_of_its_family(
         assert not {(a, trigger) for a in dismissed} & set(pairs(after))
         assert after.left_out["dismissed before, or part of one that was"]
         assert shown, "others may switch these lights"
+
+
+def test_one_of_several_triggers_that_is_dismissed_alone_spares_the_others(model: SynergyModel) -> None:
+    doors = tuple(f"binary_sensor.door_{n}" for n in range(1, 5))
+    rows = [{"entity_id": door, "device_class": "door", "area_id": "hall"} for door in doors]
+    panel = {"entity_id": "alarm_control_panel.house", "area_id": "hall"}
+    of = as_home({**raw_home(), "entities": [*rows, panel], "synergies": []})
+    (all_doors,) = found(model, of, Wishes()).proposals
+    assert set(all_doors.triggers) == set(doors)
+    shown = Suggested(trigger=all_doors.trigger, other_triggers=all_doors.other_triggers, actions=all_doors.actions)
+    no = answer_to("h", Suggested(trigger=doors[2], actions=all_doors.actions), "dismissed")
+    feedback = Feedback(Path("f"), [showing_of(of.home_id, [shown], ()), no.model_copy(update={"home_id": of.home_id})])
+    wishes = Filters(SuggestOptions()).wishes(of, feedback)
+    (left,) = found(model, of, wishes).proposals
+    assert set(left.triggers) == {*doors} - {doors[2]}
+    assert left.score == all_doors.score
+    alone = Filters(SuggestOptions()).wishes(of, Feedback(Path("f"), [no.model_copy(update={"home_id": of.home_id})]))
+    assert not found(model, of, alone).proposals, "a pair that was shown alone stands for its family in the room"
 
 
 def test_ten_dismissals_of_one_kind_move_it_down_and_leave_the_others_in_order(model: SynergyModel) -> None:
