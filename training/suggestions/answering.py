@@ -132,9 +132,10 @@ def list_answers(options: FeedbackOptions) -> None:
     for key, one in found.items():
         home_id, name = key
         own = feedback.answers.get(home_id, {})
-        answers = {pair: a for pair, a in own.items() if pair in one.pairs or a.id == name}
+        pairs_shown = {*one.pairs}
+        answers = {pair: a for pair, a in own.items() if pair in pairs_shown or a.id == name}
         verdicts = {a.answer for a in answers.values()}
-        whole = not answers or (answers.keys() == {*one.pairs} and len(verdicts) == 1)
+        whole = not answers or (answers.keys() == pairs_shown and len(verdicts) == 1)
         said = "partly" if not whole else min(verdicts, default="no answer")
         counts[said] += 1
         often = f"{many(len(shown[key]), 'time')}, last " if len(shown[key]) > 1 else ""

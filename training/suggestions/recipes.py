@@ -112,7 +112,6 @@ def body_of(recipe: Recipe, trigger: Entity) -> str | None:
     several triggers it would wait for the wrong one.
     """
     trigger_id = normalized_entity_id(trigger.entity_id)
-    named = re.compile(rf"(?<![\w.]){re.escape(trigger_id)}(?!\w)")
     first, *others = recipe.automation["triggers"]
     if others or first.get("entity_id") != trigger_id:
         return None
@@ -121,9 +120,14 @@ def body_of(recipe: Recipe, trigger: Entity) -> str | None:
         "alias": recipe.automation["alias"].removeprefix(name_of(trigger)),
         "triggers": [{**first, "entity_id": ""}],
     }
-    if named.search(json.dumps(body)):
+    if _without(trigger_id, done := json.dumps(body, sort_keys=True)) != done:
         return None
-    return json.dumps([body, [named.sub("", note) for note in recipe.adjust]], sort_keys=True)
+    return _without(trigger_id, "\n".join([done, *recipe.adjust]))
+
+
+def _without(entity_id: str, text: str) -> str:
+    """A text without an entity's id; that of another entity, which begins with it, stays."""
+    return re.sub(rf"(?<![\w.]){re.escape(entity_id)}(?!\w)", "", text) if entity_id in text else text
 
 
 def started_by(recipe: Recipe, triggers: Sequence[Entity]) -> Recipe:

@@ -11,8 +11,7 @@ or what one run of ``home-synergy suggest`` showed, and the entities that it met
      "new_entities": ["light.hall"], "by": "ann@server"}
 
 What was shown has a ``title`` too, for whoever lists it; where several triggers start the same, those beside the first
-are its ``other_triggers``. The last answer to a pair counts. Nothing in the file is ever
-changed or removed.
+are its ``other_triggers``. The last answer to a pair counts. Nothing in the file is ever changed or removed.
 """
 
 from __future__ import annotations
@@ -105,19 +104,14 @@ class Suggested(_Line):
 
     def only(self, pairs: Collection[Pair]) -> Iterator[Self]:
         """What is left of it where only these pairs count: one for the triggers that start the same actions."""
+        pairs = frozenset(pairs)
         left: dict[tuple[str, ...], list[str]] = defaultdict(list)
         for trigger in self.triggers:
             left[tuple(action for action in self.actions if (trigger, action) in pairs)].append(trigger)
         for actions, (first, *others) in left.items():
             if actions:
-                yield self.model_copy(
-                    update={
-                        "trigger": first,
-                        "other_triggers": tuple(others),
-                        "actions": actions,
-                        "suggestion": self.id,
-                    }
-                )
+                ends = {"trigger": first, "other_triggers": tuple(others), "actions": actions}
+                yield self.model_copy(update={**ends, "suggestion": self.id})
 
 
 class Answer(Suggested):
