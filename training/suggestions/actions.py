@@ -64,6 +64,7 @@ def unable(domain: str) -> NoRecipeError:
 # -- What each domain does ---------------------------------------------------------------------------------------------
 
 _SAME_RANGE = "it copies every change: the two need one unit and range"
+WATERING = {"minutes": 10}  # before a valve that was opened is closed again
 NEEDS_CODE = "add `code:` to the data where the panel asks for one"
 GATE_CLASSES = ("door", "garage", "gate")
 ARM_CODE = "code_arm_required"
@@ -71,6 +72,13 @@ ARM_CODE = "code_arm_required"
 VALUE_OF_TRIGGER = "{{ states('{trigger}') | float(0) }}"
 _HEATS = frozenset("heat heated heater heating radiator trv".split())
 _STOREYS = frozenset("1st 2nd 3rd attic basement first fourth ground lower main second third top upper".split())
+_TURNED_ON_AT_ALARM = frozenset("alarm bell horn lamp lamps light lights pump siren".split())
+_HOT = frozenset(
+    "cooker cooktop fornello forno fornuis four fryer grill heater herd hob horno iron kettle ofen oven plancha spis "
+    "stove toaster ugn waterkoker wasserkocher bugeleisen bügeleisen".split()
+)
+_MAIN_VALVES = frozenset("gas main mains shutoff".split())  # a person opens them
+_OUTDOORS = frozenset(("driveway", "outdoor", "street", "terrace", "balcony"))  # words of the household table
 _ALSO_COOL = frozenset(("termostato", "thermostat"))  # the household table has them among what heats
 _DRIES = frozenset(
     "avfuktare dehumidifier deshumidificador deshumidificadora deshumidificateur desumidificador "
@@ -107,6 +115,10 @@ def actions_of(action: Entity, device_class: str, speakers: Sequence[str]) -> Ma
         return {kind: step for step in _ACTIONS[domain].values() for kind in _DELIBERATE}
     if domain == "media_player":
         return {**_ACTIONS[domain], **_announced(speakers)}
+    if domain == "switch":
+        return _switch_steps(words)
+    if domain == "valve" and words & _MAIN_VALVES:
+        return {kind: step for kind, step in _ACTIONS[domain].items() if step.service == "valve.close_valve"}
     if domain == "climate" and _heats(words):
         return {kind: step for kind, step in _ACTIONS[domain].items() if kind != "hot"}
     if domain == "climate" and words & _COOLS:
@@ -123,6 +135,28 @@ def actions_of(action: Entity, device_class: str, speakers: Sequence[str]) -> Ma
         "*": Step("turn on {name}", "homeassistant.turn_on", adjust=note),
         **dict.fromkeys(("elapsed", "left", "off"), Step("turn off {name}", "homeassistant.turn_off", adjust=note)),
     }
+
+
+def guarded(steps: Mapping[str, Step], trigger: Entity, trigger_class: str) -> Mapping[str, Step]:
+    """The steps of an alarm panel without those at what its owner does when coming home, or a cat in the garden."""
+    own = {"opened"} if "lock" in (trigger.domain, trigger_class) else set()
+    places = {canonical_word(word) for word in entity_words(trigger)}
+    own |= {"occupied"} if places & _OUTDOORS else set()
+    return {kind: step for kind, step in steps.items() if kind not in own}
+
+
+def _switch_steps(words: set[str]) -> Mapping[str, Step]:
+    """What a switch does. At a fire, a leak or a burglary only what gives light or alarm or pumps is turned on.
+
+    What gets hot is turned on at a time and at a press alone, for somebody has to be with it.
+    """
+    steps = dict(_ACTIONS["switch"])
+    if not words & _TURNED_ON_AT_ALARM:
+        steps |= dict.fromkeys(("alarm", "leak"), turned("switch", "turn_off"))
+    if words & _HOT:
+        kept = ("alarm", "elapsed", "leak", "left", "off", "pressed", "time", "vacant")
+        steps = {kind: step for kind, step in steps.items() if kind in kept}
+    return steps
 
 
 def work_against(one: Entity, other: Entity) -> bool:
@@ -248,22 +282,22 @@ _INSTEAD: Mapping[str, tuple[Step, ...]] = {
 }
 
 
+def _triggered(words: str, *states: str) -> Step:
+    """The alarm, in these states of the panel; the panel's own delay lets its owner come in."""
+    armed = {"condition": "state", "entity_id": "{action}", "state": list(states)}
+    return Step(f"trigger {{name}} if it is {words}", "alarm_control_panel.alarm_trigger", conditions=(armed,))
+
+
 _ON = "alarm arrived occupied changed dark high leak on opened playing time"
 _SET_PRESET = "climate.set_preset_mode"
 _MODE = "your climate may have another mode"
 _PRESET = "not every climate has this preset: put in one that yours has"
 _ACTIONS: dict[str, Mapping[str, Step]] = {
     "alarm_control_panel": {
-        **_call("arm", "alarm_control_panel.alarm_arm_away", "left on time", NEEDS_CODE, ARM_CODE),
+        **_call("arm", "alarm_control_panel.alarm_arm_away", "left time", NEEDS_CODE, ARM_CODE),
         **_call("arm {name} for the night", "alarm_control_panel.alarm_arm_night", "night", NEEDS_CODE, ARM_CODE),
-        **dict.fromkeys(
-            ("occupied", "opened"),
-            Step(
-                "trigger {name} if it is armed",
-                "alarm_control_panel.alarm_trigger",
-                conditions=({"condition": "state", "entity_id": "{action}", "state": "armed_away"},),
-            ),
-        ),
+        "occupied": _triggered("armed away", "armed_away", "armed_vacation"),
+        "opened": _triggered("armed", "armed_away", "armed_home", "armed_night", "armed_vacation"),
         **_call("trigger", "alarm_control_panel.alarm_trigger", "alarm"),
     },
     "automation": _call("run", "automation.trigger", "*"),
@@ -338,7 +372,7 @@ _ACTIONS: dict[str, Mapping[str, Step]] = {
     "remote": _switched("remote", "occupied on playing time", "elapsed left off", "pressed"),
     "scene": _call("set", "scene.turn_on", "*"),
     "script": _call("run", "script.turn_on", "*"),
-    "siren": _switched("siren", "alarm leak opened", "elapsed"),
+    "siren": _switched("siren", "alarm leak", "elapsed"),
     "switch": _switched(
         "switch", f"{_ON} cheap hot humid rings stale", "cold dry elapsed vacant left light off", "pressed"
     ),
@@ -349,7 +383,7 @@ _ACTIONS: dict[str, Mapping[str, Step]] = {
     },
     "valve": {
         **_call("close", "valve.close_valve", "alarm elapsed leak left off rain"),
-        **_call("open", "valve.open_valve", "dry on time"),
+        **_call("open", "valve.open_valve", "dry time", f"{WATERING['minutes']} minutes is a guess"),
         **_call("open or close", "valve.toggle", "pressed"),
     },
     "water_heater": _switched("water_heater", "arrived cheap on time", "elapsed left off"),

@@ -77,7 +77,7 @@ _answering("undo", "undone", f"Take answers back, as if they had not been given.
 @flags(FeedbackOptions)
 @verbose_option
 def list_command(verbose: bool, **given: Any) -> None:
-    """List what was shown and what was answered, a suggestion a line."""
+    """List what was shown and what was answered."""
     from training.runs.process import execute
     from training.suggestions.answering import list_answers
 

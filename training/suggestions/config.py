@@ -61,7 +61,7 @@ class SuggestOptions(SynergyModelPath):
         Setting(
             "The file of what was shown and answered before (home-synergy feedback); this run is noted in it. What was "
             "dismissed is not shown again, and its like comes later.",
-            default=f"{FILE_NAME} beside the output, if it is there; with --install it is made",
+            default=f"{FILE_NAME} beside the output, else in the working directory, if it is there; --install makes it",
             metavar="FILE",
         ),
     ] = None

@@ -32,6 +32,8 @@ METERED = frozenset("amps consumption current electric electricity energy kwh po
 REGULATING = frozenset(("climate", "humidifier", "water_heater"))
 # Domains whose states mean the same whatever an entity is called.
 SELF_EXPLAINING = frozenset("cover device_tracker lock media_player person".split())
+GUARDED = "condition_action"  # type of a pair of which the first is only in a condition
+WHOLE_HOUSE = frozenset(("alarm_control_panel", "notify", "siren"))  # they act for all of it, wherever they are
 STOREYS = frozenset("basement downstairs upstairs".split())
 STOREY = re.compile(r"(first|second|third|fourth|fifth|ground) (?:floor|storey|story)")
 TIMES_AVERAGE = 1.5  # how often a pairing is seen against the average pair to count as common
@@ -65,6 +67,8 @@ class HomeView:
         for t, a in sorted(self.known):
             self.triggers_of[a].append(t)
             self.actions_of[t].append(a)
+        started = {pair for s in home.synergies if s.synergy_type != GUARDED for pair in directed_pairs([s])}
+        self.guarding = self.known - started
         self._tells = any(entity.supported_features is not None for entity in home.entities)
         self.observed: dict[tuple[str, str], list[ObservedPair]] = defaultdict(list)
         there = [seen for seen in home.observed if {seen.trigger, seen.action} <= self.entities.keys()]
@@ -123,12 +127,14 @@ class HomeView:
         """How a trigger is related to an action. Triggers of one relation may start the same together.
 
         It is the trigger's class, whether both are in one area, and the words that both names have. So a kitchen window
-        has another relation to the kitchen blind than a bedroom window has. None where only the trigger's name says
-        what it means, as that of a switch.
+        has another relation to the kitchen blind than a bedroom window has. Where an alarm panel hangs does not count.
+        None where only the trigger's name says what it means, as that of a switch.
         """
         t, a = self.entities[trigger], self.entities[action]
         if t.domain not in SELF_EXPLAINING and not (t.domain in SENSOR_DOMAINS and self._device_class(trigger)):
             return None
+        if a.domain in WHOLE_HOUSE:
+            return (self.classes[trigger],)
         same_area = t.area_id is not None and t.area_id == a.area_id
         return self.classes[trigger], same_area, self.tokens[trigger] & self.tokens[action]
 
@@ -252,11 +258,13 @@ class HomeView:
         similar = [t for t in self.triggers_of[action] if t != trigger and self._similar(t, trigger)]
         if similar:
             near = max(similar, key=lambda t: self._nearness(t, trigger))
-            yield f"{self._named(near)}, also {with_article(self._kind(near))}, already controls it"
+            does = "is a condition of what controls it" if (near, action) in self.guarding else "already controls it"
+            yield f"{self._named(near)}, also {with_article(self._kind(near))}, {does}"
         driven = [a for a in self.actions_of[trigger] if self._kind(a) == self._kind(action)]
         if driven:
             near = max(driven, key=lambda a: self._nearness(a, action))
-            yield f"this trigger already controls another {self._kind(near)}, {self._named(near)}"
+            does = "is a condition of what controls" if (trigger, near) in self.guarding else "already controls"
+            yield f"this trigger {does} another {self._kind(near)}, {self._named(near)}"
 
     def _similar(self, one: str, other: str) -> bool:
         """Whether two entities are of one class; sensors of an unknown class must also share a word."""

@@ -40,7 +40,9 @@ class Memory:
     def __init__(self, options: SuggestOptions) -> None:
         output = options.output or options.html
         beside = output is not None and (output.is_file() or not output.exists())  # not beside /dev/stdout
-        self.path = options.feedback or (output.parent if output is not None and beside else Path()) / FILE_NAME
+        here = Path(FILE_NAME)  # where `home-synergy feedback` notes answers
+        there = output.parent / FILE_NAME if output is not None and beside else here
+        self.path = options.feedback or (there if there.exists() or not here.exists() else here)
         self._is_named = options.feedback is not None or options.new
         self.feedback = Feedback.read(self.path)
         self._is_kept = self._is_named or options.install is not None or self.path.exists()

@@ -72,8 +72,8 @@ class Proposal:
     Attributes:
         trigger: Entity id of the trigger.
         actions: Entity ids that act together.
-        score: Score of the pair of the trigger and the first action, 0 to 1; that of what a person does by hand is
-            halfway from the model's to 1.
+        score: Score of the best pair of trigger and action, 0 to 1; that of what a person does by hand is halfway from
+            the model's to 1.
         reasons: Why it was suggested, strongest first.
         alternatives: Others of the first action's family that the model finds likely too.
         other_triggers: Entity ids that start the same; there are none in most suggestions.
@@ -134,7 +134,7 @@ class Candidate(NamedTuple):
 
     Attributes:
         trigger: Entity id of the trigger.
-        actions: Entity ids that act together, the pair's own first.
+        actions: Entity ids that act together.
         alternatives: Other members of the family in the pool.
         score: The model's score, raised where a person does it by hand (``_raised``).
         recipe: Its automation.
@@ -286,7 +286,8 @@ def _candidates(
             together = [k for k in equals if s - score[t, k] <= TOGETHER and view.act_together(t, a, k)]
             others = [k for k in equals if k not in together]
             try:
-                recipe, acting = habit or (view.recipe(t, (a, *together)), (a, *together))
+                acting = tuple(sorted((a, *together)))  # in the same order whichever of them scores best
+                recipe, acting = habit or (view.recipe(t, acting), acting)
             except NoRecipeError as error:
                 left_out[str(error)] += 1
                 continue
@@ -314,7 +315,7 @@ def _with_all_triggers(candidates: Sequence[Candidate], view: HomeView, wishes: 
         pair = candidate.trigger, candidate.actions[0]
         alone = candidate.recipe.reason or any((action, candidate.trigger) in pairs for action in candidate.actions)
         relation = None if alone else view.relation(*pair)
-        body = None if relation is None else body_of(candidate.recipe, view.entities[candidate.trigger])
+        body = None if relation is None else body_of(candidate.recipe, view.entities[candidate.trigger], pair[1])
         if body is None:
             found.append(candidate)
             continue
@@ -444,9 +445,10 @@ def with_distinct_aliases(proposals: Sequence[Proposal], others: Iterable[str] =
 def _proposal(candidate: Candidate, view: HomeView) -> Proposal:
     trigger, action = view.entities[candidate.trigger], view.entities[candidate.actions[0]]
     recipe, others = candidate.recipe, candidate.other_triggers
+    reasons = candidate.reasons or ("no plain reason: the model weighs many small signs together",)
     if others:
         recipe = started_by(recipe, [trigger, *(view.entities[other] for other in others)])
-    reasons = candidate.reasons or ("no plain reason: the model weighs many small signs together",)
+        reasons = tuple(re.sub("^this trigger ", f"{name_of(trigger)} ", reason) for reason in reasons)
     told = [f"{DESCRIBED_AS}{candidate.score:.2f}: {'; '.join(reasons)}."]
     told += [f"To adjust: {'; '.join(recipe.adjust)}."] if recipe.adjust else []
     described = {"description": " ".join(told)}

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -19,20 +19,23 @@ from home_assistant.services import can_do
 from training.suggestions.abilities import supported_steps
 from training.suggestions.actions import (
     PREFERRED,
+    WATERING,
     NoRecipeError,
     Step,
     actions_of,
+    guarded,
     turned,
     unable,
     with_article,
     work_against,
 )
-from training.suggestions.events import Event, events_of
+from training.suggestions.events import TURN_ON, Event, events_of
 from training.synergy.feedback import suggestion_id
 
 ABSENCE = {"minutes": 5}  # without motion, before a light that motion turned on is turned off again
 CLOSED = {"minutes": 1}  # before a thermostat that an open window turned off is turned on again
 ENDINGS = frozenset(("closed", "left", "off", "vacant"))  # kinds of events after which something is over
+NAMED = 3  # triggers that an alias names
 MESSAGE = "{said}"  # stands for what happened in a step's data
 # Without a state where a person runs the automation by hand.
 NAME_OF_TRIGGER = "{{ trigger.to_state.name if trigger.to_state is defined else 'Something' }}"
@@ -82,6 +85,8 @@ def write_automation(
     steps_at = actions_of(actions[0], action_class, sorted(i for i in entity_ids if i.startswith("tts.")))
     if work_against(trigger, actions[0]):
         steps_at = {"on": turned(domain, "turn_off")}
+    elif domain == "alarm_control_panel":
+        steps_at = guarded(steps_at, trigger, trigger_class)
     elif "left" in steps_at:
         steps_at = {"night": steps_at["left"], **steps_at}
     events = events_of(trigger, trigger_class)
@@ -105,22 +110,26 @@ def _event_for(events: Sequence[Event], steps_at: Mapping[str, Step], domain: st
     return event
 
 
-def body_of(recipe: Recipe, trigger: Entity) -> str | None:
+def body_of(recipe: Recipe, trigger: Entity, action_id: str) -> str | None:
     """What happens and what is done then: the same text for two recipes that are equal but for their triggers.
 
-    None where the automation names its trigger elsewhere too, as where it waits for the end of what started it. With
-    several triggers it would wait for the wrong one.
+    None where the automation needs its own trigger elsewhere too, as to copy its value.
     """
     trigger_id = normalized_entity_id(trigger.entity_id)
     first, *others = recipe.automation["triggers"]
     if others or first.get("entity_id") != trigger_id:
         return None
     body = {
-        **_replaced(recipe.automation, recipe.message, MESSAGE),
+        **recipe.automation,
         "alias": recipe.automation["alias"].removeprefix(name_of(trigger)),
         "triggers": [{**first, "entity_id": ""}],
+        "actions": _awaiting(
+            _replaced(recipe.automation["actions"], recipe.message, MESSAGE),
+            lambda until: {**until, "entity_id": ""},
+        ),
     }
-    if _without(trigger_id, done := json.dumps(body, sort_keys=True)) != done:
+    done = json.dumps(body, sort_keys=True).replace(suggestion_id(trigger_id, action_id), "")
+    if _without(trigger_id, done) != done:
         return None
     return _without(trigger_id, "\n".join([done, *recipe.adjust]))
 
@@ -133,24 +142,50 @@ def _without(entity_id: str, text: str) -> str:
 def started_by(recipe: Recipe, triggers: Sequence[Entity]) -> Recipe:
     """A recipe of the first of several triggers, of which each starts it now. What it sends names the one that did.
 
-    Where something ends, as where people leave or doors close, only the last one starts it: nobody is left then.
+    Where something ends, as where people leave or doors close, only the last one starts it: nobody is left then. What
+    waits for the end of what started it waits for the end of all.
     """
     ids = [normalized_entity_id(trigger.entity_id) for trigger in triggers]
-    first, *others = (name_of(trigger) for trigger in triggers)
-    like_it = f"one of {len(others)} like it" if len(others) > 1 else "one like it"
-    named = others[0] if len(others) == 1 and others[0] != first else like_it
-    words = recipe.automation["alias"].removeprefix(first)
+    names = [name_of(trigger) for trigger in triggers]
+    words = recipe.automation["alias"].removeprefix(names[0])
     trigger = {**recipe.automation["triggers"][0], "entity_id": ids}
     conditions = list(recipe.automation["conditions"])
-    alias = f"{first} or {named}{words}"
+    alias = f"{_several(names, 'or')}{words}"
     if recipe.kind in ENDINGS:
-        named = named if named == others[0] else named.removeprefix("one of ")
-        alias = f"The last of {first} and {named}{words}"
+        alias = f"The last of {_several(names, 'and')}{words}"
         conditions.append(_ended(trigger))
-    message = NAME_OF_TRIGGER + recipe.message.removeprefix(_no_template(first))
+    message = NAME_OF_TRIGGER + recipe.message.removeprefix(_no_template(names[0]))
     actions = _replaced(recipe.automation["actions"], recipe.message, message)
+    actions = _awaiting(actions, lambda until: _until_all(until, ids))
     changed = {"alias": alias, "triggers": [trigger], "conditions": conditions, "actions": actions}
     return replace(recipe, automation={**recipe.automation, **changed})
+
+
+def _several(names: Sequence[str], word: str) -> str:
+    """``A, B or C``; of more than three names, or of equal ones, the first and how many others."""
+    *most, last = names
+    if len(names) > NAMED or len(set(names)) < len(names):
+        number = "another one" if len(names) == 2 else f"{len(most)} others"
+        most, last = [names[0]], number if word == "and" or len(names) == 2 else f"one of {number}"
+    return f"{', '.join(most)} {word} {last}"
+
+
+def _awaiting(
+    calls: Sequence[dict[str, Any]], changed: Callable[[dict[str, Any]], dict[str, Any]]
+) -> list[dict[str, Any]]:
+    """Actions with another trigger in place of each state that is waited for."""
+
+    def other(until: dict[str, Any]) -> dict[str, Any]:
+        return changed(until) if until["trigger"] == "state" else until
+
+    waiting = "wait_for_trigger"
+    return [{**call, waiting: [other(until) for until in call[waiting]]} if waiting in call else call for call in calls]
+
+
+def _until_all(until: Mapping[str, Any], ids: Sequence[str]) -> dict[str, Any]:
+    """What happens when the last of several entities has come to the state that one was waited for."""
+    count = f"{{{{ {list(ids)} | select('is_state', '{until['to']}') | list | count == {len(ids)} }}}}"
+    return {"trigger": "template", "value_template": count, "for": until["for"]}
 
 
 def _ended(trigger: Mapping[str, Any]) -> dict[str, Any]:
@@ -222,6 +257,11 @@ def assembled(trigger: Entity, actions: Sequence[Entity], event: Event, step: St
                 calls.insert(0, {"action": "scene.create", "data": {"scene_id": kept, "snapshot_entities": ids}})
                 after = {"action": "scene.turn_on", "target": {"entity_id": f"scene.{kept}"}}
         calls += [{"wait_for_trigger": [until]}, after]
+    if actions[0].domain == "valve" and "open" in step.words.split():
+        close = {"action": "valve.close_valve", "target": dict(target)}
+        if step.service == "valve.set_valve_position":
+            close = {**close, "action": step.service, "data": {"position": 0}}
+        calls += [{"delay": dict(WATERING)}, close]
     if event.kind == "arrived" and actions[0].domain == "light":
         conditions.append({"condition": "state", "entity_id": "sun.sun", "state": "below_horizon"})
     what = name_of(actions[0]) if len(ids) == 1 else f"{name_of(actions[0])} and {len(ids) - 1} like it"
@@ -233,10 +273,15 @@ def assembled(trigger: Entity, actions: Sequence[Entity], event: Event, step: St
         "actions": calls,
         "mode": mode,
     }
-    if event.vague:
+    adjust = [note for note in (event.adjust, step.adjust) if note]
+    sets_device = event.kind == "number" and actions[0].domain == "number"  # a helper may follow what it likes
+    if event.vague or sets_device:
         automation["initial_state"] = False  # nothing should run at every change before a person has looked at it
-    adjust = tuple(note for note in (event.adjust, step.adjust) if note)
-    return Recipe(automation, adjust, message=_no_template(said) if step.longest is None else "", kind=event.kind)
+    if sets_device:
+        adjust = [*adjust[:-1], f"{adjust[-1]}; then {TURN_ON}"]
+    return Recipe(
+        automation, tuple(adjust), message=_no_template(said) if step.longest is None else "", kind=event.kind
+    )
 
 
 def _undone(event: Event, step: Step, trigger_id: str, actions: Sequence[Entity]) -> tuple[dict[str, Any], str] | None:

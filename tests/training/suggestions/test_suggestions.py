@@ -22,7 +22,7 @@ from jinja2 import Template
 from support import ROOT, as_home, call_process, home, row
 
 from data_sources import Entity, Home
-from home_assistant.automation import structure
+from home_assistant.automation import scenes_made, structure
 from home_assistant.automation_schema import check_automation
 from home_assistant.domains import DOMAINS, READ_ONLY_DOMAINS
 from home_assistant.entity_id import MAX_LENGTH, is_entity_id
@@ -53,7 +53,7 @@ from training.suggestions.ranking import (
     suggest_automations,
 )
 from training.suggestions.ranking import with_distinct_aliases as with_distinct_aliases
-from training.suggestions.recipes import Recipe, write_automation
+from training.suggestions.recipes import Recipe, name_of, write_automation
 from training.suggestions.writing import to_dict, to_yaml
 from training.synergy.feedback import Suggested
 from training.synergy.graph import build_graph
@@ -175,7 +175,11 @@ def test_coming_home_lights_up_only_in_the_dark_and_a_panel_is_triggered_only_wh
     assert automation("person.p", "", "light.l")["conditions"][0]["state"] == "below_horizon"
     triggered = automation("binary_sensor.d", "door", "alarm_control_panel.a")
     assert triggered["conditions"] == [
-        {"condition": "state", "entity_id": "alarm_control_panel.a", "state": "armed_away"}
+        {
+            "condition": "state",
+            "entity_id": "alarm_control_panel.a",
+            "state": ["armed_away", "armed_home", "armed_night", "armed_vacation"],
+        }
     ]
 
 
@@ -284,7 +288,8 @@ def test_what_runs_at_every_change_waits_turned_off_for_a_person() -> None:
         made = automation(trigger, trigger_class, action)
         assert made["initial_state"] is False
         check_automation(made)
-    assert "initial_state" not in automation("sensor.t", "temperature", "number.n"), "a copied value is meant so"
+    assert "initial_state" not in automation("sensor.t", "temperature", "input_number.n"), "a copied value is meant so"
+    assert automation("sensor.t", "temperature", "number.n")["initial_state"] is False, "a device's own setting"
     assert "initial_state" not in automation("binary_sensor.m", "motion", "light.l")
 
 
@@ -469,7 +474,7 @@ def test_doors_that_trigger_one_alarm_are_one_suggestion(model: SynergyModel) ->
     check_automation(made)
     assert made["triggers"][0]["entity_id"] == [*alarm.triggers]
     first = alarm.trigger.partition(".")[2].replace("_", " ").capitalize()
-    assert made["alias"] == f"{first} or one of 3 like it opens: trigger House if it is armed"
+    assert made["alias"] == f"{first} or one of 3 others opens: trigger House if it is armed"
     assert f"({alarm.trigger} and 3 more) -> House (" in alarm.title
     assert to_dict(result)["proposals"][0]["other_triggers"] == alarm.other_triggers
 
@@ -505,7 +510,7 @@ def test_low_batteries_are_told_in_one_suggestion(model: SynergyModel) -> None:
     raw = new_home(entities=[*batteries, {"entity_id": "notify.phone"}])
     (told,) = suggested(model, raw, top=50, min_score=0).proposals
     assert len(told.triggers) == 3
-    assert told.automation["alias"].endswith(" or one of 2 like it goes below 20: tell Phone")
+    assert re.fullmatch(r"\w battery, \w battery or \w battery goes below 20: tell Phone", told.automation["alias"])
     check_automation(told.automation)
 
 
@@ -548,8 +553,8 @@ def test_what_several_things_end_starts_when_the_last_of_them_has(
     (joined,) = found
     assert set(joined.triggers) == ids
     check_automation(joined.automation)
-    number = f"{len(ids) - 1} like it" if len(ids) > 2 else ""
-    assert re.fullmatch(rf"The last of .* and {number or '.*'} {words}", joined.automation["alias"])
+    assert re.fullmatch(rf"The last of (.*, )?.* and .* {words}", joined.automation["alias"])
+    assert all(name_of(Entity(entity_id=one)) in joined.automation["alias"] for one in ids)
     (made,) = joined.automation["conditions"]
     inner = made["conditions"][0] if made["condition"] == "not" else made
     assert {key: {**inner, "condition": made["condition"]}[key] for key in condition} == condition
@@ -561,7 +566,7 @@ def test_two_triggers_of_one_name_are_told_apart_by_their_number(model: SynergyM
     doors = [{"entity_id": door, "device_class": "door", "name": "Door"} for door in DOORS[:2]]
     raw = new_home(entities=[*doors, {"entity_id": "alarm_control_panel.house"}])
     (alarm,) = suggested(model, raw, min_score=0).proposals
-    assert alarm.automation["alias"] == "Door or one like it opens: trigger House if it is armed"
+    assert alarm.automation["alias"] == "Door or another one opens: trigger House if it is armed"
 
 
 def test_two_triggers_are_both_named_and_those_of_different_kinds_are_not_joined(model: SynergyModel) -> None:
@@ -576,20 +581,83 @@ def test_two_triggers_are_both_named_and_those_of_different_kinds_are_not_joined
     assert player.automation["alias"].startswith(f"{names[0]} or {names[1]} comes home: ")
 
 
-@pytest.mark.parametrize(
-    ("triggers", "action"),
-    [
-        pytest.param([f"input_boolean.{name}" for name in ("guests", "party", "cinema")], "switch.house", id="names"),
-        pytest.param([f"binary_sensor.{name}_motion" for name in ("attic", "den", "nook")], "light.house", id="waits"),
-    ],
-)
-def test_triggers_that_only_names_tell_apart_or_that_are_waited_for_stay_apart(
-    model: SynergyModel, triggers: list[str], action: str
-) -> None:
-    raw = new_home(entities=[{"entity_id": one} for one in (*triggers, action)])
+def test_triggers_that_only_names_tell_apart_stay_apart(model: SynergyModel) -> None:
+    flags = [f"input_boolean.{name}" for name in ("guests", "party", "cinema")]
+    raw = new_home(entities=[{"entity_id": one} for one in (*flags, "switch.house")])
     result = suggested(model, raw, top=50, min_score=0)
     assert not any(p.other_triggers for p in result.proposals)
-    assert len([p for p in result.proposals if p.actions == (action,)]) > 1
+    assert len([p for p in result.proposals if p.actions == ("switch.house",)]) > 1
+
+
+@pytest.mark.parametrize(
+    ("sensors", "device_class", "actions", "after"),
+    [
+        (("hall_a", "hall_b"), "motion", ("light.hall",), "light.turn_off"),
+        (("hall_a", "hall_b"), "window", ("climate.hall",), "climate.turn_on"),
+        (("hall_a", "hall_b", "hall_c"), "window", ("climate.hall_1", "climate.hall_2"), "scene.turn_on"),
+    ],
+)
+def test_what_several_start_is_undone_when_the_last_of_them_has_ended(
+    model: SynergyModel, sensors: tuple[str, ...], device_class: str, actions: tuple[str, ...], after: str
+) -> None:
+    area = {"area_id": "hall"}
+    raw = new_home(
+        entities=[
+            *({"entity_id": f"binary_sensor.{name}", "device_class": device_class, **area} for name in sensors),
+            *({"entity_id": action, **area} for action in actions),
+        ]
+    )
+    found = suggested(model, raw, top=50, min_score=0).proposals
+    (joined,) = (p for p in found if set(p.actions) == set(actions) and p.trigger.startswith("binary_sensor."))
+    check_automation(joined.automation)
+    *_, waiting, last = joined.automation["actions"]
+    (until,) = waiting["wait_for_trigger"]
+    ids = [*joined.triggers]
+    assert set(ids) == {f"binary_sensor.{name}" for name in sensors}
+    assert until["value_template"] == f"{{{{ {ids} | select('is_state', 'off') | list | count == {len(ids)} }}}}"
+    assert (until["trigger"], until["for"]["minutes"] > 0, last["action"]) == ("template", True, after)
+    assert structure(joined.automation).entities >= {*ids}
+    assert not structure(joined.automation).entities - {*ids, *actions} - scenes_made(joined.automation).keys()
+
+
+@pytest.mark.parametrize(
+    ("trigger", "trigger_class", "action", "service"),
+    [
+        ("binary_sensor.leak", "moisture", "switch.washing_machine", "switch.turn_off"),
+        ("binary_sensor.smoke", "smoke", "switch.space_heater", "switch.turn_off"),
+        ("alarm_control_panel.house", "", "switch.iron", "switch.turn_off"),
+        ("binary_sensor.smoke", "smoke", "switch.alarm_horn", "switch.turn_on"),
+        ("binary_sensor.leak", "moisture", "switch.sump_pump", "switch.turn_on"),
+        ("binary_sensor.window", "window", "switch.oven", None),
+        ("person.ann", "", "switch.oven", "switch.turn_off"),
+        ("binary_sensor.window", "window", "siren.hall", None),
+        ("input_boolean.guest_mode", "", "alarm_control_panel.house", None),
+        ("vacuum.robby", "", "alarm_control_panel.house", None),
+        ("lock.front", "", "alarm_control_panel.house", None),
+        ("binary_sensor.garden_motion", "motion", "alarm_control_panel.house", None),
+        ("switch.iron", "", "valve.gas", "valve.close_valve"),
+        ("sensor.washer_power", "power", "valve.water", "valve.close_valve"),
+        ("sensor.bed", "moisture", "valve.main_water", "valve.close_valve"),
+    ],
+)
+def test_nothing_is_started_that_somebody_has_to_be_with(
+    trigger: str, trigger_class: str, action: str, service: str | None
+) -> None:
+    if service is None:
+        with pytest.raises(NoRecipeError):
+            automation(trigger, trigger_class, action)
+    else:
+        assert automation(trigger, trigger_class, action)["actions"][0]["action"] == service
+
+
+def test_a_valve_that_was_opened_is_closed_again() -> None:
+    watering = automation("sensor.bed", "moisture", "valve.bed")
+    assert [call.get("action", call.get("delay")) for call in watering["actions"]] == [
+        "valve.open_valve",
+        {"minutes": 10},
+        "valve.close_valve",
+    ]
+    check_automation(watering)
 
 
 def test_the_window_of_a_room_is_not_joined_to_those_of_others(model: SynergyModel) -> None:

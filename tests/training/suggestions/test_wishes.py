@@ -55,7 +55,7 @@ def wished(of: Home, **options: Any) -> Wishes:
 
 
 def pairs(of: HomeProposals) -> list[tuple[str, str]]:
-    return [(proposal.trigger, action) for proposal in of.proposals for action in proposal.actions]
+    return [pair for proposal in of.proposals for pair in proposal.pairs]
 
 
 # -- Answers -----------------------------------------------------------------------------------------------------------
