@@ -284,6 +284,23 @@ def test_no_file_is_made_unless_a_flag_names_it_and_one_that_is_there_is_used(tm
     assert set(Feedback.read(tmp_path / "other" / "f.jsonl").shown("h")) >= set(shown)
 
 
+def test_answers_of_the_working_directory_count_where_none_lie_beside_the_output(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here, there = tmp_path / "here", tmp_path / "there"
+    for folder in (here, there):
+        folder.mkdir()
+    monkeypatch.chdir(here)
+    shown = run(there, raw_home())
+    append(Path(FILE_NAME), [answer_to("h", Suggested(trigger=shown[0][0], actions=(shown[0][1],)), "dismissed")])
+    assert shown[0] not in run(there, raw_home())
+    assert not (there / FILE_NAME).exists()
+    append(there / FILE_NAME, [answer_to("h", Suggested(trigger=shown[1][0], actions=(shown[1][1],)), "dismissed")])
+    again = run(there, raw_home())
+    assert shown[0] in again, "the nearer file counts"
+    assert shown[1] not in again
+
+
 def test_new_entities_are_those_that_no_noted_run_has_met(tmp_path: Path) -> None:
     options = {"feedback": tmp_path / "f.jsonl", "new": True, "min_score": 0.0}
     assert run(tmp_path, raw_home(), **options)
