@@ -126,17 +126,17 @@ class HomeView:
     def relation(self, trigger: str, action: str) -> tuple[object, ...] | None:
         """How a trigger is related to an action. Triggers of one relation may start the same together.
 
-        It is the trigger's class, whether both are in one area, and the words that both names have. So a kitchen window
-        has another relation to the kitchen blind than a bedroom window has. Where an alarm panel hangs does not count.
-        None where only the trigger's name says what it means, as that of a switch.
+        It is whether both are in one area, and the words that both names have. So a kitchen window has another relation
+        to the kitchen blind than a bedroom window has. Where an alarm panel hangs does not count. None where only the
+        trigger's name says what it means, as that of a switch.
         """
         t, a = self.entities[trigger], self.entities[action]
         if t.domain not in SELF_EXPLAINING and not (t.domain in SENSOR_DOMAINS and self._device_class(trigger)):
             return None
         if a.domain in WHOLE_HOUSE:
-            return (self.classes[trigger],)
+            return ()
         same_area = t.area_id is not None and t.area_id == a.area_id
-        return self.classes[trigger], same_area, self.tokens[trigger] & self.tokens[action]
+        return same_area, self.tokens[trigger] & self.tokens[action]
 
     def recipe(self, trigger: str, actions: Sequence[str]) -> Recipe:
         """The automation of a pair, whose action may be several entities of one family. Raises NoRecipeError."""

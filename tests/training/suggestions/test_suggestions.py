@@ -594,11 +594,12 @@ def test_triggers_that_only_names_tell_apart_stay_apart(model: SynergyModel) -> 
     [
         (("hall_a", "hall_b"), "motion", ("light.hall",), "light.turn_off"),
         (("hall_a", "hall_b"), "window", ("climate.hall",), "climate.turn_on"),
+        (("hall_window", "hall_door"), None, ("climate.hall",), "climate.turn_on"),
         (("hall_a", "hall_b", "hall_c"), "window", ("climate.hall_1", "climate.hall_2"), "scene.turn_on"),
     ],
 )
 def test_what_several_start_is_undone_when_the_last_of_them_has_ended(
-    model: SynergyModel, sensors: tuple[str, ...], device_class: str, actions: tuple[str, ...], after: str
+    model: SynergyModel, sensors: tuple[str, ...], device_class: str | None, actions: tuple[str, ...], after: str
 ) -> None:
     area = {"area_id": "hall"}
     raw = new_home(
