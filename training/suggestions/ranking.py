@@ -43,7 +43,8 @@ POOL = 1000  # pairs of the model that are looked at, the best ones; more where 
 # benchmarks/suggestions.py: at 0.7 the list has a quarter fewer hits, at 1 fewer homes with any among the first ten.
 RELEVANCE = 0.98
 DISLIKE = 0.3  # weight of a pair's likeness to dismissed suggestions of the same kinds
-TOGETHER = 0.1  # members of a family act together, and triggers start together, where scores differ by no more
+TOGETHER = 0.1  # members of a family act together where their scores differ by no more
+STARTED_TOGETHER = 0.2  # the same of triggers that would start the same; two lines for it would read as one twice
 SAME_KIND = 0.1  # likeness of two pairs that join the same kinds of entities, such as a motion sensor and a light
 TOPIC = 1.0  # weight of how near a pair is to the topic of --about, a cosine
 KEPT = 10.0  # puts what a person accepted before all else, where it is written again
@@ -305,8 +306,8 @@ def _with_all_triggers(candidates: Sequence[Candidate], view: HomeView, wishes: 
     """The candidates, best first; what triggers of one kind would start alike is one candidate with all of them.
 
     Each of nine doors that trigger one alarm would fill a line of the list otherwise. The score of the best stands for
-    all, so others join it only where theirs differ by no more than ``TOGETHER``. What a person does by hand stays
-    alone, for it was seen of one pair. So does a pair whose reverse is a candidate, for only one of the two is shown.
+    all, so others join it only where theirs differ by no more than ``STARTED_TOGETHER``. What a person does by hand
+    stays alone, for it was seen of one pair. So does a pair whose reverse is a candidate, for only one of the two is shown.
     """
     pairs = {(candidate.trigger, action) for candidate in candidates for action in candidate.actions}
     found: list[Candidate] = []
@@ -321,7 +322,7 @@ def _with_all_triggers(candidates: Sequence[Candidate], view: HomeView, wishes: 
             continue
         key = (relation, candidate.actions, body, pair in wishes.accepted)
         place = places.get(key)
-        if place is None or found[place].score - candidate.score > TOGETHER:
+        if place is None or found[place].score - candidate.score > STARTED_TOGETHER:
             places[key] = len(found)
             found.append(candidate)
         else:

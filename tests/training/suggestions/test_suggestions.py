@@ -674,7 +674,7 @@ def test_the_window_of_a_room_is_not_joined_to_those_of_others(model: SynergyMod
 def test_what_scores_much_less_than_the_best_is_not_joined_to_it(
     model: SynergyModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("training.suggestions.ranking.TOGETHER", -1.0)
+    monkeypatch.setattr("training.suggestions.ranking.STARTED_TOGETHER", -1.0)
     result = suggested(model, with_doors(), min_score=0)
     assert {p.trigger for p in result.proposals if p.actions == ("alarm_control_panel.house",)} == set(DOORS)
 
