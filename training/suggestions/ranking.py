@@ -303,11 +303,12 @@ def _candidates(
 
 
 def _with_all_triggers(candidates: Sequence[Candidate], view: HomeView, wishes: Wishes) -> list[Candidate]:
-    """The candidates, best first; what triggers of one kind would start alike is one candidate with all of them.
+    """The candidates, best first; what several triggers would start alike is one candidate with all of them.
 
     Each of nine doors that trigger one alarm would fill a line of the list otherwise. The score of the best stands for
     all, so others join it only where theirs differ by no more than ``STARTED_TOGETHER``. What a person does by hand
-    stays alone, for it was seen of one pair. So does a pair whose reverse is a candidate, for only one of the two is shown.
+    stays alone, for it was seen of one pair. So does a pair whose reverse is a candidate, for only one of the two is
+    shown.
     """
     pairs = {(candidate.trigger, action) for candidate in candidates for action in candidate.actions}
     found: list[Candidate] = []
