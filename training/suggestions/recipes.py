@@ -257,7 +257,7 @@ def assembled(trigger: Entity, actions: Sequence[Entity], event: Event, step: St
                 calls.insert(0, {"action": "scene.create", "data": {"scene_id": kept, "snapshot_entities": ids}})
                 after = {"action": "scene.turn_on", "target": {"entity_id": f"scene.{kept}"}}
         calls += [{"wait_for_trigger": [until]}, after]
-    if actions[0].domain == "valve" and "open" in step.words.split():
+    if actions[0].domain == "valve" and step.words == "open {name}":  # and not "open or close {name}"
         close = {"action": "valve.close_valve", "target": dict(target)}
         if step.service == "valve.set_valve_position":
             close = {**close, "action": step.service, "data": {"position": 0}}

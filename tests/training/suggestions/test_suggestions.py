@@ -659,6 +659,7 @@ def test_a_valve_that_was_opened_is_closed_again() -> None:
         "valve.close_valve",
     ]
     check_automation(watering)
+    assert len(automation("button.b", "", "valve.bed")["actions"]) == 1, "a press may close it too"
 
 
 def test_the_window_of_a_room_is_not_joined_to_those_of_others(model: SynergyModel) -> None:
